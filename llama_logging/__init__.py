@@ -1,0 +1,1 @@
+"""An error tracker that lives inside the process and heals."""

@@ -1,0 +1,89 @@
+"""Work off the caller's thread: daemon threads of this process, started when first needed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+_local = threading.local()
+
+
+def is_ours() -> bool:
+    """Whether this thread works for us; what it logs is not an error of the application."""
+    return getattr(_local, "ours", False)
+
+
+def mark_ours() -> None:
+    """Count this thread as ours from now on."""
+    _local.ours = True
+
+
+class Worker:
+    """Runs jobs in their order on a few threads.
+
+    A job that is refused is the caller's to count; a job that raises is its own concern and ends
+    nothing. After a fork the child begins with an empty queue and no thread.
+
+    Args:
+        name: Name of the threads.
+        threads: How many jobs may run at once.
+        capacity: How many jobs may wait; one more is refused.
+    """
+
+    def __init__(self, name: str, *, threads: int = 1, capacity: int = 1000) -> None:
+        self._name, self._threads, self._capacity = name, threads, capacity
+        self._begin()
+
+    def submit(self, job: Callable[[], object]) -> bool:
+        """Have *job* run soon; False if too many wait or no thread can be started."""
+        if self._pid != os.getpid():
+            self._begin()
+        if self._jobs.qsize() >= self._capacity or not self._staffed():
+            return False
+        self._jobs.put(job)
+        return True
+
+    def finish(self, timeout: float) -> bool:
+        """Wait until the jobs that were waiting are done, *timeout* seconds at most."""
+        deadline = time.monotonic() + timeout
+        while self._pid == os.getpid() and (self._busy or not self._jobs.empty()):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._running = 0
+        self._busy = 0
+        self._starting = threading.Lock()
+
+    def _staffed(self) -> bool:
+        if self._running >= self._threads:
+            return True
+        # Try-lock: a caller that finds another one starting a thread does not wait for it.
+        if self._starting.acquire(blocking=False):
+            try:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                self._running += 1
+            except RuntimeError:  # no more threads, or the interpreter is on its way out
+                return self._running > 0
+            finally:
+                self._starting.release()
+        return True
+
+    def _work(self) -> None:
+        mark_ours()
+        jobs = self._jobs
+        while True:
+            job = jobs.get()
+            self._busy += 1
+            with contextlib.suppress(BaseException):
+                job()
+            self._busy -= 1
+            del job

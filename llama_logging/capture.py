@@ -1,0 +1,170 @@
+"""LogRecord → ErrorContext, once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from llama_logging import background, fingerprint, plain, process, tracebacks
+from llama_logging.context import (
+    ErrorContext,
+    ErrorSeverity,
+    ExceptionDetail,
+    StackText,
+    new_id,
+)
+
+NO_EXCEPTION = "LogMessage"
+"""The error_type of a record that has no exception."""
+
+# Underscored: JSON formatters that print every attribute of a record leave these out.
+_CONTEXT = "_llama_logging_context"
+_MECHANISM = "_llama_logging_mechanism"
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "error_context"}
+
+
+def capture(record: logging.LogRecord) -> ErrorContext | None:
+    """The ErrorContext of *record*, made at the first call and the same at every later one.
+
+    Captured are records with exc_info and records of level ERROR and above; at ERROR and above
+    without exc_info, the exception the caller is handling is linked as an implicit one. Our own
+    records and those of our own threads are not errors of the application.
+
+    Returns:
+        None if there is nothing to capture.
+    """
+    known = record.__dict__.get(_CONTEXT)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
+    exception = _exception_of(record)
+    if (exception is None and record.levelno < logging.ERROR) or _is_ours(record):
+        return None
+    implicit = False
+    if exception is None:
+        exception = sys.exc_info()[1]
+        implicit = exception is not None
+    context = _build(record, exception, implicit)
+    record.__dict__[_CONTEXT] = context
+    return context
+
+
+def make_record(
+    error: BaseException,
+    *,
+    logger_name: str,
+    severity: ErrorSeverity,
+    additional_context: Mapping[str, Any] | None = None,
+    mechanism: str,
+    message: str | None = None,
+) -> logging.LogRecord:
+    """A record for an error that was not logged; it need not be inside its except block.
+
+    Its place is where the exception was raised, its traceback the exception's own.
+    """
+    tb = error.__traceback__
+    place = _raised_at(tb)
+    record = logging.LogRecord(
+        logger_name, int(severity), *place[:2], message or tracebacks.message_of(error), None, (type(error), error, tb), place[2]
+    )
+    # No record has such an attribute by chance, and an `extra` may hold any key, `name` too.
+    record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
+    return record
+
+
+def _build(record: logging.LogRecord, exception: BaseException | None, implicit: bool) -> ErrorContext:
+    message = _message(record)
+    stack, details = tracebacks.describe(exception) if exception is not None else (StackText(), ())
+    mechanism, extra = record.__dict__.get(_MECHANISM) or ("logging", _extra(record))
+    if details and not implicit and record.exc_text is None:
+        # Every stock handler after us formats nothing: it finds the text made.
+        record.exc_text = str(stack).rstrip("\n")
+    grouping = _grouping(record, details)
+    module, function, file, line = _place(record, details)
+    error = details[0] if details else None
+    return ErrorContext(
+        error_id=new_id(),
+        timestamp=datetime.fromtimestamp(record.created, UTC),
+        severity=ErrorSeverity.from_level(record.levelno),
+        source_module=module,
+        source_function=function,
+        source_file=file,
+        source_line=line,
+        error_type=error.type.rpartition(".")[2] if error else NO_EXCEPTION,
+        error_message=error.message if error else message,
+        stack=stack,
+        additional_context=plain.plain(extra),
+        fingerprint=fingerprint.fingerprint(grouping),
+        grouping=grouping,
+        logger_name=plain.text(str(record.name), 200),
+        log_message=message,
+        log_template=plain.text(record.msg) if record.args and isinstance(record.msg, str) else "",
+        exceptions=details,
+        thread_name=plain.text(str(record.threadName or ""), 100),
+        task_name=plain.text(str(getattr(record, "taskName", None) or ""), 100),
+        mechanism=mechanism,
+        handled=mechanism in ("logging", "capture_error"),
+        implicit=implicit,
+        process=process.current(),
+    )
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name == "llama_logging" or record.name.startswith("llama_logging.") or background.is_ours()
+
+
+def _exception_of(record: logging.LogRecord) -> BaseException | None:
+    info: Any = record.exc_info
+    if isinstance(info, BaseException):
+        return info
+    found = info[1] if isinstance(info, tuple) and len(info) == 3 else None
+    return found if issubclass(type(found), BaseException) else None
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return plain.text(record.getMessage())
+    except BaseException as error:
+        # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
+        template = plain.plain(record.msg, 0)
+        return plain.text(f"{template} [arguments not formatted: {type(error).__name__}]")
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in record.__dict__.items()
+        if key not in _STANDARD and not key.startswith("_")
+    }
+
+
+def _grouping(record: logging.LogRecord, details: tuple[ExceptionDetail, ...]) -> tuple[str, ...]:
+    explicit = record.__dict__.get("fingerprint")
+    if type(explicit) is list or type(explicit) is tuple or type(explicit) is str:
+        parts = [explicit] if isinstance(explicit, str) else explicit
+        return tuple(f"explicit {plain.plain(part, 0)}" for part in parts)
+    if details:
+        return fingerprint.of_exceptions(details)
+    return fingerprint.of_message(record.name, str(plain.plain(record.msg, 0)), rendered=not record.args)
+
+
+def _place(
+    record: logging.LogRecord, details: tuple[ExceptionDetail, ...]
+) -> tuple[str, str, str, int]:
+    frames = details[0].frames if details else ()
+    for frame in reversed([frame for frame in frames if frame.in_app] or list(frames)):
+        return frame.module, frame.function, frame.file, frame.line
+    file = plain.text(str(record.pathname), 1000)
+    return plain.text(str(record.module), 200), plain.text(str(record.funcName or ""), 200), file, record.lineno
+
+
+def _raised_at(tb: TracebackType | None) -> tuple[str, int, str]:
+    if tb is None:
+        return "(unknown file)", 0, ""
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    return tb.tb_frame.f_code.co_filename, tb.tb_lineno, tb.tb_frame.f_code.co_name

@@ -1,0 +1,273 @@
+"""What a configuration file may say: loading, references to the environment, and mistakes.
+
+A mistake in an option never stops the application at its start: it is told in one line on standard
+error and the default is used. `strict: true` raises instead, and `llama-logging check` collects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from llama_logging.exceptions import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where in the file it stands (`handlers.registry.store`) and what is wrong."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+def load(path: str) -> dict[str, Any]:
+    """Read a YAML file of plain data.
+
+    Raises:
+        ConfigError: If it cannot be read, is not YAML, asks for Python objects, or is not a mapping;
+            the message names file, line and column.
+    """
+    import yaml  # here and not above: the capture path runs without PyYAML
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = yaml.safe_load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}{_place(error)}: {_reason(error)}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected a mapping with `version: 1`, got {type(data).__name__}")
+    return data
+
+
+def convert(value: Any) -> Any:
+    """*value* with plain dicts and lists all the way down, its `env://` references resolved.
+
+    dictConfig hands nested options over as ConvertingDict and ConvertingList, whose `ext://` and
+    `cfg://` references are resolved by `[]` alone.
+
+    Raises:
+        ConfigError: If an `env://NAME` without `?default=` names an unset variable.
+    """
+    if isinstance(value, dict):
+        return {key: convert(value[key]) for key in value}
+    if isinstance(value, list | tuple):
+        return [convert(value[index]) for index in range(len(value))]
+    return _from_environment(value) if isinstance(value, str) and value.startswith("env://") else value
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A hint to append to a message; empty where nothing is close.
+
+    >>> did_you_mean("stroe", ["store", "level"])
+    ", did you mean 'store'?"
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def import_object(dotted: str) -> Any:
+    """The object that `package.module.name` or `package.module:name` names.
+
+    Raises:
+        ConfigError: If there is no such module or name, or importing it fails.
+    """
+    module_name, separator, path = dotted.partition(":")
+    if not separator:
+        module_name, _, path = dotted.rpartition(".")
+    try:
+        found = importlib.import_module(module_name) if module_name and path else None
+        for name in path.split("."):
+            found = getattr(found, name)
+    except Exception as error:
+        raise ConfigError(f"cannot import {dotted!r}: {type(error).__name__}: {error}") from error
+    return found
+
+
+def as_callable(value: object) -> Callable[..., Any]:
+    """*value* itself if it can be called, or what the dotted path names."""
+    found = import_object(value) if isinstance(value, str) else value
+    if not callable(found):
+        raise ConfigError(f"{value!r} is not a function")
+    return found
+
+
+def as_seconds(value: object) -> float:
+    """A duration: a number of seconds, or text such as `500ms`, `30s`, `5m`, `24h`, `7d`.
+
+    >>> as_seconds("24h")
+    86400.0
+    """
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+    if isinstance(value, str):
+        number = value.strip().rstrip("smhdw")
+        unit = units.get(value.strip()[len(number) :], None if number != value.strip() else 1.0)
+    else:
+        number, unit = str(value), None if isinstance(value, bool) else 1.0
+    try:
+        seconds = float(number) * (unit or float("nan"))
+    except ValueError:
+        seconds = float("nan")
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"expected a duration such as 30, '30s' or '24h', got {value!r}")
+    return seconds
+
+
+def as_text(value: object) -> str:
+    """*value*, which must be text."""
+    if not isinstance(value, str):
+        raise ConfigError(f"expected text, got {value!r}")
+    return value
+
+
+def as_bool(value: object) -> bool:
+    """*value*, which must be true or false (from the environment also as text)."""
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    if not isinstance(value, bool):
+        raise ConfigError(f"expected true or false, got {value!r}")
+    return value
+
+
+def as_list(value: object) -> list[Any]:
+    """*value*, which must be a list; one text counts as a list of one."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"expected a list, got {value!r}")
+    return list(value)
+
+
+def as_argv(value: object) -> list[str]:
+    """A command as a list of its words; no shell ever reads it."""
+    if not isinstance(value, list) or not value or not all(isinstance(word, str) for word in value):
+        raise ConfigError(f"expected a list of words such as [ollama, serve], got {value!r}")
+    return value
+
+
+def as_mapping(value: object) -> dict[str, Any]:
+    """*value*, which must be a mapping with text keys."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ConfigError(f"expected a mapping, got {value!r}")
+    return value
+
+
+class Options:
+    """Reads the options of one part, and tells of each mistake once.
+
+    Args:
+        owner: What the options belong to, as the message should name it.
+        given: The options as they came.
+        known: The names that exist.
+        strict: Raise at the first mistake.
+        path: Where the options stand below the owner, for nested ones.
+    """
+
+    def __init__(
+        self, owner: str, given: Mapping[str, object], known: Iterable[str], *, strict: bool = False, path: str = ""
+    ) -> None:
+        self._owner, self._strict, self._path = owner, strict, path
+        self._given = dict(given)
+        known = list(known)
+        for name in self._given:
+            if name not in known:
+                self.complain(name, f"unknown option{did_you_mean(name, known)}")
+
+    def read(self, name: str, parse: Callable[[Any], T], default: T) -> T:
+        """The option *name*, parsed; *default* if it is absent, None, or wrong."""
+        value = self._given.get(name)
+        if value is None:
+            return default
+        try:
+            return parse(convert(value))
+        except (ConfigError, ValueError, TypeError) as error:
+            self.complain(name, str(error))
+            return default
+
+    def required(self, name: str, parse: Callable[[Any], T]) -> T:
+        """The option *name*, parsed.
+
+        Raises:
+            ConfigError: If it is absent or wrong.
+        """
+        if self._given.get(name) is None:
+            raise ConfigError(f"the option {name!r} is needed")
+        try:
+            return parse(convert(self._given[name]))
+        except (ConfigError, ValueError, TypeError) as error:
+            raise ConfigError(f"{name}: {error}") from error
+
+    def nested(self, name: str, given: Mapping[str, object], known: Iterable[str]) -> Options:
+        """The same reader for the options below *name*."""
+        return Options(self._owner, given, known, strict=self._strict, path=f"{self._path}{name}.")
+
+    def complain(self, name: str, message: str) -> None:
+        """Tell of a mistake in the option *name*, in the way that was asked for."""
+        problem = Problem(f"{self._path}{name}", message)
+        problems = _collector.get()
+        if problems is not None:
+            problems.append(problem)
+        elif self._strict:
+            raise ConfigError(f"{self._owner}: {problem}")
+        else:
+            warn(f"{self._owner}: {problem}")
+
+
+@contextlib.contextmanager
+def collecting() -> Iterator[list[Problem]]:
+    """Within this block mistakes are put on the list it gives, instead of being told."""
+    problems: list[Problem] = []
+    token = _collector.set(problems)
+    try:
+        yield problems
+    finally:
+        _collector.reset(token)
+
+
+def warn(message: str) -> None:
+    """One line on standard error, once for each message; never raises."""
+    if message in _told:
+        return
+    _told.add(message)
+    with contextlib.suppress(Exception):
+        print(f"llama_logging: {message}", file=sys.stderr, flush=True)
+
+
+_collector: ContextVar[list[Problem] | None] = ContextVar("llama_logging_problems", default=None)
+_told: set[str] = set()
+
+
+def _from_environment(reference: str) -> str:
+    name, _, query = reference.removeprefix("env://").partition("?")
+    default = dict(parse_qsl(query, keep_blank_values=True)).get("default")
+    value = os.environ.get(name, default)
+    if value is None:
+        raise ConfigError(f"the environment variable {name} is not set and {reference!r} has no ?default=")
+    return value
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+
+
+def _reason(error: Exception) -> str:
+    problem = getattr(error, "problem", None)
+    if problem and "could not determine a constructor" in problem:
+        return f"{problem}; only plain data is allowed"
+    return str(problem or error).replace("\n", " ")

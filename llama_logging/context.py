@@ -1,0 +1,233 @@
+"""What one error is: plain frozen data, without live objects.
+
+No exception, frame or traceback is kept: they pin memory.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+class ErrorSeverity(enum.IntEnum):
+    """How bad an error is; the numbers are `logging`'s level numbers, so they compare with them.
+
+    >>> ErrorSeverity.ERROR > ErrorSeverity.WARNING
+    True
+    """
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+    CRITICAL = 50
+
+    @classmethod
+    def from_level(cls, levelno: int) -> ErrorSeverity:
+        """Map a level number to the nearest severity at or below it (DEBUG below 10).
+
+        >>> ErrorSeverity.from_level(35).name
+        'WARNING'
+        """
+        return cls(min(50, max(10, levelno // 10 * 10)))
+
+    @classmethod
+    def parse(cls, value: object) -> ErrorSeverity:
+        """Read a severity from itself, a name in any case, or a level number.
+
+        Raises:
+            ValueError: If *value* is none of these; the message lists the names.
+        """
+        if isinstance(value, str) and value.upper() in cls.__members__:
+            return cls[value.upper()]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return cls.from_level(value)
+        raise ValueError(f"unknown severity {value!r}; expected one of {', '.join(cls.__members__)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One call on a stack.
+
+    Attributes:
+        module: Dotted name of the module, as in `__name__`.
+        function: Qualified name of the function.
+        file: Path of the source file.
+        line: Line number, from 1.
+        source: The source line, stripped; empty where it is not to be had.
+        in_app: Whether the code is the application's own: neither the standard library's nor an
+            installed package's.
+    """
+
+    module: str
+    function: str
+    file: str
+    line: int
+    source: str
+    in_app: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionDetail:
+    """One exception of a chain or group.
+
+    Attributes:
+        type: Name of its class, without the module.
+        module: Module of its class.
+        message: `str(exception)`, bounded.
+        bases: Dotted names of its class and the classes it derives from, as far as Exception.
+        relation: What it is to the one before it: `raised` (the first), `cause`, `context`,
+            `suppressed` (a context hidden by `from None`) or `member` (of a group).
+        frames: Its stack, innermost last.
+        attributes: `errno`, `status_code`, `status` or `code` where it carries one, as an int.
+    """
+
+    type: str
+    module: str
+    message: str
+    bases: tuple[str, ...] = ()
+    relation: str = "raised"
+    frames: tuple[Frame, ...] = ()
+    attributes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def qualified_type(self) -> str:
+        """The class as a traceback shows it: dotted, built-ins by their bare name."""
+        return self.type if self.module in ("builtins", "__main__") else f"{self.module}.{self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class StackText:
+    """The text of a stack trace, what repeats kept apart from what differs.
+
+    Attributes:
+        template: The text with a NUL in place of each exception's own lines; equal for all errors
+            of one place, so it is stored once.
+        parts: What stands in those places, in order of the text.
+    """
+
+    template: str = ""
+    parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        pieces = self.template.split("\0")
+        tail = (piece for pair in zip(self.parts, pieces[1:], strict=True) for piece in pair)
+        return pieces[0] + "".join(tail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """Who we are, once per process.
+
+    Attributes:
+        process: Random hex text that names this process; a pid is used again, this is not.
+        service, environment, release: From OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
+            SENTRY_ENVIRONMENT and SENTRY_RELEASE; empty where unset.
+    """
+
+    process: str
+    pid: int
+    host: str
+    boot: str
+    program: str
+    python: str
+    service: str = ""
+    environment: str = ""
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorContext:
+    """One error, as it was at the moment it was logged.
+
+    Attributes:
+        error_id: UUID version 7, so ids sort by time.
+        timestamp: Aware UTC.
+        source_module, source_function, source_file, source_line: Where the exception was raised in
+            the application's own code; without an exception, where the logging call stands.
+        error_type: Name of the exception's class; `LogMessage` for a record without exception.
+        error_message: `str(exception)`; without an exception, the log message.
+        log_message: The rendered log message; empty for an error that was captured, not logged.
+        log_template: `record.msg` before its arguments were put in; empty if it had none.
+        additional_context: `extra` of the logging call, as JSON-able data.
+        fingerprint: Errors with the same one are the same error; `v1:` and 16 hex digits.
+        grouping: The readable inputs the fingerprint was made from.
+        exceptions: The exception, then its causes, contexts and members.
+        mechanism: Where it came from: `logging`, `capture_error`, `excepthook` or `threading`.
+        handled: False if nobody caught the exception.
+        implicit: True if the record had no exc_info and the exception being handled was linked.
+    """
+
+    error_id: str
+    timestamp: datetime
+    severity: ErrorSeverity
+    source_module: str
+    error_type: str
+    error_message: str
+    stack: StackText = StackText()
+    additional_context: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    grouping: tuple[str, ...] = ()
+    logger_name: str = ""
+    log_message: str = ""
+    log_template: str = ""
+    source_function: str = ""
+    source_file: str = ""
+    source_line: int = 0
+    exceptions: tuple[ExceptionDetail, ...] = ()
+    thread_name: str = ""
+    task_name: str = ""
+    mechanism: str = "logging"
+    handled: bool = True
+    implicit: bool = False
+    process: Process | None = None
+
+    @property
+    def stack_trace(self) -> str:
+        """The whole text, as the standard library prints it; empty without an exception."""
+        return str(self.stack)
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The stack of the exception that was raised, innermost last."""
+        return self.exceptions[0].frames if self.exceptions else ()
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.error_message} [{self.error_id}]"
+
+
+def new_id() -> str:
+    """A UUID version 7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, the rest random.
+
+    >>> new_id() != new_id()
+    True
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    high = (milliseconds & (1 << 48) - 1) << 16 | 0x7000 | random >> 68
+    low = 1 << 63 | random & (1 << 62) - 1
+    text = f"{high << 64 | low:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since the epoch, exactly; a naive *moment* is local time.
+
+    >>> to_microseconds(datetime(1970, 1, 1, 0, 0, 1, 5, UTC))
+    1000005
+    """
+    since = moment.astimezone(UTC) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def from_microseconds(value: int) -> datetime:
+    """The aware UTC moment of *value* microseconds since the epoch."""
+    return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

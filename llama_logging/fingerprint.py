@@ -1,0 +1,68 @@
+"""Which occurrences are the same error.
+
+A fingerprint is made from readable inputs, which are kept beside it, so that a grouping can be
+explained. Line numbers and rendered messages are never among them: an edit elsewhere in the file or
+another user's name must not make a new group.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+
+from llama_logging.context import ExceptionDetail, Frame
+
+VERSION = "v1"
+
+# One pass, no nested quantifier: linear in the length of the text.
+_VARIABLE = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+")
+
+
+def fingerprint(inputs: Sequence[str]) -> str:
+    """The fingerprint of *inputs*: the version, then 16 hex digits (64 bits of BLAKE2b).
+
+    >>> fingerprint(["ValueError", "app.main: int(text)"])
+    'v1:c2a6a6c9adcad38d'
+    """
+    digest = hashlib.blake2b("\x1f".join(inputs).encode(), digest_size=8)
+    return f"{VERSION}:{digest.hexdigest()}"
+
+
+def of_exceptions(exceptions: Sequence[ExceptionDetail]) -> tuple[str, ...]:
+    """The inputs of an exception and all it is chained to: types, and the application's own frames."""
+    return tuple(line for exception in exceptions for line in _of_exception(exception))
+
+
+def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str, ...]:
+    """The inputs of a record without exception.
+
+    Args:
+        logger_name: Name of the logger.
+        template: `record.msg`.
+        rendered: True if *template* had no arguments: then values are likely to stand in it, and
+            numbers, addresses and UUIDs are taken out.
+    """
+    return (f"logger {logger_name}", f"message {normalise(template) if rendered else template}")
+
+
+def normalise(message: str) -> str:
+    """The first line of *message* with what varies taken out.
+
+    >>> normalise("user 8123 not found at 0x7f00aa")
+    'user <n> not found at <n>'
+    """
+    return _VARIABLE.sub("<n>", message[:2048].partition("\n")[0])
+
+
+def _of_exception(exception: ExceptionDetail) -> Iterator[str]:
+    yield exception.qualified_type if exception.relation == "raised" else (
+        f"{exception.relation} {exception.qualified_type}"
+    )
+    frames = [frame for frame in exception.frames if frame.in_app] or exception.frames
+    previous: Frame | None = None
+    for frame in frames:
+        # A recursion ten deep is the error of a recursion a thousand deep.
+        if frame != previous:
+            yield f"{frame.module}.{frame.function}: {frame.source}"
+        previous = frame

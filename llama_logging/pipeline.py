@@ -1,0 +1,99 @@
+"""The way of an error into the registry, one per process and store: journal, ingester, store.
+
+Handlers come and go with every dictConfig; this stays until the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+
+from llama_logging import process, wire
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import StoreError
+from llama_logging.ingest import Ingester, ingest, waiting
+from llama_logging.journal import FRAME_BYTES, Journal, directories_for
+from llama_logging.registry import RecoveryAttempt
+from llama_logging.stores import StoreURL, open_store
+from llama_logging.stores.sqlite import SQLiteStore
+
+EXIT_TIMEOUT = 2.0
+"""Seconds that the end of the process may be delayed by what is still to be ingested."""
+
+
+class Pipeline:
+    """Writes errors and attempts to the journal of one store, and has them ingested."""
+
+    def __init__(self, url: StoreURL) -> None:
+        self.url = url
+        directories = directories_for(url.path)
+        self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
+        self.ingester = Ingester(lambda: open_store(url), directories)
+
+    def add(self, context: ErrorContext) -> bool:
+        """Make *context* durable; True once it survives the death of the process."""
+        frame, name, stack = wire.encode_error(context)
+        written = self.journal.write(
+            lambda number: _bounded({**frame, "n": number}), name, lambda: _bounded(stack)
+        )
+        self.ingester.wake()
+        return written
+
+    def add_attempt(self, attempt: RecoveryAttempt) -> None:
+        """Make what is known of *attempt* durable."""
+        frame = wire.encode_attempt(attempt)
+        self.journal.write(lambda number: _bounded({**frame, "n": number}))
+        self.ingester.wake()
+
+
+def pipeline_for(url: StoreURL) -> Pipeline:
+    """The pipeline of *url* in this process."""
+    found = _pipelines.get(url.url)
+    if found is None:
+        # setdefault is atomic: two threads get the same one.
+        found = _pipelines.setdefault(url.url, Pipeline(url))
+    return found
+
+
+def open_registry(url: StoreURL) -> SQLiteStore:
+    """The store of *url* with everything in it that any process, living or dead, has written.
+
+    Raises:
+        StoreError: If it cannot be opened; the message says how many errors wait in the journal.
+    """
+    store = open_store(url)
+    directories = directories_for(url.path)
+    if not store.exists and not waiting(None, directories):
+        return store
+    try:
+        ingest(store, directories)
+    except StoreError as error:
+        count = waiting(None, directories)
+        kept = f"; {count} errors are safe in the journal {_where(directories)} and wait for it" if count else ""
+        raise StoreError(f"{error}{kept}") from error
+    return store
+
+
+def flush(timeout: float = EXIT_TIMEOUT) -> None:
+    """Bring what this process has logged into its stores now, *timeout* seconds at most for each."""
+    for pipeline in list(_pipelines.values()):
+        if pipeline.journal.path:
+            pipeline.ingester.drain(timeout)
+
+
+_pipelines: dict[str, Pipeline] = {}
+atexit.register(flush)
+
+
+def _bounded(frame: wire.Json) -> str:
+    """*frame* as JSON text; if it is too large, without what the application added to it."""
+    text = wire.dumps(frame)
+    if len(text) > FRAME_BYTES and "ctx" in frame:
+        text = wire.dumps({**frame, "ctx": {"...": f"{len(text)} bytes were too many and left out"}})
+    if len(text) > FRAME_BYTES and "exceptions" in frame:
+        text = wire.dumps({**frame, "exceptions": frame["exceptions"][:5]})
+    return text
+
+
+def _where(directories: list[str]) -> str:
+    return next((path for path in directories if os.path.isdir(path)), directories[0])

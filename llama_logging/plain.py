@@ -1,0 +1,137 @@
+"""Any value as bounded, JSON-able data, without running foreign code.
+
+Only exact built-in types and a few of the standard library's are looked into; of everything else
+the type is named. No `__repr__`, `__str__`, property or iterator of the application is called: they
+may block, load from a database, log, or raise.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import math
+import pathlib
+import uuid
+from typing import Any
+
+MAX_DEPTH = 5
+MAX_ITEMS = 50
+MAX_TEXT = 8_192
+"""Characters of one text that are kept; the middle is cut."""
+
+# Their str() is the standard library's own C or Python code, short, and free of side effects.
+# By identity: `in` on the classes themselves would run a metaclass's __eq__ or __hash__.
+_SPEAKING = {
+    id(cls)
+    for cls in (
+        datetime.datetime,
+        datetime.date,
+        datetime.time,
+        datetime.timedelta,
+        decimal.Decimal,
+        uuid.UUID,
+        pathlib.PosixPath,
+        pathlib.WindowsPath,
+        pathlib.PurePosixPath,
+        pathlib.PureWindowsPath,
+    )
+}
+_CONTAINERS = {id(cls) for cls in (dict, list, tuple, set, frozenset)}
+
+
+def text(value: str, limit: int = MAX_TEXT) -> str:
+    r"""*value* as well-formed, bounded text.
+
+    Lone surrogates and NUL become visible escapes: SQLite and PostgreSQL refuse or cut them.
+
+    >>> text("a\udcff\0")
+    'a\\udcff\\x00'
+    >>> len(text("x" * 10_000_000))
+    8192
+    """
+    if type(value) is not str:
+        value = str.__str__(value)  # a subclass may override slicing and the rest
+    if len(value) > limit:
+        half = limit // 2 - 20
+        value = f"{value[:half]}... {len(value) - 2 * half} characters cut ...".ljust(limit - half) + value[-half:]
+    if not value.isascii():
+        value = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value.replace("\0", "\\x00") if "\0" in value else value
+
+
+def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """*value* as None, bool, int, float, str, list or dict, all bounded.
+
+    >>> plain({"model": "llama3", "tries": (1, 2), "client": object()})
+    {'model': 'llama3', 'tries': [1, 2], 'client': '<object>'}
+    """
+    # issubclass(type(x)) and not isinstance(x): the latter asks x.__class__, which may be a property.
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if issubclass(kind, str):
+        return text(value)
+    if kind is int:
+        return value if -(2**63) <= value < 2**63 else text(f"{value:#x}", 80)
+    if kind is float:
+        return value if math.isfinite(value) else str(value)
+    if kind is bytes or kind is bytearray:
+        return text(repr(bytes(value[:200])))
+    if id(kind) in _SPEAKING:
+        return text(str(value))
+    if issubclass(kind, enum.Enum):
+        return text(f"{_qualname(kind)}.{object.__getattribute__(value, '_name_')}")
+    if id(kind) in _CONTAINERS or issubclass(kind, dict):
+        return _container(value, depth)
+    return f"<{type_name(kind)}>"
+
+
+def type_name(cls: type) -> str:
+    """Dotted name of *cls*, whatever its metaclass pretends; built-ins by their bare name."""
+    name = _qualname(cls)
+    module = module_name(cls)
+    return name if module == "builtins" else f"{module}.{name}"
+
+
+def module_name(cls: type) -> str:
+    """Module of *cls*; `?` where it is not text."""
+    module = type.__dict__["__dict__"].__get__(cls).get("__module__")
+    if type(module) is str:
+        return text(module, 200)
+    return "builtins" if module is None or not isinstance(module, str) else "?"
+
+
+def _qualname(cls: type) -> str:
+    return text(type.__dict__["__qualname__"].__get__(cls), 200)
+
+
+def _container(value: Any, depth: int) -> Any:
+    if depth <= 0:
+        return f"<{_qualname(type(value))}>"
+    try:
+        return _mapping(value, depth) if issubclass(type(value), dict) else _sequence(value, depth)
+    except RuntimeError:
+        # Another thread changed it while we looked.
+        return f"<{_qualname(type(value))}, changing>"
+
+
+def _mapping(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    # dict.items and not value.items: a subclass may compute, load or raise there.
+    for count, (key, item) in enumerate(dict.items(value)):
+        if count == MAX_ITEMS:
+            result["..."] = f"{dict.__len__(value) - MAX_ITEMS} more"
+            break
+        result[text(key if issubclass(type(key), str) else str(plain(key, 0)), 200)] = plain(item, depth - 1)
+    return result
+
+
+def _sequence(value: Any, depth: int) -> list[Any]:
+    result: list[Any] = []
+    for count, item in enumerate(value):
+        if count == MAX_ITEMS:
+            result.append(f"... {len(value) - MAX_ITEMS} more")
+            break
+        result.append(plain(item, depth - 1))
+    return result

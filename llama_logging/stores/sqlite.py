@@ -1,0 +1,362 @@
+"""The registry in one SQLite file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from llama_logging import wire
+from llama_logging.context import ErrorContext, ErrorSeverity, from_microseconds, to_microseconds
+from llama_logging.exceptions import ErrorNotFound, StoreError
+from llama_logging.registry import Batch, ErrorGroup, RecoveryAttempt
+from llama_logging.stores.schema import STEPS
+from llama_logging.stores.urls import StoreURL
+
+BUSY_TIMEOUT = 10.0
+"""Seconds to wait for another process's transaction."""
+
+_MINUTE = 60_000_000
+_HEADER = b"SQLite format 3\0"
+
+# A whole batch is taken apart inside SQLite: executemany would give the GIL back and wait for it
+# again at every row, 31 rows a second beside a busy main thread (measured; this way 27 thousand).
+# json_extract and not ->>, and conflict targets named: SQLite 3.34 is still in use.
+_STAGE = """
+    INSERT INTO temp.batch
+    SELECT json_extract(value, '$.id'), json_extract(value, '$.ts'), json_extract(value, '$.sev'), json_extract(value, '$.fp'), json_extract(value, '$.type'),
+           json_extract(value, '$.stack'), json_extract(value, '$.proc'), json_extract(value, '$.msg'), json_extract(value, '$.logger'), value
+    FROM json_each(?) WHERE json_extract(value, '$.k') = 'error'
+    ON CONFLICT DO NOTHING
+"""
+_INGEST = (
+    "DELETE FROM temp.batch WHERE EXISTS (SELECT 1 FROM errors WHERE errors.error_id = batch.error_id)",
+    """
+    INSERT INTO errors (error_id, timestamp, severity, fingerprint, error_type, stack, process, content)
+    SELECT error_id, timestamp, severity, fingerprint, error_type, stack, process, content
+    FROM temp.batch ORDER BY error_id
+    """,
+    """
+    INSERT INTO groups
+    SELECT fingerprint, error_type, message, max(severity), logger_name, stack, count(*),
+           min(timestamp), min(timestamp), error_id
+    FROM temp.batch WHERE true GROUP BY fingerprint
+    ON CONFLICT (fingerprint) DO UPDATE SET
+        severity = max(severity, excluded.severity),
+        count = count + excluded.count,
+        first_seen = min(first_seen, excluded.first_seen)
+    """,
+    # A bare column beside one max() is of the row that has the maximum (sqlite.org/lang_select, 2.5).
+    """
+    UPDATE groups SET
+        last_seen = newest.timestamp, last_error_id = newest.error_id, error_type = newest.error_type,
+        error_message = newest.message, stack = newest.stack
+    FROM (SELECT fingerprint, max(timestamp) AS timestamp, error_id, error_type, message, stack
+          FROM temp.batch GROUP BY fingerprint) AS newest
+    WHERE groups.fingerprint = newest.fingerprint AND newest.timestamp >= groups.last_seen
+    """,
+    f"""
+    INSERT INTO counts
+    SELECT timestamp / {_MINUTE}, fingerprint, severity, error_type, count(*)
+    FROM temp.batch WHERE true GROUP BY 1, 2, 3, 4
+    ON CONFLICT (minute, fingerprint, severity, error_type) DO UPDATE SET count = count + excluded.count
+    """,
+    "DELETE FROM temp.batch",
+)
+_OTHERS = (
+    """
+    INSERT INTO stacks SELECT json_extract(value, '$.name'), value
+    FROM json_each(?) WHERE json_extract(value, '$.k') = 'stack' ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO processes SELECT json_extract(value, '$.process'), value
+    FROM json_each(?) WHERE json_extract(value, '$.k') = 'open' ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO attempts SELECT json_extract(value, '$.attempt_id'), json_extract(value, '$.error_id'), json_extract(value, '$.started_at'), value
+    FROM json_each(?) WHERE json_extract(value, '$.k') = 'audit'
+    ON CONFLICT (attempt_id) DO UPDATE SET content = excluded.content WHERE json_extract(content, '$.status') = 'pending'
+    """,
+)
+_TEMPORARY = """
+    CREATE TEMP TABLE batch (
+        error_id TEXT PRIMARY KEY, timestamp INTEGER, severity INTEGER, fingerprint TEXT, error_type TEXT,
+        stack TEXT, process TEXT, message TEXT, logger_name TEXT, content TEXT
+    )
+"""
+_ERRORS = """
+    SELECT errors.position, errors.content, stacks.content, processes.content FROM errors
+    LEFT JOIN stacks ON stacks.name = errors.stack
+    LEFT JOIN processes ON processes.process = errors.process
+"""
+
+
+class SQLiteStore:
+    """See `registry.Store` for the contract.
+
+    One connection, used by one thread at a time. It is not carried over a fork: the child opens its
+    own and leaves the inherited one alone (sqlite.org/howtocorrupt, 2.6).
+    """
+
+    def __init__(self, url: StoreURL) -> None:
+        self.url = str(url)
+        self._path = url.path
+        self._abandoned: list[sqlite3.Connection | None] = []
+        self._connection: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there; a registry that never was is empty, and asking does not make it."""
+        return os.path.exists(self._path)
+
+    def ingest(self, batch: Batch) -> int:
+        with self._transaction() as execute:
+            known = self._offset(execute, batch.journal)
+            if known > batch.start:
+                return known
+            if batch.frames:
+                document = f"[{','.join(batch.frames)}]"
+                execute(_STAGE, (document,))
+                for statement in _INGEST:
+                    execute(statement)
+                for statement in _OTHERS:
+                    execute(statement, (document,))
+            execute(
+                "INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT (journal) DO UPDATE SET "
+                "offset = excluded.offset, damaged = damaged + excluded.damaged",
+                (batch.journal, batch.end, batch.damaged),
+            )
+        return batch.end
+
+    def checkpoint(self, journal: str) -> int:
+        with self._reading() as execute:
+            return self._offset(execute, journal)
+
+    def forget(self, journal: str) -> None:
+        with self._transaction() as execute:
+            execute("DELETE FROM journals WHERE journal = ?", (journal,))
+
+    def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
+        sql, parameters = _counted("severity", since, at_least)
+        with self._reading() as execute:
+            rows = execute(f"{sql} ORDER BY 1 DESC", parameters)
+            return {ErrorSeverity(severity): count for severity, count in rows}
+
+    def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
+        sql, parameters = _counted("error_type", since, at_least)
+        with self._reading() as execute:
+            return dict(execute(f"{sql} ORDER BY 2 DESC, 1 LIMIT ?", (*parameters, limit)))
+
+    def errors(
+        self,
+        *,
+        since: datetime | None = None,
+        at_least: ErrorSeverity = ErrorSeverity.DEBUG,
+        fingerprint: str | None = None,
+        limit: int = 10,
+    ) -> list[ErrorContext]:
+        where = "errors.timestamp >= ? AND errors.severity >= ?"
+        parameters: list[Any] = [_start(since), int(at_least)]
+        if fingerprint is not None:
+            where += " AND errors.fingerprint = ?"
+            parameters.append(fingerprint)
+        order = "ORDER BY errors.timestamp DESC, errors.position DESC LIMIT ?"
+        return [context for _, context in self._select(f"WHERE {where} {order}", [*parameters, limit])]
+
+    def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
+        if position < 0:
+            with self._reading() as execute:
+                return execute("SELECT coalesce(max(position), 0) FROM errors").fetchone()[0], []
+        found = self._select("WHERE errors.position > ? ORDER BY errors.position LIMIT ?", [position, limit])
+        return (found[-1][0] if found else position), [context for _, context in found]
+
+    def groups(
+        self,
+        *,
+        since: datetime | None = None,
+        at_least: ErrorSeverity = ErrorSeverity.DEBUG,
+        limit: int = 50,
+    ) -> list[ErrorGroup]:
+        with self._reading() as execute:
+            rows = execute(
+                "SELECT fingerprint, error_type, error_message, severity, logger_name, json_extract(stacks.content, '$.site[0]'), "
+                "json_extract(stacks.content, '$.site[1]'), count, first_seen, last_seen, last_error_id "
+                "FROM groups LEFT JOIN stacks ON stacks.name = groups.stack "
+                "WHERE last_seen >= ? AND severity >= ? ORDER BY last_seen DESC LIMIT ?",
+                (_start(since), int(at_least), limit),
+            )
+            return [_group(row) for row in rows]
+
+    def find(self, id_prefix: str) -> ErrorContext:
+        # Everything that begins with the prefix lies between it and it with the last digit raised.
+        found = self._select(
+            "WHERE errors.error_id >= ? AND errors.error_id < ? ORDER BY errors.error_id LIMIT 2",
+            [id_prefix.lower(), id_prefix.lower() + "g"],
+        )
+        if len(found) != 1:
+            problem = "more than one error has an id that begins with" if found else "no error has the id"
+            raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
+        return found[0][1]
+
+    def attempts(self, error_id: str) -> list[RecoveryAttempt]:
+        with self._reading() as execute:
+            rows = execute(
+                "SELECT content FROM attempts WHERE error_id = ? ORDER BY started_at, attempt_id", (error_id,)
+            )
+            return [wire.decode_attempt(json.loads(content)) for (content,) in rows]
+
+    def close(self) -> None:
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None and self._pid == os.getpid():
+                connection.close()
+
+    def _select(self, clauses: str, parameters: Sequence[Any]) -> list[tuple[int, ErrorContext]]:
+        with self._reading() as execute:
+            return [
+                (position, wire.decode_error(json.loads(error), json.loads(stack or "{}"), json.loads(process or "null")))
+                for position, error, stack, process in execute(_ERRORS + clauses, parameters)
+            ]
+
+    def _offset(self, execute: Any, journal: str) -> int:
+        row = execute("SELECT offset FROM journals WHERE journal = ?", (journal,)).fetchone()
+        return int(row[0]) if row else 0
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Any]:
+        with self._told(), self._lock:
+            if self._connection is None and not self.exists:
+                with contextlib.closing(_prepared(":memory:")) as empty:
+                    yield empty.execute
+            else:
+                yield self._connect().execute
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        with self._told(), self._lock:
+            connection = self._connect()
+            # IMMEDIATE: a deferred transaction that reads and then writes
+            # fails with SQLITE_BUSY instead of waiting for its turn.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection.execute
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self.url}: {_explained(error)}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():
+            # One reference is leaked on purpose: closing it here would drop the parent's locks.
+            self._abandoned.append(self._connection)
+            self._connection, self._pid = None, os.getpid()
+        if self._connection is None:
+            self._connection = _open(self._path)
+        return self._connection
+
+
+def _open(path: str) -> sqlite3.Connection:
+    _refuse_foreign(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if not os.path.exists(path):
+        # Before SQLite makes it with the umask's permissions: error texts are nobody else's business.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    return _prepared(path)
+
+
+def _prepared(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: a journal is removed once it is in here, so what is committed must be on the disk.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        _migrate(connection)
+        connection.execute(_TEMPORARY)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA user_version").fetchone()[0] == len(STEPS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        taken = connection.execute("PRAGMA user_version").fetchone()[0]
+        if taken > len(STEPS):
+            raise sqlite3.DatabaseError(f"it was made by a newer version of llama_logging (schema {taken})")
+        for step in STEPS[taken:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _refuse_foreign(path: str) -> None:
+    """A file of somebody else's must not be taken for a damaged registry."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        header = file.read(len(_HEADER))
+        if header and header != _HEADER:
+            raise sqlite3.DatabaseError(
+                "this file is not a SQLite database; it was left as it is. Name another file as the store"
+            )
+
+
+def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
+    """Counts by *column*: whole minutes from the rollups, the minute *since* falls into from the errors."""
+    start = _start(since)
+    first_whole = -(-start // _MINUTE)
+    sql = f"""
+        SELECT {column}, sum(count) FROM (
+            SELECT {column}, count FROM counts WHERE minute >= ? AND severity >= ?
+            UNION ALL
+            SELECT {column}, 1 FROM errors WHERE timestamp >= ? AND timestamp < ? AND severity >= ?
+        ) GROUP BY 1"""
+    return sql, [first_whole, int(at_least), start, first_whole * _MINUTE, int(at_least)]
+
+
+def _start(since: datetime | None) -> int:
+    return 0 if since is None else to_microseconds(since)
+
+
+def _group(row: Sequence[Any]) -> ErrorGroup:
+    fingerprint, error_type, message, severity, logger, module, function, count, first, last, error_id = row
+    return ErrorGroup(
+        fingerprint=fingerprint,
+        error_type=error_type,
+        error_message=message,
+        severity=ErrorSeverity(severity),
+        logger_name=logger,
+        source=f"{module or '?'}.{function or '?'}",
+        count=count,
+        first_seen=from_microseconds(first),
+        last_seen=from_microseconds(last),
+        last_error_id=error_id,
+    )
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be opened: {error.strerror or error} ({error.filename})" if error.filename else str(error)
+    return str(error)
