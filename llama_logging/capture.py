@@ -25,7 +25,12 @@ NO_EXCEPTION = "LogMessage"
 _CONTEXT = "_llama_logging_context"
 _MECHANISM = "_llama_logging_mechanism"
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "error_context"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+    "error_context",
+}
 
 
 def capture(record: logging.LogRecord) -> ErrorContext | None:
@@ -69,7 +74,13 @@ def make_record(
     tb = error.__traceback__
     place = _raised_at(tb)
     record = logging.LogRecord(
-        logger_name, int(severity), *place[:2], message or tracebacks.message_of(error), None, (type(error), error, tb), place[2]
+        logger_name,
+        int(severity),
+        *place[:2],
+        message or tracebacks.message_of(error),
+        None,
+        (type(error), error, tb),
+        place[2],
     )
     # No record has such an attribute by chance, and an `extra` may hold any key, `name` too.
     record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
@@ -135,11 +146,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in record.__dict__.items()
-        if key not in _STANDARD and not key.startswith("_")
-    }
+    return {key: value for key, value in record.__dict__.items() if key not in _STANDARD and not key.startswith("_")}
 
 
 def _grouping(record: logging.LogRecord, details: tuple[ExceptionDetail, ...]) -> tuple[str, ...]:
@@ -152,14 +159,17 @@ def _grouping(record: logging.LogRecord, details: tuple[ExceptionDetail, ...]) -
     return fingerprint.of_message(record.name, str(plain.plain(record.msg, 0)), rendered=not record.args)
 
 
-def _place(
-    record: logging.LogRecord, details: tuple[ExceptionDetail, ...]
-) -> tuple[str, str, str, int]:
+def _place(record: logging.LogRecord, details: tuple[ExceptionDetail, ...]) -> tuple[str, str, str, int]:
     frames = details[0].frames if details else ()
     for frame in reversed([frame for frame in frames if frame.in_app] or list(frames)):
         return frame.module, frame.function, frame.file, frame.line
     file = plain.text(str(record.pathname), 1000)
-    return plain.text(str(record.module), 200), plain.text(str(record.funcName or ""), 200), file, record.lineno
+    return (
+        plain.text(str(record.module), 200),
+        plain.text(str(record.funcName or ""), 200),
+        file,
+        record.lineno,
+    )
 
 
 def _raised_at(tb: TracebackType | None) -> tuple[str, int, str]:

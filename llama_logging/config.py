@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from urllib.parse import parse_qsl
 from llama_logging.exceptions import ConfigError
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,10 @@ def import_object(dotted: str) -> Any:
 
 def as_callable(value: object) -> Callable[..., Any]:
     """*value* itself if it can be called, or what the dotted path names."""
-    found = import_object(value) if isinstance(value, str) else value
+    found: Any = import_object(value) if isinstance(value, str) else value
     if not callable(found):
         raise ConfigError(f"{value!r} is not a function")
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def as_seconds(value: object) -> float:
@@ -134,6 +136,16 @@ def as_text(value: object) -> str:
     return value
 
 
+def as_level(value: object) -> int:
+    """A level by name or number, as `logging` has them."""
+    known = logging.getLevelNamesMapping()
+    if isinstance(value, str) and value.upper() in known:
+        return known[value.upper()]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ConfigError(f"unknown level {value!r}{did_you_mean(str(value).upper(), known)}")
+
+
 def as_bool(value: object) -> bool:
     """*value*, which must be true or false (from the environment also as text)."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -153,11 +165,11 @@ def as_list(value: object) -> list[Any]:
     return list(value)
 
 
-def as_argv(value: object) -> list[str]:
+def as_argv(value: object) -> tuple[str, ...]:
     """A command as a list of its words; no shell ever reads it."""
     if not isinstance(value, list) or not value or not all(isinstance(word, str) for word in value):
         raise ConfigError(f"expected a list of words such as [ollama, serve], got {value!r}")
-    return value
+    return tuple(value)
 
 
 def as_mapping(value: object) -> dict[str, Any]:
@@ -179,7 +191,13 @@ class Options:
     """
 
     def __init__(
-        self, owner: str, given: Mapping[str, object], known: Iterable[str], *, strict: bool = False, path: str = ""
+        self,
+        owner: str,
+        given: Mapping[str, object],
+        known: Iterable[str],
+        *,
+        strict: bool = False,
+        path: str = "",
     ) -> None:
         self._owner, self._strict, self._path = owner, strict, path
         self._given = dict(given)
@@ -188,7 +206,7 @@ class Options:
             if name not in known:
                 self.complain(name, f"unknown option{did_you_mean(name, known)}")
 
-    def read(self, name: str, parse: Callable[[Any], T], default: T) -> T:
+    def read(self, name: str, parse: Callable[[Any], T], default: D) -> T | D:
         """The option *name*, parsed; *default* if it is absent, None, or wrong."""
         value = self._given.get(name)
         if value is None:

@@ -20,7 +20,7 @@ class StoreError(LlamaLoggingError):
     """The registry could not be read or written."""
 
 
-class ErrorNotFound(LlamaLoggingError, LookupError):  # noqa: N818 - reads as what it says
+class ErrorNotFound(LlamaLoggingError, LookupError):
     """No error in the registry has this id."""
 
 

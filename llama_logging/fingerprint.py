@@ -56,8 +56,10 @@ def normalise(message: str) -> str:
 
 
 def _of_exception(exception: ExceptionDetail) -> Iterator[str]:
-    yield exception.qualified_type if exception.relation == "raised" else (
-        f"{exception.relation} {exception.qualified_type}"
+    yield (
+        exception.qualified_type
+        if exception.relation == "raised"
+        else (f"{exception.relation} {exception.qualified_type}")
     )
     frames = [frame for frame in exception.frames if frame.in_app] or exception.frames
     previous: Frame | None = None

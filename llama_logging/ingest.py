@@ -82,6 +82,7 @@ class Ingester:
         self._open_store = open_store
         self._directories = directories
         self.failure: StoreError | None = None
+        self._started = False
         self._begin()
 
     def wake(self) -> None:

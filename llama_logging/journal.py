@@ -272,7 +272,9 @@ def directories_for(path: str) -> list[str]:
     """
     digest = f"{zlib.crc32(path.encode('utf-8', 'surrogatepass')):08x}"
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    state = os.environ.get("LLAMA_LOGGING_DIR") or os.environ.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
+    state = (
+        os.environ.get("LLAMA_LOGGING_DIR") or os.environ.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
+    )
     return [f"{path}.journal", os.path.join(state, "journal", f"{os.path.basename(path)}-{digest}")]
 
 

@@ -14,8 +14,9 @@ from llama_logging.exceptions import StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal import FRAME_BYTES, Journal, directories_for
 from llama_logging.registry import RecoveryAttempt
-from llama_logging.stores import StoreURL, open_store
+from llama_logging.stores import open_store
 from llama_logging.stores.sqlite import SQLiteStore
+from llama_logging.stores.urls import StoreURL
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""
@@ -33,9 +34,7 @@ class Pipeline:
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
         frame, name, stack = wire.encode_error(context)
-        written = self.journal.write(
-            lambda number: _bounded({**frame, "n": number}), name, lambda: _bounded(stack)
-        )
+        written = self.journal.write(lambda number: _bounded({**frame, "n": number}), name, lambda: _bounded(stack))
         self.ingester.wake()
         return written
 

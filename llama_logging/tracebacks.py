@@ -146,9 +146,7 @@ def _quiet(owner: object, name: str) -> object:
 
 
 def _standard_text(exception: BaseException) -> StackText:
-    rendered = traceback.TracebackException(
-        type(exception), exception, _traceback(exception), compact=True
-    )
+    rendered = traceback.TracebackException(type(exception), exception, _traceback(exception), compact=True)
     chain = list(_rendered_chain(rendered))
     if any(link.exceptions is not None for link, _ in chain):
         return _bounded("\0", ["".join(rendered.format())])
@@ -200,7 +198,11 @@ def _text(value: object, default: str) -> str:
 _LIBRARY = tuple(
     {
         os.path.join(os.path.abspath(path), "")
-        for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(__file__))
+        for path in (
+            sysconfig.get_path("stdlib"),
+            sysconfig.get_path("platstdlib"),
+            os.path.dirname(__file__),
+        )
         if path
     }
 )

@@ -70,9 +70,7 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         _exception(error, messages[index] if index < len(messages) else "")
         for index, error in enumerate(stack.get("exceptions", ()))
     )
-    parts = tuple(
-        _line(exceptions[part]) if isinstance(part, int) else part for part in frame.get("parts", ())
-    )
+    parts = tuple(_line(exceptions[part]) if isinstance(part, int) else part for part in frame.get("parts", ()))
     template = stack.get("text", "\0" * len(parts))
     module, function, file, line = stack.get("site", ("", "", "", 0))
     return ErrorContext(
@@ -90,7 +88,7 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         fingerprint=frame["fp"],
         grouping=tuple(stack.get("grouping", ())),
         logger_name=frame["logger"],
-        log_message=frame.get("log", frame["msg"]),
+        log_message=str(frame.get("log", frame["msg"])),
         log_template=stack.get("template", ""),
         exceptions=exceptions,
         thread_name=frame.get("thread", "MainThread"),

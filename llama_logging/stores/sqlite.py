@@ -29,8 +29,9 @@ _HEADER = b"SQLite format 3\0"
 # json_extract and not ->>, and conflict targets named: SQLite 3.34 is still in use.
 _STAGE = """
     INSERT INTO temp.batch
-    SELECT json_extract(value, '$.id'), json_extract(value, '$.ts'), json_extract(value, '$.sev'), json_extract(value, '$.fp'), json_extract(value, '$.type'),
-           json_extract(value, '$.stack'), json_extract(value, '$.proc'), json_extract(value, '$.msg'), json_extract(value, '$.logger'), value
+    SELECT json_extract(value, '$.id'), json_extract(value, '$.ts'), json_extract(value, '$.sev'),
+           json_extract(value, '$.fp'), json_extract(value, '$.type'), json_extract(value, '$.stack'),
+           json_extract(value, '$.proc'), json_extract(value, '$.msg'), json_extract(value, '$.logger'), value
     FROM json_each(?) WHERE json_extract(value, '$.k') = 'error'
     ON CONFLICT DO NOTHING
 """
@@ -78,9 +79,12 @@ _OTHERS = (
     FROM json_each(?) WHERE json_extract(value, '$.k') = 'open' ON CONFLICT DO NOTHING
     """,
     """
-    INSERT INTO attempts SELECT json_extract(value, '$.attempt_id'), json_extract(value, '$.error_id'), json_extract(value, '$.started_at'), value
+    INSERT INTO attempts
+    SELECT json_extract(value, '$.attempt_id'), json_extract(value, '$.error_id'),
+           json_extract(value, '$.started_at'), value
     FROM json_each(?) WHERE json_extract(value, '$.k') = 'audit'
-    ON CONFLICT (attempt_id) DO UPDATE SET content = excluded.content WHERE json_extract(content, '$.status') = 'pending'
+    ON CONFLICT (attempt_id) DO UPDATE SET content = excluded.content
+    WHERE json_extract(content, '$.status') = 'pending'
     """,
 )
 _TEMPORARY = """
@@ -186,9 +190,9 @@ class SQLiteStore:
     ) -> list[ErrorGroup]:
         with self._reading() as execute:
             rows = execute(
-                "SELECT fingerprint, error_type, error_message, severity, logger_name, json_extract(stacks.content, '$.site[0]'), "
-                "json_extract(stacks.content, '$.site[1]'), count, first_seen, last_seen, last_error_id "
-                "FROM groups LEFT JOIN stacks ON stacks.name = groups.stack "
+                "SELECT fingerprint, error_type, error_message, severity, logger_name, "
+                "json_extract(stacks.content, '$.site[0]'), json_extract(stacks.content, '$.site[1]'), "
+                "count, first_seen, last_seen, last_error_id FROM groups LEFT JOIN stacks ON stacks.name = groups.stack "
                 "WHERE last_seen >= ? AND severity >= ? ORDER BY last_seen DESC LIMIT ?",
                 (_start(since), int(at_least), limit),
             )
@@ -221,7 +225,10 @@ class SQLiteStore:
     def _select(self, clauses: str, parameters: Sequence[Any]) -> list[tuple[int, ErrorContext]]:
         with self._reading() as execute:
             return [
-                (position, wire.decode_error(json.loads(error), json.loads(stack or "{}"), json.loads(process or "null")))
+                (
+                    position,
+                    wire.decode_error(json.loads(error), json.loads(stack or "{}"), json.loads(process or "null")),
+                )
                 for position, error, stack, process in execute(_ERRORS + clauses, parameters)
             ]
 

@@ -1,0 +1,193 @@
+"""The Formatters that a logging.yaml names."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import time
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
+
+from llama_logging import semconv
+from llama_logging.capture import capture
+from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.recovery.outcome import Outcome
+from llama_logging.registry import OutcomeStatus
+
+# C0 and C1 controls but tab, bidirectional overrides, line separators: each can forge or hide text.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;97;41"}
+
+
+def printable(text: str) -> str:
+    r"""*text* with all that could forge or hide output made visible.
+
+    >>> printable("ok\x1b[2J\nERROR forged")
+    'ok\\x1b[2J\\nERROR forged'
+    """
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, but a newline stays one."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+class JsonFormatter(_BaseJsonFormatter):
+    """One JSON object a line, with OpenTelemetry's names; errors carry their id and fingerprint.
+
+    A python-json-logger formatter: its options and `extra` work as there. In dictConfig,
+    `class:` takes format, datefmt, style, validate and defaults; for the others use `'()':`.
+    """
+
+    def __init__(
+        self,
+        fmt: Any = None,
+        datefmt: str | None = None,
+        style: str = "%",
+        validate: bool = True,
+        **options: Any,
+    ) -> None:
+        options.setdefault("json_ensure_ascii", True)
+        super().__init__(fmt or "%(message)s", datefmt, style, validate, **options)
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        """Add who, when and how bad; for an error what was captured, in place of plain exc_info."""
+        log_data["timestamp"] = _timestamp(record.created)
+        severity = ErrorSeverity.from_level(record.levelno).name
+        log_data[semconv.SEVERITY_TEXT] = record.levelname
+        log_data[semconv.SEVERITY_NUMBER] = semconv.SEVERITY_NUMBERS[severity]
+        log_data["logger"] = record.name
+        super().add_fields(log_data, record, message_dict)
+        context = capture(record)
+        if context is not None:
+            log_data.pop("exc_info", None)
+            log_data.update(_attributes(context))
+            outcome = record.__dict__.get("_llama_logging_outcome")
+            if outcome is not None:
+                log_data[semconv.RECOVERY_STATUS] = outcome.status.value
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Readable lines: time, level, logger, message; under an error its stack, id and recovery.
+
+    Nothing in a message can forge a line or steer the terminal: control characters are escaped and
+    a stack is indented.
+
+    Args:
+        fmt, datefmt, style, validate, defaults: As for logging.Formatter; without *fmt* our own lines.
+        colour: True or false; None: where standard error is a terminal, unless NO_COLOR is set
+            or TERM is dumb; FORCE_COLOR forces.
+    """
+
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: Any = "%",
+        *,
+        colour: bool | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(fmt, datefmt, style, **options)
+        self._own = fmt is None
+        self._colour = wants_colour() if colour is None else colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of *record*, with its error below it."""
+        context = capture(record)
+        lines = [self._headline(record, context)]
+        trace = context.stack_trace if context is not None else self._trace(record)
+        if trace:
+            lines.append(_indented(trace))
+        if record.stack_info:
+            lines.append(_indented(record.stack_info))
+        if context is not None:
+            lines.append(self._painted("2", "  " + _footer(context, record.__dict__.get("_llama_logging_outcome"))))
+        return "\n".join(lines)
+
+    def _headline(self, record: logging.LogRecord, context: ErrorContext | None) -> str:
+        message = context.log_message if context is not None else _message(record)
+        record.message = printable(message)
+        if not self._own:
+            record.asctime = self.formatTime(record, self.datefmt)
+            return self.formatMessage(record)
+        moment = (
+            self.formatTime(record, self.datefmt)
+            if self.datefmt
+            else time.strftime("%H:%M:%S", time.localtime(record.created))
+        )
+        level = self._painted(
+            _COLOURS[ErrorSeverity.from_level(record.levelno).name], f"{printable(record.levelname):<8}"
+        )
+        return f"{self._painted('2', moment)} {level} {self._painted('2', printable(record.name))}  {record.message}"
+
+    def _trace(self, record: logging.LogRecord) -> str:
+        if record.exc_info and not record.exc_text:
+            return self.formatException(record.exc_info)
+        return record.exc_text or ""
+
+    def _painted(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
+
+
+def wants_colour(stream: Any = None) -> bool:
+    """Whether *stream* (default standard error) should get colours; see no-color.org and force-color.org."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    stream = sys.stderr if stream is None else stream
+    return os.environ.get("TERM") != "dumb" and bool(getattr(stream, "isatty", bool)())
+
+
+def _footer(context: ErrorContext, outcome: Outcome | None) -> str:
+    parts = [f"error {context.error_id}"]
+    if outcome is not None and outcome.status is not OutcomeStatus.UNMATCHED:
+        parts.append(f"recovery {outcome.status}")
+    parts.append(f"llama-logging show {context.error_id}")
+    return " · ".join(parts)
+
+
+def _indented(text: str) -> str:
+    return "\n".join("  | " + printable(line) for line in text.rstrip("\n").split("\n"))
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:
+        return f"{record.msg!r} [arguments not formatted: {type(error).__name__}]"
+
+
+def _timestamp(created: float) -> str:
+    whole, microseconds = divmod(int(created * 1_000_000), 1_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{microseconds:06d}Z"
+
+
+def _attributes(context: ErrorContext) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        semconv.ERROR_ID: context.error_id,
+        semconv.FINGERPRINT: context.fingerprint,
+        semconv.CODE_FUNCTION_NAME: f"{context.source_module}.{context.source_function}",
+        semconv.CODE_FILE_PATH: context.source_file,
+        semconv.CODE_LINE_NUMBER: context.source_line,
+    }
+    if context.exceptions:
+        attributes[semconv.EXCEPTION_TYPE] = context.exceptions[0].qualified_type
+        attributes[semconv.EXCEPTION_MESSAGE] = context.error_message
+        attributes[semconv.EXCEPTION_STACKTRACE] = context.stack_trace
+    process = context.process
+    if process is not None:
+        named = {
+            semconv.SERVICE_NAME: process.service,
+            semconv.SERVICE_VERSION: process.release,
+            semconv.DEPLOYMENT_ENVIRONMENT_NAME: process.environment,
+        }
+        attributes.update({name: value for name, value in named.items() if value})
+    return attributes

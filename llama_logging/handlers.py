@@ -1,0 +1,188 @@
+"""The Handlers that a logging.yaml names. Thin: a record comes in, its ErrorContext goes on.
+
+Nothing is opened, imported or started in a constructor beyond what the options name: hosts build
+handlers in one process and use them in another, or throw them away unused.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from llama_logging.capture import capture
+from llama_logging.config import Options, as_bool, as_callable, as_level
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ConfigError
+from llama_logging.pipeline import Pipeline, pipeline_for
+from llama_logging.recovery import active
+from llama_logging.recovery.engine import Engine
+from llama_logging.recovery.outcome import Outcome, remember
+from llama_logging.recovery.rules import as_mode, parse_rules
+from llama_logging.reporters.callback import CallbackReporter
+from llama_logging.reporters.channel import Channel
+from llama_logging.stores import urls
+
+EXIT_TIMEOUT = 2.0
+"""Seconds that the end of the process may be delayed by reports under way."""
+
+_SEEN = "_llama_logging_seen"
+
+
+class ContextHandler(logging.Handler):
+    """Base of our handlers.
+
+    A wrong option is told in one line and its default used; `strict: true` raises ConfigError.
+    A record that reaches the same handler by two ways (a logger and its parent) is processed once.
+    """
+
+    option_names: tuple[str, ...] = ("level", "strict")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        strict = options.get("strict") is True
+        self._options = Options(type(self).__name__, options, type(self).option_names, strict=strict)
+        self._options.read("strict", as_bool, False)
+        self.setLevel(self._options.read("level", as_level, logging.NOTSET))
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Filter and emit without the handler's lock: no caller waits for another thread's."""
+        passed: Any = self.filter(record)
+        if passed:
+            self.emit(record if passed is True else passed)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Capture *record* and process what was captured; failures go to `handleError`."""
+        try:
+            seen = record.__dict__.setdefault(_SEEN, set())
+            if self.identity in seen:
+                return
+            context = capture(record)
+            if context is not None:
+                seen.add(self.identity)
+                self.process(context, record)
+        except Exception:
+            self.handleError(record)
+
+    @property
+    def identity(self) -> object:
+        """Handlers that are equal in this do the same work, and one of them suffices."""
+        return id(self)
+
+    def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
+        """Do the one job of this handler."""
+        raise NotImplementedError
+
+    def _pipeline(self) -> Pipeline:
+        try:
+            default = urls.default()
+        except ConfigError as error:
+            self._options.complain("store", f"LLAMA_LOGGING_STORE: {error}")
+            default = urls.parse(urls.DEFAULT)
+        return pipeline_for(self._options.read("store", urls.parse, default))
+
+
+class RegistryHandler(ContextHandler):
+    """Writes every error durably: to the journal before it returns, to the store soon after.
+
+    Args:
+        store: `sqlite:///PATH`; default `LLAMA_LOGGING_STORE`, else sqlite:///llama_logging.db. A
+            relative path counts from the folder in which the handler is made.
+        level: As for every handler; default NOTSET, which still means errors only.
+        strict: Raise ConfigError at a wrong option.
+    """
+
+    option_names = (*ContextHandler.option_names, "store")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.pipeline = self._pipeline()
+
+    @property
+    def identity(self) -> object:
+        """One row is enough, however many handlers write to one store."""
+        return ("registry", self.pipeline.url)
+
+    def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
+        """Write *context* to the journal."""
+        self.pipeline.add(context)
+
+
+class RecoveryHandler(ContextHandler):
+    """Begins a recovery for every error that a rule matches, and returns at once.
+
+    `llama_logging.outcome()` tells how it goes; so does `__llama_outcome__` on the exception.
+
+    Args:
+        rules: List of rules; the README describes them.
+        mode: For rules that name none: `act`, `observe` or `off`. Without it harmless strategies act
+            and destructive ones observe.
+        store: Where the attempts are written; as for RegistryHandler.
+        level, strict: As for RegistryHandler.
+    """
+
+    option_names = (*ContextHandler.option_names, "store", "rules", "mode")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        pipeline = self._pipeline()
+        mode = self._options.read("mode", as_mode, None)
+        rules = self._options.read("rules", lambda given: parse_rules(self._options, given, mode), ())
+        self.engine = Engine(rules, audit=pipeline.add_attempt)
+        active.use(self.engine)
+
+    def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
+        """Begin the recovery of *context*."""
+        outcome = self.engine.dispatch(context)
+        remember(outcome)
+        attach_outcome(record, outcome)
+
+
+class ReportHandler(ContextHandler):
+    """Reports every error to a callback, off the caller's thread.
+
+    Args:
+        callback: A function that takes an ErrorContext, or its dotted path. What it raises is
+            counted, and logged once.
+        level, strict: As for RegistryHandler.
+    """
+
+    option_names = (*ContextHandler.option_names, "callback")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.channel: Channel | None = None
+        callback: Callable[[ErrorContext], object] | None = self._options.read("callback", as_callable, None)
+        if callback is not None:
+            self.channel = Channel(CallbackReporter(callback))
+            _channels.add(self.channel)
+        elif options.get("callback") is None:
+            self._options.complain("callback", "is needed: without it nothing is reported")
+
+    def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
+        """Hand *context* over."""
+        if self.channel is not None:
+            self.channel.send(context)
+
+
+def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
+    """Put *outcome* where it will be looked for: on the exception, and on the record for formatters."""
+    record.__dict__["_llama_logging_outcome"] = outcome
+    exception = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    # An exception without a __dict__, or with a __setattr__ of its own, goes without.
+    with contextlib.suppress(Exception):
+        if exception is not None:
+            exception.__llama_outcome__ = outcome  # type: ignore[attr-defined]
+
+
+_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_reports() -> None:
+    for channel in list(_channels):
+        channel.finish(EXIT_TIMEOUT)

@@ -1,0 +1,103 @@
+"""How a recovery went: what the caller asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from concurrent.futures import Future
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The end of a recovery."""
+
+    status: OutcomeStatus
+    value: object = None
+    detail: str = ""
+    attempts: tuple[RecoveryAttempt, ...] = ()
+
+
+class Outcome:
+    """The recovery of one error, under way or over. Nothing here ever raises.
+
+    True if what failed is worth trying again. Await it (`if await outcome:`) or `wait()` for it.
+    """
+
+    def __init__(self, error_id: str, future: Future[Resolution]) -> None:
+        self.error_id = error_id
+        self._future = future
+
+    @classmethod
+    def settled(cls, error_id: str, status: OutcomeStatus, detail: str = "") -> Outcome:
+        """An outcome that is over before it began."""
+        future: Future[Resolution] = Future()
+        future.set_result(Resolution(status, detail=detail))
+        return cls(error_id, future)
+
+    def shared_with(self, error_id: str) -> Outcome:
+        """The same recovery, for another error that it is to heal too."""
+        return Outcome(error_id, self._future)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end, *timeout* seconds at most; True if it is worth trying again.
+
+        On an event loop this would stop the loop: await the outcome there.
+        """
+        try:
+            self._future.result(timeout)
+        except Exception:
+            return False
+        return bool(self)
+
+    def __await__(self) -> Generator[object, None, bool]:
+        yield from asyncio.shield(asyncio.wrap_future(self._future)).__await__()
+        return bool(self)
+
+    def __bool__(self) -> bool:
+        return self.status is OutcomeStatus.RECOVERED
+
+    def __repr__(self) -> str:
+        return f"<Outcome {self.status} of {self.error_id or 'no error'}: {self.detail or 'no detail'}>"
+
+    @property
+    def status(self) -> OutcomeStatus:
+        """How it went so far."""
+        return self._now.status
+
+    @property
+    def value(self) -> object:
+        """The strategy's result, or the value that stands in; None if there is none (yet)."""
+        return self._now.value
+
+    @property
+    def detail(self) -> str:
+        """What was done and seen, or why it failed or was refused."""
+        return self._now.detail
+
+    @property
+    def attempts(self) -> tuple[RecoveryAttempt, ...]:
+        """What was tried, in order; empty while it is under way."""
+        return self._now.attempts
+
+    @property
+    def _now(self) -> Resolution:
+        return self._future.result() if self._future.done() else _PENDING
+
+
+def outcome() -> Outcome:
+    """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
+    return _last.get()
+
+
+def remember(latest: Outcome) -> None:
+    """Have `outcome()` give *latest* in this thread or task."""
+    _last.set(latest)
+
+
+_PENDING = Resolution(OutcomeStatus.PENDING)
+_NOTHING = Outcome.settled("", OutcomeStatus.NONE)
+_last: ContextVar[Outcome] = ContextVar("llama_logging_outcome", default=_NOTHING)

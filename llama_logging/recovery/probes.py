@@ -1,0 +1,91 @@
+"""Does it work? Probes answer with what is wrong; the empty text means all is well."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from llama_logging.config import as_callable, as_text
+from llama_logging.exceptions import ConfigError
+from llama_logging.recovery.strategy import Deadline
+
+Probe = Callable[[Deadline], str]
+ANSWER_TIMEOUT = 5.0
+"""Seconds one request may take, unless the deadline comes first."""
+
+# A proxy of the environment must not stand between us and a server on this machine.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def as_probe(value: object) -> Probe:
+    """A probe by its address: `http://HOST/PATH`, `tcp://HOST:PORT`, or the dotted path of a function.
+
+    The function gets nothing; what is true means well, what is false or an exception does not.
+
+    Raises:
+        ConfigError: If *value* is none of these.
+    """
+    text = as_text(value)
+    parts = urlsplit(text)
+    if parts.scheme in ("http", "https") and parts.hostname:
+        return lambda deadline: http_problem(text, deadline)
+    if parts.scheme == "tcp" and parts.hostname and parts.port:
+        address = (parts.hostname, parts.port)
+        return lambda deadline: _tcp_problem(address, deadline)
+    if "://" in text:
+        raise ConfigError(f"unknown probe {text!r}; expected http://..., tcp://HOST:PORT or a dotted path")
+    function = as_callable(text)
+    return lambda _deadline: _function_problem(function)
+
+
+def http_problem(url: str, deadline: Deadline) -> str:
+    """What keeps *url* from answering with a status below 400."""
+    return ask(url, deadline)[1]
+
+
+def ask(url: str, deadline: Deadline, body: dict[str, Any] | None = None) -> tuple[Any, str]:
+    """GET *url*, or POST *body* as JSON, and read the answer as JSON.
+
+    Returns:
+        The answer (None if it is not JSON), and what went wrong (empty if nothing did).
+    """
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})
+    try:
+        with _opener.open(request, timeout=_seconds(deadline)) as response:
+            answer = response.read(2**20)
+    except urllib.error.HTTPError as error:
+        with error:
+            return None, f"{url} answered {error.code} {error.reason}"
+    except (OSError, http.client.HTTPException) as error:
+        return None, f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
+    try:
+        return json.loads(answer), ""
+    except ValueError:
+        return None, ""
+
+
+def _tcp_problem(address: tuple[str, int], deadline: Deadline) -> str:
+    try:
+        socket.create_connection(address, _seconds(deadline)).close()
+    except OSError as error:
+        return f"{address[0]}:{address[1]}: {error}"
+    return ""
+
+
+def _function_problem(function: Callable[[], object]) -> str:
+    try:
+        return "" if function() else "the probe said no"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _seconds(deadline: Deadline) -> float:
+    # 0 would mean non-blocking to a socket.
+    return max(0.05, min(ANSWER_TIMEOUT, deadline.remaining()))

@@ -1,0 +1,68 @@
+"""Where nothing can be healed: a value that stands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from llama_logging.config import Options, as_text
+from llama_logging.context import ErrorContext
+from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.registry import OutcomeStatus
+
+SORRY = "The language model is not available at the moment; please try again later."
+
+
+@dataclass(frozen=True)
+class FallbackValue:
+    """Hands a configured value to the caller."""
+
+    name: ClassVar[str] = "fallback_value"
+    option_names: ClassVar[tuple[str, ...]] = ("value",)
+    destructive: ClassVar[bool] = False
+    value: object
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """Options: `value`, anything YAML can say."""
+        return cls(options.required("value", lambda value: value))
+
+    @property
+    def scope(self) -> str:
+        """None: nothing is acted on."""
+        return ""
+
+    @property
+    def intent(self) -> str:
+        """Says what stands in."""
+        return f"hand over {self.value!r}"
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Hand it over."""
+        return Remedy(OutcomeStatus.FALLBACK, self.value, self.intent)
+
+
+@dataclass(frozen=True)
+class FallbackText(FallbackValue):
+    """AI-generation fallback: hands a text over in place of the one that was to be generated.
+
+    `{name}` in the text is filled from the error's additional_context, so that
+    `extra={"hero": "Luna"}` makes "{hero} rests a while." a sentence of the story.
+    """
+
+    name: ClassVar[str] = "llm.fallback_text"
+    option_names: ClassVar[tuple[str, ...]] = ("text",)
+    value: str
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """Options: `text`; by default an apology."""
+        return cls(options.read("text", as_text, SORRY))
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Hand the text over, filled in; what has no value stays as it stands."""
+        text = self.value
+        # Not str.format: it would follow attributes and indexes that the text names.
+        for name, value in context.additional_context.items():
+            text = text.replace("{" + name + "}", str(value))
+        return Remedy(OutcomeStatus.FALLBACK, text, f"handed over {text!r}"[:500])

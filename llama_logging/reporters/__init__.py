@@ -1,0 +1,1 @@
+"""Reporters send errors outside; each is one small file."""
