@@ -1,1 +1,84 @@
-"""An error tracker that lives inside the process and heals."""
+"""An error tracker that lives inside the process and heals.
+
+Put it in a `logging.yaml` and leave the application as it is: every `logger.exception()` becomes an
+ErrorContext, a durable registry entry and a recovery attempt. The names below are the public ones;
+each is imported when it is first used, so that attaching costs little.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llama_logging.attachment.configuration import configure
+    from llama_logging.context import ErrorContext, ErrorSeverity
+    from llama_logging.exceptions import ConfigError, ErrorNotFound, LlamaLoggingError, MissingExtraError, StoreError
+    from llama_logging.imperative import (
+        AdvancedErrorHandler,
+        attempt_recovery,
+        capture_error,
+        error_handler,
+        get_error_summary,
+        recovery_strategy,
+        register_recovery_strategy,
+    )
+    from llama_logging.pipeline import flush
+    from llama_logging.recovery.outcome import Outcome, outcome
+    from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AdvancedErrorHandler",
+    "ConfigError",
+    "ErrorContext",
+    "ErrorNotFound",
+    "ErrorSeverity",
+    "LlamaLoggingError",
+    "MissingExtraError",
+    "Outcome",
+    "OutcomeStatus",
+    "RecoveryAttempt",
+    "StoreError",
+    "attempt_recovery",
+    "capture_error",
+    "configure",
+    "error_handler",
+    "flush",
+    "get_error_summary",
+    "outcome",
+    "recovery_strategy",
+    "register_recovery_strategy",
+]
+
+_HOME = {
+    "attachment.configuration": ("configure",),
+    "context": ("ErrorContext", "ErrorSeverity"),
+    "exceptions": ("ConfigError", "ErrorNotFound", "LlamaLoggingError", "MissingExtraError", "StoreError"),
+    "imperative": (
+        "AdvancedErrorHandler",
+        "attempt_recovery",
+        "capture_error",
+        "error_handler",
+        "get_error_summary",
+        "recovery_strategy",
+        "register_recovery_strategy",
+    ),
+    "pipeline": ("flush",),
+    "recovery.outcome": ("Outcome", "outcome"),
+    "registry": ("OutcomeStatus", "RecoveryAttempt"),
+}
+_MODULES = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -47,10 +47,11 @@ def capture(record: logging.LogRecord) -> ErrorContext | None:
     if known is not None:
         return known  # type: ignore[no-any-return]
     exception = _exception_of(record)
-    if (exception is None and record.levelno < logging.ERROR) or _is_ours(record):
+    by_hand = _MECHANISM in record.__dict__
+    if not by_hand and ((exception is None and record.levelno < logging.ERROR) or _is_ours(record)):
         return None
     implicit = False
-    if exception is None:
+    if exception is None and not by_hand:
         exception = sys.exc_info()[1]
         implicit = exception is not None
     context = _build(record, exception, implicit)
@@ -59,30 +60,26 @@ def capture(record: logging.LogRecord) -> ErrorContext | None:
 
 
 def make_record(
-    error: BaseException,
+    error: object,
     *,
     logger_name: str,
     severity: ErrorSeverity,
-    additional_context: Mapping[str, Any] | None = None,
     mechanism: str,
-    message: str | None = None,
+    additional_context: Mapping[str, Any] | None = None,
 ) -> logging.LogRecord:
     """A record for an error that was not logged; it need not be inside its except block.
 
-    Its place is where the exception was raised, its traceback the exception's own.
+    Its place is where the exception was raised, its traceback the exception's own. An *error* that
+    is no exception counts as a message.
     """
-    tb = error.__traceback__
-    place = _raised_at(tb)
-    record = logging.LogRecord(
-        logger_name,
-        int(severity),
-        *place[:2],
-        message or tracebacks.message_of(error),
-        None,
-        (type(error), error, tb),
-        place[2],
-    )
-    # No record has such an attribute by chance, and an `extra` may hold any key, `name` too.
+    exc_info: Any = None
+    path, line, function, message = "(unknown file)", 0, "", str(plain.plain(error))
+    if isinstance(error, BaseException):
+        exc_info = (type(error), error, error.__traceback__)
+        path, line, function = _raised_at(error.__traceback__)
+        message = tracebacks.message_of(error)
+    record = logging.LogRecord(logger_name, int(severity), path, line, message, None, exc_info, function)
+    # Apart from the record's attributes: an additional_context may hold any key, `name` and `msg` too.
     record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
     return record
 

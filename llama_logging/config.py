@@ -26,10 +26,15 @@ D = TypeVar("D")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: where in the file it stands (`handlers.registry.store`) and what is wrong."""
+    """One mistake: where in the file it stands (`handlers.registry.store`) and what is wrong.
+
+    Attributes:
+        fatal: Whether dictConfig refuses the file for it.
+    """
 
     path: str
     message: str
+    fatal: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"

@@ -192,7 +192,8 @@ class SQLiteStore:
             rows = execute(
                 "SELECT fingerprint, error_type, error_message, severity, logger_name, "
                 "json_extract(stacks.content, '$.site[0]'), json_extract(stacks.content, '$.site[1]'), "
-                "count, first_seen, last_seen, last_error_id FROM groups LEFT JOIN stacks ON stacks.name = groups.stack "
+                "count, first_seen, last_seen, last_error_id "
+                "FROM groups LEFT JOIN stacks ON stacks.name = groups.stack "
                 "WHERE last_seen >= ? AND severity >= ? ORDER BY last_seen DESC LIMIT ?",
                 (_start(since), int(at_least), limit),
             )

@@ -1,0 +1,1 @@
+"""Attaching to applications whose code and configuration stay as they are."""

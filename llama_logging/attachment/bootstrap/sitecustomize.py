@@ -1,0 +1,42 @@
+"""Attaches llama_logging to a Python process at its start; `llama-logging run` puts it on PYTHONPATH.
+
+Nothing here may stop the application: every failure is one line on standard error.
+"""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+
+def _attach() -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is read by whichever Python starts
+        print(f"llama_logging: needs Python 3.11, this is {sys.version.split()[0]}: not attached", file=sys.stderr)
+        return
+    home = os.environ.get("LLAMA_LOGGING_HOME")
+    if home and importlib.util.find_spec("llama_logging") is None:
+        sys.path.append(home)  # another virtual environment; at the end, so that its own packages win
+    from llama_logging.attachment import hooks
+    from llama_logging.attachment.configuration import configure_safely
+
+    configure_safely(os.environ["LLAMA_LOGGING_CONFIG"])
+    hooks.install()
+
+
+def _next_sitecustomize() -> None:
+    """Run the sitecustomize that ours hides."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    others = [path for path in sys.path if os.path.abspath(path or ".") != here]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+try:
+    if os.environ.get("LLAMA_LOGGING_CONFIG") and not os.environ.get("LLAMA_LOGGING_DISABLED"):
+        _attach()
+except BaseException as error:
+    if os.environ.get("LLAMA_LOGGING_DEBUG"):
+        raise
+    print(f"llama_logging: not attached: {type(error).__name__}: {error}", file=sys.stderr)
+_next_sitecustomize()

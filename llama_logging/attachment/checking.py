@@ -1,0 +1,159 @@
+"""What is wrong with a logging configuration: every mistake, with its place in the file."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import logging.handlers
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llama_logging.config import (
+    Problem,
+    as_level,
+    collecting,
+    convert,
+    did_you_mean,
+    import_object,
+)
+from llama_logging.exceptions import ConfigError
+from llama_logging.filters import CaptureFilter
+from llama_logging.formatters import ConsoleFormatter, JsonFormatter
+from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
+
+OURS = (RegistryHandler, RecoveryHandler, ReportHandler, CaptureFilter, JsonFormatter, ConsoleFormatter)
+
+_SECTIONS = ("formatters", "filters", "handlers", "loggers")
+_TOP = ("version", "disable_existing_loggers", "incremental", "root", *_SECTIONS)
+_LOGGER_KEYS = ("level", "handlers", "filters", "propagate")
+_TAKEN_BY_DICTCONFIG = {
+    "handlers": ("class", "()", ".", "level", "formatter", "filters"),
+    "filters": ("class", "()", "."),
+    "formatters": ("class", "()", ".", "format", "datefmt", "style", "validate", "defaults"),
+}
+_KNOWN_CLASSES = (
+    *(f"{cls.__module__}.{cls.__name__}" for cls in OURS),
+    *(f"logging.{name}" for name in ("StreamHandler", "FileHandler", "NullHandler", "Formatter", "Filter")),
+    *(f"logging.handlers.{name}" for name in dir(logging.handlers) if name.endswith("Handler")),
+)
+
+
+def check(data: Mapping[str, Any]) -> list[Problem]:
+    """The mistakes in *data*, what a logging.yaml holds. No file is opened, no handler attached."""
+    return list(_problems(data))
+
+
+def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    if data.get("version") != 1:
+        yield Problem("version", f"must be 1, got {data.get('version')!r}", fatal=True)
+    for key in data:
+        if key not in _TOP and not str(key).startswith("x-"):
+            yield Problem(str(key), f"unknown key{did_you_mean(key, _TOP)}")
+    for section in _SECTIONS:
+        entries = data.get(section) or {}
+        if not isinstance(entries, dict):
+            yield Problem(section, f"expected a mapping of names, got {entries!r}", fatal=True)
+            continue
+        for name, entry in entries.items():
+            place = f"{section}.{name}"
+            if not isinstance(entry, dict):
+                yield Problem(place, f"expected a mapping, got {entry!r}", fatal=True)
+            else:
+                yield from _logger(data, place, entry) if section == "loggers" else _part(data, section, place, entry)
+    if isinstance(data.get("root"), dict):
+        yield from _logger(data, "root", data["root"])
+    yield from _unused(data)
+
+
+def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _references(data, place, entry, ("filters",) if section == "handlers" else ())
+    formatter = entry.get("formatter")
+    if section == "handlers" and formatter is not None and formatter not in (data.get("formatters") or {}):
+        hint = did_you_mean(formatter, data.get("formatters") or {})
+        yield Problem(f"{place}.formatter", f"there is no formatter {formatter!r}{hint}", fatal=True)
+    key = "()" if "()" in entry else "class"
+    factory = entry.get(key)
+    if factory is None:
+        if section == "handlers":
+            yield Problem(place, "needs a `class`", fatal=True)
+        return
+    try:
+        found = import_object(factory) if isinstance(factory, str) else factory
+    except ConfigError as error:
+        yield Problem(f"{place}.{key}", f"{error}{did_you_mean(factory, _KNOWN_CLASSES)}", fatal=True)
+        return
+    taken = _TAKEN_BY_DICTCONFIG[section] if key == "class" else (key, ".")
+    options = {name: value for name, value in entry.items() if name not in taken}
+    yield from _ours(place, found, options) if found in OURS else _foreign(place, found, options)
+
+
+def _ours(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem]:
+    if not (inspect.isclass(factory) and issubclass(factory, ContextHandler)):
+        yield from _foreign(place, factory, options)
+        return
+    with collecting() as problems:
+        # Not strict: then only the first mistake would be told.
+        strict = options.pop("strict", None)
+        if strict not in (None, True, False):
+            problems.append(Problem("strict", f"expected true or false, got {strict!r}"))
+        factory(**options)
+    for problem in problems:
+        yield Problem(f"{place}.{problem.path}", problem.message, fatal=strict is True)
+
+
+def _foreign(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem]:
+    """Only the names of the options: making one might open a file or a socket."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
+        return
+    for name in options:
+        if name not in signature.parameters:
+            hint = did_you_mean(name, signature.parameters)
+            yield Problem(f"{place}.{name}", f"unknown option{hint}", fatal=True)
+    for name, parameter in signature.parameters.items():
+        if (
+            parameter.default is parameter.empty
+            and parameter.kind is not parameter.VAR_POSITIONAL
+            and name not in options
+        ):
+            yield Problem(place, f"the option {name!r} is needed", fatal=True)
+
+
+def _logger(data: Mapping[str, Any], place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in entry:
+        if key not in _LOGGER_KEYS:
+            yield Problem(f"{place}.{key}", f"unknown key{did_you_mean(key, _LOGGER_KEYS)}")
+    yield from _references(data, place, entry, ("handlers", "filters"))
+
+
+def _references(
+    data: Mapping[str, Any], place: str, entry: Mapping[str, Any], sections: tuple[str, ...]
+) -> Iterator[Problem]:
+    if entry.get("level") is not None and sections:
+        try:
+            as_level(convert(entry["level"]))
+        except ConfigError as error:
+            yield Problem(f"{place}.level", str(error), fatal=True)
+    for section in sections:
+        names = entry.get(section) or []
+        if not isinstance(names, list):
+            yield Problem(f"{place}.{section}", f"expected a list of names, got {names!r}", fatal=True)
+            continue
+        for name in names:
+            if isinstance(name, str) and name not in (data.get(section) or {}):
+                hint = did_you_mean(name, data.get(section) or {})
+                yield Problem(f"{place}.{section}", f"there is no {section[:-1]} {name!r}{hint}", fatal=True)
+
+
+def _unused(data: Mapping[str, Any]) -> Iterator[Problem]:
+    handlers, loggers = data.get("handlers"), data.get("loggers")
+    if not isinstance(handlers, dict):
+        return
+    users = [*(loggers.values() if isinstance(loggers, dict) else ()), data.get("root"), *handlers.values()]
+    used = {name for user in users if isinstance(user, dict) for name in user.get("handlers") or []}
+    for name in handlers:
+        if name not in used:
+            yield Problem(f"handlers.{name}", "is attached to no logger: name it under `root.handlers`")

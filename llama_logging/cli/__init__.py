@@ -1,0 +1,1 @@
+"""The command `llama-logging`: each of its words is one small file."""

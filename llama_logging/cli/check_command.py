@@ -1,0 +1,36 @@
+"""`llama-logging check`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+
+from llama_logging.attachment.checking import check
+from llama_logging.cli.terminal import print_json
+from llama_logging.config import Problem, load
+from llama_logging.exceptions import ConfigError
+
+HELP = "find every mistake in a logging.yaml"
+EPILOG = "Exit code 0: no mistake; 1: mistakes, one on each line."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("file", metavar="FILE", help="a logging configuration in YAML")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the mistakes."""
+    try:
+        problems = check(load(args.file))
+    except ConfigError as error:
+        problems = [Problem("", str(error), fatal=True)]
+    if args.json:
+        print_json([dataclasses.asdict(problem) for problem in problems])
+    for problem in problems if not args.json else ():
+        print(f"{args.file}: {problem}" if problem.path else problem.message)
+    if not problems:
+        print(f"{args.file}: no mistakes", file=sys.stderr)
+    return 1 if problems else 0

@@ -1,0 +1,63 @@
+"""`llama-logging`: picks the command and turns its failures into messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from llama_logging import __version__
+from llama_logging.exceptions import ConfigError, LlamaLoggingError
+
+COMMANDS = ("init", "check", "run", "demo", "summary", "list", "show", "tail")
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 if all went well, 1 if it failed, 2 if it was asked for wrongly; `run` becomes its command.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = parser(words).parse_args(words)
+        code: int = args.execute(args)
+        sys.stdout.flush()
+    except ConfigError as error:
+        return _complain(error, USAGE)
+    except LlamaLoggingError as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; nothing may be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code
+
+
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser: of one command alone if *words* begin with it, for `run` stands before every start."""
+    root = argparse.ArgumentParser(
+        prog="llama-logging",
+        description="An error tracker that lives inside the process and heals.",
+        epilog="Start with: llama-logging demo, or: llama-logging init",
+    )
+    root.add_argument("--version", action="version", version=f"llama-logging {__version__}")
+    commands: Any = root.add_subparsers(metavar="COMMAND", required=True)
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        module = importlib.import_module(f"llama_logging.cli.{name}_command")
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=module.EPILOG)
+        module.add_arguments(command)
+        command.set_defaults(execute=module.execute)
+    return root
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"llama-logging: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,77 @@
+"""`llama-logging show`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+from llama_logging.cli.terminal import COLOURS, add_store, ago, opened, painted, print_json
+from llama_logging.context import ErrorContext
+from llama_logging.formatters import printable, printable_lines
+from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+from llama_logging.wire import as_document
+
+HELP = "show one error: its stack trace, its context, and what recovery did"
+EPILOG = "An id may be cut short as long as it stays unambiguous."
+
+_ATTEMPT_COLOURS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33", OutcomeStatus.FAILED: "31"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("id", metavar="ID", help="the error's id, or how it begins")
+    add_store(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the error."""
+    with opened(args) as store:
+        context = store.find(args.id)
+        attempts = store.attempts(context.error_id)
+    if args.json:
+        document = as_document(context)
+        document["recovery_attempts"] = [dataclasses.asdict(attempt) for attempt in attempts]
+        print_json(document)
+    else:
+        _print(context, attempts)
+    return 0
+
+
+def _print(context: ErrorContext, attempts: list[RecoveryAttempt]) -> None:
+    print(painted(printable(f"{context.error_type}: {context.error_message}"), f"1;{COLOURS[context.severity]}"))
+    for name, value in _facts(context).items():
+        if value:
+            print(f"  {painted(f'{name:<12}', '2')} {printable(value)}")
+    if context.stack_trace:
+        print(f"\n{printable_lines(context.stack_trace.rstrip())}")
+    if context.additional_context:
+        print(painted("\nContext", "1"))
+        for name, value in context.additional_context.items():
+            print(f"  {printable(name)} = {printable(json.dumps(value, ensure_ascii=False))}")
+    if attempts:
+        print(painted("\nRecovery", "1"))
+        for attempt in attempts:
+            status = painted(f"{attempt.status:<10}", _ATTEMPT_COLOURS.get(attempt.status, "2"))
+            print(f"  {status} {attempt.strategy} ({attempt.duration:.2f} s): {printable(attempt.detail)}")
+
+
+def _facts(context: ErrorContext) -> dict[str, str]:
+    process = context.process
+    handled = "" if context.handled else "nobody caught it"
+    return {
+        "id": context.error_id,
+        "when": f"{context.timestamp.isoformat(timespec='milliseconds')} ({ago(context.timestamp)})",
+        "severity": context.severity.name,
+        "where": f"{context.source_module}.{context.source_function} ({context.source_file}:{context.source_line})",
+        "logger": context.logger_name,
+        "logged": context.log_message if context.log_message != context.error_message else "",
+        "seen by": context.mechanism if context.mechanism != "logging" else "",
+        "handled": handled,
+        "thread": " ".join(filter(None, (context.thread_name, context.task_name))),
+        "process": f"{process.program} (pid {process.pid} on {process.host}, Python {process.python})"
+        if process
+        else "",
+        "service": " ".join(filter(None, (process.service, process.release, process.environment))) if process else "",
+        "fingerprint": context.fingerprint,
+    }

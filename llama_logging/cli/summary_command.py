@@ -1,0 +1,57 @@
+"""`llama-logging summary`."""
+
+from __future__ import annotations
+
+import argparse
+
+from llama_logging.cli.terminal import (
+    COLOURS,
+    add_selection,
+    add_store,
+    ago,
+    opened,
+    painted,
+    print_json,
+    print_table,
+    severity,
+    since,
+)
+from llama_logging.formatters import printable
+from llama_logging.summary import ErrorSummary, summarise
+
+HELP = "sum up the errors: how many, how bad, which types, the newest"
+EPILOG = "Example: llama-logging summary --since 24h --severity ERROR"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_store(parser)
+    add_selection(parser, severity="WARNING")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the summary."""
+    with opened(args) as store:
+        summary = summarise(store, since(args), severity(args))
+    if args.json:
+        print_json(summary.as_dict())
+    else:
+        _print(summary, args.since)
+    return 0
+
+
+def _print(summary: ErrorSummary, period: str | None) -> None:
+    print(painted(f"{summary.total_errors} errors{f' since {period}' if period else ''}", "1"))
+    for level, count in summary.errors_by_severity.items():
+        print(f"  {painted(level.name, COLOURS[level])}  {count}")
+    if summary.top_error_types:
+        print(painted("Most frequent", "1"))
+        for name, count in summary.top_error_types.items():
+            print(f"  {count:>6}  {printable(name)}")
+    if summary.recent_errors:
+        print(painted("Newest", "1"))
+        rows = [["WHEN", "SEVERITY", "ERROR", "ID"]] + [
+            [ago(e.timestamp), e.severity.name, f"{e.error_type}: {e.error_message}", e.error_id]
+            for e in summary.recent_errors
+        ]
+        print_table(rows, {1: [COLOURS[e.severity] for e in summary.recent_errors]})

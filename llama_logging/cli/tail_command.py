@@ -1,0 +1,58 @@
+"""`llama-logging tail`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from llama_logging.cli.terminal import COLOURS, add_selection, add_store, opened, painted, print_json, severity, since
+from llama_logging.context import ErrorContext
+from llama_logging.formatters import printable
+from llama_logging.pipeline import open_registry
+from llama_logging.stores import urls
+from llama_logging.wire import as_document
+
+HELP = "print the newest errors, and with -f each new one as it comes"
+EPILOG = "With --json, one JSON object per line."
+
+PAUSE = 0.25
+"""Seconds between two looks."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_store(parser)
+    add_selection(parser)
+    parser.add_argument("-n", "--lines", type=int, default=10, metavar="N", help="so many old ones first; default 10")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print errors in the order in which they came."""
+    start, at_least = since(args), severity(args)
+    with opened(args) as store:
+        position, _ = store.errors_after(-1)
+        for context in reversed(store.errors(since=start, at_least=at_least, limit=args.lines)):
+            _print(context, as_json=args.json)
+        url = urls.parse(store.url)
+        while args.follow:
+            time.sleep(PAUSE)
+            open_registry(url).close()  # brings in what dead and living processes have written
+            position, errors = store.errors_after(position)
+            for context in errors:
+                if context.severity >= at_least:
+                    _print(context, as_json=args.json)
+    return 0
+
+
+def _print(context: ErrorContext, *, as_json: bool) -> None:
+    if as_json:
+        print_json(as_document(context), indent=None)
+    else:
+        moment = context.timestamp.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        level = painted(f"{context.severity.name:<8}", COLOURS[context.severity])
+        error = printable(f"{context.error_type}: {context.error_message}")
+        where = f"{context.source_module}.{context.source_function}"
+        print(f"{moment} {level} {painted(printable(where), '2')}  {error}  {painted(context.error_id, '2')}")
+    # A pipe would otherwise keep it until 8 KiB are together.
+    print(end="", flush=True)

@@ -1,0 +1,147 @@
+"""What commands share: options, and how things look on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from llama_logging.config import as_seconds
+from llama_logging.context import ErrorSeverity
+from llama_logging.exceptions import ConfigError
+from llama_logging.formatters import printable, wants_colour
+from llama_logging.pipeline import open_registry
+from llama_logging.stores import urls
+from llama_logging.stores.sqlite import SQLiteStore
+
+COLOURS = {
+    ErrorSeverity.DEBUG: "2",
+    ErrorSeverity.INFO: "32",
+    ErrorSeverity.WARNING: "33",
+    ErrorSeverity.ERROR: "31",
+    ErrorSeverity.CRITICAL: "1;31",
+}
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add `--store` and `--json`."""
+    parser.add_argument(
+        "--store", metavar="URL", help=f"the registry; default LLAMA_LOGGING_STORE, else {urls.DEFAULT}"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_selection(parser: argparse.ArgumentParser, severity: str = "DEBUG") -> None:
+    """Add `--since` and `--severity`."""
+    parser.add_argument(
+        "--since", metavar="WHEN", help="only from then on: 30m, 24h, 7d, or an ISO date and time (local if naive)"
+    )
+    parser.add_argument(
+        "--severity", metavar="LEVEL", default=severity, help=f"only this bad or worse; default {severity}"
+    )
+
+
+@contextlib.contextmanager
+def opened(args: argparse.Namespace) -> Iterator[SQLiteStore]:
+    """The registry that `--store` names, with all that waits in journals; a hint if there is none."""
+    url = urls.parse(args.store) if args.store else urls.default()
+    store = open_registry(url)
+    if not store.exists:
+        print(
+            f"llama-logging: there is no registry at {url} yet: nothing was captured, or --store must name another",
+            file=sys.stderr,
+        )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def since(args: argparse.Namespace) -> datetime | None:
+    """The moment `--since` names.
+
+    Raises:
+        ConfigError: If it names none.
+    """
+    if args.since is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if not args.since.isdigit():
+            return datetime.fromisoformat(args.since)
+    try:
+        return datetime.now(UTC) - timedelta(seconds=as_seconds(args.since))
+    except (ConfigError, OverflowError) as error:
+        raise ConfigError(f"--since: expected 30m, 24h, 7d or an ISO date and time, got {args.since!r}") from error
+
+
+def severity(args: argparse.Namespace) -> ErrorSeverity:
+    """The severity `--severity` names.
+
+    Raises:
+        ConfigError: If it names none.
+    """
+    try:
+        return ErrorSeverity.parse(int(args.severity) if args.severity.isdigit() else args.severity)
+    except ValueError as error:
+        raise ConfigError(f"--severity: {error}") from error
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """*value* as one JSON document; moments as ISO text, dataclasses as objects."""
+    print(json.dumps(value, indent=indent, default=_jsonable))
+
+
+def painted(text: str, colour: str) -> str:
+    """*text* in a colour, where standard output wants colours."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if wants_colour(sys.stdout) else text
+
+
+def print_table(rows: Sequence[Sequence[str]], colours: Mapping[int, Sequence[str]] | None = None) -> None:
+    """Columns side by side; on a terminal the last but one is cut to fit the width.
+
+    Args:
+        rows: Texts, the first row the headings.
+        colours: For a column, the colour of each row.
+    """
+    rows = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    if sys.stdout.isatty() and len(widths) > 1:
+        over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
+        widths[-2] = max(12, widths[-2] - max(0, over))
+    for number, row in enumerate(rows):
+        cells = [_fitted(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for column, shades in (colours or {}).items():
+            if number:
+                cells[column] = painted(cells[column], shades[number - 1])
+        print(painted("  ".join(cells).rstrip(), "2") if not number else "  ".join(cells).rstrip())
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago *moment* is, for people.
+
+    >>> ago(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 3, tzinfo=UTC))
+    '3h ago'
+    """
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit} ago"
+    return f"{max(0, int(seconds))}s ago"
+
+
+def _fitted(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)
