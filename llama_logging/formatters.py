@@ -147,11 +147,10 @@ def wants_colour(stream: Any = None) -> bool:
 
 
 def _footer(context: ErrorContext, outcome: Outcome | None) -> str:
-    parts = [f"error {context.error_id}"]
-    if outcome is not None and outcome.status is not OutcomeStatus.UNMATCHED:
-        parts.append(f"recovery {outcome.status}")
-    parts.append(f"llama-logging show {context.error_id}")
-    return " · ".join(parts)
+    command = f"llama-logging show {context.error_id}"
+    if outcome is None or outcome.status is OutcomeStatus.UNMATCHED:
+        return command
+    return f"recovery {outcome.status} · {command}"
 
 
 def _indented(text: str) -> str:
