@@ -93,11 +93,11 @@ class Ingester:
             self._started = True
             # Without threads (a limit, the end of the interpreter) the journal keeps everything.
             with contextlib.suppress(RuntimeError):
-                threading.Thread(target=self._run, name="llama_logging-ingester", daemon=True).start()
+                self._thread = threading.Thread(target=self._run, name="llama_logging-ingester", daemon=True)
+                self._thread.start()
 
     def drain(self, timeout: float) -> None:
         """Ingest now, on this thread, for *timeout* seconds at most; a store that fails is left alone."""
-        self._stop.set()
         store = self._open_store()
         try:
             ingest(store, self._directories, deadline=time.monotonic() + timeout)
@@ -106,9 +106,18 @@ class Ingester:
         finally:
             store.close()
 
+    def stop(self, timeout: float) -> None:
+        """End the thread, waiting *timeout* seconds at most; `wake` starts it again."""
+        self._stop.set()
+        thread = self._thread
+        if thread is not None and self._pid == os.getpid():
+            thread.join(timeout)
+        self._begin()
+
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._started = False
+        self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
     def _run(self) -> None:

@@ -51,7 +51,7 @@ def seal(text: str) -> bytes:
     r"""A frame of the JSON object *text*.
 
     >>> seal('{"k":"error"}')
-    b'\n{"k":"error","crc":"3a47dbd0"}\n'
+    b'\n{"k":"error","crc":"a82d74fd"}\n'
     """
     body = text[:-1].encode("ascii")
     return b'\n%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
@@ -123,6 +123,12 @@ class Journal:
         if fd >= 0 and self._pid == os.getpid():
             with contextlib.suppress(OSError):
                 os.fdatasync(fd) if hasattr(os, "fdatasync") else os.fsync(fd)
+
+    def close(self) -> None:
+        """Let go of the file, so that others may finish it; a later write opens a new one."""
+        if self._is_open() and self._pid == os.getpid():
+            os.close(self._fd)
+        self._forget()
 
     @property
     def path(self) -> str:

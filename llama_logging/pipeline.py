@@ -38,6 +38,12 @@ class Pipeline:
         self.ingester.wake()
         return written
 
+    def close(self, timeout: float = EXIT_TIMEOUT) -> None:
+        """Bring what was written into the store and let go of the files; a later error opens them again."""
+        self.ingester.stop(timeout)
+        self.journal.close()
+        self.ingester.drain(timeout)
+
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""
         frame = wire.encode_attempt(attempt)

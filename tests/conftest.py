@@ -1,0 +1,118 @@
+"""What tests share: a place of their own, contexts to order, processes to kill."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llama_logging import config, pipeline
+from llama_logging.context import ErrorContext, ErrorSeverity, StackText, new_id
+from llama_logging.recovery import active, strategy
+from llama_logging.stores import urls
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every test runs in its own folder, and leaves logging and this package as it found them."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("LLAMA_LOGGING", "OTEL_", "SENTRY_", "OLLAMA"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LLAMA_LOGGING_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    root, level, handlers = logging.root, logging.root.level, list(logging.root.handlers)
+    yield tmp_path
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith(("app", "uvicorn", "gunicorn"))]:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.disabled = False
+        logger.setLevel(logging.NOTSET)
+    for known in list(pipeline._pipelines.values()):
+        known.close()
+    pipeline._pipelines.clear()
+    active._engine = None
+    strategy.REGISTERED._functions.clear()
+    config._told.clear()
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> urls.StoreURL:
+    """A store that does not exist yet."""
+    return urls.parse(f"sqlite:///{tmp_path}/errors.db")
+
+
+def make_context(**changes: Any) -> ErrorContext:
+    """An error; whatever matters to a test is changed."""
+    values: dict[str, Any] = {
+        "error_id": new_id(),
+        "timestamp": NOON,
+        "severity": ErrorSeverity.ERROR,
+        "source_module": "shop.cart",
+        "source_function": "add",
+        "source_file": "/srv/shop/cart.py",
+        "source_line": 12,
+        "error_type": "ValueError",
+        "error_message": "no such article",
+        "log_message": "cannot add",
+        "stack": StackText("Traceback (most recent call last):\n  ...\n\0", ("ValueError: no such article\n",)),
+        "fingerprint": "v1:0123456789abcdef",
+        "grouping": ("ValueError", "shop.cart.add: raise ValueError(text)"),
+        "logger_name": "shop",
+        "thread_name": "MainThread",
+        **changes,
+    }
+    return ErrorContext(**values)
+
+
+@dataclass
+class Finished:
+    """What a process did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Finished]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a command in the test's folder: `run("-c", code)` with this Python, to its end."""
+
+    def finished(*words: str, timeout: float = 60, **env: str) -> Finished:
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return finished
+
+
+@pytest.fixture
+def cli(run: Run) -> Run:
+    """Runs `llama-logging` with these words."""
+
+    def finished(*words: str, **env: str) -> Finished:
+        return run("-m", "llama_logging", *words, **env)
+
+    return finished
