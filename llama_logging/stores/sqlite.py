@@ -40,7 +40,7 @@ _INGEST = (
     """
     INSERT INTO errors (error_id, timestamp, severity, fingerprint, error_type, stack, process, content)
     SELECT error_id, timestamp, severity, fingerprint, error_type, stack, process, content
-    FROM temp.batch ORDER BY error_id
+    FROM temp.batch ORDER BY rowid
     """,
     """
     INSERT INTO groups
