@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from llama_logging import background
+from llama_logging.capture import capture, make_record
+from llama_logging.context import ErrorContext, ErrorSeverity
+
+Records = list[logging.LogRecord]
+
+
+@pytest.fixture
+def records() -> Iterator[Records]:
+    """What the logger `app` logs."""
+    kept: Records = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            capture(record)
+            kept.append(record)
+
+    logger, handler = logging.getLogger("app"), Keep()
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    yield kept
+    logger.removeHandler(handler)
+
+
+log = logging.getLogger("app")
+
+
+def captured(records: Records) -> ErrorContext:
+    context = capture(records[-1])
+    assert context is not None
+    return context
+
+
+def fail() -> None:
+    raise ValueError("no such article")
+
+
+def log_failure(how: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    try:
+        fail()
+    except ValueError:
+        how(*args, **kwargs)
+
+
+def test_an_exception_that_is_logged_is_captured(records: Records) -> None:
+    log_failure(log.exception, "cannot add %s", "apple", extra={"user": 7})
+    context = captured(records)
+    assert (context.error_type, context.error_message) == ("ValueError", "no such article")
+    assert (context.log_message, context.log_template) == ("cannot add apple", "cannot add %s")
+    assert context.severity is ErrorSeverity.ERROR
+    assert context.additional_context == {"user": 7}
+    assert (context.source_module, context.source_function) == (__name__, "fail")
+    assert context.stack_trace.endswith("ValueError: no such article\n")
+    assert context.logger_name == "app"
+    assert context.handled
+    assert not context.implicit
+    assert context.timestamp.utcoffset().total_seconds() == 0  # type: ignore[union-attr]
+    assert context.process is not None
+
+
+def test_it_is_made_once(records: Records) -> None:
+    log_failure(log.exception, "x")
+    assert capture(records[0]) is capture(records[0])
+
+
+def test_errors_without_exception_are_captured_too(records: Records) -> None:
+    log.error("disk %s is full", "sda")
+    context = captured(records)
+    assert (context.error_type, context.error_message) == ("LogMessage", "disk sda is full")
+    assert context.source_function == "test_errors_without_exception_are_captured_too"
+    assert context.stack_trace == ""
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning"])
+def test_less_is_captured_only_with_an_exception(records: Records, level: str) -> None:
+    getattr(log, level)("nothing of note")
+    assert capture(records[-1]) is None
+    log_failure(getattr(log, level), "odd", exc_info=True)
+    assert captured(records).severity is ErrorSeverity.parse(level)
+
+
+def test_the_exception_being_handled_is_linked_to_an_error(records: Records) -> None:
+    """Most error logs inside `except` come without exc_info."""
+    log_failure(log.error, "failed")
+    context = captured(records)
+    assert context.implicit
+    assert context.error_type == "ValueError"
+    log_failure(log.warning, "failed")
+    assert capture(records[-1]) is None
+
+
+def test_our_own_records_and_threads_are_not_errors_of_the_application() -> None:
+    def made(name: str) -> logging.LogRecord:
+        return logging.LogRecord(name, logging.ERROR, "f", 1, "x", None, None)
+
+    assert capture(made("llama_logging")) is None
+    assert capture(made("llama_logging.recovery")) is None
+    assert capture(made("llama_logging_app")) is not None
+    background.mark_ours()
+    try:
+        assert capture(made("urllib3")) is None
+    finally:
+        background._local.ours = False
+
+
+def test_formatters_after_us_find_the_text_made(records: Records) -> None:
+    log_failure(log.exception, "x")
+    assert records[0].exc_text == logging.Formatter().formatException(records[0].exc_info)  # type: ignore[arg-type]
+
+
+def test_same_place_same_fingerprint_whatever_the_message(records: Records) -> None:
+    for number in range(3):
+        log_failure(log.exception, "try %s", number)
+    assert len({capture(record).fingerprint for record in records}) == 1  # type: ignore[union-attr]
+    log_failure(log.error, "elsewhere", exc_info=True)
+    log.error("no exception")
+    assert len({capture(record).fingerprint for record in records}) == 2  # type: ignore[union-attr]
+
+
+def test_a_fingerprint_may_be_given(records: Records) -> None:
+    log.error("a", extra={"fingerprint": ["payment", 7]})
+    log.critical("b", extra={"fingerprint": ["payment", 7]})
+    assert captured(records).grouping == ("explicit payment", "explicit 7")
+    assert capture(records[0]).fingerprint == captured(records).fingerprint  # type: ignore[union-attr]
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise SystemExit
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("message", "args"),
+    [
+        ("too %s many %s", ("one",)),
+        ("%d", ("text",)),
+        (Unprintable(), ()),
+        ("%s", (Unprintable(),)),
+        ({"event": "dict", "x": Unprintable()}, ()),
+        (b"bytes", ()),
+        (None, ()),
+        ("lone \udcff and \x00 and \x1b[31m\n", ()),
+        ("x" * 10_000_000, ()),
+    ],
+)
+def test_whatever_is_logged_is_captured(message: Any, args: tuple[Any, ...]) -> None:
+    record = logging.LogRecord("app", logging.ERROR, "app.py", 1, message, args, None)
+    context = capture(record)
+    assert context is not None
+    assert len(context.log_message) < 10_000
+    context.log_message.encode()
+
+
+@pytest.mark.parametrize("info", [True, (), (None, None, None), ("a", "b", "c"), 7])
+def test_strange_exc_info_does_no_harm(info: Any) -> None:
+    record = logging.LogRecord("app", logging.ERROR, "app.py", 1, "x", None, None)
+    record.exc_info = info
+    context = capture(record)
+    assert context is not None
+    assert context.error_message == "x"
+
+
+def test_extra_may_hold_anything(records: Records) -> None:
+    cycle: dict[str, Any] = {"self": None}
+    cycle["self"] = cycle
+    log_failure(log.exception, "x", extra={"request": Unprintable(), "cycle": cycle, "ok": 1})
+    context = captured(records)
+    assert context.additional_context["request"] == "<tests.test_capture.Unprintable>"
+    assert context.additional_context["ok"] == 1
+
+
+def test_an_error_captured_by_hand_need_not_be_in_its_except_block() -> None:
+    try:
+        fail()
+    except ValueError as caught:
+        error = caught
+    record = make_record(
+        error, logger_name="app", severity=ErrorSeverity.WARNING, mechanism="capture_error",
+        additional_context={"name": "any key", "msg": 1},
+    )  # fmt: skip
+    context = capture(record)
+    assert context is not None
+    assert (context.source_function, context.severity) == ("fail", ErrorSeverity.WARNING)
+    assert "in fail" in context.stack_trace
+    assert context.additional_context == {"name": "any key", "msg": 1}
+    assert (record.funcName, record.pathname) == ("fail", __file__)
+
+
+def test_an_unrelated_exception_being_handled_is_not_linked_to_it() -> None:
+    try:
+        fail()
+    except ValueError:
+        record = make_record("a message", logger_name="app", severity=ErrorSeverity.ERROR, mechanism="capture_error")
+        context = capture(record)
+    assert context is not None
+    assert context.error_type == "LogMessage"
+
+
+def test_who_we_are_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from llama_logging import process
+
+    monkeypatch.setattr(process, "_current", None)
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,service.version=1.2")
+    monkeypatch.setenv("SENTRY_ENVIRONMENT", "production")
+    us = process.current()
+    assert (us.service, us.release, us.environment) == ("shop", "1.2", "production")
+    assert us.program == sys.argv[0]
+    monkeypatch.setattr(process, "_current", None)
+
+
+def test_no_live_object_is_kept(records: Records) -> None:
+    """An exception, frame or traceback would pin everything it saw in memory."""
+    import gc
+    import types
+
+    log_failure(log.exception, "x")
+    context = captured(records)
+    waiting: list[object] = [context]
+    seen: set[int] = set()
+    while waiting:
+        thing = waiting.pop()
+        assert not isinstance(thing, (BaseException, types.FrameType, types.TracebackType))
+        if id(thing) not in seen and not isinstance(thing, (type, types.ModuleType, types.FunctionType)):
+            seen.add(id(thing))
+            waiting.extend(gc.get_referents(thing))

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import logging
+import logging.config
+import logging.handlers
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llama_logging
+from llama_logging import pipeline
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ConfigError
+from llama_logging.filters import CaptureFilter
+from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.pipeline import open_registry
+from llama_logging.registry import OutcomeStatus
+from llama_logging.stores import urls
+
+reported: list[ErrorContext] = []
+"""Where `report` below puts what it gets; a dotted path in the tests names it."""
+
+
+def report(context: ErrorContext) -> None:
+    reported.append(context)
+
+
+def broken(context: ErrorContext) -> None:
+    raise SystemExit("the callback is broken")
+
+
+class AIGenerationError(Exception):
+    pass
+
+
+def registry_size(store: str = "sqlite:///llama_logging.db") -> int:
+    opened = open_registry(urls.parse(store))
+    size = sum(group.count for group in opened.groups())
+    opened.close()
+    return size
+
+
+def log_failure(logger: logging.Logger, error: Exception | None = None) -> Exception:
+    try:
+        raise error or ValueError("x")
+    except Exception as caught:
+        logger.exception("failed")
+        return caught
+
+
+def configure(handlers: dict[str, Any], **more: Any) -> None:
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": handlers,
+        "root": {"level": "INFO", "handlers": list(handlers)},
+        **more,
+    }
+    logging.config.dictConfig(config)
+
+
+def test_the_class_alone_is_already_useful(own_place: Path) -> None:
+    configure({"registry": {"class": "llama_logging.handlers.RegistryHandler"}})
+    log_failure(logging.getLogger("app"))
+    assert registry_size() == 1
+    assert (own_place / "llama_logging.db").exists()
+
+
+def test_a_record_that_comes_by_two_ways_is_one_error() -> None:
+    handler = {"class": "llama_logging.handlers.RegistryHandler"}
+    configure({"one": handler, "two": handler}, loggers={"app": {"handlers": ["one", "two"]}})
+    log_failure(logging.getLogger("app.deep"))
+    assert registry_size() == 1
+
+
+def test_nothing_is_done_in_a_constructor(own_place: Path) -> None:
+    """Hosts build handlers in one process and use them in another, or throw them away."""
+    threads = threading.active_count()
+    RegistryHandler(store="sqlite:///never.db")
+    RecoveryHandler()
+    ReportHandler(callback=report)
+    assert threading.active_count() == threads
+    assert list(own_place.iterdir()) == []
+
+
+def test_a_handler_closed_by_a_second_dictconfig_goes_on() -> None:
+    """dictConfig closes all handlers it finds; frameworks call it behind the application's back."""
+    handler = RegistryHandler()
+    logging.root.addHandler(handler)
+    log_failure(logging.getLogger("app"))
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    log_failure(logging.getLogger("app"))
+    assert registry_size() == 2
+
+
+def test_many_configurations_share_one_journal(own_place: Path) -> None:
+    for _ in range(20):
+        configure({"registry": {"class": "llama_logging.handlers.RegistryHandler"}})
+        log_failure(logging.getLogger("app"))
+    assert len(pipeline._pipelines) == 1
+    assert len(list((own_place / "llama_logging.db.journal").iterdir())) == 1
+    assert registry_size() == 20
+
+
+def test_levels_and_filters_are_respected() -> None:
+    handler = RegistryHandler(level="CRITICAL")
+    logging.root.addHandler(handler)
+    log_failure(logging.getLogger("app"))
+    assert registry_size() == 0
+    handler.setLevel(logging.NOTSET)
+    handler.addFilter(lambda record: record.name != "app.noise")
+    log_failure(logging.getLogger("app.noise"))
+    log_failure(logging.getLogger("app"))
+    assert registry_size() == 1
+
+
+@pytest.mark.parametrize(
+    ("handler", "options", "message"),
+    [
+        (RegistryHandler, {"stroe": "x"}, "RegistryHandler: stroe: unknown option, did you mean 'store'?"),
+        (RegistryHandler, {"store": "mysql://x"}, "store: unknown store 'mysql://x'; expected sqlite:///PATH"),
+        (RegistryHandler, {"store": 7}, "store: unknown store 7"),
+        (RegistryHandler, {"store": "env://NOT_SET"}, "the environment variable NOT_SET is not set"),
+        (RegistryHandler, {"level": "ERORR"}, "level: unknown level 'ERORR', did you mean 'ERROR'?"),
+        (RecoveryHandler, {"mode": "akt"}, "mode: unknown mode 'akt'"),
+        (RecoveryHandler, {"rules": "all"}, "rules: expected a list of rules"),
+        (ReportHandler, {"callback": "no.such.thing"}, "callback: cannot import 'no.such.thing'"),
+        (ReportHandler, {"callback": "llama_logging.__version__"}, "is not a function"),
+        (ReportHandler, {}, "callback: is needed"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_and_harms_nobody(
+    handler: type[ContextHandler], options: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = handler(**options)
+    handler(**options)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    record = logging.LogRecord("app", logging.ERROR, "a.py", 1, "still captured", None, None)
+    made.handle(record)
+    if handler is RegistryHandler:
+        assert registry_size() == 1
+
+
+def test_strict_raises_instead() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'store'"):
+        RegistryHandler(stroe="x", strict=True)
+
+
+def test_options_may_name_the_environment(monkeypatch: pytest.MonkeyPatch, own_place: Path) -> None:
+    monkeypatch.setenv("WHERE", "sqlite:///elsewhere.db")
+    assert RegistryHandler(store="env://WHERE").pipeline.url.path == str(own_place / "elsewhere.db")
+    assert RegistryHandler(store="env://NONE?default=sqlite:///d.db").pipeline.url.path == str(own_place / "d.db")
+
+
+def test_an_unwritable_place_costs_no_error(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The application goes on; the error waits in the user's state folder and is found from there."""
+    (own_place / "file").write_text("")
+    store = f"sqlite:///{own_place}/file/errors.db"
+    logging.root.addHandler(RegistryHandler(store=store))
+    log_failure(logging.getLogger("app"))
+    assert capsys.readouterr().err == ""
+    with pytest.raises(llama_logging.StoreError, match="1 errors are safe in the journal"):
+        registry_size(store)
+    (own_place / "file").unlink()
+    assert registry_size(store) == 1
+
+
+def test_a_filter_ahead_of_a_queue_saves_the_evidence() -> None:
+    """QueueHandler takes exception and arguments off the record."""
+    records: queue.Queue[logging.LogRecord] = queue.Queue()
+    handler = logging.handlers.QueueHandler(records)
+    handler.addFilter(CaptureFilter())
+    logging.root.addHandler(handler)
+    listener = logging.handlers.QueueListener(records, RegistryHandler())
+    listener.start()
+    log_failure(logging.getLogger("app"))
+    listener.stop()
+    opened = open_registry(urls.default())
+    assert opened.errors()[0].error_type == "ValueError"
+    assert "in log_failure" in opened.errors()[0].stack_trace
+    opened.close()
+
+
+def test_the_filter_puts_the_context_on_every_record() -> None:
+    record = logging.LogRecord("app", logging.ERROR, "a.py", 1, "x", None, None)
+    assert CaptureFilter().filter(record)
+    assert isinstance(record.error_context, ErrorContext)  # type: ignore[attr-defined]
+    first = record.error_context  # type: ignore[attr-defined]
+    RegistryHandler().handle(record)
+    assert CaptureFilter().filter(record)
+    assert record.error_context is first  # type: ignore[attr-defined]
+    info = logging.LogRecord("app", logging.INFO, "a.py", 1, "x", None, None)
+    assert CaptureFilter().filter(info)
+    assert info.error_context is None  # type: ignore[attr-defined]
+
+
+def test_foreign_json_formatters_see_nothing_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    from pythonjsonlogger.json import JsonFormatter
+
+    stream = logging.StreamHandler()
+    stream.setFormatter(JsonFormatter())
+    for handler in (RegistryHandler(), RecoveryHandler(), stream):
+        logging.root.addHandler(handler)
+    log_failure(logging.getLogger("app"))
+    assert "llama_logging" not in capsys.readouterr().err
+
+
+def test_reports_go_to_the_callback_off_the_callers_thread() -> None:
+    reported.clear()
+    configure({"report": {"class": "llama_logging.handlers.ReportHandler", "callback": f"{__name__}.report"}})
+    handler = logging.root.handlers[-1]
+    assert isinstance(handler, ReportHandler)
+    for _ in range(3):
+        log_failure(logging.getLogger("app"))
+    assert handler.channel is not None
+    assert handler.channel.finish(5)
+    assert len(reported) == handler.channel.sent == 3
+
+
+def test_a_failing_callback_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    handler = ReportHandler(callback=broken)
+    logging.getLogger("app").addHandler(handler)
+    for _ in range(3):
+        log_failure(logging.getLogger("app"))
+    assert handler.channel is not None
+    assert handler.channel.finish(5)
+    assert (handler.channel.sent, handler.channel.failed) == (0, 3)
+    told = [record for record in caplog.records if record.name == "llama_logging.reporters"]
+    assert len(told) == 1
+    assert "test_handlers.broken failed with SystemExit" in told[0].getMessage()
+
+
+def test_a_recovery_reaches_the_caller() -> None:
+    """By outcome(), and on the exception for those who do not import us."""
+    rules = [{"match": {"class": "AIGenerationError"}, "ladder": [{"fallback_value": {"value": "Once upon a time"}}]}]
+    configure({"recovery": {"class": "llama_logging.handlers.RecoveryHandler", "rules": rules}})
+    error = log_failure(logging.getLogger("app"), AIGenerationError("no model"))
+    outcome = llama_logging.outcome()
+    assert outcome is error.__llama_outcome__  # type: ignore[attr-defined]
+    assert outcome.wait(10) is False
+    assert (outcome.status, outcome.value) == (OutcomeStatus.FALLBACK, "Once upon a time")
+    log_failure(logging.getLogger("app"))
+    assert llama_logging.outcome().status is OutcomeStatus.UNMATCHED
+
+
+def test_attempts_are_in_the_registry() -> None:
+    rules = [{"name": "r", "match": {"class": "AIGenerationError"}, "ladder": ["llm.fallback_text"]}]
+    logging.root.addHandler(RegistryHandler())
+    logging.root.addHandler(RecoveryHandler(rules=rules))
+    log_failure(logging.getLogger("app"), AIGenerationError("no model"))
+    outcome = llama_logging.outcome()
+    outcome.wait(10)
+    opened = open_registry(urls.default())
+    (attempt,) = opened.attempts(outcome.error_id)
+    opened.close()
+    assert (attempt.strategy, attempt.rule, attempt.status) == ("llm.fallback_text", "r", OutcomeStatus.FALLBACK)
+    assert attempt == outcome.attempts[0]
+
+
+def test_a_failure_of_ours_never_reaches_the_application(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("our own mistake")
+
+    handler = RegistryHandler()
+    monkeypatch.setattr(handler, "process", fails)
+    logging.root.addHandler(handler)
+    log_failure(logging.getLogger("app"))
+    assert "our own mistake" in capsys.readouterr().err
+
+
+def test_no_caller_waits_for_the_handlers_lock() -> None:
+    handler = RegistryHandler()
+    logging.getLogger("app").addHandler(handler)
+    assert handler.lock is not None
+    with handler.lock:
+        thread = threading.Thread(target=log_failure, args=[logging.getLogger("app")])
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive()
+    assert registry_size() == 1
