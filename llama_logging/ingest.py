@@ -83,6 +83,7 @@ class Ingester:
         self._directories = directories
         self.failure: StoreError | None = None
         self._started = False
+        self._thread: threading.Thread | None = None
         self._begin()
 
     def wake(self) -> None:
@@ -117,7 +118,7 @@ class Ingester:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._started = False
-        self._thread: threading.Thread | None = None
+        self._thread = None
         self._stop = threading.Event()
 
     def _run(self) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from llama_logging import config, pipeline
+from llama_logging import config, imperative, pipeline
 from llama_logging.context import ErrorContext, ErrorSeverity, StackText, new_id
-from llama_logging.recovery import active, strategy
+from llama_logging.recovery import active, outcome, strategy
 from llama_logging.stores import urls
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -46,6 +46,9 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     active._engine = None
     strategy.REGISTERED._functions.clear()
     config._told.clear()
+    for name in ("_registry", "_handlers", "_engine"):
+        imperative.error_handler.__dict__.pop(name, None)
+    outcome.remember(outcome._NOTHING)
 
 
 @pytest.fixture

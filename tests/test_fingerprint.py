@@ -12,7 +12,13 @@ def frame(**changes: object) -> Frame:
 
 
 def error(*frames: Frame, **changes: object) -> ExceptionDetail:
-    values: dict[str, object] = {"type": "ValueError", "module": "builtins", "message": "m", "frames": frames, **changes}
+    values: dict[str, object] = {
+        "type": "ValueError",
+        "module": "builtins",
+        "message": "m",
+        "frames": frames,
+        **changes,
+    }
     return ExceptionDetail(**values)  # type: ignore[arg-type]
 
 

@@ -87,7 +87,7 @@ def test_nothing_is_done_in_a_constructor(own_place: Path) -> None:
 
 
 def test_a_handler_closed_by_a_second_dictconfig_goes_on() -> None:
-    """dictConfig closes all handlers it finds; frameworks call it behind the application's back."""
+    """It closes all handlers it finds; frameworks call it behind the application's back."""
     handler = RegistryHandler()
     logging.root.addHandler(handler)
     log_failure(logging.getLogger("app"))

@@ -165,7 +165,8 @@ def test_the_end_of_the_process_brings_everything_in(store_url: urls.StoreURL) -
 
 
 def test_a_hundred_errors_and_sigkill_right_after_the_last(store_url: urls.StoreURL) -> None:
-    process = subprocess.Popen([sys.executable, "-c", STORM + "input()", store_url.url, "100"], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)  # fmt: skip
+    command = [sys.executable, "-c", STORM + "input()", store_url.url, "100"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdin is not None
     for line in process.stdout:

@@ -130,7 +130,9 @@ def test_reading_goes_on_where_it_stopped(journal: Journal) -> None:
     assert read == 51
 
 
-def test_a_large_journal_goes_on_in_a_new_file(journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_journal_goes_on_in_a_new_file(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 4096)
     for _ in range(100):
         assert put(journal, "x" * 100, name="s1")

@@ -11,12 +11,12 @@ from llama_logging import tracebacks
 from llama_logging.tracebacks import MAX_EXCEPTIONS, MAX_FRAMES, describe
 
 
-def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
     try:
         if cause is not None:
             raise error from cause
         raise error
-    except BaseException as caught:
+    except Exception as caught:
         return caught
 
 
@@ -26,10 +26,10 @@ def deep(depth: int) -> None:
     raise ValueError("bottom")
 
 
-def chained() -> BaseException:
+def chained() -> Exception:
     try:
         try:
-            {}["key"]
+            dict[str, int]()["key"]
         except KeyError as error:
             raise ValueError("second\nline") from error
     except ValueError:
@@ -37,6 +37,7 @@ def chained() -> BaseException:
             raise TypeError("third")
         except TypeError as error:
             return error
+    raise AssertionError
 
 
 def suppressed() -> BaseException:

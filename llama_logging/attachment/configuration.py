@@ -13,6 +13,8 @@ from llama_logging.attachment.checking import check
 from llama_logging.config import Problem, load, warn
 from llama_logging.exceptions import ConfigError
 
+_REGISTRY = "llama_logging.handlers.RegistryHandler"
+
 
 def configure(source: str | os.PathLike[str] | Mapping[str, Any]) -> None:
     """Configure logging from a YAML file, or from what such a file holds.
@@ -30,26 +32,23 @@ def configure(source: str | os.PathLike[str] | Mapping[str, Any]) -> None:
 
 
 def configure_safely(path: str) -> None:
-    """As `configure`, for an application that must run whatever the file says.
+    """As `configure`, for an application that must run whatever the file says, and lose no error.
 
-    Mistakes are told on standard error, one line each. What is refused is left out; if nothing
-    is left that keeps errors, the shipped configuration is used.
+    Mistakes are told on standard error, one line each. What dictConfig refuses is left out, and if
+    nothing is left that keeps errors, the default registry is put at the root.
     """
     try:
         data = load(path)
-        problems = check(data)
+        fatal = [problem for problem in check(data) if problem.fatal]
     except ConfigError as error:
-        warn(f"{error}; the shipped configuration is used instead")
-        logging.config.dictConfig(shipped())
+        _use_shipped(str(error))
         return
-    fatal = [problem for problem in problems if problem.fatal]
     for problem in fatal:
         warn(f"{path}: {problem}; left out")
     try:
-        logging.config.dictConfig(without(data, fatal) if fatal else data)
+        logging.config.dictConfig(with_registry(without(data, fatal)) if fatal else data)
     except Exception as error:
-        warn(f"{path}: {error}: {error.__cause__ or ''}; the shipped configuration is used instead")
-        logging.config.dictConfig(shipped())
+        _use_shipped(f"{path}: {error}: {error.__cause__ or ''}")
 
 
 def shipped_text() -> str:
@@ -66,7 +65,7 @@ def shipped() -> dict[str, Any]:
 
 
 def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    """*data* without the parts that *problems* are about, and without references to them.
+    """*data* without the options or parts that *problems* are about, and without references to them.
 
     >>> broken = {"handlers": {"a": {"class": "nope"}}, "root": {"handlers": ["a"]}}
     >>> without(broken, [Problem("handlers.a.class", "cannot be imported")])
@@ -74,27 +73,58 @@ def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """
     kept: dict[str, Any] = copy.deepcopy(dict(data))
     for problem in problems:
-        section, _, rest = problem.path.partition(".")
-        name = rest.partition(".")[0]
-        if section in ("handlers", "filters", "formatters", "loggers") and isinstance(kept.get(section), dict):
-            kept[section].pop(name, None)
-        else:
-            kept.pop(section, None)
+        _leave_out(kept, *problem.path.replace("[", ".").split("."))
     kept["version"] = 1
-    for user in (*_mappings(kept, "loggers"), *_mappings(kept, "handlers"), kept.get("root")):
+    for user in (*_entries(kept, "loggers"), *_entries(kept, "handlers"), kept.get("root")):
         if isinstance(user, dict):
             _drop_references(user, kept)
     return kept
 
 
-def _mappings(data: Mapping[str, Any], section: str) -> list[Any]:
+def with_registry(data: dict[str, Any]) -> dict[str, Any]:
+    """*data*, if nothing in it keeps errors with a registry at the root."""
+    used = {name for user in (*_entries(data, "loggers"), data.get("root")) for name in _names(user, "handlers")}
+    handlers = data.setdefault("handlers", {})
+    if not any(handlers[name].get("class") == _REGISTRY for name in used if name in handlers):
+        warn("nothing that keeps errors is left of it: the default registry is used")
+        handlers["llama_logging"] = {"class": _REGISTRY}
+        root = data.setdefault("root", {})
+        root["handlers"] = [*_names(root, "handlers"), "llama_logging"]
+    return data
+
+
+def _use_shipped(why: str) -> None:
+    warn(f"{why}; the shipped configuration is used instead")
+    logging.config.dictConfig(shipped())
+
+
+def _leave_out(data: dict[str, Any], section: str, name: str = "", option: str = "", *_: str) -> None:
+    if section == "root":
+        option, entry = name, data.get("root")
+    else:
+        entry = data[section].get(name) if isinstance(data.get(section), dict) else None
+    if isinstance(entry, dict) and option and option not in ("class", "()"):
+        if option not in ("handlers", "filters"):  # of these the wrong names alone are dropped
+            entry.pop(option, None)
+    elif name and isinstance(data.get(section), dict):
+        data[section].pop(name, None)
+    else:
+        data.pop(section, None)
+
+
+def _entries(data: Mapping[str, Any], section: str) -> list[Any]:
     found = data.get(section)
     return list(found.values()) if isinstance(found, dict) else []
 
 
+def _names(user: Any, section: str) -> list[Any]:
+    found = user.get(section) if isinstance(user, dict) else None
+    return found if isinstance(found, list) else []
+
+
 def _drop_references(user: dict[str, Any], data: Mapping[str, Any]) -> None:
-    for key in ("handlers", "filters"):
-        if isinstance(user.get(key), list):
-            user[key] = [name for name in user[key] if name in (data.get(key) or {})]
+    for section in ("handlers", "filters"):
+        if section in user:
+            user[section] = [name for name in _names(user, section) if name in (data.get(section) or {})]
     if user.get("formatter") not in (data.get("formatters") or {}):
         user.pop("formatter", None)

@@ -10,11 +10,10 @@ from llama_logging.cli.terminal import (
     add_selection,
     add_store,
     ago,
+    count,
     opened,
     print_json,
     print_table,
-    severity,
-    since,
 )
 from llama_logging.formatters import printable_lines
 
@@ -26,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
     add_selection(parser)
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many; default 50")
+    parser.add_argument("--limit", type=count, default=50, metavar="N", help="at most so many; default 50")
     parser.add_argument("--stack", action="store_true", help="print the newest stack trace of each")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print the groups."""
     with opened(args) as store:
-        groups = store.groups(since=since(args), at_least=severity(args), limit=args.limit)
+        groups = store.groups(since=args.since, at_least=args.severity, limit=args.limit)
         stacks = [store.find(group.last_error_id).stack_trace if args.json or args.stack else "" for group in groups]
     if args.json:
         print_json(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 
 from llama_logging.cli.terminal import (
     COLOURS,
@@ -13,9 +14,8 @@ from llama_logging.cli.terminal import (
     painted,
     print_json,
     print_table,
-    severity,
-    since,
 )
+from llama_logging.context import ErrorSeverity
 from llama_logging.formatters import printable
 from llama_logging.summary import ErrorSummary, summarise
 
@@ -26,13 +26,13 @@ EPILOG = "Example: llama-logging summary --since 24h --severity ERROR"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
-    add_selection(parser, severity="WARNING")
+    add_selection(parser, ErrorSeverity.WARNING)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print the summary."""
     with opened(args) as store:
-        summary = summarise(store, since(args), severity(args))
+        summary = summarise(store, args.since, args.severity)
     if args.json:
         print_json(summary.as_dict())
     else:
@@ -40,8 +40,9 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(summary: ErrorSummary, period: str | None) -> None:
-    print(painted(f"{summary.total_errors} errors{f' since {period}' if period else ''}", "1"))
+def _print(summary: ErrorSummary, since: datetime | None) -> None:
+    period = f" since {since.astimezone().isoformat(sep=' ', timespec='seconds')}" if since else ""
+    print(painted(f"{summary.total_errors} errors{period}", "1"))
     for level, count in summary.errors_by_severity.items():
         print(f"  {painted(level.name, COLOURS[level])}  {count}")
     if summary.top_error_types:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from llama_logging.cli.terminal import COLOURS, add_selection, add_store, opened, painted, print_json, severity, since
+from llama_logging.cli.terminal import COLOURS, add_selection, add_store, count, opened, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import printable
 from llama_logging.pipeline import open_registry
@@ -23,16 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
     add_selection(parser)
-    parser.add_argument("-n", "--lines", type=int, default=10, metavar="N", help="so many old ones first; default 10")
+    parser.add_argument("-n", "--lines", type=count, default=10, metavar="N", help="so many old ones first; default 10")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print errors in the order in which they came."""
-    start, at_least = since(args), severity(args)
     with opened(args) as store:
         position, _ = store.errors_after(-1)
-        for context in reversed(store.errors(since=start, at_least=at_least, limit=args.lines)):
+        for context in reversed(store.errors(since=args.since, at_least=args.severity, limit=args.lines)):
             _print(context, as_json=args.json)
         url = urls.parse(store.url)
         while args.follow:
@@ -40,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
             open_registry(url).close()  # brings in what dead and living processes have written
             position, errors = store.errors_after(position)
             for context in errors:
-                if context.severity >= at_least:
+                if context.severity >= args.severity:
                     _print(context, as_json=args.json)
     return 0
 

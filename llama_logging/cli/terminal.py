@@ -37,14 +37,54 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_selection(parser: argparse.ArgumentParser, severity: str = "DEBUG") -> None:
-    """Add `--since` and `--severity`."""
+def add_selection(parser: argparse.ArgumentParser, severity: ErrorSeverity = ErrorSeverity.DEBUG) -> None:
+    """Add `--since` (an aware datetime, or None) and `--severity` (an ErrorSeverity)."""
     parser.add_argument(
-        "--since", metavar="WHEN", help="only from then on: 30m, 24h, 7d, or an ISO date and time (local if naive)"
+        "--since",
+        type=moment,
+        metavar="WHEN",
+        help="only from then on: 30m, 24h, 7d, or an ISO date and time (local if naive)",
     )
     parser.add_argument(
-        "--severity", metavar="LEVEL", default=severity, help=f"only this bad or worse; default {severity}"
+        "--severity",
+        type=_severity,
+        default=severity,
+        metavar="LEVEL",
+        help=f"only this bad or worse; default {severity.name}",
     )
+
+
+def moment(text: str) -> datetime:
+    """The moment that *text* names, aware.
+
+    Raises:
+        argparse.ArgumentTypeError: If it names none.
+    """
+    with contextlib.suppress(ValueError):
+        if not text.isdigit():
+            return datetime.fromisoformat(text).astimezone()
+    try:
+        return datetime.now(UTC) - timedelta(seconds=as_seconds(text))
+    except (ConfigError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"expected 30m, 24h, 7d or an ISO date and time, got {text!r}") from error
+
+
+def count(text: str) -> int:
+    """A number of things.
+
+    Raises:
+        argparse.ArgumentTypeError: If *text* is no whole number from 0 on.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
+    return int(text)
+
+
+def _severity(text: str) -> ErrorSeverity:
+    try:
+        return ErrorSeverity.parse(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -61,35 +101,6 @@ def opened(args: argparse.Namespace) -> Iterator[SQLiteStore]:
         yield store
     finally:
         store.close()
-
-
-def since(args: argparse.Namespace) -> datetime | None:
-    """The moment `--since` names.
-
-    Raises:
-        ConfigError: If it names none.
-    """
-    if args.since is None:
-        return None
-    with contextlib.suppress(ValueError):
-        if not args.since.isdigit():
-            return datetime.fromisoformat(args.since)
-    try:
-        return datetime.now(UTC) - timedelta(seconds=as_seconds(args.since))
-    except (ConfigError, OverflowError) as error:
-        raise ConfigError(f"--since: expected 30m, 24h, 7d or an ISO date and time, got {args.since!r}") from error
-
-
-def severity(args: argparse.Namespace) -> ErrorSeverity:
-    """The severity `--severity` names.
-
-    Raises:
-        ConfigError: If it names none.
-    """
-    try:
-        return ErrorSeverity.parse(int(args.severity) if args.severity.isdigit() else args.severity)
-    except ValueError as error:
-        raise ConfigError(f"--severity: {error}") from error
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:

@@ -160,7 +160,11 @@ def _ask_registry(directory: str) -> bool:
     statuses = set()
     for group in json.loads(listed.stdout or "[]"):
         shown = subprocess.run(
-            [*command, "show", group["last_error_id"], "--json"], cwd=directory, env=env, capture_output=True, check=False
+            [*command, "show", group["last_error_id"], "--json"],
+            cwd=directory,
+            env=env,
+            capture_output=True,
+            check=False,
         )
         for attempt in json.loads(shown.stdout)["recovery_attempts"]:
             statuses.add(attempt["status"])
@@ -171,4 +175,3 @@ def _ask_registry(directory: str) -> bool:
 def _say(text: str) -> None:
     colour, plain = ("\x1b[1;36m", "\x1b[0m") if wants_colour(sys.stdout) else ("", "")
     print(f"\n{colour}>> {text}{plain}", flush=True)
-

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llama_logging.cli.main import COMMANDS, main, parser
+from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.pipeline import pipeline_for
+from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+from llama_logging.stores import urls
+from tests.conftest import Run, make_context
+
+NOW = datetime.now(UTC)
+HOSTILE = "\x1b[2J\nFORGED \u202e"
+
+
+def keep(*contexts: ErrorContext, attempts: tuple[RecoveryAttempt, ...] = ()) -> None:
+    pipeline = pipeline_for(urls.default())
+    for context in contexts:
+        pipeline.add(context)
+    for attempt in attempts:
+        pipeline.add_attempt(attempt)
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    assert main(words) == code
+    return capsys.readouterr().out
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    return json.loads(answer(capsys, *words, "--json"))
+
+
+def some_errors() -> list[ErrorContext]:
+    return [
+        make_context(timestamp=NOW - timedelta(days=3), error_type="OldError", fingerprint="v1:old"),
+        make_context(timestamp=NOW - timedelta(hours=2)),
+        make_context(timestamp=NOW - timedelta(minutes=1)),
+        make_context(
+            timestamp=NOW, severity=ErrorSeverity.INFO, error_type="Notice", error_message=HOSTILE, fingerprint="v1:n"
+        ),
+    ]
+
+
+def test_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(*some_errors())
+    assert document(capsys, "summary")["total_errors"] == 3
+    assert document(capsys, "summary", "--since", "24h")["total_errors"] == 2
+    assert document(capsys, "summary", "--severity", "info")["errors_by_severity"] == {"ERROR": 3, "INFO": 1}
+    text = answer(capsys, "summary", "--severity", "DEBUG")
+    assert "4 errors" in text
+    assert "     2  ValueError" in text
+    assert "OldError: no such article" in text
+
+
+@pytest.mark.parametrize("since", ["24h", (NOW - timedelta(hours=24)).isoformat(), str(NOW.date())])
+def test_since_is_a_duration_or_a_moment(capsys: pytest.CaptureFixture[str], since: str) -> None:
+    keep(make_context(timestamp=NOW - timedelta(days=3)), make_context(timestamp=NOW))
+    assert document(capsys, "summary", "--since", since)["total_errors"] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list", "--store", "mysql://x"),
+        ("show", "1", "--store", "x.db"),
+        ("run", "--"),
+        ("run", "-c", "none.yaml", "--", "app.py"),
+    ],
+)
+def test_what_is_asked_for_wrongly_exits_with_2(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("llama-logging: ")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "required: COMMAND"),
+        (["sumary"], "invalid choice: 'sumary'"),
+        (["summary", "--no-such"], "unrecognized arguments"),
+        (["summary", "--since", "yesterday"], "expected 30m, 24h, 7d or an ISO date and time, got 'yesterday'"),
+        (["list", "--severity", "loud"], "expected one of DEBUG, INFO"),
+        (["list", "--limit", "-1"], "expected a number, got '-1'"),
+    ],
+)
+def test_argparse_exits_with_2_too(capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert told in capsys.readouterr().err
+
+
+def test_the_list_has_a_line_for_each_group(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = some_errors()
+    keep(*errors)
+    groups = document(capsys, "list")
+    assert [(group["fingerprint"], group["count"]) for group in groups] == [
+        ("v1:n", 1),
+        (errors[1].fingerprint, 2),
+        ("v1:old", 1),
+    ]
+    assert groups[1]["stack_trace"] == errors[1].stack_trace
+    assert groups[1]["severity"] == "ERROR"
+    lines = answer(capsys, "list").splitlines()
+    assert len(lines) == 4
+    assert lines[2].split()[:4] == ["1m", "ago", "2", "ERROR"]
+    assert errors[2].error_id in lines[2]
+    assert len(answer(capsys, "list", "--limit", "1").splitlines()) == 2
+    assert "ValueError: no such article\n" in answer(capsys, "list", "--stack")
+
+
+def test_one_error_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    context = make_context(additional_context={"user": 7}, timestamp=NOW)
+    attempt = RecoveryAttempt(
+        attempt_id="a", error_id=context.error_id, fingerprint="", rule="r", strategy="ollama.restart", scope="",
+        status=OutcomeStatus.RECOVERED, started_at=NOW, detail="generates again", duration=1.5,
+    )  # fmt: skip
+    keep(context, attempts=(attempt,))
+    text = answer(capsys, "show", context.error_id[:20])
+    for part in (
+        "ValueError: no such article",
+        context.error_id,
+        "shop.cart.add (/srv/shop/cart.py:12)",
+        "Traceback (most recent call last):",
+        "user = 7",
+        "recovered  ollama.restart (1.50 s): generates again",
+    ):
+        assert part in text
+    shown = document(capsys, "show", context.error_id)
+    assert shown["additional_context"] == {"user": 7}
+    assert shown["recovery_attempts"][0]["status"] == "recovered"
+
+
+def test_an_id_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(make_context())
+    assert main(["show", "ffff"]) == 1
+    assert "no error has the id 'ffff'" in capsys.readouterr().err
+
+
+def test_no_error_text_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    context = make_context(
+        error_message=HOSTILE, error_type=HOSTILE, logger_name=HOSTILE, source_module=HOSTILE, thread_name=HOSTILE,
+        log_message=HOSTILE, additional_context={HOSTILE: HOSTILE}, timestamp=NOW,
+    )  # fmt: skip
+    keep(context)
+    for words in (["summary"], ["list"], ["list", "--stack"], ["show", context.error_id], ["tail"]):
+        text = answer(capsys, *words)
+        assert "FORGED" in text
+        assert not [line for line in text.splitlines() if line.startswith("FORGED")]
+        assert not set(text) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize("words", [["summary"], ["list"], ["tail"]])
+def test_a_registry_that_is_not_there_is_said_and_not_made(
+    own_place: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(words) == 0
+    assert "there is no registry" in capsys.readouterr().err
+    assert list(own_place.iterdir()) == []
+
+
+def test_a_store_that_is_no_database(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_place / "notes.txt").write_text("mine")
+    assert main(["summary", "--store", "sqlite:///notes.txt"]) == 1
+    assert "not a SQLite database" in capsys.readouterr().err
+
+
+def test_the_store_may_be_named_by_option_or_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline_for(urls.parse("sqlite:///other.db")).add(make_context())
+    assert document(capsys, "summary")["total_errors"] == 0
+    assert document(capsys, "summary", "--store", "sqlite:///other.db")["total_errors"] == 1
+    monkeypatch.setenv("LLAMA_LOGGING_STORE", "sqlite:///other.db")
+    assert document(capsys, "summary")["total_errors"] == 1
+
+
+def test_the_tail_prints_in_order_of_time(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = some_errors()
+    keep(*errors)
+    lines = [json.loads(line) for line in answer(capsys, "tail", "-n", "2", "--json").splitlines()]
+    assert [line["error_id"] for line in lines] == [errors[2].error_id, errors[3].error_id]
+    assert errors[1].error_id in answer(capsys, "tail", "--severity", "ERROR", "-n", "2").splitlines()[0]
+
+
+def test_the_tail_follows_until_ctrl_c(own_place: Path) -> None:
+    keep(make_context())
+    command = [sys.executable, "-m", "llama_logging", "tail", "-f", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = [json.loads(process.stdout.readline())["error_message"]]
+        for number in range(3):
+            keep(make_context(error_message=f"late {number}"))
+            seen.append(json.loads(process.stdout.readline())["error_message"])
+        process.send_signal(2)
+        assert process.wait(10) == 130
+    assert seen == ["no such article", "late 0", "late 1", "late 2"]
+
+
+def test_a_reader_that_leaves_is_no_failure(run: Run, own_place: Path) -> None:
+    keep(*(make_context(fingerprint=f"v1:{n}", error_message="x" * 500) for n in range(500)))
+    shell = f"set -o pipefail; {sys.executable} -m llama_logging list --limit 500 | head -n 1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("LAST SEEN")
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_init_writes_once(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init"]) == 0
+    assert main(["check", "logging.yaml"]) == 0
+    (own_place / "logging.yaml").write_text("mine")
+    capsys.readouterr()
+    assert main(["init"]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert (own_place / "logging.yaml").read_text() == "mine"
+    assert main(["init", "--force"]) == 0
+    assert main(["init", "no/such/folder.yaml"]) == 1
+
+
+def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_place / "bad.yaml").write_text(
+        "version: 1\nhandlers: {h: {class: llama_logging.handlers.RegistryHandler, stroe: x}}\nroot: {handlers: [g]}\n"
+    )
+    assert main(["check", "bad.yaml"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "bad.yaml: handlers.h.stroe: unknown option, did you mean 'store'?",
+        "bad.yaml: root.handlers: there is no handler 'g'",
+        "bad.yaml: handlers.h: is attached to no logger: name it under `root.handlers`",
+    ]
+    assert main(["check", "bad.yaml", "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert main(["check", "none.yaml"]) == 1
+    assert "none.yaml: cannot be read" in capsys.readouterr().out
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        with pytest.raises(SystemExit, match="0"):
+            main([name, "--help"])
+        assert "usage: llama-logging " + name in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert len(parser().format_help().splitlines()) > len(COMMANDS)
+
+
+def test_run_imports_no_more_than_it_needs() -> None:
+    """It stands in front of every start of the application."""
+    code = "import sys; from llama_logging.cli.main import parser; parser(['run']); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"yaml", "sqlite3", "pythonjsonlogger", "asyncio", "http.client"} & set(modules)
+
+
+def test_colours_where_they_are_wanted(cli: Run) -> None:
+    keep(make_context(timestamp=NOW))
+    env = {"FORCE_COLOR": "1", "NO_COLOR": ""}
+    assert "\x1b[31mERROR" in cli("list", **env).out
+    assert "\x1b[" not in cli("list", FORCE_COLOR="1").out
+
+
+def test_queries_work_while_the_application_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            keep(make_context(timestamp=datetime.now(UTC)))
+            time.sleep(0.001)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        totals = [document(capsys, "summary")["total_errors"] for _ in range(10)]
+    finally:
+        stop.set()
+        writer.join()
+    assert totals == sorted(totals)
+    assert os.path.exists("llama_logging.db")

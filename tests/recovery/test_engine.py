@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import pytest
+
+from llama_logging.config import Options
+from llama_logging.context import ErrorContext, ExceptionDetail
+from llama_logging.handlers import RecoveryHandler, RegistryHandler
+from llama_logging.recovery.engine import WAITING, Engine
+from llama_logging.recovery.outcome import outcome
+from llama_logging.recovery.rules import Rule, Step
+from llama_logging.recovery.strategy import Call, Deadline, Remedy, Strategy, StrategyTable
+from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+from tests.conftest import make_context
+
+
+@dataclass(frozen=True)
+class Act:
+    """A strategy that does what a test wants."""
+
+    name: ClassVar[str] = "act"
+    option_names: ClassVar[tuple[str, ...]] = ()
+    destructive: ClassVar[bool] = False
+    action: Callable[[ErrorContext, Deadline], Remedy]
+    scope: str = ""
+    intent: str = "act"
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        raise NotImplementedError
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        return self.action(context, deadline)
+
+
+class Restart(Act):
+    name: ClassVar[str] = "restart"
+    destructive: ClassVar[bool] = True
+
+
+RECOVERED = Remedy(OutcomeStatus.RECOVERED, "value", "healed")
+FAILED = Remedy(OutcomeStatus.FAILED, detail="no luck")
+
+
+def failing() -> ErrorContext:
+    return make_context(
+        exceptions=(ExceptionDetail(type="E", module="app", message="m", bases=("app.E", "ValueError", "Exception")),)
+    )
+
+
+def engine(*strategies: Strategy, audit: Any = lambda attempt: None, **changes: Any) -> Engine:
+    values = {"name": "rule", "match": bool, "ladder": tuple(Step(strategy) for strategy in strategies), **changes}
+    return Engine([Rule(**values)], audit=audit, table=StrategyTable())
+
+
+def noting(notes: list[str], remedy: Remedy, note: str = "ran") -> Callable[[ErrorContext, Deadline], Remedy]:
+    """An action that leaves a note and gives *remedy*."""
+
+    def action(context: ErrorContext, deadline: Deadline) -> Remedy:
+        notes.append(note)
+        return remedy
+
+    return action
+
+
+def doing(remedy: Remedy) -> Act:
+    return Act(lambda context, deadline: remedy)
+
+
+def test_the_first_strategy_that_helps_ends_it() -> None:
+    tried: list[str] = []
+
+    strategies = [
+        Act(noting(tried, remedy, name)) for name, remedy in zip("abc", (FAILED, RECOVERED, RECOVERED), strict=True)
+    ]
+    result = engine(*strategies).dispatch(failing())
+    assert result.wait(10)
+    assert (result.status, result.value, tried) == (OutcomeStatus.RECOVERED, "value", ["a", "b"])
+    assert [attempt.status for attempt in result.attempts] == [OutcomeStatus.FAILED, OutcomeStatus.RECOVERED]
+
+
+def test_a_fallback_is_a_value_and_not_worth_another_try() -> None:
+    result = engine(doing(FAILED), doing(Remedy(OutcomeStatus.FALLBACK, "instead"))).dispatch(failing())
+    assert result.wait(10) is False
+    assert (result.status, result.value) == (OutcomeStatus.FALLBACK, "instead")
+
+
+def test_when_nothing_helps_it_says_why() -> None:
+    def explode(context: ErrorContext, deadline: Deadline) -> Remedy:
+        raise SystemExit("boom")
+
+    result = engine(doing(FAILED), Act(explode)).dispatch(failing())
+    assert result.wait(10) is False
+    assert result.status is OutcomeStatus.FAILED
+    assert result.detail == "act: no luck; act: SystemExit: boom"
+
+
+def test_the_call_returns_at_once_and_the_outcome_comes_later() -> None:
+    gate = threading.Event()
+    caller = threading.get_ident()
+    threads: list[int] = []
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        threads.append(threading.get_ident())
+        gate.wait(10)
+        return RECOVERED
+
+    result = engine(Act(wait)).dispatch(failing())
+    assert result.status is OutcomeStatus.PENDING
+    assert not result
+    assert result.wait(0.01) is False
+    gate.set()
+    assert result.wait(10)
+    assert threads != [caller]
+
+
+def test_a_strategy_that_blocks_is_left_behind_at_its_deadline() -> None:
+    gate = threading.Event()
+
+    def block(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(30)
+        return RECOVERED
+
+    result = engine(Act(block), doing(Remedy(OutcomeStatus.FALLBACK, "instead")), deadline=30.0)
+    rule = result._rules[0]
+    stuck = Engine([Rule(name="r", match=rule.match, ladder=(Step(Act(block), 0.1), rule.ladder[1]))])
+    outcome = stuck.dispatch(failing())
+    assert outcome.wait(10) is False
+    assert outcome.value == "instead"
+    assert "left behind" in outcome.attempts[0].detail
+    gate.set()
+
+
+def test_errors_of_one_scope_share_one_recovery() -> None:
+    gate = threading.Event()
+    runs: list[str] = []
+
+    def restart(context: ErrorContext, deadline: Deadline) -> Remedy:
+        runs.append(context.error_id)
+        gate.wait(10)
+        return RECOVERED
+
+    shared = engine(Act(restart, scope="server"), scope="server")
+    outcomes = []
+    callers = [threading.Thread(target=lambda: outcomes.append(shared.dispatch(failing()))) for _ in range(32)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    gate.set()
+    assert all(outcome.wait(10) for outcome in outcomes)
+    assert len(outcomes) == len({outcome.error_id for outcome in outcomes}) == 32
+    assert len(runs) == 1
+
+
+def test_without_a_scope_each_error_gets_its_own_result() -> None:
+    own = engine(Act(lambda context, deadline: Remedy(OutcomeStatus.RECOVERED, context.error_id)))
+    for outcome in [own.dispatch(failing()) for _ in range(10)]:
+        assert outcome.wait(10)
+        assert outcome.value == outcome.error_id
+
+
+def test_the_same_error_is_not_recovered_from_twice() -> None:
+    runs: list[str] = []
+    once = engine(Act(noting(runs, RECOVERED)))
+    context = failing()
+    assert once.dispatch(context) is once.dispatch(context)
+    assert once.dispatch(context).wait(10)
+    assert runs == ["ran"]
+
+
+def test_an_error_inside_a_strategy_is_recorded_and_starts_no_recovery() -> None:
+    registry, seen = RegistryHandler(), []
+    log = logging.getLogger("app")
+    log.addHandler(registry)
+
+    def stumble(context: ErrorContext, deadline: Deadline) -> Remedy:
+        try:
+            raise KeyError("inside")
+        except KeyError:
+            log.exception("the strategy stumbled")
+        seen.append(outcome())
+        return RECOVERED
+
+    handler = RecoveryHandler()
+    handler.engine = engine(Act(stumble))
+    log.addHandler(handler)
+    try:
+        raise ValueError("outside")
+    except ValueError:
+        log.exception("x")
+    assert outcome().wait(10)
+    assert seen[0].status is OutcomeStatus.REFUSED
+    assert "logged by a recovery strategy" in seen[0].detail
+    from llama_logging.pipeline import open_registry
+
+    opened = open_registry(registry.pipeline.url)
+    assert {group.error_type for group in opened.groups()} == {"ValueError", "KeyError"}
+    opened.close()
+
+
+def test_destructive_strategies_only_say_what_they_would_do() -> None:
+    runs: list[str] = []
+    watched = engine(Restart(noting(runs, RECOVERED), intent="run systemctl"))
+    result = watched.dispatch(failing())
+    assert result.wait(10) is False
+    assert result.status is OutcomeStatus.OBSERVED
+    assert "would run systemctl" in result.detail
+    assert runs == []
+
+
+def test_a_destructive_strategy_that_failed_rests_while_harmless_ones_go_on() -> None:
+    runs: list[str] = []
+    restart = Restart(noting(runs, FAILED))
+    tired = engine(restart, doing(Remedy(OutcomeStatus.FALLBACK, "instead")), mode="act", scope="s")
+    for _ in range(3):
+        result = tired.dispatch(failing())
+        result.wait(10)
+        assert result.value == "instead"
+    assert runs == ["ran"]
+    assert result.attempts[0].status is OutcomeStatus.REFUSED
+    assert "cooldown" in result.attempts[0].detail
+
+
+def test_every_attempt_is_told_before_and_after() -> None:
+    told: list[RecoveryAttempt] = []
+    engine(doing(RECOVERED), audit=told.append).dispatch(failing()).wait(10)
+    assert [attempt.status for attempt in told] == [OutcomeStatus.PENDING, OutcomeStatus.RECOVERED]
+    assert told[0].attempt_id == told[1].attempt_id
+    assert (told[0].detail, told[1].detail) == ("act", "healed")
+
+
+def test_too_many_at_once_are_refused_and_nobody_waits() -> None:
+    gate = threading.Event()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return RECOVERED
+
+    flooded = engine(Act(wait))
+    outcomes = [flooded.dispatch(failing()) for _ in range(WAITING * 3)]
+    refused = [outcome for outcome in outcomes if outcome.status is OutcomeStatus.REFUSED]
+    gate.set()
+    assert refused
+    assert all("waiting already" in outcome.detail for outcome in refused)
+    assert all(outcome.wait(20) for outcome in outcomes if outcome not in refused)
+
+
+@pytest.mark.parametrize("mode", ["off", "environment"])
+def test_recovery_can_be_switched_off(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMA_LOGGING_RECOVERY", "off" if mode == "environment" else "")
+    result = engine(doing(RECOVERED), mode="off" if mode == "off" else None).dispatch(failing())
+    assert result.status is OutcomeStatus.REFUSED
+    assert "off" in result.detail
+
+
+def test_registered_functions_come_after_the_rules() -> None:
+    table = StrategyTable()
+    table.register("ValueError", lambda context: "for the base")
+    ruled = Engine([Rule(name="r", match=lambda context: False, ladder=())], table=table)
+    result = ruled.dispatch(failing())
+    assert result.wait(10)
+    assert result.value == "for the base"
+    table.register("app.E", lambda context: "for the class itself")
+    nearest = ruled.dispatch(failing())
+    assert nearest.wait(10)
+    assert nearest.value == "for the class itself"
+
+
+def test_a_function_may_be_a_coroutine_or_say_more() -> None:
+    async def answer(context: ErrorContext) -> str:
+        await asyncio.sleep(0)
+        return "from a coroutine"
+
+    assert engine(Call(answer)).dispatch(failing()).wait(10)
+    result = engine(Call(lambda context: Remedy(OutcomeStatus.FALLBACK, "more"))).dispatch(failing())
+    assert not result.wait(10)
+    assert result.status is OutcomeStatus.FALLBACK
+
+
+@pytest.mark.parametrize("wrong", [(7, print), ("E", "not a function"), (int, print)])
+def test_what_cannot_be_registered_is_refused(wrong: tuple[Any, Any]) -> None:
+    with pytest.raises(TypeError, match="expected"):
+        StrategyTable().register(*wrong)
+
+
+def test_an_outcome_can_be_awaited_and_never_stops_the_loop() -> None:
+    def slow(context: ErrorContext, deadline: Deadline) -> Remedy:
+        time.sleep(0.1)
+        return RECOVERED
+
+    async def main() -> tuple[bool, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.005)
+
+        ticking = asyncio.create_task(tick())
+        healed = await engine(Act(slow)).dispatch(failing())
+        ticking.cancel()
+        return healed, ticks
+
+    healed, ticks = asyncio.run(main())
+    assert healed
+    assert ticks > 3
+
+
+def test_each_task_and_thread_has_its_own_outcome() -> None:
+    handler = RecoveryHandler()
+    handler.engine = engine(Act(lambda context, deadline: Remedy(OutcomeStatus.RECOVERED, context.error_message)))
+    log = logging.getLogger("app")
+    log.addHandler(handler)
+
+    def fail(name: str) -> None:
+        try:
+            raise ValueError(name)
+        except ValueError:
+            log.exception("x")
+
+    async def task(name: str) -> object:
+        fail(name)
+        await asyncio.sleep(0.01)
+        result = outcome()
+        assert await result
+        return result.value
+
+    async def main() -> list[object]:
+        return await asyncio.gather(*(task(name) for name in "abc"))
+
+    assert asyncio.run(main()) == ["a", "b", "c"]
+    assert outcome().status is OutcomeStatus.NONE
+
+
+def test_a_forked_child_waits_for_nothing_its_parent_does() -> None:
+    gate = threading.Event()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return RECOVERED
+
+    forked = engine(Act(wait, scope="s"), scope="s")
+    forked.dispatch(failing())
+    child = os.fork()
+    if not child:
+        gate.set()
+        os._exit(0 if forked.dispatch(failing()).wait(10) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gate.set()

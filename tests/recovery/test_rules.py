@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+
+from llama_logging.config import Options, collecting
+from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
+from llama_logging.recovery.rules import Rule, parse_rules
+from llama_logging.recovery.strategies import SHIPPED
+from tests.conftest import make_context
+
+
+def parse(*rules: Any, mode: str | None = None) -> tuple[tuple[Rule, ...], list[str]]:
+    with collecting() as problems:
+        parsed = parse_rules(Options("RecoveryHandler", {}, ()), list(rules), mode)
+    return parsed, [str(problem) for problem in problems]
+
+
+def rule(match: dict[str, Any], **more: Any) -> Rule:
+    (parsed,), problems = parse({"match": match, "ladder": [{"fallback_value": {"value": 1}}], **more})
+    assert problems == []
+    return parsed
+
+
+def outage() -> ErrorContext:
+    """As the ollama package raises it: a built-in error, the real one hidden by `from None`."""
+    hidden = ExceptionDetail(
+        type="ConnectError",
+        module="httpx",
+        message="[Errno 111] Connection refused",
+        bases=("httpx.ConnectError", "httpx.TransportError", "Exception"),
+        relation="suppressed",
+        attributes={"errno": 111, "status_code": 503},
+    )
+    shown = ExceptionDetail(
+        type="ConnectionError",
+        module="builtins",
+        message="Failed to connect to Ollama.",
+        bases=("ConnectionError", "OSError", "Exception"),
+    )
+    return make_context(exceptions=(shown, hidden), logger_name="app.story", severity=ErrorSeverity.ERROR)
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"class": "ConnectionError"},
+        {"class": ["KeyError", "OSError"]},
+        {"chain": "httpx.ConnectError"},
+        {"chain": ["*.TransportError"]},
+        {"chain": ["ConnectError"]},
+        {"message": "(?i)failed to connect"},
+        {"message": "refused"},
+        {"status": 503},
+        {"status": [500, 503]},
+        {"errno": 111},
+        {"errno": ["ECONNREFUSED"]},
+        {"logger": "app.*"},
+        {"level": "ERROR"},
+        {"class": "OSError", "logger": ["web", "app.*"], "level": "warning"},
+    ],
+)
+def test_a_rule_matches(match: dict[str, Any]) -> None:
+    assert rule(match).match(outage())
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"class": "httpx.ConnectError"},
+        {"class": "Connect*"},
+        {"chain": "KeyError"},
+        {"message": "timed out"},
+        {"status": 404},
+        {"errno": errno.ENOSPC},
+        {"logger": "app"},
+        {"level": "CRITICAL"},
+        {"class": "OSError", "logger": "web"},
+    ],
+)
+def test_a_rule_does_not_match(match: dict[str, Any]) -> None:
+    assert not rule(match).match(outage())
+
+
+def test_text_alone_never_triggers_a_recovery() -> None:
+    """Anybody can have a message logged; only an exception is evidence."""
+    forged = make_context(exceptions=(), error_message="Failed to connect to Ollama", error_type="LogMessage")
+    assert not rule({"message": "Ollama"}).match(forged)
+    assert not rule({"level": "DEBUG", "logger": "*"}).match(forged)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"ladder": ["call"]}, "rules[0]: the option 'match' is needed"),
+        ({"match": {}, "ladder": ["x"]}, "rules[0]: match: needs at least one of class"),
+        ({"match": {"clas": "X"}, "ladder": ["x"]}, "rules[0].match.clas: unknown option, did you mean 'class'?"),
+        ({"match": {"class": "X"}}, "rules[0]: the option 'ladder' is needed"),
+        ({"match": {"class": "X"}, "ladder": []}, "rules[0]: ladder: needs at least one strategy"),
+        ({"match": {"class": "X"}, "ladder": ["olama.restart"]}, "did you mean 'ollama.restart'?"),
+        ({"match": {"class": "X"}, "ladder": ["sudo"]}, "rules[0]: rules[0].ladder[0]: unknown strategy 'sudo'"),
+        ({"match": {"class": "X"}, "ladder": [{"call": {"function": "no.such"}}]}, "cannot import 'no.such'"),
+        ({"match": {"class": "X"}, "ladder": [{"call": {"func": "os.getpid"}}]}, "call.func: unknown option"),
+        ({"match": {"class": "X"}, "ladder": [{"ollama.restart": {}}]}, "needs `start: [ollama, serve]`"),
+        ({"match": {"class": "X"}, "ladder": [{"ollama.restart": {"start": "ollama serve"}}]}, "list of words"),
+        ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "gopher://x"}}]}, "unknown probe"),
+        ({"match": {"message": "("}, "ladder": ["x"]}, "not a regular expression"),
+        ({"match": {"errno": "ENOSUCH"}, "ladder": ["x"]}, "rules[0].match.errno"),
+        ("everything", "rules[0]: expected a mapping"),
+        ({"match": {"class": "X"}, "ladder": [7]}, "rules[0].ladder[0]: expected a strategy's name"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(given: Any, problem: str) -> None:
+    good = {"name": "good", "match": {"class": "X"}, "ladder": [{"fallback_value": {"value": 1}}]}
+    rules, problems = parse(given, good)
+    assert problem in "\n".join(problems)
+    assert [rule.name for rule in rules] == ["good"]
+
+
+def test_wrong_values_of_a_rule_fall_back_to_the_defaults() -> None:
+    (parsed,), problems = parse(
+        {"match": {"class": "X"}, "ladder": ["llm.fallback_text"], "mode": "akt", "deadline": "soon", "colour": "red"}
+    )
+    assert (parsed.mode, parsed.deadline) == (None, 30.0)
+    assert [problem.partition(":")[0] for problem in problems] == [
+        "rules[0].colour",
+        "rules[0].mode",
+        "rules[0].deadline",
+    ]
+
+
+def test_destructive_strategies_observe_unless_told_to_act() -> None:
+    ladder = [{"wait_and_probe": {"probe": "tcp://h:1"}}, {"ollama.restart": {"start": ["ollama", "serve"]}}]
+    for mode, expected in ((None, [False, True]), ("act", [False, False]), ("observe", [True, True])):
+        (parsed,), problems = parse({"match": {"class": "X"}, "ladder": ladder, "mode": mode})
+        assert problems == []
+        assert [parsed.observes(step.strategy) for step in parsed.ladder] == expected
+
+
+def test_a_mode_for_all_rules_and_yamls_bare_off() -> None:
+    base = {"match": {"class": "X"}, "ladder": ["llm.fallback_text"]}
+    rules, _ = parse(base, {**base, "mode": False}, mode="act")
+    assert [parsed.mode for parsed in rules] == ["act", "off"]
+
+
+def test_the_scope_is_what_the_ladder_acts_on() -> None:
+    ladder = [{"ollama.restart": {"base_url": "http://h:1", "start": ["x"]}}]
+    assert rule({"class": "X"}).scope == ""
+    (parsed,), _ = parse({"match": {"class": "X"}, "ladder": ladder})
+    assert parsed.scope == "ollama@h:1"
+
+
+def test_a_function_is_a_strategy_by_its_dotted_path() -> None:
+    (parsed,), problems = parse({"match": {"class": "X"}, "ladder": ["tests.recovery.test_rules.outage"]})
+    assert problems == []
+    assert parsed.ladder[0].strategy.intent == "call tests.recovery.test_rules.outage"
+
+
+def test_every_shipped_strategy_says_what_it_is() -> None:
+    for name, cls in SHIPPED.items():
+        assert cls.name == name
+        assert cls.configure.__doc__
+        assert cls.recover.__doc__

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import llama_logging
+from llama_logging.attachment.checking import check
+from llama_logging.attachment.configuration import configure, shipped, shipped_text, without
+from llama_logging.attachment.run import BOOTSTRAP, command_line, environment
+from llama_logging.config import Problem
+from llama_logging.exceptions import ConfigError
+from tests.conftest import Finished, Run
+
+APP = """
+import logging, os, sys
+log = logging.getLogger("app")
+def fail():
+    raise ValueError("it is broken")
+try:
+    fail()
+except ValueError:
+    log.exception("failed")
+print("still running")
+sys.exit(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+"""
+REGISTRY = "class: llama_logging.handlers.RegistryHandler"
+
+
+@pytest.fixture
+def app(own_place: Path) -> Path:
+    (own_place / "app.py").write_text(APP)
+    return own_place
+
+
+def summary(cli: Run) -> Any:
+    done = cli("summary", "--json")
+    assert done.code == 0, done.err
+    return yaml.safe_load(done.out)
+
+
+def attached(cli: Run, text: str, *command: str, **env: str) -> Finished:
+    Path("logging.yaml").write_text(text)
+    return cli("run", "--", *(command or ("app.py",)), **env)
+
+
+def minimal(handler: str = REGISTRY) -> str:
+    return f"version: 1\nhandlers:\n  registry: {{{handler}}}\nroot: {{handlers: [registry]}}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["app.py", "3"], ["-m", "app", "3"], [sys.executable, "app.py", "3"], ["sh", "-c", f"{sys.executable} app.py 3"]],
+)
+@pytest.mark.usefixtures("app")
+def test_a_command_runs_as_it_was_and_its_errors_are_caught(cli: Run, command: list[str]) -> None:
+    done = attached(cli, minimal(), *command)
+    assert (done.code, done.out, done.err) == (3, "still running\n", "")
+    (recent,) = summary(cli)["recent_errors"]
+    assert (recent["error_type"], recent["error_message"]) == ("ValueError", "it is broken")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("version: 1\nhandlers: [", "the shipped configuration is used instead"),
+        ("a: !!python/object/apply:os.system ['touch pwned']", "only plain data is allowed"),
+        (
+            minimal("class: llama_logging.handlers.RegistryHandlr"),
+            "did you mean 'llama_logging.handlers.RegistryHandler'",
+        ),
+        (minimal(f"{REGISTRY}, stroe: x"), "stroe: unknown option, did you mean 'store'?"),
+        (minimal(f"{REGISTRY}, store: 7"), "store: unknown store 7"),
+        (minimal(f"{REGISTRY}, level: ERORR"), "unknown level 'ERORR'"),
+        (minimal("class: logging.StreamHandler, strem: x"), "strem: unknown option, did you mean 'stream'?"),
+        (minimal().replace("[registry]", "[regsitry]"), "there is no handler 'regsitry', did you mean 'registry'?"),
+        (minimal(f"{REGISTRY}, strict: true, stroe: x"), "did you mean 'store'"),
+        ("handlers: 7\nversion: 2", "version: must be 1"),
+    ],
+)
+@pytest.mark.usefixtures("app")
+def test_a_broken_configuration_is_told_and_the_application_and_its_errors_are_safe(
+    cli: Run, own_place: Path, text: str, told: str
+) -> None:
+    done = attached(cli, text)
+    assert (done.code, done.out) == (0, "still running\n")
+    assert told in done.err
+    assert "Traceback" not in done.err.partition("failed\n")[0]
+    assert not (own_place / "pwned").exists()
+    assert summary(cli)["total_errors"] == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["store: sqlite:////proc/none/errors.db", "store: sqlite:///notes.txt"],
+    ids=["unwritable", "not a database"],
+)
+def test_a_store_that_cannot_be_used_costs_nothing(cli: Run, app: Path, options: str) -> None:
+    (app / "notes.txt").write_text("these are my notes")
+    done = attached(cli, minimal(f'{REGISTRY}, "{options.partition(":")[0]}": "{options.partition(": ")[2]}"'))
+    assert (done.code, done.out, done.err) == (0, "still running\n", "")
+    asked = cli("summary", "--store", options.partition(": ")[2])
+    assert asked.code == 1
+    assert "1 errors are safe in the journal" in asked.err
+    assert (app / "notes.txt").read_text() == "these are my notes"
+
+
+def test_uncaught_exceptions_are_caught_too_and_printed_as_ever(cli: Run, run: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(
+        "import threading\ndef f(): raise KeyError('thread')\n"
+        "t = threading.Thread(target=f, name='T'); t.start(); t.join()\n{}['main']\n"
+    )
+    alone, done = run("app.py"), attached(cli, minimal(), "app.py")
+    assert (done.code, done.out, done.err) == (alone.code, alone.out, alone.err)
+    errors = {recent["error_message"]: recent["severity"] for recent in summary(cli)["recent_errors"]}
+    assert errors == {"'main'": "CRITICAL", "'thread'": "CRITICAL"}
+
+
+def test_exit_and_ctrl_c_are_no_errors(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text("raise KeyboardInterrupt")
+    attached(cli, minimal())
+    assert summary(cli)["total_errors"] == 0
+
+
+@pytest.mark.usefixtures("app")
+def test_child_processes_are_attached_too(cli: Run, own_place: Path) -> None:
+    (own_place / "parent.py").write_text("import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'])\n")
+    attached(cli, minimal(), "parent.py")
+    assert summary(cli)["total_errors"] == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_the_applications_own_sitecustomize_runs(cli: Run, own_place: Path) -> None:
+    (own_place / "site").mkdir()
+    (own_place / "site" / "sitecustomize.py").write_text("print('mine')")
+    done = attached(cli, minimal(), PYTHONPATH=str(own_place / "site"))
+    assert done.out == "mine\nmine\nstill running\n"  # first of llama-logging itself, then of the application
+    assert summary(cli)["total_errors"] == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_it_can_be_disabled_by_the_environment(cli: Run) -> None:
+    assert attached(cli, minimal(), LLAMA_LOGGING_DISABLED="1").out == "still running\n"
+    assert summary(cli)["total_errors"] == 0
+
+
+def test_what_cannot_be_started_has_a_shells_exit_code(cli: Run, own_place: Path) -> None:
+    (own_place / "text").write_text("not a program")
+    assert attached(cli, minimal(), "no-such-command").code == 127
+    assert attached(cli, minimal(), "./text").code == 126
+
+
+def test_a_script_gets_this_python_and_a_command_its_own() -> None:
+    assert command_line(["a.py", "-x"]) == [sys.executable, "a.py", "-x"]
+    assert command_line(["-m", "a"]) == [sys.executable, "-m", "a"]
+    assert command_line(["gunicorn", "a.py"]) == ["gunicorn", "a.py"]
+
+
+def test_attaching_twice_is_attaching_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    monkeypatch.setattr(os, "environ", {**os.environ, **environment("a.yaml")})
+    assert environment("a.yaml")["PYTHONPATH"].split(os.pathsep) == [BOOTSTRAP, "/mine"]
+
+
+def test_the_bootstrap_folder_hides_no_other_module() -> None:
+    names = {name for name in os.listdir(BOOTSTRAP) if name != "__pycache__"}
+    assert names == {"sitecustomize.py"}
+
+
+def test_the_shipped_file_has_no_mistakes_and_is_the_one_in_the_repository() -> None:
+    assert check(shipped()) == []
+    assert (Path(__file__).parents[1] / "logging.yaml").read_text(encoding="utf-8") == shipped_text()
+
+
+def test_the_shipped_file_works(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(shipped())
+    try:
+        raise ValueError("it is broken")
+    except ValueError:
+        logging.getLogger("app").exception("failed")
+    assert llama_logging.get_error_summary()["total_errors"] == 1
+    assert "llama-logging show" in capsys.readouterr().err
+
+
+def test_configure_names_every_mistake() -> None:
+    with pytest.raises(ConfigError, match=r"handlers\.a\.class.*handlers\.b: needs a `class`"):
+        configure({"version": 1, "handlers": {"a": {"class": "no.Such"}, "b": {}}, "root": {"handlers": ["a", "b"]}})
+
+
+def problems(**changes: Any) -> list[str]:
+    base: dict[str, Any] = {
+        "version": 1,
+        "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler"}},
+        "root": {"handlers": ["h"]},
+    }
+    return [str(problem) for problem in check({**base, **changes})]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"x-anchors": {"a": 1}}, []),
+        ({"handler": {}}, ["handler: unknown key, did you mean 'handlers'?"]),
+        ({"loggers": {"a": {"handlers": ["nope"]}}}, ["loggers.a.handlers: there is no handler 'nope'"]),
+        ({"loggers": {"a": {"level": "LOUD"}}}, ["loggers.a.level: unknown level 'LOUD'"]),
+        ({"loggers": {"a": {"propagat": False}}}, ["loggers.a.propagat: unknown key, did you mean 'propagate'?"]),
+        ({"loggers": []}, []),
+        ({"loggers": [1]}, ["loggers: expected a mapping of names, got [1]"]),
+        ({"loggers": {"a": 1}}, ["loggers.a: expected a mapping, got 1"]),
+        ({"root": {"handlers": "h"}}, ["root.handlers: expected a list of names, got 'h'"]),
+        ({"formatters": {"f": {"class": "llama_logging.formatters.JsonFormater"}}}, ["did you mean"]),
+        ({"formatters": {"f": {"()": "llama_logging.formatters.ConsoleFormatter", "color": True}}}, []),
+        ({"filters": {"f": {"()": "llama_logging.filters.CaptureFilter", "nam": ""}}}, ["did you mean 'name'"]),
+        ({"root": {}}, ["handlers.h: is attached to no logger"]),
+    ],
+)
+def test_each_mistake_is_named_with_its_place(changes: dict[str, Any], expected: list[str]) -> None:
+    found = problems(**changes)
+    assert len(found) >= len(expected)
+    for text in expected:
+        assert any(text in problem for problem in found), found
+    if not expected:
+        assert found == []
+
+
+def test_mistakes_deep_in_a_rule_are_found() -> None:
+    rules = [{"match": {"clas": "X"}, "ladder": [{"wait_and_probe": {"prob": "x"}}]}]
+    handlers = {"h": {"class": "llama_logging.handlers.RecoveryHandler", "rules": rules, "mod": "act"}}
+    assert [problem.partition(": ")[0] for problem in problems(handlers=handlers)] == [
+        "handlers.h.mod",
+        "handlers.h.rules[0].match.clas",
+        "handlers.h.rules[0]",
+    ]
+
+
+def test_checking_opens_nothing(own_place: Path) -> None:
+    handlers = {
+        "h": {"class": "llama_logging.handlers.RegistryHandler", "store": "sqlite:///a.db"},
+        "f": {"class": "logging.FileHandler", "filename": "a.log"},
+    }
+    assert problems(handlers=handlers, root={"handlers": ["h", "f"]}) == []
+    assert list(own_place.iterdir()) == []
+
+
+def test_what_is_left_out_is_left_out_everywhere() -> None:
+    data = {
+        "version": 1,
+        "formatters": {"f": {"class": "no.Such"}},
+        "handlers": {"a": {"class": "logging.NullHandler", "formatter": "f"}, "b": {"class": "no.Such"}},
+        "loggers": {"l": {"handlers": ["a", "b"]}},
+        "root": {"handlers": ["b"]},
+    }
+    kept = without(data, [Problem("formatters.f.class", ""), Problem("handlers.b.class", "")])
+    assert kept["handlers"] == {"a": {"class": "logging.NullHandler"}}
+    assert kept["loggers"]["l"]["handlers"] == ["a"]
+    assert kept["root"]["handlers"] == []
+    assert data["root"] == {"handlers": ["b"]}

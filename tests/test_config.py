@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import logging.config
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llama_logging import config
+from llama_logging.config import as_seconds, convert, did_you_mean, import_object, load
+from llama_logging.exceptions import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1, 2", r"x\.yaml:\d+:\d+: "),
+        ("a: !!python/object/apply:os.system [echo pwned]", "only plain data is allowed"),
+        ("a: !!python/name:os.system", "only plain data is allowed"),
+        ("- a\n- b", "expected a mapping with `version: 1`, got list"),
+        ("", "got NoneType"),
+        ("a: *unknown", "undefined alias"),
+        ("\x00", "special characters are not allowed"),
+    ],
+)
+def test_a_broken_or_hostile_file_is_refused_with_its_place(own_place: Path, text: str, message: str) -> None:
+    (own_place / "x.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load("x.yaml")
+
+
+def test_a_file_that_is_not_utf8_or_not_there_is_refused(own_place: Path) -> None:
+    (own_place / "x.yaml").write_bytes(b"a: \xff\xfe\n")
+    for name in ("x.yaml", "none.yaml"):
+        with pytest.raises(ConfigError, match=name):
+            load(name)
+
+
+def test_nested_options_become_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DictConfig resolves ext:// in them only where they are asked for by []."""
+    monkeypatch.setenv("MODEL", "llama3")
+    data = logging.config.ConvertingDict({"a": ["ext://sys.maxsize", {"b": "env://MODEL"}]})
+    data.configurator = logging.config.BaseConfigurator({})  # type: ignore[attr-defined]
+    converted = convert(data)
+    import sys
+
+    assert converted == {"a": [sys.maxsize, {"b": "llama3"}]}
+    assert type(converted) is dict
+    assert type(converted["a"]) is list
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30", 30), (2, 2), ("500ms", 0.5), ("5m", 300), ("7d", 604800), (0, 0)])
+def test_durations(text: Any, seconds: float) -> None:
+    assert as_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "-3", "3 fortnights", "", None, True, "nan", "inf", "1h30m", []])
+def test_what_is_no_duration(text: Any) -> None:
+    with pytest.raises(ConfigError, match="expected a duration"):
+        as_seconds(text)
+
+
+@pytest.mark.parametrize("parse", [config.as_bool, config.as_text, config.as_argv, config.as_mapping, config.as_list])
+def test_a_wrong_type_is_named(parse: Any) -> None:
+    with pytest.raises(ConfigError, match=r"expected .*, got 7"):
+        parse(7)
+
+
+@pytest.mark.parametrize("dotted", ["os.path.join", "os.path:join", "collections.abc.Mapping"])
+def test_objects_by_their_dotted_path(dotted: str) -> None:
+    assert callable(import_object(dotted))
+
+
+@pytest.mark.parametrize("dotted", ["", "os", "no.such.module", "os.no_such_name", "..", "os:"])
+def test_what_is_not_there(dotted: str) -> None:
+    with pytest.raises(ConfigError, match="cannot import"):
+        import_object(dotted)
+
+
+def test_hints_only_where_something_is_close() -> None:
+    assert did_you_mean("stroe", ["store", "level"]) == ", did you mean 'store'?"
+    assert did_you_mean("xyz", ["store", "level"]) == ""
+
+
+def test_the_same_warning_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    config.warn("look")
+    config.warn("look")
+    assert capsys.readouterr().err == "llama_logging: look\n"
