@@ -116,7 +116,7 @@ def test_a_fastapi_500_is_one_error_with_its_stack(app: Path, cli: Run, command:
 
 
 def test_an_error_right_before_sigterm_is_there(app: Path, cli: Run) -> None:
-    """uvicorn ends by the signal itself: no atexit function runs."""
+    """A server ends by the signal itself: no atexit function runs."""
     with serving([*UVICORN, "--log-config", "logging.yaml"], app) as url:
         get(f"{url}/broken")
     assert json.loads(cli("summary", "--json").out)["total_errors"] == 1

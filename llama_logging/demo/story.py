@@ -31,7 +31,7 @@ class AIGenerationError(Exception):
 def generate(prompt: str) -> str:
     """Ask for a text, print it word by word, and return it."""
     body = json.dumps({"model": "llama3.2", "prompt": prompt}).encode()
-    words = []
+    words, done = [], False
     try:
         with urllib.request.urlopen(f"{SERVER}/api/generate", body, timeout=10) as answer:
             for line in answer:
@@ -39,13 +39,14 @@ def generate(prompt: str) -> str:
                 if "error" in piece:
                     raise AIGenerationError(piece["error"])
                 words.append(piece["response"])
+                done = piece["done"]
                 print(piece["response"], end="", flush=True)
     except urllib.error.HTTPError as error:
         raise AIGenerationError(json.loads(error.read())["error"]) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise OllamaConnectionError(f"no answer from {SERVER}") from error
-    if not words:
-        raise OllamaConnectionError("the server closed the connection without a word")
+    if not done:
+        raise OllamaConnectionError("the server went away in mid-sentence")
     return "".join(words)
 
 

@@ -209,7 +209,7 @@ def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:
     good = resolution.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK)
     _logger.log(
         logging.INFO if good else logging.WARNING,
-        "recovery %s (%s): %s [error %s]",
+        "%s (%s): %s [error %s]",
         resolution.status,
         rule.name,
         resolution.detail,

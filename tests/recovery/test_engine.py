@@ -163,9 +163,9 @@ def test_errors_of_one_scope_share_one_recovery() -> None:
 
 def test_without_a_scope_each_error_gets_its_own_result() -> None:
     own = engine(Act(lambda context, deadline: Remedy(OutcomeStatus.RECOVERED, context.error_id)))
-    for outcome in [own.dispatch(failing()) for _ in range(10)]:
-        assert outcome.wait(10)
-        assert outcome.value == outcome.error_id
+    for result in [own.dispatch(failing()) for _ in range(10)]:
+        assert result.wait(10)
+        assert result.value == result.error_id
 
 
 def test_the_same_error_is_not_recovered_from_twice() -> None:

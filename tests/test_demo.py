@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import Run
+
+
+def test_the_demo_is_the_main_job(cli: Run, own_place: Path) -> None:
+    """A server is killed in mid-sentence, restarted and verified; the story goes on; a fallback stands in."""
+    done = cli("demo", "--dir", "demo")
+    assert done.code == 0, done.out + done.err
+    for part in (
+        "SIGKILL for the server, in mid-sentence",
+        "Luna rests by the fire until the words come back.",
+        "Chapter 4: the way back",
+        "The end.",
+        "2 errors",
+        "OllamaConnectionError: ollama.restart recovered",
+        "AIGenerationError: llm.fallback_text fallback",
+    ):
+        assert part in done.out
+    assert "(this chapter is missing)" not in done.out
+    assert json.loads((own_place / "demo" / "server" / "boots.json").read_text()) == 2
+    logged = [json.loads(line) for line in (own_place / "demo" / "story.jsonl").read_text().splitlines()]
+    assert [line["message"] for line in logged if "exception.type" in line] == [
+        "chapter 2 broke off",
+        "chapter 3 was not generated",
+    ]
+    assert not _running("demo/ollama_server.py"), "the demo stops what it has started"
+    story = (own_place / "demo" / "story.py").read_text()
+    assert "llama_logging" not in story.partition('"""')[2].partition('"""')[2]
+
+
+def test_an_interrupted_demo_stops_what_it_has_started(own_place: Path) -> None:
+    command = [sys.executable, "-m", "llama_logging", "demo", "--dir", "broken-off"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Chapter 1" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        process.stdout.read()
+        assert process.wait(20) == 130
+    assert not _running("broken-off/ollama_server.py")
+
+
+def _running(words: str) -> bool:
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return words in listed
