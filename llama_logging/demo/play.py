@@ -129,8 +129,7 @@ class _Story:
 
 @contextlib.contextmanager
 def _server(directory: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    command = [sys.executable, "ollama_server.py", "serve", "--port", "0", "--state", "server", "--token-delay", "0.06"]
-    process = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE)
+    process = subprocess.Popen(_server_command(directory, "0"), stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         line = process.stdout.readline().decode()
@@ -143,9 +142,13 @@ def _server(directory: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.stdout.close()
 
 
+def _server_command(directory: str, port: str) -> list[str]:
+    program, state = os.path.join(directory, "ollama_server.py"), os.path.join(directory, "server")
+    return [sys.executable, program, "serve", "--port", port, "--state", state, "--token-delay", "0.06"]
+
+
 def _write_configuration(directory: str, server: str) -> None:
-    start = [sys.executable, os.path.join(directory, "ollama_server.py"), "serve", "--port", server.rpartition(":")[2]]
-    start += ["--state", os.path.join(directory, "server"), "--token-delay", "0.06"]
+    start = _server_command(directory, server.rpartition(":")[2])
     with open(os.path.join(directory, "logging.yaml"), "w", encoding="utf-8") as file:
         file.write(LOGGING_YAML.format(server=server, start=json.dumps(start)))
 

@@ -1,0 +1,141 @@
+"""The README and the code hold together."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import llama_logging
+from llama_logging.attachment.checking import OURS, check
+from llama_logging.cli.main import COMMANDS, parser
+from llama_logging.formatters import ConsoleFormatter
+from llama_logging.handlers import ContextHandler
+from llama_logging.recovery.rules import MATCH_OPTIONS, RULE_OPTIONS, STEP_OPTIONS
+from llama_logging.recovery.strategies import SHIPPED
+from llama_logging.registry import OutcomeStatus
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(heading: str) -> str:
+    """The text below a heading that contains *heading*, as far as the next."""
+    found = re.search(rf"^##+ .*{re.escape(heading)}.*\n((?:(?!^##).*\n)*)", README, re.MULTILINE)
+    assert found, f"the README has no section {heading}"
+    return found[1]
+
+
+def test_every_command_and_its_options_are_in_the_readme() -> None:
+    text = section("Command line")
+    actions = parser()._subparsers._group_actions[0]  # type: ignore[union-attr]
+    assert isinstance(actions, argparse._SubParsersAction)
+    assert set(actions.choices) == set(COMMANDS)
+    for name, command in actions.choices.items():
+        assert f"`{name}" in text
+        for action in command._actions:
+            for option in action.option_strings:
+                assert option in text, f"{name} {option}"
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    for name in re.findall(r"^\| `(\w+)", section("Command line"), re.MULTILINE):
+        assert name in COMMANDS
+
+
+@pytest.mark.parametrize("cls", [cls for cls in OURS if issubclass(cls, ContextHandler)])
+def test_every_option_of_a_handler_is_in_the_readme(cls: type[ContextHandler]) -> None:
+    text = section(cls.__name__)
+    for option in cls.option_names:
+        assert f"`{option}`" in text, option
+
+
+def test_every_word_of_a_rule_is_in_the_readme() -> None:
+    text = section("RecoveryHandler")
+    for option in (*RULE_OPTIONS, *MATCH_OPTIONS, *STEP_OPTIONS):
+        assert f"`{option}`" in text, option
+    for name, strategy in SHIPPED.items():
+        assert f"| `{name}` |" in text, name
+        for option in strategy.option_names:
+            assert f"`{option}`" in text, f"{name}.{option}"
+    for status in OutcomeStatus:
+        assert status.value in text, status
+
+
+def test_every_option_of_the_formatters_is_in_the_readme() -> None:
+    text = section("JsonFormatter")
+    for name in inspect.signature(ConsoleFormatter).parameters:
+        assert f"`{name}`" in text or name == "options", name
+
+
+def test_every_environment_variable_is_in_the_readme() -> None:
+    text = section("Environment")
+    used = set()
+    for path in (ROOT / "llama_logging").rglob("*.py"):
+        if "demo" not in path.parts:
+            used |= set(
+                re.findall(r"[\"'](LLAMA_LOGGING_[A-Z]+|OTEL_[A-Z_]+|SENTRY_[A-Z]+|OLLAMA_HOST)[\"']", path.read_text())
+            )
+    assert used
+    for name in used:
+        assert f"`{name}`" in text, name
+
+
+def test_every_configuration_in_the_readme_is_valid() -> None:
+    for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
+        data = yaml.safe_load(text)
+        if "rules" in data:
+            handler = {"class": "llama_logging.handlers.RecoveryHandler", **data}
+            data = {"version": 1, "handlers": {"recovery": handler}, "root": {"handlers": ["recovery"]}}
+        assert check(data) == []
+
+
+def test_every_python_example_is_python_and_every_public_name_is_named() -> None:
+    for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        ast.parse(text)
+    text = section("In code") + section("RecoveryHandler")
+    for name in ("AdvancedErrorHandler", "ErrorSeverity", *(n for n in llama_logging.__all__ if n[0].islower())):
+        assert name in text, name
+
+
+def test_every_link_into_the_repository_leads_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_test_command_is_what_ci_runs() -> None:
+    line = next(line for line in README.splitlines() if "python -m pytest" in line)
+    assert line in (ROOT / ".ci" / "run").read_text()
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def public(module: str) -> list[tuple[str, ast.AST]]:
+    """Public classes and functions of a file, and public methods of its public classes."""
+    found: list[tuple[str, ast.AST]] = []
+    waiting: list[tuple[str, ast.AST]] = [("", ast.parse((ROOT / module).read_text()))]
+    while waiting:
+        prefix, node = waiting.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and child.name[0] != "_":
+                found.append((f"{prefix}{child.name}", child))
+                if isinstance(child, ast.ClassDef):
+                    waiting.append((f"{prefix}{child.name}.", child))
+    return found
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    """The methods of a store are documented once, at the protocol."""
+    for name in llama_logging.__all__:
+        value = getattr(llama_logging, name)
+        assert (value.__doc__ or "").strip(), name
+    for path in (ROOT / "llama_logging").rglob("*.py"):
+        module = str(path.relative_to(ROOT))
+        for name, node in public(module):
+            if not module.startswith("llama_logging/stores/"):
+                assert ast.get_docstring(node), f"{module}: {name}"  # type: ignore[arg-type]
