@@ -56,6 +56,17 @@ class JsonFormatter(_BaseJsonFormatter):
         options.setdefault("json_ensure_ascii", True)
         super().__init__(fmt or "%(message)s", datefmt, style, validate, **options)
 
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; of an error the stack that was captured, not formatted anew."""
+        if capture(record) is None:
+            return str(super().format(record))
+        kept = record.exc_info, record.exc_text
+        record.exc_info = record.exc_text = None
+        try:
+            return str(super().format(record))
+        finally:
+            record.exc_info, record.exc_text = kept
+
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Add who, when and how bad; for an error what was captured, in place of plain exc_info."""
         log_data["timestamp"] = _timestamp(record.created)
@@ -66,7 +77,6 @@ class JsonFormatter(_BaseJsonFormatter):
         super().add_fields(log_data, record, message_dict)
         context = capture(record)
         if context is not None:
-            log_data.pop("exc_info", None)
             log_data.update(_attributes(context))
             outcome = record.__dict__.get("_llama_logging_outcome")
             if outcome is not None:

@@ -12,7 +12,7 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Iterator
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 
 from llama_logging import plain
 from llama_logging.context import ExceptionDetail, Frame, StackText
@@ -21,6 +21,9 @@ MAX_EXCEPTIONS = 50
 MAX_FRAMES = 60
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
+
+_KNOWN_FRAMES = 20_000
+_frames: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
 
 _HEADER = "Traceback (most recent call last):\n"
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -55,18 +58,27 @@ def frames_of(tb: TracebackType | None) -> tuple[Frame, ...]:
     entries = list(traceback.walk_tb(tb))
     if len(entries) > MAX_FRAMES:
         entries = entries[:20] + entries[20 - MAX_FRAMES :]
-    summary = traceback.StackSummary.extract(iter(entries))
-    return tuple(
-        Frame(
+    return tuple(_frame(frame, line) for frame, line in entries)
+
+
+def _frame(frame: FrameType, line: int) -> Frame:
+    code = frame.f_code
+    # The code object is kept with what was made of it, so that no other can get its id.
+    known = _frames.get((id(code), line))
+    if known is None:
+        (entry,) = traceback.StackSummary.extract(iter([(frame, line)]))
+        described = Frame(
             module=_text(frame.f_globals.get("__name__"), "?"),
-            function=frame.f_code.co_qualname,
-            file=plain.text(frame.f_code.co_filename, 1000),
+            function=code.co_qualname,
+            file=plain.text(code.co_filename, 1000),
             line=line,
             source=plain.text(entry.line or "", 500),
-            in_app=in_app(frame.f_code.co_filename),
+            in_app=in_app(code.co_filename),
         )
-        for (frame, line), entry in zip(entries, summary, strict=True)
-    )
+        if len(_frames) >= _KNOWN_FRAMES:
+            _frames.clear()
+        known = _frames[id(code), line] = (code, described)
+    return known[1]
 
 
 @functools.lru_cache(maxsize=4096)

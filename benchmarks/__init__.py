@@ -1,0 +1,1 @@
+"""What logging an error costs, against others, as ratios within one run."""
