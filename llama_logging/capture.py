@@ -54,7 +54,11 @@ def capture(record: logging.LogRecord) -> ErrorContext | None:
     if exception is None and not by_hand:
         exception = sys.exc_info()[1]
         implicit = exception is not None
-    context = _build(record, exception, implicit)
+    try:
+        context = _build(record, exception, implicit)
+    except Exception as failure:
+        # No room on the stack or in memory, or an attribute nobody foresaw: less is better than nothing.
+        context = _bare(record, exception, failure)
     record.__dict__[_CONTEXT] = context
     return context
 
@@ -91,12 +95,13 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     if details and not implicit and record.exc_text is None:
         # Every stock handler after us formats nothing: it finds the text made.
         record.exc_text = str(stack).rstrip("\n")
-    grouping = _grouping(record, details)
+    logger_name = _word(record.name)
+    grouping = _grouping(record, details, logger_name)
     module, function, file, line = _place(record, details)
     error = details[0] if details else None
     return ErrorContext(
         error_id=new_id(),
-        timestamp=datetime.fromtimestamp(record.created, UTC),
+        timestamp=_moment(record.created),
         severity=ErrorSeverity.from_level(record.levelno),
         source_module=module,
         source_function=function,
@@ -108,12 +113,12 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         additional_context=plain.plain(extra),
         fingerprint=fingerprint.fingerprint(grouping),
         grouping=grouping,
-        logger_name=plain.text(str(record.name), 200),
+        logger_name=logger_name,
         log_message=message,
-        log_template=plain.text(record.msg) if record.args and isinstance(record.msg, str) else "",
+        log_template=plain.text(record.msg) if _has_arguments(record) and isinstance(record.msg, str) else "",
         exceptions=details,
-        thread_name=plain.text(str(record.threadName or ""), 100),
-        task_name=plain.text(str(getattr(record, "taskName", None) or ""), 100),
+        thread_name=_word(record.threadName),
+        task_name=_word(record.__dict__.get("taskName")),
         mechanism=mechanism,
         handled=mechanism in ("logging", "capture_error"),
         implicit=implicit,
@@ -121,8 +126,27 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     )
 
 
+def _bare(record: logging.LogRecord, exception: BaseException | None, failure: Exception) -> ErrorContext:
+    """The least that can be told of an error."""
+    name = type(exception).__name__ if exception is not None else NO_EXCEPTION
+    grouping = (name, f"not captured in full: {type(failure).__name__}")
+    return ErrorContext(
+        error_id=new_id(),
+        timestamp=datetime.now(UTC),
+        severity=ErrorSeverity.from_level(record.levelno) if type(record.levelno) is int else ErrorSeverity.ERROR,
+        source_module="",
+        error_type=name,
+        error_message=grouping[1],
+        log_message=grouping[1],
+        grouping=grouping,
+        fingerprint=fingerprint.fingerprint(grouping),
+        logger_name=record.name if type(record.name) is str and record.name.isascii() else "",
+    )
+
+
 def _is_ours(record: logging.LogRecord) -> bool:
-    return record.name == "llama_logging" or record.name.startswith("llama_logging.") or background.is_ours()
+    name = str(record.name)
+    return name == "llama_logging" or name.startswith("llama_logging.") or background.is_ours()
 
 
 def _exception_of(record: logging.LogRecord) -> BaseException | None:
@@ -146,14 +170,31 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in record.__dict__.items() if key not in _STANDARD and not key.startswith("_")}
 
 
-def _grouping(record: logging.LogRecord, details: tuple[ExceptionDetail, ...]) -> tuple[str, ...]:
+def _word(value: object) -> str:
+    return "" if value is None else plain.text(str(plain.plain(value, 0)), 200)
+
+
+def _moment(created: float) -> datetime:
+    """The record's own moment; now, if no calendar has it."""
+    try:
+        return datetime.fromtimestamp(created if created >= 0 else float("nan"), UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return datetime.now(UTC)
+
+
+def _has_arguments(record: logging.LogRecord) -> bool:
+    # Not bool(): the arguments may be one foreign mapping.
+    return record.args is not None and not (type(record.args) is tuple and len(record.args) == 0)
+
+
+def _grouping(record: logging.LogRecord, details: tuple[ExceptionDetail, ...], logger_name: str) -> tuple[str, ...]:
     explicit = record.__dict__.get("fingerprint")
     if type(explicit) is list or type(explicit) is tuple or type(explicit) is str:
         parts = [explicit] if isinstance(explicit, str) else explicit
         return tuple(f"explicit {plain.plain(part, 0)}" for part in parts)
     if details:
         return fingerprint.of_exceptions(details)
-    return fingerprint.of_message(record.name, str(plain.plain(record.msg, 0)), rendered=not record.args)
+    return fingerprint.of_message(logger_name, str(plain.plain(record.msg, 0)), rendered=not _has_arguments(record))
 
 
 def _place(record: logging.LogRecord, details: tuple[ExceptionDetail, ...]) -> tuple[str, str, str, int]:

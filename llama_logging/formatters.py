@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
-from llama_logging import semconv
+from llama_logging import plain, semconv
 from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.recovery.outcome import Outcome
@@ -66,6 +67,10 @@ class JsonFormatter(_BaseJsonFormatter):
             return str(super().format(record))
         finally:
             record.exc_info, record.exc_text = kept
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Make every value one that JSON has, without running foreign code; texts stay whole."""
+        return {key: value if type(value) is str else _jsonable(value) for key, value in log_data.items()}
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Add who, when and how bad; for an error what was captured, in place of plain exc_info."""
@@ -154,6 +159,11 @@ def wants_colour(stream: Any = None) -> bool:
         return True
     stream = sys.stderr if stream is None else stream
     return os.environ.get("TERM") != "dumb" and bool(getattr(stream, "isatty", bool)())
+
+
+def _jsonable(value: Any) -> Any:
+    # What python-json-logger renders itself, by ISO 8601.
+    return value if isinstance(value, datetime.date | datetime.time) else plain.plain(value)
 
 
 def _footer(context: ErrorContext, outcome: Outcome | None) -> str:

@@ -69,7 +69,7 @@ def _frame(frame: FrameType, line: int) -> Frame:
         (entry,) = traceback.StackSummary.extract(iter([(frame, line)]))
         described = Frame(
             module=_text(frame.f_globals.get("__name__"), "?"),
-            function=code.co_qualname,
+            function=plain.text(code.co_qualname, 200),
             file=plain.text(code.co_filename, 1000),
             line=line,
             source=plain.text(entry.line or "", 500),

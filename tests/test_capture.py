@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -170,6 +171,57 @@ def test_strange_exc_info_does_no_harm(info: Any) -> None:
     context = capture(record)
     assert context is not None
     assert context.error_message == "x"
+
+
+class Refusing(dict[str, Any]):
+    def __bool__(self) -> bool:
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": 7},
+        {"name": "lone \udcff"},
+        {"created": float("nan")},
+        {"created": -1.0},
+        {"created": 1e30},
+        {"created": None},
+        {"args": Refusing(a=1)},
+        {"levelno": "ERROR"},
+        {"lineno": None, "pathname": None, "funcName": 3, "module": None},
+        {"threadName": Unprintable(), "taskName": Unprintable()},
+    ],
+)
+def test_a_record_with_odd_attributes_is_captured(changes: dict[str, Any]) -> None:
+    from llama_logging import wire
+
+    try:
+        fail()
+    except ValueError as error:
+        record = logging.LogRecord(
+            "app", logging.ERROR, "app.py", 1, "x", None, (ValueError, error, error.__traceback__)
+        )
+    record.__dict__.update(changes)
+    context = capture(record)
+    assert context is not None
+    assert context.error_type == "ValueError"
+    assert abs(context.timestamp.timestamp() - time.time()) < 60
+    assert wire.dumps(wire.encode_error(context)[0]).isascii()
+
+
+def test_at_the_bottom_of_the_stack_something_is_captured_still(records: Records) -> None:
+    def dig() -> None:
+        try:
+            dig()
+        except RecursionError:
+            log.exception("too deep")
+            raise
+
+    with pytest.raises(RecursionError):
+        dig()
+    assert records
+    assert {capture(record).error_type for record in records} == {"RecursionError"}  # type: ignore[union-attr]
 
 
 def test_extra_may_hold_anything(records: Records) -> None:

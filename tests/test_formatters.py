@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+from datetime import date
 from typing import Any
 
 import pytest
@@ -57,6 +58,28 @@ def test_json_is_one_ascii_line_whatever_it_holds() -> None:
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["message"] == ATTACK
+
+
+def test_json_has_a_line_for_every_extra() -> None:
+    """Cycles, NaN and objects whose repr raises break json.dumps; better a short line than none."""
+
+    class Unprintable:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    cycle: dict[str, Any] = {}
+    cycle["self"] = cycle
+    extra: dict[str, Any] = {
+        "cycle": cycle,
+        "odd": Unprintable(),
+        "nan": float("nan"),
+        "keys": {(1, 2): 3},
+        "day": date(2026, 1, 2),
+    }
+    data = json.loads(JsonFormatter().format(record_of(**extra)), parse_constant=pytest.fail)
+    assert data["odd"].endswith("Unprintable>")
+    assert (data["nan"], data["day"]) == ("nan", "2026-01-02")
+    assert JsonFormatter().format(record_of(message="x" * 100_000)).count("x") >= 100_000
 
 
 def test_json_takes_python_json_loggers_options() -> None:

@@ -125,17 +125,14 @@ class SQLiteStore:
             known = self._offset(execute, batch.journal)
             if known > batch.start:
                 return known
-            if batch.frames:
-                document = f"[{','.join(batch.frames)}]"
-                execute(_STAGE, (document,))
-                for statement in _INGEST:
-                    execute(statement)
-                for statement in _OTHERS:
-                    execute(statement, (document,))
+            damaged = batch.damaged
+            if batch.frames and not _add(execute, batch.frames):
+                # One that no version of ours wrote, or a later one did, must not hold up all the others.
+                damaged += sum(not _add(execute, [frame]) for frame in batch.frames)
             execute(
                 "INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT (journal) DO UPDATE SET "
                 "offset = excluded.offset, damaged = damaged + excluded.damaged",
-                (batch.journal, batch.end, batch.damaged),
+                (batch.journal, batch.end, damaged),
             )
         return batch.end
 
@@ -276,6 +273,26 @@ class SQLiteStore:
         if self._connection is None:
             self._connection = _open(self._path)
         return self._connection
+
+
+def _add(execute: Any, frames: Sequence[str]) -> bool:
+    """Add *frames* to all tables; False, and nothing is added, if one of them is not what it should be."""
+    document = f"[{','.join(frames)}]"
+    execute("SAVEPOINT frames")
+    try:
+        execute(_STAGE, (document,))
+        for statement in _INGEST:
+            execute(statement)
+        for statement in _OTHERS:
+            execute(statement, (document,))
+    except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
+        if isinstance(error, sqlite3.OperationalError) and "JSON" not in str(error):
+            raise  # the disk is full, the file is locked: the frames are not to blame
+        execute("ROLLBACK TO frames")
+        return False
+    finally:
+        execute("RELEASE frames")
+    return True
 
 
 def _open(path: str) -> sqlite3.Connection:

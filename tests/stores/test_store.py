@@ -174,6 +174,16 @@ def test_frames_of_a_later_version_are_passed_over(store: Store) -> None:
     assert store.errors() == [context]
 
 
+@pytest.mark.parametrize(
+    "bad", ["not json", '{"k":"error"}', '{"k":"error","id":"x","ts":1}', "[]", "7", '{"k":"audit"}', '{"k":"stack"}']
+)
+def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, bad: str) -> None:
+    one, other = make_context(), make_context()
+    assert store.ingest(Batch("j", 0, 9, [*frames_of(one), bad, *frames_of(other)])) == 9
+    assert {context.error_id for context in store.errors()} == {one.error_id, other.error_id}
+    assert store.groups()[0].count == 2
+
+
 def test_hostile_text_comes_back(store: Store) -> None:
     text = "'; DROP TABLE errors; -- \x1b[2J \u202e \\ud800 \" \n é 🦙"
     context = make_context(error_message=text, error_type=text, fingerprint=text, logger_name=text)
