@@ -13,13 +13,11 @@ _local = threading.local()
 
 
 def is_ours() -> bool:
-    """Whether this thread works for us; what it logs is not an error of the application."""
+    """Whether this thread works for us: what it logs is recorded, but neither reported nor recovered from.
+
+    A callback that logs an error would otherwise be called with it, and so on.
+    """
     return getattr(_local, "ours", False)
-
-
-def mark_ours() -> None:
-    """Count this thread as ours from now on."""
-    _local.ours = True
 
 
 class Worker:
@@ -44,13 +42,14 @@ class Worker:
             self._begin()
         if self._jobs.qsize() >= self._capacity or not self._staffed():
             return False
+        self._unfinished.add(job)
         self._jobs.put(job)
         return True
 
     def finish(self, timeout: float) -> bool:
         """Wait until the jobs that were waiting are done, *timeout* seconds at most."""
         deadline = time.monotonic() + timeout
-        while self._pid == os.getpid() and (self._busy or not self._jobs.empty()):
+        while self._pid == os.getpid() and self._unfinished:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.01)
@@ -59,8 +58,8 @@ class Worker:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._unfinished: set[Callable[[], object]] = set()
         self._running = 0
-        self._busy = 0
         self._starting = threading.Lock()
 
     def _staffed(self) -> bool:
@@ -78,12 +77,11 @@ class Worker:
         return True
 
     def _work(self) -> None:
-        mark_ours()
-        jobs = self._jobs
+        _local.ours = True
+        jobs, unfinished = self._jobs, self._unfinished
         while True:
             job = jobs.get()
-            self._busy += 1
             with contextlib.suppress(BaseException):
                 job()
-            self._busy -= 1
+            unfinished.discard(job)
             del job

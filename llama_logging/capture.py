@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from llama_logging import background, fingerprint, plain, process, tracebacks
+from llama_logging import fingerprint, plain, process, tracebacks
 from llama_logging.context import (
     ErrorContext,
     ErrorSeverity,
@@ -38,7 +38,8 @@ def capture(record: logging.LogRecord) -> ErrorContext | None:
 
     Captured are records with exc_info and records of level ERROR and above; at ERROR and above
     without exc_info, the exception the caller is handling is linked as an implicit one. Our own
-    records and those of our own threads are not errors of the application.
+    records are not errors of the application. What is logged on a thread of ours is: a collection
+    may run the application's `__del__` on any thread.
 
     Returns:
         None if there is nothing to capture.
@@ -146,7 +147,7 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
 
 def _is_ours(record: logging.LogRecord) -> bool:
     name = str(record.name)
-    return name == "llama_logging" or name.startswith("llama_logging.") or background.is_ours()
+    return name == "llama_logging" or name.startswith("llama_logging.")
 
 
 def _exception_of(record: logging.LogRecord) -> BaseException | None:

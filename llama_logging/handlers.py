@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from llama_logging.background import is_ours
 from llama_logging.capture import capture
 from llama_logging.config import Options, as_bool, as_callable, as_level
 from llama_logging.context import ErrorContext
@@ -164,8 +165,8 @@ class ReportHandler(ContextHandler):
             self._options.complain("callback", "is needed: without it nothing is reported")
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
-        """Hand *context* over."""
-        if self.channel is not None:
+        """Hand *context* over, unless it was logged by a callback."""
+        if self.channel is not None and not is_ours():
             self.channel.send(context)
 
 

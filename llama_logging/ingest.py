@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from llama_logging import background
 from llama_logging.exceptions import StoreError
 from llama_logging.journal import Reader, journals
 from llama_logging.registry import Batch, Store
@@ -122,7 +121,6 @@ class Ingester:
         self._stop = threading.Event()
 
     def _run(self) -> None:
-        background.mark_ours()
         stop, store, pause = self._stop, self._open_store(), BUSY_PAUSE
         while not stop.wait(pause):
             try:

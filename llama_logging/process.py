@@ -46,8 +46,9 @@ def _describe() -> Process:
 
 
 def _boot_id() -> str:
+    # Bytes: a text file would look its codec up, and a `__del__` that logs in the midst of that breaks it.
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
+        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
+            return (file.read() or b"").decode("ascii").strip()
     except OSError:
         return ""

