@@ -10,18 +10,16 @@ from types import TracebackType
 from typing import Any
 
 from llama_logging import fingerprint, plain, process, tracebacks
-from llama_logging.context import (
-    ErrorContext,
-    ErrorSeverity,
-    ExceptionDetail,
-    StackText,
-    new_id,
-)
+from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 
 NO_EXCEPTION = "LogMessage"
 """The error_type of a record that has no exception."""
 
 # Underscored: JSON formatters that print every attribute of a record leave these out.
+_KNOWN_SITES = 4_096
+_sites: dict[tuple[Any, ...], Stack] = {}
+_NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
+
 _CONTEXT = "_llama_logging_context"
 _MECHANISM = "_llama_logging_mechanism"
 
@@ -90,36 +88,38 @@ def make_record(
 
 
 def _build(record: logging.LogRecord, exception: BaseException | None, implicit: bool) -> ErrorContext:
+    attributes = record.__dict__
     message = _message(record)
-    stack, details = tracebacks.describe(exception) if exception is not None else (StackText(), ())
-    mechanism, extra = record.__dict__.get(_MECHANISM) or ("logging", _extra(record))
-    if details and not implicit and record.exc_text is None:
-        # Every stock handler after us formats nothing: it finds the text made.
-        record.exc_text = str(stack).rstrip("\n")
+    mechanism, extra = attributes.get(_MECHANISM) or ("logging", _extra(attributes))
+    error_message, described = message, _NO_EXCEPTION
+    if exception is not None:
+        described = tracebacks.describe(exception)
+        error_message = described.messages[0]
+        if not implicit and described.text is not None and record.exc_text is None:
+            # Every stock handler after us formats nothing: it finds the text made.
+            record.exc_text = described.text[:-1]
     logger_name = _word(record.name)
-    grouping = _grouping(record, details, logger_name)
-    module, function, file, line = _place(record, details)
-    error = details[0] if details else None
+    stack = described.stack if exception is not None else _site(record, logger_name)
+    grouping, key = stack.grouping, stack.fingerprint
+    if "fingerprint" in extra:
+        grouping, key = _explicit(extra["fingerprint"], grouping, key)
     return ErrorContext(
         error_id=new_id(),
         timestamp=_moment(record.created),
         severity=ErrorSeverity.from_level(record.levelno),
-        source_module=module,
-        source_function=function,
-        source_file=file,
-        source_line=line,
-        error_type=error.type.rpartition(".")[2] if error else NO_EXCEPTION,
-        error_message=error.message if error else message,
+        error_message=error_message,
         stack=stack,
-        additional_context=plain.plain(extra),
-        fingerprint=fingerprint.fingerprint(grouping),
+        parts=described.parts,
+        messages=described.messages,
+        attributes=described.attributes,
+        additional_context=plain.plain(extra) if extra else {},
+        fingerprint=key,
         grouping=grouping,
         logger_name=logger_name,
         log_message=message,
         log_template=plain.text(record.msg) if _has_arguments(record) and isinstance(record.msg, str) else "",
-        exceptions=details,
         thread_name=_word(record.threadName),
-        task_name=_word(record.__dict__.get("taskName")),
+        task_name=_word(attributes.get("taskName")),
         mechanism=mechanism,
         handled=mechanism in ("logging", "capture_error"),
         implicit=implicit,
@@ -135,9 +135,8 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
         error_id=new_id(),
         timestamp=datetime.now(UTC),
         severity=ErrorSeverity.from_level(record.levelno) if type(record.levelno) is int else ErrorSeverity.ERROR,
-        source_module="",
-        error_type=name,
         error_message=grouping[1],
+        stack=Stack(error_type=name, grouping=grouping, fingerprint=fingerprint.fingerprint(grouping)),
         log_message=grouping[1],
         grouping=grouping,
         fingerprint=fingerprint.fingerprint(grouping),
@@ -167,11 +166,15 @@ def _message(record: logging.LogRecord) -> str:
         return plain.text(f"{template} [arguments not formatted: {type(error).__name__}]")
 
 
-def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in record.__dict__.items() if key not in _STANDARD and not key.startswith("_")}
+def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
+    extra = attributes.keys() - _STANDARD
+    return {key: attributes[key] for key in attributes if key in extra and key[0] != "_"} if extra else {}
 
 
-def _word(value: object) -> str:
+def _word(value: Any) -> str:
+    """A name of a logger, thread, task or function: short text, whatever it is."""
+    if type(value) is str and len(value) <= 200 and value.isascii() and "\0" not in value:
+        return value
     return "" if value is None else plain.text(str(plain.plain(value, 0)), 200)
 
 
@@ -188,27 +191,36 @@ def _has_arguments(record: logging.LogRecord) -> bool:
     return record.args is not None and not (type(record.args) is tuple and len(record.args) == 0)
 
 
-def _grouping(record: logging.LogRecord, details: tuple[ExceptionDetail, ...], logger_name: str) -> tuple[str, ...]:
-    explicit = record.__dict__.get("fingerprint")
-    if type(explicit) is list or type(explicit) is tuple or type(explicit) is str:
-        parts = [explicit] if isinstance(explicit, str) else explicit
-        return tuple(f"explicit {plain.plain(part, 0)}" for part in parts)
-    if details:
-        return fingerprint.of_exceptions(details)
-    return fingerprint.of_message(logger_name, str(plain.plain(record.msg, 0)), rendered=not _has_arguments(record))
+def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[str, ...], str]:
+    """The grouping that a logging call gave, and its fingerprint; what it is not, if it is no list or text."""
+    if type(given) is not list and type(given) is not tuple and type(given) is not str:
+        return grouping, key
+    parts = [given] if isinstance(given, str) else given
+    grouping = tuple(f"explicit {plain.plain(part, 0)}" for part in parts)
+    return grouping, fingerprint.fingerprint(grouping)
 
 
-def _place(record: logging.LogRecord, details: tuple[ExceptionDetail, ...]) -> tuple[str, str, str, int]:
-    frames = details[0].frames if details else ()
-    for frame in reversed([frame for frame in frames if frame.in_app] or list(frames)):
-        return frame.module, frame.function, frame.file, frame.line
-    file = plain.text(str(record.pathname), 1000)
-    return (
-        plain.text(str(record.module), 200),
-        plain.text(str(record.funcName or ""), 200),
-        file,
-        record.lineno,
-    )
+def _site(record: logging.LogRecord, logger_name: str) -> Stack:
+    """The stack of a record without exception: where the logging call stands, and what it says each time."""
+    rendered = not _has_arguments(record)
+    grouping = fingerprint.of_message(logger_name, str(plain.plain(record.msg, 0)), rendered=rendered)
+    line = record.lineno if type(record.lineno) is int else 0
+    file = _word(record.pathname)
+    place = (file, line, *grouping)
+    known = _sites.get(place)
+    if known is None:
+        if len(_sites) >= _KNOWN_SITES:
+            _sites.clear()
+        known = _sites[place] = Stack(
+            error_type=NO_EXCEPTION,
+            module=_word(record.module),
+            function=_word(record.funcName),
+            file=file,
+            line=line,
+            grouping=grouping,
+            fingerprint=fingerprint.fingerprint(grouping),
+        )
+    return known
 
 
 def _raised_at(tb: TracebackType | None) -> tuple[str, int, str]:

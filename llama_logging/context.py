@@ -9,7 +9,7 @@ import enum
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,7 +79,7 @@ class ExceptionDetail:
     Attributes:
         type: Name of its class, without the module.
         module: Module of its class.
-        message: `str(exception)`, bounded.
+        message: `str(exception)`, bounded; empty in a Stack.
         bases: Dotted names of its class and the classes it derives from, as far as Exception.
         relation: What it is to the one before it: `raised` (the first), `cause`, `context`,
             `suppressed` (a context hidden by `from None`) or `member` (of a group).
@@ -101,22 +101,38 @@ class ExceptionDetail:
         return self.type if self.module in ("builtins", "__main__") else f"{self.module}.{self.type}"
 
 
-@dataclass(frozen=True, slots=True)
-class StackText:
-    """The text of a stack trace, what repeats kept apart from what differs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What all errors of one place share; it is made, written and stored once.
 
     Attributes:
-        template: The text with a NUL in place of each exception's own lines; equal for all errors
-            of one place, so it is stored once.
-        parts: What stands in those places, in order of the text.
+        error_type: Name of the exception's class; `LogMessage` for a record without exception.
+        module, function, file, line: Where the exception was raised in the application's own code;
+            without an exception, where the logging call stands.
+        template: The stack text with a NUL in place of each exception's own lines.
+        exceptions: The exception, then its causes, contexts and members; messages left out.
+        grouping: The readable inputs the fingerprint is made from.
+        fingerprint: Errors with the same one are the same error; `v1:` and 16 hex digits.
     """
 
+    error_type: str
+    module: str = ""
+    function: str = ""
+    file: str = ""
+    line: int = 0
     template: str = ""
-    parts: tuple[str, ...] = ()
+    exceptions: tuple[ExceptionDetail, ...] = ()
+    grouping: tuple[str, ...] = ()
+    fingerprint: str = ""
 
-    def __str__(self) -> str:
+    def text(self, parts: tuple[str, ...]) -> str:
+        r"""The stack text with *parts* in the places that the template leaves for them.
+
+        >>> Stack(error_type="E", template="head\0joint\0").text(("one", "two"))
+        'headonejointtwo'
+        """
         pieces = self.template.split("\0")
-        tail = (piece for pair in zip(self.parts, pieces[1:], strict=True) for piece in pair)
+        tail = (piece for pair in zip(parts, pieces[1:], strict=True) for piece in pair)
         return pieces[0] + "".join(tail)
 
 
@@ -148,16 +164,14 @@ class ErrorContext:
     Attributes:
         error_id: UUID version 7, so ids sort by time.
         timestamp: Aware UTC.
-        source_module, source_function, source_file, source_line: Where the exception was raised in
-            the application's own code; without an exception, where the logging call stands.
-        error_type: Name of the exception's class; `LogMessage` for a record without exception.
         error_message: `str(exception)`; without an exception, the log message.
-        log_message: The rendered log message; empty for an error that was captured, not logged.
-        log_template: `record.msg` before its arguments were put in; empty if it had none.
+        stack: What it shares with all errors of its place.
+        parts: The exceptions' own lines of the stack text, in the text's order.
+        messages, attributes: Of each exception in `stack.exceptions`, in their order.
         additional_context: `extra` of the logging call, as JSON-able data.
-        fingerprint: Errors with the same one are the same error; `v1:` and 16 hex digits.
-        grouping: The readable inputs the fingerprint was made from.
-        exceptions: The exception, then its causes, contexts and members.
+        fingerprint, grouping: The stack's, or what `extra={"fingerprint": ...}` gave.
+        log_message: The rendered log message.
+        log_template: `record.msg` before its arguments were put in; empty if it had none.
         mechanism: Where it came from: `logging`, `capture_error`, `excepthook` or `threading`.
         handled: False if nobody caught the exception.
         implicit: True if the record had no exc_info and the exception being handled was linked.
@@ -166,20 +180,17 @@ class ErrorContext:
     error_id: str
     timestamp: datetime
     severity: ErrorSeverity
-    source_module: str
-    error_type: str
     error_message: str
-    stack: StackText = StackText()
+    stack: Stack
+    parts: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    attributes: tuple[Mapping[str, int], ...] = ()
     additional_context: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     grouping: tuple[str, ...] = ()
     logger_name: str = ""
     log_message: str = ""
     log_template: str = ""
-    source_function: str = ""
-    source_file: str = ""
-    source_line: int = 0
-    exceptions: tuple[ExceptionDetail, ...] = ()
     thread_name: str = ""
     task_name: str = ""
     mechanism: str = "logging"
@@ -188,14 +199,47 @@ class ErrorContext:
     process: Process | None = None
 
     @property
+    def error_type(self) -> str:
+        """Name of the exception's class; `LogMessage` for a record without exception."""
+        return self.stack.error_type
+
+    @property
+    def source_module(self) -> str:
+        """Where it was raised in the application's own code; else where the logging call stands."""
+        return self.stack.module
+
+    @property
+    def source_function(self) -> str:
+        """Qualified name of the function."""
+        return self.stack.function
+
+    @property
+    def source_file(self) -> str:
+        """Path of the source file."""
+        return self.stack.file
+
+    @property
+    def source_line(self) -> int:
+        """Line number, from 1."""
+        return self.stack.line
+
+    @property
     def stack_trace(self) -> str:
         """The whole text, as the standard library prints it; empty without an exception."""
-        return str(self.stack)
+        return self.stack.text(self.parts)
+
+    @property
+    def exceptions(self) -> tuple[ExceptionDetail, ...]:
+        """The exception, then its causes, contexts and members."""
+        return tuple(
+            replace(shape, message=message, attributes=attributes)
+            for shape, message, attributes in zip(self.stack.exceptions, self.messages, self.attributes, strict=True)
+        )
 
     @property
     def frames(self) -> tuple[Frame, ...]:
         """The stack of the exception that was raised, innermost last."""
-        return self.exceptions[0].frames if self.exceptions else ()
+        return self.stack.exceptions[0].frames if self.stack.exceptions else ()
 
     def __str__(self) -> str:
         return f"{self.error_type}: {self.error_message} [{self.error_id}]"
@@ -207,12 +251,10 @@ def new_id() -> str:
     >>> new_id() != new_id()
     True
     """
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    high = (milliseconds & (1 << 48) - 1) << 16 | 0x7000 | random >> 68
-    low = 1 << 63 | random & (1 << 62) - 1
-    text = f"{high << 64 | low:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time_part = f"{time.time_ns() // 1_000_000:012x}"
+    random = os.urandom(10).hex()
+    variant = "89ab"[int(random[3], 16) & 3]
+    return f"{time_part[:8]}-{time_part[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
 
 
 def to_microseconds(moment: datetime) -> int:

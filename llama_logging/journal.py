@@ -81,13 +81,13 @@ class Journal:
         self.lost = 0
         self._forget()
 
-    def write(self, encode: Callable[[int], str], name: str = "", definition: Callable[[], str] = str) -> bool:
+    def write(self, frame: str, name: str = "", definition: str = "") -> bool:
         """Append one frame, before it the definition it refers to if this file has none of that *name*.
 
         Args:
-            encode: Gives the frame's JSON text for its sequence number.
+            frame: A JSON object in ASCII; it gets its sequence number, `n`.
             name: What the frame refers to.
-            definition: Gives the JSON text of the frame that defines *name*.
+            definition: The frame that defines *name*, a JSON object too.
 
         Returns:
             True once the kernel has it all. Otherwise it was counted in `lost`, and told on
@@ -97,10 +97,10 @@ class Journal:
             self._forget()
         try:
             fd, known = self._ready()
-            data = seal(encode(next(self._numbers)))
+            data = seal(f'{frame[:-1]},"n":{next(self._numbers)}}}')
             defines = bool(name) and name not in known
             if defines:
-                data = seal(definition()) + data
+                data = seal(definition) + data
             if len(data) > 2 * FRAME_BYTES:
                 raise OSError(f"a frame of {len(data)} bytes is too large")
             if os.write(fd, data) != len(data):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from dataclasses import replace
 
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext
@@ -33,8 +34,11 @@ class Pipeline:
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
-        frame, name, stack = wire.encode_error(context)
-        written = self.journal.write(lambda number: _bounded({**frame, "n": number}), name, lambda: _bounded(stack))
+        frame, name, definition = wire.encode_error(context)
+        if len(frame) > FRAME_BYTES:
+            left_out = {"...": f"{len(frame)} bytes were too many and left out"}
+            frame, name, definition = wire.encode_error(replace(context, additional_context=left_out))
+        written = self.journal.write(frame, name, definition)
         self.ingester.wake()
         return written
 
@@ -46,8 +50,7 @@ class Pipeline:
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""
-        frame = wire.encode_attempt(attempt)
-        self.journal.write(lambda number: _bounded({**frame, "n": number}))
+        self.journal.write(wire.dumps(wire.encode_attempt(attempt)))
         self.ingester.wake()
 
 
@@ -88,16 +91,6 @@ def flush(timeout: float = EXIT_TIMEOUT) -> None:
 
 _pipelines: dict[str, Pipeline] = {}
 atexit.register(flush)
-
-
-def _bounded(frame: wire.Json) -> str:
-    """*frame* as JSON text; if it is too large, without what the application added to it."""
-    text = wire.dumps(frame)
-    if len(text) > FRAME_BYTES and "ctx" in frame:
-        text = wire.dumps({**frame, "ctx": {"...": f"{len(text)} bytes were too many and left out"}})
-    if len(text) > FRAME_BYTES and "exceptions" in frame:
-        text = wire.dumps({**frame, "exceptions": frame["exceptions"][:5]})
-    return text
 
 
 def _where(directories: list[str]) -> str:

@@ -12,16 +12,25 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from types import CodeType, FrameType, TracebackType
+from typing import Any
 
-from llama_logging import plain
-from llama_logging.context import ExceptionDetail, Frame, StackText
+from llama_logging import fingerprint, plain
+from llama_logging.context import ExceptionDetail, Frame, Stack
 
 MAX_EXCEPTIONS = 50
 MAX_FRAMES = 60
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
+_NUMBERED = ("errno", "status_code", "status", "code")
+_NO_STR = "<exception str() failed>"
+_NONE: dict[str, int] = {}
+
+_KEY_LENGTH = 1_000
+_KNOWN_STACKS = 4_096
+_known: dict[tuple[int, ...], _Known] = {}
 _KNOWN_FRAMES = 20_000
 _frames: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
 
@@ -35,22 +44,216 @@ _context = BaseException.__dict__["__context__"].__get__
 _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 _traceback = BaseException.__dict__["__traceback__"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
+_dict = BaseException.__dict__["__dict__"].__get__
 
 
-def describe(exception: BaseException) -> tuple[StackText, tuple[ExceptionDetail, ...]]:
-    """The stack text of *exception*, and the data of it and of all it is chained to.
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An exception as data.
 
-    Never raises, whatever the exception does.
+    Attributes:
+        stack: What all exceptions of this place share.
+        parts, messages, attributes: See ErrorContext.
+        text: The text of `traceback.format_exception`, to the letter; None where it was bounded.
     """
-    chain = list(_walk(exception))
-    details = tuple(_detail(error, relation) for error, relation in chain)
-    if len(chain) >= MAX_EXCEPTIONS:
-        return _own_text(details), details
-    try:
-        return _standard_text(exception), details
-    except BaseException:
-        # P4 of the fault catalogue: whatever foreign code raises here, SystemExit too, stays here.
-        return _own_text(details), details
+
+    stack: Stack
+    parts: tuple[str, ...]
+    messages: tuple[str, ...]
+    attributes: tuple[dict[str, int], ...]
+    text: str | None
+
+
+def describe(exception: BaseException) -> Described:
+    """Describe *exception* and all it is chained to. Never raises, whatever the exception does.
+
+    What was seen before (the same classes, code objects and positions along the whole chain) is not
+    formatted again: only the exceptions' own lines are, and those only where the standard library is
+    known to write `Type: message`. Everything else is left to it.
+    """
+    chain, key = _identify(exception)
+    known = _known.get(key) if key is not None else None
+    if known is None:
+        return _learn(exception, chain, key)
+    if not known.plain or not all(_is_plain(error) for error in chain):
+        return _by_standard_library(exception, chain, known)
+    return _from_known(chain, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A stack that was seen before.
+
+    Attributes:
+        held: The classes and code objects in its key, so that no others can get their ids.
+        pieces: The template, taken apart at the places for the exceptions' lines.
+        heads: For each of those, in order, which exception of the chain it is and its `Type`.
+        names: For each exception of the chain, the attributes that its class has a number in.
+        plain: Whether the lines are `Type: message` and no more.
+    """
+
+    stack: Stack
+    held: tuple[object, ...]
+    pieces: tuple[str, ...]
+    heads: tuple[tuple[int, str], ...]
+    names: tuple[tuple[str, ...], ...]
+    plain: bool
+
+
+def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int, ...] | None]:
+    """The exceptions of the chain, and what identifies it; None if it must not be remembered.
+
+    The bytecode lies within the code object (since 3.11), so that its id plus the offset of an
+    instruction is unique among all code objects that are alive.
+    """
+    chain, key = [exception], []
+    for error in chain:
+        key.append(id(type(error)))
+        tb = _traceback(error)
+        while tb is not None:
+            key.append(id(tb.tb_frame.f_code) + tb.tb_lasti)
+            tb = tb.tb_next
+        cause, context = _cause(error), _context(error)
+        if cause is not None or context is not None:
+            key.append(-2 if _suppressed(error) else -1)
+            for linked in (cause, context):
+                key.append(_place_in(chain, linked))
+        if len(key) > _KEY_LENGTH or issubclass(type(error), BaseExceptionGroup):
+            return [error for error, _ in _walk(exception)], None
+    return chain, tuple(key)
+
+
+def _place_in(chain: list[BaseException], error: BaseException | None) -> int:
+    if error is None:
+        return -3
+    for index, known in enumerate(chain):
+        if known is error:
+            return index
+    chain.append(error)
+    return len(chain) - 1
+
+
+def _is_plain(error: BaseException) -> bool:
+    return not _dict(error).get("__notes__")
+
+
+def _from_known(chain: list[BaseException], known: _Known) -> Described:
+    texts, exact = [], True
+    for error in chain:
+        try:
+            raw = str(error)
+        except BaseException:
+            raw = _NO_STR
+        text = plain.text(raw)
+        exact = exact and text is raw
+        texts.append(text)
+    parts = tuple([f"{head}: {texts[index]}\n" if texts[index] else f"{head}\n" for index, head in known.heads])
+    whole = None
+    if exact:
+        whole = known.pieces[0]
+        for part, piece in zip(parts, known.pieces[1:], strict=True):
+            whole += part + piece
+    attributes = tuple(
+        [_numbers(error, names) if names else _NONE for error, names in zip(chain, known.names, strict=True)]
+    )
+    return Described(known.stack, parts, tuple(texts), attributes, whole)
+
+
+def _learn(exception: BaseException, chain: list[BaseException], key: tuple[int, ...] | None) -> Described:
+    walked = list(_walk(exception))
+    shapes = tuple(_shape(error, relation) for error, relation in walked)
+    messages = tuple(message_of(error) for error, _ in walked)
+    attributes = tuple(_numbers(error, _NUMBERED) for error, _ in walked)
+    template, parts, whole = _text_of(exception, shapes, messages)
+    grouping = fingerprint.of_exceptions(shapes)
+    stack = Stack(
+        error_type=shapes[0].type.rpartition(".")[2],
+        **_site(shapes[0].frames),
+        template=template,
+        exceptions=shapes,
+        grouping=grouping,
+        fingerprint=fingerprint.fingerprint(grouping),
+    )
+    if key is not None and len(walked) == len(chain) and whole is not None:
+        _remember(key, chain, stack, parts, messages, attributes)
+    return Described(stack, parts, messages, attributes, whole)
+
+
+def _remember(
+    key: tuple[int, ...],
+    chain: list[BaseException],
+    stack: Stack,
+    parts: tuple[str, ...],
+    messages: tuple[str, ...],
+    attributes: tuple[dict[str, int], ...],
+) -> None:
+    held: list[object] = [type(error) for error in chain]
+    held += [frame.f_code for error in chain for frame, _ in traceback.walk_tb(_traceback(error))]
+    heads = _heads(_rendered(chain), parts, messages)
+    learnt = _Known(
+        stack=stack,
+        held=tuple(held),
+        pieces=tuple(stack.template.split("\0")),
+        heads=heads or (),
+        names=tuple(tuple(numbers) for numbers in attributes),
+        plain=heads is not None and all(_says_no_more(type(error)) for error in chain),
+    )
+    if len(_known) >= _KNOWN_STACKS:
+        _known.clear()
+    _known[key] = learnt
+
+
+def _rendered(chain: list[BaseException]) -> list[int]:
+    """Which exceptions of *chain* the text shows, in its order: the one that was raised comes last."""
+    shown: list[int] = []
+    error: BaseException | None = chain[0]
+    while error is not None:
+        index = next(index for index, known in enumerate(chain) if known is error)
+        if index in shown:
+            break
+        shown.insert(0, index)
+        cause = _cause(error)
+        error = cause if cause is not None or _suppressed(error) else _context(error)
+    return shown
+
+
+def _heads(shown: list[int], parts: tuple[str, ...], messages: tuple[str, ...]) -> tuple[tuple[int, str], ...] | None:
+    """Which exception each part is of, and its `Type`; None if a part is more than `Type: message`."""
+    if len(shown) != len(parts):
+        return None
+    heads = []
+    for index, part in zip(shown, parts, strict=True):
+        tail = f": {messages[index]}\n" if messages[index] else "\n"
+        head = part.removesuffix(tail)
+        if head == part or "\n" in head:
+            return None
+        heads.append((index, head))
+    return tuple(heads)
+
+
+def _says_no_more(cls: type[BaseException]) -> bool:
+    """Whether the standard library adds nothing to `Type: message` for *cls*: no hints, no source, no notes."""
+    if issubclass(cls, SyntaxError | NameError | AttributeError | ImportError):
+        return False
+    mro = type.__dict__["__mro__"].__get__(cls)
+    own = (vars(base) for base in mro if base is not BaseException and base is not object)
+    return not any(
+        name in names for names in own for name in ("__notes__", "__getattr__", "__getattribute__", "__class__")
+    )
+
+
+def _by_standard_library(exception: BaseException, chain: list[BaseException], known: _Known) -> Described:
+    messages = tuple(message_of(error) for error in chain)
+    template, parts, whole = _text_of(exception, known.stack.exceptions, messages)
+    stack = known.stack if template == known.stack.template else replace(known.stack, template=template)
+    attributes = tuple(_numbers(error, names) for error, names in zip(chain, known.names, strict=True))
+    return Described(stack, parts, messages, attributes, whole)
+
+
+def _site(frames: tuple[Frame, ...]) -> dict[str, Any]:
+    for frame in reversed([frame for frame in frames if frame.in_app] or list(frames)):
+        return {"module": frame.module, "function": frame.function, "file": frame.file, "line": frame.line}
+    return {}
 
 
 def frames_of(tb: TracebackType | None) -> tuple[Frame, ...]:
@@ -112,7 +315,7 @@ def _linked(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             yield member, "member"
 
 
-def _detail(error: BaseException, relation: str) -> ExceptionDetail:
+def _shape(error: BaseException, relation: str) -> ExceptionDetail:
     cls = type(error)
     try:
         frames = frames_of(_traceback(error))
@@ -121,11 +324,10 @@ def _detail(error: BaseException, relation: str) -> ExceptionDetail:
     return ExceptionDetail(
         type=plain.type_name(cls).rpartition(plain.module_name(cls) + ".")[2],
         module=plain.module_name(cls),
-        message=message_of(error),
+        message="",
         bases=tuple(plain.type_name(base) for base in type.__dict__["__mro__"].__get__(cls)[:-2])[:20],
         relation=relation,
         frames=frames,
-        attributes=_attributes(error),
     )
 
 
@@ -134,19 +336,18 @@ def message_of(error: BaseException) -> str:
     try:
         return plain.text(str(error))
     except BaseException:
-        return "<exception str() failed>"
+        return _NO_STR
 
 
-def _attributes(error: BaseException) -> dict[str, int]:
+def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
+    """Those of *names* in which *error* has a number; `status_code` may be its response's."""
     found = {}
-    for name in ("errno", "status_code", "status", "code"):
+    for name in names:
         value = _quiet(error, name)
+        if name == "status_code" and type(value) is not int:
+            value = _quiet(_quiet(error, "response"), name)
         if type(value) is int:
             found[name] = value
-    if "status_code" not in found:
-        status = _quiet(_quiet(error, "response"), "status_code")
-        if type(status) is int:
-            found["status_code"] = status
     return found
 
 
@@ -157,11 +358,27 @@ def _quiet(owner: object, name: str) -> object:
         return None
 
 
-def _standard_text(exception: BaseException) -> StackText:
+def _text_of(
+    exception: BaseException, shapes: tuple[ExceptionDetail, ...], messages: tuple[str, ...]
+) -> tuple[str, tuple[str, ...], str | None]:
+    """Template, parts and whole text; the standard library's, where that is to be had in bounds."""
+    if len(shapes) >= MAX_EXCEPTIONS:
+        return *_own_text(shapes, messages), None
+    try:
+        template, raw = _standard_text(exception)
+    except BaseException:
+        # P4 of the fault catalogue: whatever foreign code raises here, SystemExit too, stays here.
+        return *_own_text(shapes, messages), None
+    bounded, parts = _bounded(template, raw)
+    exact = bounded == template and list(parts) == raw
+    return bounded, parts, Stack(error_type="", template=template).text(tuple(raw)) if exact else None
+
+
+def _standard_text(exception: BaseException) -> tuple[str, list[str]]:
     rendered = traceback.TracebackException(type(exception), exception, _traceback(exception), compact=True)
     chain = list(_rendered_chain(rendered))
     if any(link.exceptions is not None for link, _ in chain):
-        return _bounded("\0", ["".join(rendered.format())])
+        return "\0", ["".join(rendered.format())]
     template: list[str] = []
     parts: list[str] = []
     for link, joint in reversed(chain):
@@ -169,7 +386,7 @@ def _standard_text(exception: BaseException) -> StackText:
             template += [_HEADER, *(line.replace("\0", " ") for line in link.stack.format())]
         template += ["\0", joint]
         parts.append("".join(link.format_exception_only()))
-    return _bounded("".join(template), parts)
+    return "".join(template), parts
 
 
 def _rendered_chain(
@@ -187,20 +404,20 @@ def _rendered_chain(
             return
 
 
-def _own_text(details: tuple[ExceptionDetail, ...]) -> StackText:
+def _own_text(shapes: tuple[ExceptionDetail, ...], messages: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Plain text from the data alone, where the standard library's way is not to be had."""
-    error = details[0]
+    error = shapes[0]
     lines = [f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in error.frames]
-    also = f"... and {len(details) - 1} chained exceptions\n" if len(details) > 1 else ""
-    return _bounded(_HEADER + "".join(lines) + "\0" + also, [f"{error.qualified_type}: {error.message}\n"])
+    also = f"... and {len(shapes) - 1} chained exceptions\n" if len(shapes) > 1 else ""
+    return _bounded(_HEADER + "".join(lines) + "\0" + also, [f"{error.qualified_type}: {messages[0]}\n"])
 
 
-def _bounded(template: str, parts: list[str]) -> StackText:
+def _bounded(template: str, parts: list[str]) -> tuple[str, tuple[str, ...]]:
     room = max(1000, MAX_TEXT // max(1, len(parts)))
     clean = tuple(plain.text(part, room) for part in parts)
     pieces = template.split("\0")
     room = max(1000, MAX_TEXT // len(pieces))
-    return StackText("\0".join(plain.text(piece, room) for piece in pieces), clean)
+    return "\0".join(plain.text(piece, room) for piece in pieces), clean
 
 
 def _text(value: object, default: str) -> str:

@@ -7,11 +7,11 @@ repeated error is a few hundred bytes.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
 from llama_logging.context import (
@@ -20,7 +20,7 @@ from llama_logging.context import (
     ExceptionDetail,
     Frame,
     Process,
-    StackText,
+    Stack,
     from_microseconds,
     to_microseconds,
 )
@@ -28,69 +28,80 @@ from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 
 Json = dict[str, Any]
 
-dumps: Callable[[Any], str] = functools.partial(json.dumps, ensure_ascii=True, separators=(",", ":"))
+MAX_STACK = 200_000
+"""Characters of a `stack` frame; of a longer one the exceptions after the third are left out."""
+
+_KNOWN_STACKS = 4_096
+_known: dict[int, _Shared] = {}
+
+dumps: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 """ASCII on purpose: one escaped line per frame, whatever the text holds."""
 
 
-def encode_error(context: ErrorContext) -> tuple[Json, str, Json]:
-    """*context* as an `error` frame, the name of its `stack` frame, and that frame."""
-    stack = _stack(context)
-    name = hashlib.blake2b(dumps(stack).encode(), digest_size=8).hexdigest()
-    frame: Json = {
-        "k": "error",
-        "id": context.error_id,
-        "ts": to_microseconds(context.timestamp),
-        "sev": int(context.severity),
-        "type": context.error_type,
-        "msg": context.error_message,
-        "logger": context.logger_name,
-        "fp": context.fingerprint,
-        "stack": name,
-        "proc": context.process.process if context.process else "",
-    }
-    optional = {
+def encode_error(context: ErrorContext) -> tuple[str, str, str]:
+    """*context* as an `error` frame, the name of its `stack` frame, and that frame; all as JSON texts."""
+    shared = _shared(context.stack)
+    proc = context.process.process if context.process else ""
+    frame = (
+        f'{{"k":"error","id":"{context.error_id}","ts":{to_microseconds(context.timestamp)},'
+        f'"sev":{context.severity.value},"proc":"{proc}","fp":{_text(context.fingerprint)},{shared.middle},'
+        f'"msg":{_text(context.error_message)},"logger":{_text(context.logger_name)}'
+    )
+    optional: Json = {
         "log": "" if context.log_message == context.error_message else context.log_message,
-        "parts": _parts(context),
-        "messages": [error.message for error in context.exceptions[1:]],
-        "ctx": dict(context.additional_context),
+        "tmpl": context.log_template,
+        "parts": _parts(context, shared.heads),
+        "messages": list(context.messages[1:]),
+        "attrs": list(context.attributes) if any(context.attributes) else None,
+        "group": None if context.grouping == context.stack.grouping else list(context.grouping),
+        "ctx": context.additional_context,
         "thread": "" if context.thread_name == "MainThread" else context.thread_name,
         "task": context.task_name,
         "via": "" if context.mechanism == "logging" else context.mechanism,
         "implicit": context.implicit,
         "unhandled": not context.handled,
     }
-    frame.update((key, value) for key, value in optional.items() if value)
-    return frame, name, {"k": "stack", "name": name, **stack}
+    for key, value in optional.items():
+        if value:
+            frame += f',"{key}":{dumps(value)}'
+    return frame + "}", shared.name, shared.definition
 
 
 def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext:
     """The error that was encoded; of a *stack* that was lost, what the frame alone tells."""
-    messages = [frame["msg"], *frame.get("messages", ())]
-    exceptions = tuple(
-        _exception(error, messages[index] if index < len(messages) else "")
-        for index, error in enumerate(stack.get("exceptions", ()))
+    shapes = tuple(_exception(error) for error in stack.get("exceptions", ()))
+    messages = (frame["msg"], *frame.get("messages", ()))[: len(shapes)]
+    parts = tuple(
+        f"{shapes[part].qualified_type}: {messages[part]}\n" if isinstance(part, int) else part
+        for part in frame.get("parts", ())
     )
-    parts = tuple(_line(exceptions[part]) if isinstance(part, int) else part for part in frame.get("parts", ()))
-    template = stack.get("text", "\0" * len(parts))
     module, function, file, line = stack.get("site", ("", "", "", 0))
+    grouping = tuple(stack.get("grouping", ()))
     return ErrorContext(
         error_id=frame["id"],
         timestamp=from_microseconds(frame["ts"]),
         severity=ErrorSeverity(frame["sev"]),
-        source_module=module,
-        source_function=function,
-        source_file=file,
-        source_line=line,
-        error_type=frame["type"],
         error_message=frame["msg"],
-        stack=StackText(template, parts),
+        stack=Stack(
+            error_type=frame["type"],
+            module=module,
+            function=function,
+            file=file,
+            line=line,
+            template=stack.get("text", "\0" * len(parts)),
+            exceptions=shapes,
+            grouping=grouping,
+            fingerprint=stack.get("fp", ""),
+        ),
+        parts=parts,
+        messages=messages,
+        attributes=tuple(frame.get("attrs", ({},) * len(shapes))),
         additional_context=frame.get("ctx", {}),
         fingerprint=frame["fp"],
-        grouping=tuple(stack.get("grouping", ())),
+        grouping=tuple(frame.get("group", grouping)),
         logger_name=frame["logger"],
         log_message=str(frame.get("log", frame["msg"])),
-        log_template=stack.get("template", ""),
-        exceptions=exceptions,
+        log_template=frame.get("tmpl", ""),
         thread_name=frame.get("thread", "MainThread"),
         task_name=frame.get("task", ""),
         mechanism=frame.get("via", "logging"),
@@ -122,52 +133,92 @@ def decode_attempt(frame: Json) -> RecoveryAttempt:
 def as_document(context: ErrorContext) -> Json:
     """*context* as one JSON-able document, for people and programs to read."""
     document = asdict(context)
-    del document["stack"]
+    for internal in ("stack", "parts", "messages", "attributes"):
+        del document[internal]
     document.update(
         timestamp=context.timestamp.isoformat(),
         severity=context.severity.name,
+        error_type=context.error_type,
+        source_module=context.source_module,
+        source_function=context.source_function,
+        source_file=context.source_file,
+        source_line=context.source_line,
+        exceptions=[asdict(error) for error in context.exceptions],
         stack_trace=context.stack_trace,
     )
     return document
 
 
-def _stack(context: ErrorContext) -> Json:
-    return {
-        "text": context.stack.template,
-        "site": [context.source_module, context.source_function, context.source_file, context.source_line],
-        "grouping": list(context.grouping),
-        "template": context.log_template,
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is encoded once for a stack.
+
+    Attributes:
+        stack: Held, so that no other can get its id.
+        name: Hash of the definition; errors refer to it.
+        definition: The `stack` frame.
+        middle: The members of an error frame that are the same each time.
+        heads: Which exception a part is of, by what stands before its message.
+    """
+
+    stack: Stack
+    name: str
+    definition: str
+    middle: str
+    heads: tuple[str, ...]
+
+
+def _shared(stack: Stack) -> _Shared:
+    known = _known.get(id(stack))
+    if known is None:
+        if len(_known) >= _KNOWN_STACKS:
+            _known.clear()
+        known = _known[id(stack)] = _encode_stack(stack)
+    return known
+
+
+def _encode_stack(stack: Stack) -> _Shared:
+    content = {
+        "fp": stack.fingerprint,
+        "site": [stack.module, stack.function, stack.file, stack.line],
+        "grouping": list(stack.grouping),
         "exceptions": [
             {
                 "type": error.type,
                 "module": error.module,
                 "bases": list(error.bases),
                 "relation": error.relation,
-                "attributes": dict(error.attributes),
                 "frames": [[f.module, f.function, f.file, f.line, f.source, f.in_app] for f in error.frames],
             }
-            for error in context.exceptions
+            for error in stack.exceptions
         ],
+        "text": stack.template,
     }
+    if len(dumps(content)) > MAX_STACK:
+        content["exceptions"] = content["exceptions"][:3]
+    name = hashlib.blake2b(dumps(content).encode(), digest_size=8).hexdigest()
+    middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
+    heads = tuple(f"{error.qualified_type}: " for error in stack.exceptions)
+    return _Shared(stack, name, dumps({"k": "stack", "name": name, **content}), middle, heads)
 
 
-def _parts(context: ErrorContext) -> list[str | int]:
+def _parts(context: ErrorContext, heads: tuple[str, ...]) -> list[str | int]:
     """What differs in the stack text; a line that type and message already tell, as their number."""
-    told = {_line(error): index for index, error in reversed(list(enumerate(context.exceptions)))}
-    return [told.get(part, part) for part in context.stack.parts]
+    if len(context.parts) == 1 and heads and context.parts[0] == f"{heads[0]}{context.error_message}\n":
+        return [0]
+    told = {
+        f"{head}{message}\n": index for index, (head, message) in enumerate(zip(heads, context.messages, strict=False))
+    }
+    return [told.get(part, part) for part in context.parts]
 
 
-def _line(error: ExceptionDetail) -> str:
-    return f"{error.qualified_type}: {error.message}\n"
-
-
-def _exception(error: Json, message: str) -> ExceptionDetail:
+def _exception(error: Json) -> ExceptionDetail:
     frames = tuple(
         Frame(module=module, function=function, file=file, line=line, source=source, in_app=in_app)
         for module, function, file, line, source, in_app in error["frames"]
     )
-    values: Mapping[str, Any] = {**error, "bases": tuple(error["bases"]), "frames": frames}
-    return ExceptionDetail(message=message, **values)
+    values: Json = {**error, "bases": tuple(error["bases"]), "frames": frames}
+    return ExceptionDetail(message="", **values)
 
 
 def _process(frame: Json | None) -> Process | None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from llama_logging import config, imperative, pipeline
-from llama_logging.context import ErrorContext, ErrorSeverity, StackText, new_id
+from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 from llama_logging.recovery import active, outcome, strategy
 from llama_logging.stores import urls
 
@@ -59,20 +59,32 @@ def store_url(tmp_path: Path) -> urls.StoreURL:
 
 def make_context(**changes: Any) -> ErrorContext:
     """An error; whatever matters to a test is changed."""
+    stack: dict[str, Any] = {
+        "module": "shop.cart",
+        "function": "add",
+        "file": "/srv/shop/cart.py",
+        "line": 12,
+        "error_type": "ValueError",
+        "template": "Traceback (most recent call last):\n  ...\n\0",
+        "exceptions": (),
+        "grouping": ("ValueError", "shop.cart.add: raise ValueError(text)"),
+        "fingerprint": "v1:0123456789abcdef",
+    }
+    stack.update((name, changes.pop(name)) for name in list(changes) if name in stack)
+    exceptions = stack["exceptions"]
+    stack["exceptions"] = tuple(replace(error, message="", attributes={}) for error in exceptions)
     values: dict[str, Any] = {
         "error_id": new_id(),
         "timestamp": NOON,
         "severity": ErrorSeverity.ERROR,
-        "source_module": "shop.cart",
-        "source_function": "add",
-        "source_file": "/srv/shop/cart.py",
-        "source_line": 12,
-        "error_type": "ValueError",
         "error_message": "no such article",
         "log_message": "cannot add",
-        "stack": StackText("Traceback (most recent call last):\n  ...\n\0", ("ValueError: no such article\n",)),
-        "fingerprint": "v1:0123456789abcdef",
-        "grouping": ("ValueError", "shop.cart.add: raise ValueError(text)"),
+        "stack": Stack(**stack),
+        "parts": ("ValueError: no such article\n",),
+        "messages": tuple(error.message for error in exceptions),
+        "attributes": tuple(error.attributes for error in exceptions),
+        "grouping": stack["grouping"],
+        "fingerprint": stack["fingerprint"],
         "logger_name": "shop",
         "thread_name": "MainThread",
         **changes,

@@ -9,7 +9,7 @@ import pytest
 from llama_logging.context import (
     ErrorSeverity,
     ExceptionDetail,
-    StackText,
+    Stack,
     from_microseconds,
     new_id,
     to_microseconds,
@@ -66,8 +66,8 @@ def test_a_naive_moment_is_local_time() -> None:
 
 
 def test_a_stack_text_puts_its_parts_back() -> None:
-    assert str(StackText("a\0b\0c", ("1", "2"))) == "a1b2c"
-    assert str(StackText()) == ""
+    assert Stack(error_type="E", template="a\0b\0c").text(("1", "2")) == "a1b2c"
+    assert Stack(error_type="E").text(()) == ""
 
 
 def test_a_context_is_frozen_and_short_as_text() -> None:

@@ -31,11 +31,7 @@ def journal(directory: str) -> Journal:
 
 
 def put(journal: Journal, text: str = "x", name: str = "") -> bool:
-    return journal.write(
-        lambda number: json.dumps({"k": "error", "n": number, "text": text}),
-        name,
-        lambda: json.dumps({"k": "stack", "name": name}),
-    )
+    return journal.write(json.dumps({"k": "error", "text": text}), name, json.dumps({"k": "stack", "name": name}))
 
 
 def frames(path: str) -> list[dict[str, object]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_logging import tracebacks
-from llama_logging.tracebacks import MAX_EXCEPTIONS, MAX_FRAMES, describe
+from llama_logging.context import ExceptionDetail
+from llama_logging.tracebacks import MAX_EXCEPTIONS, MAX_FRAMES, Described
+
+
+def describe(error: BaseException) -> tuple[str, tuple[ExceptionDetail, ...]]:
+    """The stack text of *error* and what it is chained to, as data."""
+    told = tracebacks.describe(error)
+    details = zip(told.stack.exceptions, told.messages, told.attributes, strict=True)
+    return told.stack.text(told.parts), tuple(replace(d, message=m, attributes=a) for d, m, a in details)
 
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
@@ -89,9 +98,12 @@ EXCEPTIONS = {
 
 @pytest.mark.parametrize("make", EXCEPTIONS.values(), ids=EXCEPTIONS)
 def test_the_text_is_the_standard_librarys(make: Any) -> None:
-    error = make()
-    text, _ = describe(error)
-    assert str(text) == "".join(traceback.format_exception(error))
+    for _ in range(3):  # seen for the first time, and known
+        error = make()
+        expected = "".join(traceback.format_exception(error))
+        told = tracebacks.describe(error)
+        assert told.stack.text(told.parts) == expected
+        assert told.text == expected
 
 
 # Lone surrogates and NUL are shown as escapes, which the standard library does not do.
@@ -116,19 +128,110 @@ def test_the_text_of_generated_chains_is_the_standard_librarys(tree: Any, from_c
             return error
 
     error = build(tree)
-    assert str(describe(error)[0]) == "".join(traceback.format_exception(error))
+    for _ in range(2):
+        assert describe(error)[0] == "".join(traceback.format_exception(error))
 
 
-def test_what_repeats_is_kept_apart_from_what_differs() -> None:
-    """Two errors of one place share the template."""
-    errors = []
-    for number in range(2):
+def same_place(*errors: Exception) -> list[Described]:
+    """Each error as it is when raised here."""
+    found = []
+    for error in errors:
         try:
-            raise ValueError(f"number {number}")
+            raise error
+        except Exception as raised_here:
+            found.append(tracebacks.describe(raised_here))
+    return found
+
+
+def test_what_repeats_is_made_once() -> None:
+    """Errors of one place share the stack; only their own lines differ."""
+    one, other = same_place(ValueError("number 0"), ValueError("number 1"))
+    assert one.stack is other.stack
+    assert (one.parts, other.parts) == (("ValueError: number 0\n",), ("ValueError: number 1\n",))
+
+
+def test_another_class_at_the_same_place_is_another_stack() -> None:
+    one, other = same_place(ValueError("x"), TypeError("x"))
+    assert one.stack is not other.stack
+    assert other.text is not None
+    assert other.text.endswith("TypeError: x\n")
+
+
+def test_numbers_are_each_errors_own() -> None:
+    """The same place may fail with ENOENT now and with EACCES then."""
+    one, other = same_place(OSError(2, "a"), OSError(2, "b"))
+    assert one.attributes == other.attributes == ({"errno": 2},)
+    one, other = same_place(OSError(5, "a"), OSError(28, "b"))
+    assert (one.attributes, other.attributes) == (({"errno": 5},), ({"errno": 28},))
+
+
+class Talkative(Exception):
+    """Says more after a while."""
+
+    more = False
+
+    def __str__(self) -> str:
+        return "two\nlines" if Talkative.more else "one line"
+
+
+def test_what_is_known_may_still_surprise() -> None:
+    """Notes, messages of several lines or none, and a chain that grew: the text follows."""
+    for round_ in range(3):
+        Talkative.more = round_ == 1
+        noted = ValueError("noted")
+        if round_ == 2:
+            noted.add_note("a note")
+        for each in (Talkative(), ValueError("" if round_ == 1 else "x"), noted):
+            error = raised(each, KeyError("k") if round_ == 2 else None)
+            assert tracebacks.describe(error).text == "".join(traceback.format_exception(error))
+
+
+def test_hints_are_the_standard_librarys() -> None:
+    """They depend on the names that exist at the moment; they are never remembered."""
+    import math
+
+    for name in ("sqart", "zzzzzz", "cosine"):
+        with pytest.raises(AttributeError) as caught:
+            getattr(math, name)
+        expected = "".join(traceback.format_exception(caught.value))
+        assert tracebacks.describe(caught.value).text == expected
+
+
+def test_an_edited_source_file_does_not_change_what_was_seen(tmp_path: Any) -> None:
+    """The standard library would show the new file's lines for the old code."""
+    import importlib.util
+
+    path = tmp_path / "edited.py"
+    path.write_text("def fail():\n    raise ValueError('old')\n")
+    spec = importlib.util.spec_from_file_location("edited", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def text() -> str:
+        try:
+            module.fail()
         except ValueError as error:
-            errors.append(describe(error)[0])
-    assert errors[0].template == errors[1].template
-    assert [text.parts for text in errors] == [("ValueError: number 0\n",), ("ValueError: number 1\n",)]
+            return tracebacks.describe(error).text or ""
+        raise AssertionError
+
+    first = text()
+    path.write_text("# a line\n# and another\n" * 10)
+    assert text() == first
+    assert "raise ValueError('old')" in first
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracebacks, "_KNOWN_STACKS", 10)
+    for number in range(50):
+        names: dict[str, Any] = {}
+        exec(f"def fail():\n    raise ValueError({number})", names)
+        try:
+            names["fail"]()
+        except ValueError as error:
+            tracebacks.describe(error)
+    assert len(tracebacks._known) <= 10
 
 
 def test_frames_tell_where() -> None:

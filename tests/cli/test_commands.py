@@ -150,7 +150,7 @@ def test_an_id_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_error_text_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     context = make_context(
-        error_message=HOSTILE, error_type=HOSTILE, logger_name=HOSTILE, source_module=HOSTILE, thread_name=HOSTILE,
+        error_message=HOSTILE, error_type=HOSTILE, logger_name=HOSTILE, module=HOSTILE, thread_name=HOSTILE,
         log_message=HOSTILE, additional_context={HOSTILE: HOSTILE}, timestamp=NOW,
     )  # fmt: skip
     keep(context)

@@ -35,7 +35,7 @@ def frames_of(*contexts: ErrorContext) -> list[str]:
     frames = []
     for context in contexts:
         error, _, stack = wire.encode_error(context)
-        frames += [wire.dumps(stack), wire.dumps(error)]
+        frames += [stack, error]
     return frames
 
 
