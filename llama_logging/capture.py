@@ -28,6 +28,10 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "asctime",
     "taskName",
     "error_context",
+    _CONTEXT,
+    _MECHANISM,
+    "_llama_logging_seen",
+    "_llama_logging_outcome",
 }
 
 
@@ -167,8 +171,9 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
-    extra = attributes.keys() - _STANDARD
-    return {key: attributes[key] for key in attributes if key in extra and key[0] != "_"} if extra else {}
+    if _STANDARD.issuperset(attributes):
+        return {}
+    return {key: value for key, value in attributes.items() if key not in _STANDARD and not key.startswith("_")}
 
 
 def _word(value: Any) -> str:

@@ -34,7 +34,7 @@ class ErrorSeverity(enum.IntEnum):
         >>> ErrorSeverity.from_level(35).name
         'WARNING'
         """
-        return cls(min(50, max(10, levelno // 10 * 10)))
+        return _SEVERITIES.get(levelno) or cls(min(50, max(10, levelno // 10 * 10)))
 
     @classmethod
     def parse(cls, value: object) -> ErrorSeverity:
@@ -48,6 +48,9 @@ class ErrorSeverity(enum.IntEnum):
         if isinstance(value, int) and not isinstance(value, bool):
             return cls.from_level(value)
         raise ValueError(f"unknown severity {value!r}; expected one of {', '.join(cls.__members__)}")
+
+
+_SEVERITIES = {severity.value: severity for severity in ErrorSeverity}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,10 +254,10 @@ def new_id() -> str:
     >>> new_id() != new_id()
     True
     """
-    time_part = f"{time.time_ns() // 1_000_000:012x}"
+    # From the system each time: a generator of our own would give a forked child its parent's ids.
     random = os.urandom(10).hex()
-    variant = "89ab"[int(random[3], 16) & 3]
-    return f"{time_part[:8]}-{time_part[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
+    moment = f"{time.time_ns() // 1_000_000:012x}"
+    return f"{moment[:8]}-{moment[8:]}-7{random[:3]}-{_VARIANTS[random[3]]}{random[4:7]}-{random[7:19]}"
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -272,4 +275,6 @@ def from_microseconds(value: int) -> datetime:
     return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
 
 
+# The two highest bits of the variant are 1 and 0.
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -48,10 +48,12 @@ class ContextHandler(logging.Handler):
         self._options = Options(type(self).__name__, options, type(self).option_names, strict=strict)
         self._options.read("strict", as_bool, False)
         self.setLevel(self._options.read("level", as_level, logging.NOTSET))
+        # Handlers that are equal in this do the same work, and one of them suffices.
+        self._identity: object = id(self)
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit without the handler's lock: no caller waits for another thread's."""
-        passed: Any = self.filter(record)
+        passed: Any = self.filter(record) if self.filters else True
         if passed:
             self.emit(record if passed is True else passed)
         return passed
@@ -59,20 +61,15 @@ class ContextHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Capture *record* and process what was captured; failures go to `handleError`."""
         try:
-            seen = record.__dict__.setdefault(_SEEN, set())
-            if self.identity in seen:
-                return
             context = capture(record)
-            if context is not None:
-                seen.add(self.identity)
+            if context is None:
+                return
+            seen = record.__dict__.setdefault(_SEEN, set())
+            if self._identity not in seen:
+                seen.add(self._identity)
                 self.process(context, record)
         except Exception:
             self.handleError(record)
-
-    @property
-    def identity(self) -> object:
-        """Handlers that are equal in this do the same work, and one of them suffices."""
-        return id(self)
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Do the one job of this handler."""
@@ -102,11 +99,7 @@ class RegistryHandler(ContextHandler):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.pipeline = self._pipeline()
-
-    @property
-    def identity(self) -> object:
-        """One row is enough, however many handlers write to one store."""
-        return ("registry", self.pipeline.url)
+        self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""

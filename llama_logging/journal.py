@@ -117,13 +117,6 @@ class Journal:
             self._rotate()
         return True
 
-    def sync(self) -> None:
-        """Have the disk take what was written; what the disk refuses is left to the kernel."""
-        fd = self._fd
-        if fd >= 0 and self._pid == os.getpid():
-            with contextlib.suppress(OSError):
-                os.fdatasync(fd) if hasattr(os, "fdatasync") else os.fsync(fd)
-
     def close(self) -> None:
         """Let go of the file, so that others may finish it; a later write opens a new one."""
         if self._is_open() and self._pid == os.getpid():
@@ -140,7 +133,7 @@ class Journal:
         self._pid = os.getpid()
         self._fd = -1
         self._path = ""
-        self._identity = (0, 0)
+        self._device, self._inode = 0, 0
         self._size = 0
         self._known: set[str] = set()
         self._numbers = itertools.count(1)
@@ -165,7 +158,7 @@ class Journal:
             status = os.fstat(self._fd)
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self._identity and status.st_nlink > 0
+        return status.st_ino == self._inode and status.st_dev == self._device and status.st_nlink > 0
 
     def _open(self) -> None:
         reasons = []
@@ -179,7 +172,7 @@ class Journal:
 
     def _adopt(self, fd: int, path: str) -> None:
         status = os.fstat(fd)
-        self._identity = (status.st_dev, status.st_ino)
+        self._device, self._inode = status.st_dev, status.st_ino
         self._known, self._size = set(), status.st_size
         self._fd, self._path = fd, path
 
@@ -190,7 +183,7 @@ class Journal:
         try:
             fd, path = _create(os.path.dirname(self._path), seal(self._opening()))
             status = os.fstat(fd)
-            self._identity = (status.st_dev, status.st_ino)
+            self._device, self._inode = status.st_dev, status.st_ino
             os.dup2(fd, self._fd, inheritable=False)
             os.close(fd)
             self._known, self._size, self._path = set(), status.st_size, path

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from llama_logging import fingerprint, plain
 from llama_logging.context import ExceptionDetail, Frame, Stack
@@ -27,6 +27,7 @@ MAX_TEXT = 65_536
 _NUMBERED = ("errno", "status_code", "status", "code")
 _NO_STR = "<exception str() failed>"
 _NONE: dict[str, int] = {}
+_NO_NUMBERS = (_NONE,)
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
@@ -47,8 +48,7 @@ _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _dict = BaseException.__dict__["__dict__"].__get__
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(NamedTuple):
     """An exception as data.
 
     Attributes:
@@ -138,6 +138,8 @@ def _is_plain(error: BaseException) -> bool:
 
 
 def _from_known(chain: list[BaseException], known: _Known) -> Described:
+    if len(chain) == 1 and known.heads and not known.names[0]:
+        return _from_known_single(chain[0], known)
     texts, exact = [], True
     for error in chain:
         try:
@@ -157,6 +159,19 @@ def _from_known(chain: list[BaseException], known: _Known) -> Described:
         [_numbers(error, names) if names else _NONE for error, names in zip(chain, known.names, strict=True)]
     )
     return Described(known.stack, parts, tuple(texts), attributes, whole)
+
+
+def _from_known_single(error: BaseException, known: _Known) -> Described:
+    """As above, for the most frequent kind."""
+    try:
+        raw = str(error)
+    except BaseException:
+        raw = _NO_STR
+    text = plain.text(raw)
+    head = known.heads[0][1]
+    part = f"{head}: {text}\n" if text else f"{head}\n"
+    whole = f"{known.pieces[0]}{part}{known.pieces[1]}" if text is raw else None
+    return Described(known.stack, (part,), (text,), _NO_NUMBERS, whole)
 
 
 def _learn(exception: BaseException, chain: list[BaseException], key: tuple[int, ...] | None) -> Described:

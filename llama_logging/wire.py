@@ -47,24 +47,37 @@ def encode_error(context: ErrorContext) -> tuple[str, str, str]:
         f'"sev":{context.severity.value},"proc":"{proc}","fp":{_text(context.fingerprint)},{shared.middle},'
         f'"msg":{_text(context.error_message)},"logger":{_text(context.logger_name)}'
     )
-    optional: Json = {
-        "log": "" if context.log_message == context.error_message else context.log_message,
-        "tmpl": context.log_template,
-        "parts": _parts(context, shared.heads),
-        "messages": list(context.messages[1:]),
-        "attrs": list(context.attributes) if any(context.attributes) else None,
-        "group": None if context.grouping == context.stack.grouping else list(context.grouping),
-        "ctx": context.additional_context,
-        "thread": "" if context.thread_name == "MainThread" else context.thread_name,
-        "task": context.task_name,
-        "via": "" if context.mechanism == "logging" else context.mechanism,
-        "implicit": context.implicit,
-        "unhandled": not context.handled,
-    }
-    for key, value in optional.items():
-        if value:
-            frame += f',"{key}":{dumps(value)}'
-    return frame + "}", shared.name, shared.definition
+    if context.log_message != context.error_message:
+        frame += f',"log":{_text(context.log_message)}'
+    if context.parts:
+        frame += f',"parts":{_parts(context, shared.heads)}'
+    return f"{frame}{_optional(context)}}}", shared.name, shared.definition
+
+
+def _optional(context: ErrorContext) -> str:
+    """What most errors do not have."""
+    members: Json = {}
+    if context.log_template:
+        members["tmpl"] = context.log_template
+    if len(context.messages) > 1:
+        members["messages"] = list(context.messages[1:])
+    if any(context.attributes):
+        members["attrs"] = list(context.attributes)
+    if context.grouping is not context.stack.grouping and context.grouping != context.stack.grouping:
+        members["group"] = list(context.grouping)
+    if context.additional_context:
+        members["ctx"] = context.additional_context
+    if context.thread_name != "MainThread":
+        members["thread"] = context.thread_name
+    if context.task_name:
+        members["task"] = context.task_name
+    if context.mechanism != "logging":
+        members["via"] = context.mechanism
+    if context.implicit:
+        members["implicit"] = True
+    if not context.handled:
+        members["unhandled"] = True
+    return f",{dumps(members)[1:-1]}" if members else ""
 
 
 def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext:
@@ -202,14 +215,14 @@ def _encode_stack(stack: Stack) -> _Shared:
     return _Shared(stack, name, dumps({"k": "stack", "name": name, **content}), middle, heads)
 
 
-def _parts(context: ErrorContext, heads: tuple[str, ...]) -> list[str | int]:
+def _parts(context: ErrorContext, heads: tuple[str, ...]) -> str:
     """What differs in the stack text; a line that type and message already tell, as their number."""
     if len(context.parts) == 1 and heads and context.parts[0] == f"{heads[0]}{context.error_message}\n":
-        return [0]
+        return "[0]"
     told = {
         f"{head}{message}\n": index for index, (head, message) in enumerate(zip(heads, context.messages, strict=False))
     }
-    return [told.get(part, part) for part in context.parts]
+    return dumps([told.get(part, part) for part in context.parts])
 
 
 def _exception(error: Json) -> ExceptionDetail:

@@ -210,7 +210,7 @@ def test_a_full_disk_is_told_once_and_counted(journal: Journal, capsys: pytest.C
     full = os.open("/dev/full", os.O_WRONLY)
     saved = os.dup(journal._fd)
     os.dup2(full, journal._fd)
-    journal._identity = (os.fstat(full).st_dev, os.fstat(full).st_ino)
+    journal._device, journal._inode = os.fstat(full).st_dev, os.fstat(full).st_ino
     assert not put(journal)
     assert not put(journal)
     os.dup2(saved, journal._fd)
