@@ -43,7 +43,8 @@ _CONTAINERS = {id(cls) for cls in (dict, list, tuple, set, frozenset)}
 def text(value: str, limit: int = MAX_TEXT) -> str:
     r"""*value* as well-formed, bounded text.
 
-    Lone surrogates and NUL become visible escapes: SQLite and PostgreSQL refuse or cut them.
+    Lone surrogates and NUL become visible escapes: SQLite and PostgreSQL refuse or cut them. What
+    needs no change is given back as it is, the same object.
 
     >>> text("a\udcff\0")
     'a\\udcff\\x00'
@@ -56,7 +57,10 @@ def text(value: str, limit: int = MAX_TEXT) -> str:
         half = limit // 2 - 20
         value = f"{value[:half]}... {len(value) - 2 * half} characters cut ...".ljust(limit - half) + value[-half:]
     if not value.isascii():
-        value = value.encode("utf-8", "backslashreplace").decode("utf-8")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            value = value.encode("utf-8", "backslashreplace").decode("utf-8")
     return value.replace("\0", "\\x00") if "\0" in value else value
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import random
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -337,3 +340,86 @@ def test_lying_attributes_do_no_harm() -> None:
 )
 def test_in_app_is_what_is_not_installed(file: str, expected: bool) -> None:
     assert tracebacks.in_app(file) is expected
+
+
+class Custom(Exception):
+    """Its message is not its argument."""
+
+    def __str__(self) -> str:
+        return f"custom {self.args}"
+
+
+def random_error(chance: random.Random, depth: int) -> Exception:
+    """An exception as programs have them: raised somewhere, chained, grouped, noted, with or without words."""
+    error = chance.choice(MAKERS)(chance, depth)
+    if chance.random() < 0.15:
+        error.add_note(chance.choice(["a note", "two\nlines", ""]))
+    how = chance.random()
+    try:
+        if depth and how < 0.5:
+            try:
+                raise random_error(chance, depth - 1)
+            except Exception as inner:
+                if how < 0.2:
+                    climb(chance.randrange(4), error, inner)
+                elif how < 0.3:
+                    raise error from None
+                raise error  # noqa: B904 - the implicit context is wanted
+        climb(chance.randrange(8), error, None)
+    except Exception as caught:
+        return caught
+    raise AssertionError
+
+
+def climb(depth: int, error: Exception, cause: Exception | None) -> None:
+    if depth > 2:
+        return (climb if depth % 2 else other)(
+            depth - 1,
+            error, cause,
+        )  # fmt: skip
+    if cause is not None:
+        raise error from cause
+    raise error
+
+
+def other(depth: int, error: Exception, cause: Exception | None) -> None:
+    for _ in range(1):
+        climb(depth - 1, error, cause)
+
+
+def _group(chance: random.Random, depth: int) -> Exception:
+    members = [random_error(chance, max(0, depth - 1)) for _ in range(chance.randrange(1, 4))]
+    return ExceptionGroup("several", members) if depth else ValueError("no more")
+
+
+def _caught(action: Callable[[], object]) -> Exception:
+    try:
+        action()
+    except Exception as error:
+        return error
+    raise AssertionError
+
+
+MAKERS: list[Callable[[random.Random, int], Exception]] = [
+    lambda chance, depth: ValueError(chance.choice(["", "x", "two\nlines", "é 🦙", "y" * 300])),
+    lambda chance, depth: KeyError(chance.randrange(100)),
+    lambda chance, depth: Custom(chance.randrange(3)),
+    lambda chance, depth: OSError(chance.choice([2, 13, 111]), "text", "file"),
+    lambda chance, depth: _caught(lambda: [].apend),  # type: ignore[attr-defined]
+    lambda chance, depth: _caught(lambda: undefined_nmae),  # type: ignore[name-defined] # noqa: F821
+    lambda chance, depth: _caught(lambda: compile(chance.choice(["a = (", "if x\n  y", "\tz\n q"]), "f.py", "exec")),
+    lambda chance, depth: _caught(lambda: exec("import os.nothing_there")),
+    _group,
+]
+EXAMPLES = int(os.environ.get("LLAMA_LOGGING_TEST_EXAMPLES", "2000"))
+
+
+def test_the_text_of_random_exceptions_is_the_standard_librarys() -> None:
+    """LLAMA_LOGGING_TEST_EXAMPLES=100000 is the long form."""
+    chance = random.Random(7)
+    for number in range(EXAMPLES):
+        error = random_error(chance, chance.randrange(4))
+        expected = "".join(traceback.format_exception(error))
+        told = tracebacks.describe(error)
+        assert told.text == expected, number
+        assert told.stack.text(told.parts) == expected, number
