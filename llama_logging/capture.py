@@ -11,6 +11,7 @@ from typing import Any
 
 from llama_logging import fingerprint, plain, process, tracebacks
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
+from llama_logging.redaction import redact, redact_data
 
 NO_EXCEPTION = "LogMessage"
 """The error_type of a record that has no exception."""
@@ -116,12 +117,12 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         parts=described.parts,
         messages=described.messages,
         attributes=described.attributes,
-        additional_context=plain.plain(extra) if extra else {},
+        additional_context=redact_data(plain.plain(extra)) if extra else {},
         fingerprint=key,
         grouping=grouping,
         logger_name=logger_name,
         log_message=message,
-        log_template=plain.text(record.msg) if _has_arguments(record) and isinstance(record.msg, str) else "",
+        log_template=redact(plain.text(record.msg)) if _has_arguments(record) and isinstance(record.msg, str) else "",
         thread_name=_word(record.threadName),
         task_name=_word(attributes.get("taskName")),
         mechanism=mechanism,
@@ -163,11 +164,11 @@ def _exception_of(record: logging.LogRecord) -> BaseException | None:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return plain.text(record.getMessage())
+        return redact(plain.text(record.getMessage()))
     except BaseException as error:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
         template = plain.plain(record.msg, 0)
-        return plain.text(f"{template} [arguments not formatted: {type(error).__name__}]")
+        return redact(plain.text(f"{template} [arguments not formatted: {type(error).__name__}]"))
 
 
 def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -201,14 +202,14 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
     if type(given) is not list and type(given) is not tuple and type(given) is not str:
         return grouping, key
     parts = [given] if isinstance(given, str) else given
-    grouping = tuple(f"explicit {plain.plain(part, 0)}" for part in parts)
+    grouping = tuple(redact(f"explicit {plain.plain(part, 0)}") for part in parts)
     return grouping, fingerprint.fingerprint(grouping)
 
 
 def _site(record: logging.LogRecord, logger_name: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
     rendered = not _has_arguments(record)
-    grouping = fingerprint.of_message(logger_name, str(plain.plain(record.msg, 0)), rendered=rendered)
+    grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(record.msg, 0))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
     file = _word(record.pathname)
     place = (file, line, *grouping)

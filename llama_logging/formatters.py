@@ -16,6 +16,7 @@ from llama_logging import plain, semconv
 from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.recovery.outcome import Outcome
+from llama_logging.redaction import REDACTED, is_secret, redact, redact_data
 from llama_logging.registry import OutcomeStatus
 
 # C0 and C1 controls but tab, bidirectional overrides, line separators: each can forge or hide text.
@@ -69,8 +70,8 @@ class JsonFormatter(_BaseJsonFormatter):
             record.exc_info, record.exc_text = kept
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Make every value one that JSON has, without running foreign code; texts stay whole."""
-        return {key: value if type(value) is str else _jsonable(value) for key, value in log_data.items()}
+        """Make every value one that JSON has, without running foreign code and without secrets; texts stay whole."""
+        return {key: REDACTED if is_secret(key) else _jsonable(value) for key, value in log_data.items()}
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Add who, when and how bad; for an error what was captured, in place of plain exc_info."""
@@ -162,8 +163,10 @@ def wants_colour(stream: Any = None) -> bool:
 
 
 def _jsonable(value: Any) -> Any:
+    if type(value) is str:
+        return redact(value)
     # What python-json-logger renders itself, by ISO 8601.
-    return value if isinstance(value, datetime.date | datetime.time) else plain.plain(value)
+    return value if isinstance(value, datetime.date | datetime.time) else redact_data(plain.plain(value))
 
 
 def _footer(context: ErrorContext, outcome: Outcome | None) -> str:
@@ -179,7 +182,7 @@ def _indented(text: str) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return record.getMessage()
+        return redact(record.getMessage())
     except Exception as error:
         return f"{record.msg!r} [arguments not formatted: {type(error).__name__}]"
 

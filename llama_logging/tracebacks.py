@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from llama_logging import fingerprint, plain
 from llama_logging.context import ExceptionDetail, Frame, Stack
+from llama_logging.redaction import redact
 
 MAX_EXCEPTIONS = 50
 MAX_FRAMES = 60
@@ -147,9 +148,10 @@ def _from_known(chain: list[BaseException], known: _Known) -> Described:
         except BaseException:
             raw = _NO_STR
         text = plain.text(raw)
-        exact = exact and text is raw
-        texts.append(text)
-    parts = tuple([f"{head}: {texts[index]}\n" if texts[index] else f"{head}\n" for index, head in known.heads])
+        message = redact(text)
+        exact = exact and message is raw
+        texts.append(message)
+    parts = tuple([_line(head, texts[index]) for index, head in known.heads])
     whole = None
     if exact:
         whole = known.pieces[0]
@@ -168,10 +170,17 @@ def _from_known_single(error: BaseException, known: _Known) -> Described:
     except BaseException:
         raw = _NO_STR
     text = plain.text(raw)
+    message = redact(text)
     head = known.heads[0][1]
-    part = f"{head}: {text}\n" if text else f"{head}\n"
-    whole = f"{known.pieces[0]}{part}{known.pieces[1]}" if text is raw else None
-    return Described(known.stack, (part,), (text,), _NO_NUMBERS, whole)
+    part = _line(head, message)
+    whole = None
+    if text is raw:
+        whole = f"{known.pieces[0]}{part if message is text else _line(head, text)}{known.pieces[1]}"
+    return Described(known.stack, (part,), (message,), _NO_NUMBERS, whole)
+
+
+def _line(head: str, message: str) -> str:
+    return f"{head}: {message}\n" if message else f"{head}\n"
 
 
 def _learn(exception: BaseException, chain: list[BaseException], key: tuple[int, ...] | None) -> Described:
@@ -290,7 +299,7 @@ def _frame(frame: FrameType, line: int) -> Frame:
             function=plain.text(code.co_qualname, 200),
             file=plain.text(code.co_filename, 1000),
             line=line,
-            source=plain.text(entry.line or "", 500),
+            source=redact(plain.text(entry.line or "", 500)),
             in_app=in_app(code.co_filename),
         )
         if len(_frames) >= _KNOWN_FRAMES:
@@ -347,9 +356,9 @@ def _shape(error: BaseException, relation: str) -> ExceptionDetail:
 
 
 def message_of(error: BaseException) -> str:
-    """`str(error)`, bounded; if that raises, text that says so, as the standard library puts it."""
+    """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
     try:
-        return plain.text(str(error))
+        return redact(plain.text(str(error)))
     except BaseException:
         return _NO_STR
 
@@ -385,8 +394,12 @@ def _text_of(
         # P4 of the fault catalogue: whatever foreign code raises here, SystemExit too, stays here.
         return *_own_text(shapes, messages), None
     bounded, parts = _bounded(template, raw)
-    exact = bounded == template and list(parts) == raw
-    return bounded, parts, Stack(error_type="", template=template).text(tuple(raw)) if exact else None
+    whole = (
+        Stack(error_type="", template=template).text(tuple(raw))
+        if len(template) + sum(map(len, raw)) < MAX_TEXT
+        else None
+    )
+    return bounded, parts, whole
 
 
 def _standard_text(exception: BaseException) -> tuple[str, list[str]]:
@@ -429,10 +442,10 @@ def _own_text(shapes: tuple[ExceptionDetail, ...], messages: tuple[str, ...]) ->
 
 def _bounded(template: str, parts: list[str]) -> tuple[str, tuple[str, ...]]:
     room = max(1000, MAX_TEXT // max(1, len(parts)))
-    clean = tuple(plain.text(part, room) for part in parts)
+    clean = tuple(redact(plain.text(part, room)) for part in parts)
     pieces = template.split("\0")
     room = max(1000, MAX_TEXT // len(pieces))
-    return "\0".join(plain.text(piece, room) for piece in pieces), clean
+    return "\0".join(redact(plain.text(piece, room)) for piece in pieces), clean
 
 
 def _text(value: object, default: str) -> str:

@@ -1,0 +1,138 @@
+"""Secrets out, by key and by value, before the first byte is written.
+
+By key in data: `{"api_key": ...}` at any depth, whatever the case and the separators. By value in
+text: what looks like a credential wherever it stands. Every pattern has bounded or possessive-like
+quantifiers and starts only where a word can start, so the time is linear in the length of the text
+(`python -m benchmarks.redaction` measures it on hostile inputs).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+REDACTED = "[redacted]"
+
+# Compared with the key in lower case without separators. Not "tokens": a language model counts those.
+_KEYS = frozenset(
+    {
+        "auth",
+        "authorization",
+        "cookie",
+        "cookies",
+        "setcookie",
+        "credential",
+        "credentials",
+        "csrf",
+        "csrftoken",
+        "dsn",
+        "jwt",
+        "passphrase",
+        "pwd",
+        "session",
+        "sessionid",
+        "sid",
+        "ssn",
+        "xsrftoken",
+    }
+)
+_KEY_ENDINGS = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+)
+_SEPARATORS = str.maketrans("", "", "-_. ")
+
+# Cheap signs; a text with none of them holds nothing that a pattern below would find.
+_SIGNS = ("://", "bearer", "basic", "passw", "pwd", "secret", "key", "token", "authorization", "eyj", "-----begin",
+          "akia", "asia", "sk-", "gh", "xox", "aiza", "hf_", "glpat-")  # fmt: skip
+_MANY_DIGITS = re.compile(r"\d{4}[ -]?\d{4}[ -]?\d{4}")
+
+
+def _card(match: re.Match[str]) -> str:
+    digits = [int(character) for character in match[0] if character.isdigit()]
+    # Luhn, ISO/IEC 7812-1 annex B: every second digit from the right is doubled, its digits added.
+    doubled = [sum(divmod(digit * 2, 10)) for digit in digits[-2::-2]]
+    return REDACTED if (sum(doubled) + sum(digits[-1::-2])) % 10 == 0 else match[0]
+
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    # The user info of a URL.
+    (re.compile(r"(?<=://)[^\s/@]{1,256}@"), f"{REDACTED}@"),
+    (re.compile(r"-----BEGIN [A-Z ]{0,40}KEY-----.*?(?:-----END [A-Z ]{0,40}KEY-----|\Z)", re.DOTALL), REDACTED),
+    # `Authorization: Basic dXNlcjpw`; a digit or = is asked for, or "basic authentication" would be one.
+    (re.compile(r"(?i)\b(bearer|basic)\s{1,3}(?=\S{0,256}[\d=])[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), REDACTED),
+    (
+        re.compile(
+            r"(?<![\w-])(?:(?:AKIA|ASIA)[0-9A-Z]{16}|sk-[\w-]{16,}|gh[pousr]_\w{20,}|github_pat_\w{20,}"
+            r"|xox[abeoprs]-[\w-]{10,}|AIza[\w-]{30,}|hf_[A-Za-z0-9]{20,}|glpat-[\w-]{16,})"
+        ),
+        REDACTED,
+    ),
+    # `password = x`, `"api_key": "x"`, `token=x`; a bare `token: x` is what parsers say.
+    (
+        re.compile(
+            r"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|authorization|(?:api|access|secret|private|signing)[_-]?key"
+            r"|(?:auth|access|refresh|api|bearer|id)[_-]?token|token(?==))['\"]?\s{0,3}[=:]\s{0,3})"
+            r"(?:\"[^\"\n]{1,512}\"|'[^'\n]{1,512}'|(?!\[redacted\])[^\s'\",;&)}\]]{3,512})"
+        ),
+        rf"\g<1>{REDACTED}",
+    ),
+    (re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])"), _card),
+)
+
+
+def redact(text: str) -> str:
+    """*text* without what looks like a credential; the same object if there is none.
+
+    >>> redact("postgresql://app:hunter2@db/shop refused, api_key='abc123'")
+    'postgresql://[redacted]@db/shop refused, api_key=[redacted]'
+    """
+    lowered = text.lower()
+    for sign in _SIGNS:
+        if sign in lowered:
+            break
+    else:
+        if not _MANY_DIGITS.search(text):
+            return text
+    redacted = text
+    for pattern, replacement in _PATTERNS:
+        redacted = pattern.sub(replacement, redacted)
+    return text if redacted == text else redacted
+
+
+def redact_data(value: Any) -> Any:
+    """Plain data (see `plain.plain`) without secrets, by key and by value.
+
+    >>> redact_data({"user": {"Api-Key": "abc"}, "max_tokens": 5})
+    {'user': {'Api-Key': '[redacted]'}, 'max_tokens': 5}
+    """
+    if type(value) is str:
+        return redact(value)
+    if type(value) is dict:
+        return {
+            redact(key): REDACTED if is_secret(key) and item not in (None, "", True, False) else redact_data(item)
+            for key, item in value.items()
+        }
+    if type(value) is list:
+        return [redact_data(item) for item in value]
+    return value
+
+
+def is_secret(key: str) -> bool:
+    """Whether what stands under *key* is not for others to see.
+
+    >>> is_secret("X-Auth-Token"), is_secret("prompt_tokens")
+    (True, False)
+    """
+    name = key.lower().translate(_SEPARATORS)
+    return name in _KEYS or name.endswith(_KEY_ENDINGS)
