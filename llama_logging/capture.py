@@ -55,7 +55,8 @@ def capture(record: logging.LogRecord) -> ErrorContext | None:
     if not by_hand and ((exception is None and record.levelno < logging.ERROR) or _is_ours(record)):
         return None
     implicit = False
-    if exception is None and not by_hand:
+    # A finaliser runs in the midst of anything: what is being handled there is not its concern.
+    if exception is None and not by_hand and record.funcName != "__del__":
         exception = sys.exc_info()[1]
         implicit = exception is not None
     try:
@@ -96,10 +97,11 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     attributes = record.__dict__
     message = _message(record)
     mechanism, extra = attributes.get(_MECHANISM) or ("logging", _extra(attributes))
-    error_message, described = message, _NO_EXCEPTION
+    error_message, described, before = message, _NO_EXCEPTION, ""
     if exception is not None:
         described = tracebacks.describe(exception)
         error_message = described.messages[0]
+        before = tracebacks.captured_before(exception, record.created)
         if not implicit and described.text is not None and record.exc_text is None:
             # Every stock handler after us formats nothing: it finds the text made.
             record.exc_text = described.text[:-1]
@@ -108,8 +110,11 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     grouping, key = stack.grouping, stack.fingerprint
     if "fingerprint" in extra:
         grouping, key = _explicit(extra["fingerprint"], grouping, key)
+    error_id = before or new_id()
+    if exception is not None and not before:
+        tracebacks.mark_captured(exception, error_id, record.created)
     return ErrorContext(
-        error_id=new_id(),
+        error_id=error_id,
         timestamp=_moment(record.created),
         severity=ErrorSeverity.from_level(record.levelno),
         error_message=error_message,
@@ -128,6 +133,7 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         mechanism=mechanism,
         handled=mechanism in ("logging", "capture_error"),
         implicit=implicit,
+        again=before != "",
         process=process.current(),
     )
 

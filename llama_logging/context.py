@@ -178,6 +178,8 @@ class ErrorContext:
         mechanism: Where it came from: `logging`, `capture_error`, `excepthook` or `threading`.
         handled: False if nobody caught the exception.
         implicit: True if the record had no exc_info and the exception being handled was linked.
+        again: True if this exception, or one it was raised from, was captured before: then
+            `error_id` is that error's, and this is one more layer that logged it.
     """
 
     error_id: str
@@ -199,6 +201,7 @@ class ErrorContext:
     mechanism: str = "logging"
     handled: bool = True
     implicit: bool = False
+    again: bool = False
     process: Process | None = None
 
     @property

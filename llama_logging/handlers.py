@@ -158,8 +158,8 @@ class ReportHandler(ContextHandler):
             self._options.complain("callback", "is needed: without it nothing is reported")
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
-        """Hand *context* over, unless it was logged by a callback."""
-        if self.channel is not None and not is_ours():
+        """Hand *context* over, unless it was before, or was logged by a callback."""
+        if self.channel is not None and not context.again and not is_ours():
             self.channel.send(context)
 
 

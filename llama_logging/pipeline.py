@@ -34,13 +34,13 @@ class Pipeline:
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
+        if context.again:
+            return self._write(wire.dumps(wire.encode_sighting(context)))
         frame, name, definition = wire.encode_error(context)
         if len(frame) > FRAME_BYTES:
             left_out = {"...": f"{len(frame)} bytes were too many and left out"}
             frame, name, definition = wire.encode_error(replace(context, additional_context=left_out))
-        written = self.journal.write(frame, name, definition)
-        self.ingester.wake()
-        return written
+        return self._write(frame, name, definition)
 
     def close(self, timeout: float = EXIT_TIMEOUT) -> None:
         """Bring what was written into the store and let go of the files; a later error opens them again."""
@@ -50,8 +50,12 @@ class Pipeline:
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""
-        self.journal.write(wire.dumps(wire.encode_attempt(attempt)))
+        self._write(wire.dumps(wire.encode_attempt(attempt)))
+
+    def _write(self, frame: str, name: str = "", definition: str = "") -> bool:
+        written = self.journal.write(frame, name, definition)
         self.ingester.wake()
+        return written
 
 
 def pipeline_for(url: StoreURL) -> Pipeline:

@@ -53,6 +53,21 @@ class RecoveryAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One more layer that logged an error already captured: who, when, and in which words.
+
+    Attributes:
+        error_type: Of the exception as that layer saw it; it may have been raised from the first.
+    """
+
+    error_id: str
+    timestamp: datetime
+    logger_name: str
+    log_message: str
+    error_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroup:
     """All occurrences with one fingerprint.
 
@@ -161,6 +176,10 @@ class Store(Protocol):
         Raises:
             ErrorNotFound: If there is none, or more than one.
         """
+        ...
+
+    def sightings(self, error_id: str) -> list[Sighting]:
+        """Who else logged the error, oldest first."""
         ...
 
     def attempts(self, error_id: str) -> list[RecoveryAttempt]:

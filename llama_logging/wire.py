@@ -24,7 +24,7 @@ from llama_logging.context import (
     from_microseconds,
     to_microseconds,
 )
-from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+from llama_logging.registry import OutcomeStatus, RecoveryAttempt, Sighting
 
 Json = dict[str, Any]
 
@@ -121,6 +121,29 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         implicit=frame.get("implicit", False),
         handled=not frame.get("unhandled", False),
         process=_process(process),
+    )
+
+
+def encode_sighting(context: ErrorContext) -> Json:
+    """What *context* adds to the error that it is `again`."""
+    return {
+        "k": "again",
+        "id": context.error_id,
+        "ts": to_microseconds(context.timestamp),
+        "logger": context.logger_name,
+        "log": context.log_message,
+        "type": context.error_type,
+    }
+
+
+def decode_sighting(frame: Json) -> Sighting:
+    """The sighting that was encoded."""
+    return Sighting(
+        error_id=frame["id"],
+        timestamp=from_microseconds(frame["ts"]),
+        logger_name=frame["logger"],
+        log_message=frame["log"],
+        error_type=frame["type"],
     )
 
 

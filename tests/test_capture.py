@@ -73,6 +73,44 @@ def test_it_is_made_once(records: Records) -> None:
     assert capture(records[0]) is capture(records[0])
 
 
+def test_one_exception_is_one_error_however_many_layers_log_it(records: Records) -> None:
+    """The same object, also implicitly, and what was raised from it."""
+    try:
+        try:
+            try:
+                fail()
+            except ValueError:
+                log.exception("the cart cannot add it")
+                raise
+        except ValueError as error:
+            log.error("the shop cannot either")
+            raise RuntimeError("the order failed") from error
+    except RuntimeError:
+        log.exception("Exception in ASGI application")
+    contexts = [capture(record) for record in records]
+    assert len({context.error_id for context in contexts}) == 1  # type: ignore[union-attr]
+    assert [context.again for context in contexts] == [False, True, True]  # type: ignore[union-attr]
+
+
+def test_each_failure_of_a_retry_loop_is_an_error(records: Records) -> None:
+    """Each has the one before as its context; that does not make it the same."""
+    try:
+        fail()
+    except ValueError:
+        log.exception("first try")
+        log_failure(log.exception, "second try")
+    assert len({capture(record).error_id for record in records}) == 2  # type: ignore[union-attr]
+
+
+def test_an_exception_that_is_kept_and_raised_again_later_is_an_error_again(records: Records) -> None:
+    kept = ValueError("kept")
+    for age in (100, 0):
+        record = logging.LogRecord("app", logging.ERROR, "a.py", 1, "x", None, (ValueError, kept, None))
+        record.created -= age
+        records.append(record)
+    assert [capture(record).again for record in records] == [False, False]  # type: ignore[union-attr]
+
+
 def test_errors_without_exception_are_captured_too(records: Records) -> None:
     log.error("disk %s is full", "sda")
     context = captured(records)
@@ -99,6 +137,22 @@ def test_the_exception_being_handled_is_linked_to_an_error(records: Records) -> 
     assert capture(records[-1]) is None
 
 
+def test_a_finaliser_is_not_concerned_with_what_is_being_handled(records: Records) -> None:
+    class Noisy:
+        def __del__(self) -> None:
+            log.error("collected")
+
+    def drop() -> None:
+        Noisy()
+
+    try:
+        fail()
+    except ValueError:
+        drop()
+    assert captured(records).error_type == "LogMessage"
+    assert not captured(records).implicit
+
+
 def test_our_own_records_are_not_errors_of_the_application() -> None:
     def made(name: str) -> logging.LogRecord:
         return logging.LogRecord(name, logging.ERROR, "f", 1, "x", None, None)
@@ -117,6 +171,7 @@ def test_same_place_same_fingerprint_whatever_the_message(records: Records) -> N
     for number in range(3):
         log_failure(log.exception, "try %s", number)
     assert len({capture(record).fingerprint for record in records}) == 1  # type: ignore[union-attr]
+    assert len({capture(record).error_id for record in records}) == 3  # type: ignore[union-attr]
     log_failure(log.error, "elsewhere", exc_info=True)
     log.error("no exception")
     assert len({capture(record).fingerprint for record in records}) == 2  # type: ignore[union-attr]

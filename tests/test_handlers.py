@@ -77,6 +77,24 @@ def test_a_record_that_comes_by_two_ways_is_one_error() -> None:
     assert registry_size() == 1
 
 
+def test_who_else_logged_it_is_kept_and_it_is_reported_once() -> None:
+    reported.clear()
+    handler = ReportHandler(callback=report)
+    for each in (RegistryHandler(), handler):
+        logging.root.addHandler(each)
+    error = log_failure(logging.getLogger("app.inner"))
+    logging.getLogger("app.outer").error("Exception in ASGI application", exc_info=error)
+    opened = open_registry(urls.default())
+    (context,) = opened.errors()
+    (sighting,) = opened.sightings(context.error_id)
+    opened.close()
+    assert (context.logger_name, sighting.logger_name) == ("app.inner", "app.outer")
+    assert sighting.log_message == "Exception in ASGI application"
+    assert handler.channel is not None
+    assert handler.channel.finish(5)
+    assert len(reported) == 1
+
+
 def test_nothing_is_done_in_a_constructor(own_place: Path) -> None:
     """Hosts build handlers in one process and use them in another, or throw them away."""
     threads = threading.active_count()

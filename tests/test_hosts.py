@@ -36,6 +36,14 @@ def fine():
 def broken():
     return {"price": 1 / 0}
 
+@app.get("/both")
+def both():
+    try:
+        return 1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("app.shop").exception("no price")
+        raise
+
 @app.get("/logged")
 async def logged():
     try:
@@ -120,3 +128,13 @@ def test_an_error_right_before_sigterm_is_there(app: Path, cli: Run) -> None:
     with serving([*UVICORN, "--log-config", "logging.yaml"], app) as url:
         get(f"{url}/broken")
     assert json.loads(cli("summary", "--json").out)["total_errors"] == 1
+
+
+def test_an_error_logged_by_the_application_and_its_server_is_one(app: Path, cli: Run) -> None:
+    with serving([*UVICORN, "--log-config", "logging.yaml"], app) as url:
+        assert get(f"{url}/both") == 500
+    (group,) = json.loads(cli("list", "--json").out)
+    assert group["count"] == 1
+    shown = json.loads(cli("show", group["last_error_id"], "--json").out)
+    assert shown["logger_name"] == "app.shop"
+    assert [sighting["logger_name"] for sighting in shown["sightings"]] == ["uvicorn.error"]

@@ -9,7 +9,7 @@ import json
 from llama_logging.cli.terminal import COLOURS, add_store, ago, opened, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import printable, printable_lines
-from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+from llama_logging.registry import OutcomeStatus, RecoveryAttempt, Sighting
 from llama_logging.wire import as_document
 
 HELP = "show one error: its stack trace, its context, and what recovery did"
@@ -29,16 +29,18 @@ def execute(args: argparse.Namespace) -> int:
     with opened(args) as store:
         context = store.find(args.id)
         attempts = store.attempts(context.error_id)
+        sightings = store.sightings(context.error_id)
     if args.json:
         document = as_document(context)
         document["recovery_attempts"] = [dataclasses.asdict(attempt) for attempt in attempts]
+        document["sightings"] = [dataclasses.asdict(sighting) for sighting in sightings]
         print_json(document)
     else:
-        _print(context, attempts)
+        _print(context, attempts, sightings)
     return 0
 
 
-def _print(context: ErrorContext, attempts: list[RecoveryAttempt]) -> None:
+def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: list[Sighting]) -> None:
     print(painted(printable(f"{context.error_type}: {context.error_message}"), f"1;{COLOURS[context.severity]}"))
     for name, value in _facts(context).items():
         if value:
@@ -49,6 +51,11 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt]) -> None:
         print(painted("\nContext", "1"))
         for name, value in context.additional_context.items():
             print(f"  {printable(name)} = {printable(json.dumps(value, ensure_ascii=False))}")
+    if sightings:
+        print(painted("\nAlso logged", "1"))
+        for sighting in sightings:
+            words = f"{sighting.logger_name}: {sighting.log_message} ({sighting.error_type})"
+            print(f"  {sighting.timestamp.astimezone().strftime('%H:%M:%S')} {printable(words)}")
     if attempts:
         print(painted("\nRecovery", "1"))
         for attempt in attempts:

@@ -5,6 +5,7 @@ errors     one row for each error; `content` is its journal frame
 stacks     what errors of one place share; `content` is its journal frame
 processes  who logged; `content` is the first frame of its journals
 counts     errors by minute, group, severity and type: summaries cost the same at any number of errors
+sightings  who else logged an error; `content` is the journal frame
 attempts   recovery attempts; `content` is the audit frame
 journals   how much of each journal is in here
 """
@@ -49,6 +50,13 @@ STEPS = (
         error_type  TEXT NOT NULL,
         count       INTEGER NOT NULL,
         PRIMARY KEY (minute, fingerprint, severity, error_type)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE sightings (
+        error_id  TEXT NOT NULL,
+        timestamp INTEGER NOT NULL,
+        content   TEXT NOT NULL,
+        PRIMARY KEY (error_id, timestamp, content)
     ) WITHOUT ROWID;
 
     CREATE TABLE attempts (

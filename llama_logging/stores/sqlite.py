@@ -14,7 +14,7 @@ from typing import Any
 from llama_logging import wire
 from llama_logging.context import ErrorContext, ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound, StoreError
-from llama_logging.registry import Batch, ErrorGroup, RecoveryAttempt
+from llama_logging.registry import Batch, ErrorGroup, RecoveryAttempt, Sighting
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.urls import StoreURL
 
@@ -77,6 +77,10 @@ _OTHERS = (
     """
     INSERT INTO processes SELECT json_extract(value, '$.process'), value
     FROM json_each(?) WHERE json_extract(value, '$.k') = 'open' ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO sightings SELECT json_extract(value, '$.id'), json_extract(value, '$.ts'), value
+    FROM json_each(?) WHERE json_extract(value, '$.k') = 'again' ON CONFLICT DO NOTHING
     """,
     """
     INSERT INTO attempts
@@ -206,6 +210,11 @@ class SQLiteStore:
             problem = "more than one error has an id that begins with" if found else "no error has the id"
             raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
         return found[0][1]
+
+    def sightings(self, error_id: str) -> list[Sighting]:
+        with self._reading() as execute:
+            rows = execute("SELECT content FROM sightings WHERE error_id = ? ORDER BY timestamp", (error_id,))
+            return [wire.decode_sighting(json.loads(content)) for (content,) in rows]
 
     def attempts(self, error_id: str) -> list[RecoveryAttempt]:
         with self._reading() as execute:
