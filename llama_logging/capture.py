@@ -6,10 +6,11 @@ import logging
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from json import dumps
 from types import TracebackType
 from typing import Any
 
-from llama_logging import fingerprint, plain, process, tracebacks
+from llama_logging import fingerprint, plain, process, tracebacks, tracing
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 from llama_logging.redaction import redact, redact_data
 
@@ -17,6 +18,9 @@ NO_EXCEPTION = "LogMessage"
 """The error_type of a record that has no exception."""
 
 # Underscored: JSON formatters that print every attribute of a record leave these out.
+MAX_TAGS = 32
+
+_NO_TAGS: Mapping[str, str] = {}
 _KNOWN_SITES = 4_096
 _sites: dict[tuple[Any, ...], Stack] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
@@ -97,6 +101,8 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     attributes = record.__dict__
     message = _message(record)
     mechanism, extra = attributes.get(_MECHANISM) or ("logging", _extra(attributes))
+    if type(record.msg) is dict:
+        extra = {**{key: value for key, value in record.msg.items() if key != "event"}, **extra}
     error_message, described, before = message, _NO_EXCEPTION, ""
     if exception is not None:
         described = tracebacks.describe(exception)
@@ -107,9 +113,11 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
             record.exc_text = described.text[:-1]
     logger_name = _word(record.name)
     stack = described.stack if exception is not None else _site(record, logger_name)
-    grouping, key = stack.grouping, stack.fingerprint
-    if "fingerprint" in extra:
-        grouping, key = _explicit(extra["fingerprint"], grouping, key)
+    grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS
+    if extra:
+        grouping, key = _explicit(extra.pop("fingerprint", None), grouping, key)
+        tags = _tags(extra.pop("tags", None), extra)
+    trace_id, span_id = tracing.current(attributes)
     error_id = before or new_id()
     if exception is not None and not before:
         tracebacks.mark_captured(exception, error_id, record.created)
@@ -123,6 +131,10 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         messages=described.messages,
         attributes=described.attributes,
         additional_context=redact_data(plain.plain(extra)) if extra else {},
+        tags=tags,
+        trace_id=trace_id,
+        span_id=span_id,
+        stack_info=redact(plain.text(record.stack_info, tracebacks.MAX_TEXT)) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
         logger_name=logger_name,
@@ -170,6 +182,8 @@ def _exception_of(record: logging.LogRecord) -> BaseException | None:
 
 def _message(record: logging.LogRecord) -> str:
     try:
+        if type(record.msg) is dict:  # structlog, and others that log data
+            return redact(plain.text(str(record.msg.get("event") or plain.plain(record.msg))))
         return redact(plain.text(record.getMessage()))
     except BaseException as error:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
@@ -203,6 +217,17 @@ def _has_arguments(record: logging.LogRecord) -> bool:
     return record.args is not None and not (type(record.args) is tuple and len(record.args) == 0)
 
 
+def _tags(given: Any, extra: dict[str, Any]) -> Mapping[str, str]:
+    """The tags that a logging call gave; what is no mapping is put back, as context."""
+    if given is None:
+        return _NO_TAGS
+    if type(given) is not dict:
+        extra["tags"] = given
+        return _NO_TAGS
+    tags = redact_data(plain.plain(given))
+    return {key: value if type(value) is str else dumps(value) for key, value in list(tags.items())[:MAX_TAGS]}
+
+
 def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[str, ...], str]:
     """The grouping that a logging call gave, and its fingerprint; what it is not, if it is no list or text."""
     if type(given) is not list and type(given) is not tuple and type(given) is not str:
@@ -215,7 +240,8 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
 def _site(record: logging.LogRecord, logger_name: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
     rendered = not _has_arguments(record)
-    grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(record.msg, 0))), rendered=rendered)
+    said = record.msg.get("event") if type(record.msg) is dict else record.msg
+    grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, 0))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
     file = _word(record.pathname)
     place = (file, line, *grouping)

@@ -62,6 +62,7 @@ class Frame:
         function: Qualified name of the function.
         file: Path of the source file.
         line: Line number, from 1.
+        column: Column where the failing expression begins, from 1; 0 where that is not known.
         source: The source line, stripped; empty where it is not to be had.
         in_app: Whether the code is the application's own: neither the standard library's nor an
             installed package's.
@@ -73,6 +74,7 @@ class Frame:
     line: int
     source: str
     in_app: bool
+    column: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +174,9 @@ class ErrorContext:
         parts: The exceptions' own lines of the stack text, in the text's order.
         messages, attributes: Of each exception in `stack.exceptions`, in their order.
         additional_context: `extra` of the logging call, as JSON-able data.
+        tags: What `extra={"tags": {...}}` gave: short texts to search and count by.
+        trace_id, span_id: Hex digits, of the trace that was active; empty without one.
+        stack_info: The stack of the logging call, if it asked for it.
         fingerprint, grouping: The stack's, or what `extra={"fingerprint": ...}` gave.
         log_message: The rendered log message.
         log_template: `record.msg` before its arguments were put in; empty if it had none.
@@ -191,8 +196,12 @@ class ErrorContext:
     messages: tuple[str, ...] = ()
     attributes: tuple[Mapping[str, int], ...] = ()
     additional_context: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     grouping: tuple[str, ...] = ()
+    trace_id: str = ""
+    span_id: str = ""
+    stack_info: str = ""
     logger_name: str = ""
     log_message: str = ""
     log_template: str = ""

@@ -204,6 +204,9 @@ def _attributes(context: ErrorContext) -> dict[str, Any]:
         attributes[semconv.EXCEPTION_TYPE] = context.exceptions[0].qualified_type
         attributes[semconv.EXCEPTION_MESSAGE] = context.error_message
         attributes[semconv.EXCEPTION_STACKTRACE] = context.stack_trace
+    if context.trace_id:
+        attributes[semconv.TRACE_ID] = context.trace_id
+        attributes[semconv.SPAN_ID] = context.span_id
     process = context.process
     if process is not None:
         named = {

@@ -16,6 +16,8 @@ DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name"
 HOST_NAME = "host.name"
 PROCESS_PID = "process.pid"
 THREAD_NAME = "thread.name"
+TRACE_ID = "trace_id"
+SPAN_ID = "span_id"
 SEVERITY_TEXT = "severity_text"
 SEVERITY_NUMBER = "severity_number"
 

@@ -8,12 +8,13 @@ groups of fifty thousand) is bounded or caught here.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sysconfig
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, TracebackType
 from typing import Any, NamedTuple
 
 from llama_logging import fingerprint, plain
@@ -286,16 +287,19 @@ def _site(frames: tuple[Frame, ...]) -> dict[str, Any]:
 
 def frames_of(tb: TracebackType | None) -> tuple[Frame, ...]:
     """The calls on *tb*, innermost last; of a deep recursion the first and the last."""
-    entries = list(traceback.walk_tb(tb))
+    entries = []
+    while tb is not None:
+        entries.append(tb)
+        tb = tb.tb_next
     if len(entries) > MAX_FRAMES:
         entries = entries[:20] + entries[20 - MAX_FRAMES :]
-    return tuple(_frame(frame, line) for frame, line in entries)
+    return tuple(_frame(entry) for entry in entries)
 
 
-def _frame(frame: FrameType, line: int) -> Frame:
-    code = frame.f_code
+def _frame(tb: TracebackType) -> Frame:
+    frame, code, line = tb.tb_frame, tb.tb_frame.f_code, tb.tb_lineno
     # The code object is kept with what was made of it, so that no other can get its id.
-    known = _frames.get((id(code), line))
+    known = _frames.get((id(code), tb.tb_lasti))
     if known is None:
         (entry,) = traceback.StackSummary.extract(iter([(frame, line)]))
         described = Frame(
@@ -305,11 +309,20 @@ def _frame(frame: FrameType, line: int) -> Frame:
             line=line,
             source=redact(plain.text(entry.line or "", 500)),
             in_app=in_app(code.co_filename),
+            column=_column(code, tb.tb_lasti),
         )
         if len(_frames) >= _KNOWN_FRAMES:
             _frames.clear()
-        known = _frames[id(code), line] = (code, described)
+        known = _frames[id(code), tb.tb_lasti] = (code, described)
     return known[1]
+
+
+def _column(code: CodeType, offset: int) -> int:
+    if offset < 0:
+        return 0
+    # One entry for each code unit of two bytes (PEP 657).
+    position = next(itertools.islice(code.co_positions(), offset // 2, None), None)
+    return position[2] + 1 if position is not None and position[2] is not None else 0
 
 
 @functools.lru_cache(maxsize=4096)

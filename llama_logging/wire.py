@@ -25,6 +25,7 @@ from llama_logging.context import (
     to_microseconds,
 )
 from llama_logging.registry import OutcomeStatus, RecoveryAttempt, Sighting
+from llama_logging.tracing import NO_TRACE
 
 Json = dict[str, Any]
 
@@ -67,6 +68,12 @@ def _optional(context: ErrorContext) -> str:
         members["group"] = list(context.grouping)
     if context.additional_context:
         members["ctx"] = context.additional_context
+    if context.tags:
+        members["tags"] = context.tags
+    if context.trace_id:
+        members["trace"] = [context.trace_id, context.span_id]
+    if context.stack_info:
+        members["at"] = context.stack_info
     if context.thread_name != "MainThread":
         members["thread"] = context.thread_name
     if context.task_name:
@@ -110,6 +117,10 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         messages=messages,
         attributes=tuple(frame.get("attrs", ({},) * len(shapes))),
         additional_context=frame.get("ctx", {}),
+        tags=frame.get("tags", {}),
+        trace_id=frame.get("trace", NO_TRACE)[0],
+        span_id=frame.get("trace", NO_TRACE)[1],
+        stack_info=frame.get("at", ""),
         fingerprint=frame["fp"],
         grouping=tuple(frame.get("group", grouping)),
         logger_name=frame["logger"],
@@ -224,7 +235,7 @@ def _encode_stack(stack: Stack) -> _Shared:
                 "module": error.module,
                 "bases": list(error.bases),
                 "relation": error.relation,
-                "frames": [[f.module, f.function, f.file, f.line, f.source, f.in_app] for f in error.frames],
+                "frames": [[f.module, f.function, f.file, f.line, f.source, f.in_app, f.column] for f in error.frames],
             }
             for error in stack.exceptions
         ],
@@ -250,8 +261,8 @@ def _parts(context: ErrorContext, heads: tuple[str, ...]) -> str:
 
 def _exception(error: Json) -> ExceptionDetail:
     frames = tuple(
-        Frame(module=module, function=function, file=file, line=line, source=source, in_app=in_app)
-        for module, function, file, line, source, in_app in error["frames"]
+        Frame(module=module, function=function, file=file, line=line, source=source, in_app=in_app, column=column)
+        for module, function, file, line, source, in_app, column in error["frames"]
     )
     values: Json = {**error, "bases": tuple(error["bases"]), "frames": frames}
     return ExceptionDetail(message="", **values)

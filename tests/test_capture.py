@@ -222,6 +222,54 @@ def test_strange_exc_info_does_no_harm(info: Any) -> None:
     assert context.error_message == "x"
 
 
+def test_tags_and_fingerprint_are_no_context(records: Records) -> None:
+    log.error("x", extra={"tags": {"tenant": "a", "tries": 3, "api_key": "k"}, "fingerprint": "one", "order": 7})
+    context = captured(records)
+    assert context.tags == {"tenant": "a", "tries": "3", "api_key": "[redacted]"}
+    assert context.additional_context == {"order": 7}
+    assert context.grouping == ("explicit one",)
+    log.error("x", extra={"tags": ["not", "a", "mapping"]})
+    assert captured(records).additional_context == {"tags": ["not", "a", "mapping"]}
+
+
+def test_a_message_may_be_data(records: Records) -> None:
+    """As structlog hands it over: the event is what is said each time, the rest is context."""
+    for number in range(2):
+        log.error({"event": "order failed", "order": number, "client": object()})
+    first, second = (capture(record) for record in records)
+    assert first is not None
+    assert second is not None
+    assert second.log_message == "order failed"
+    assert second.additional_context == {"order": 1, "client": "<object>"}
+    assert first.fingerprint == second.fingerprint
+
+
+def test_the_stack_of_the_logging_call_if_it_asks_for_it(records: Records) -> None:
+    log.error("x", stack_info=True)
+    assert "test_the_stack_of_the_logging_call" in captured(records).stack_info
+
+
+def test_the_trace_is_that_of_the_record_or_of_opentelemetry(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.error("x")
+    assert (captured(records).trace_id, captured(records).span_id) == ("", "")
+    log.error("x", extra={"otelTraceID": "a" * 32, "otelSpanID": "b" * 16})
+    assert (captured(records).trace_id, captured(records).span_id) == ("a" * 32, "b" * 16)
+
+    class Context:
+        trace_id, span_id, is_valid = 0xABC, 0xDEF, True
+
+    class Span:
+        def get_span_context(self) -> Context:
+            return Context()
+
+    class Api:
+        get_current_span = Span
+
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", Api())
+    log.error("x")
+    assert captured(records).trace_id == f"{0xABC:032x}"
+
+
 class Refusing(dict[str, Any]):
     def __bool__(self) -> bool:
         raise SystemExit

@@ -243,6 +243,7 @@ def test_frames_tell_where() -> None:
     assert error.frames[-1].module == __name__
     assert error.frames[-1].source == 'raise ValueError("bottom")'
     assert error.frames[-1].in_app
+    assert error.frames[-1].column == 5
 
 
 def test_a_chain_is_data_too() -> None:

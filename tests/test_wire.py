@@ -35,6 +35,10 @@ def full() -> ErrorContext:
         mechanism="threading",
         handled=False,
         implicit=True,
+        tags={"tenant": "a"},
+        trace_id="a" * 32,
+        span_id="b" * 16,
+        stack_info="Stack (most recent call last):",
         process=process.current(),
     )
 

@@ -47,6 +47,8 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
             print(f"  {painted(f'{name:<12}', '2')} {printable(value)}")
     if context.stack_trace:
         print(f"\n{printable_lines(context.stack_trace.rstrip())}")
+    if context.stack_info:
+        print(f"\n{printable_lines(context.stack_info.rstrip())}")
     if context.additional_context:
         print(painted("\nContext", "1"))
         for name, value in context.additional_context.items():
@@ -80,5 +82,7 @@ def _facts(context: ErrorContext) -> dict[str, str]:
         if process
         else "",
         "service": " ".join(filter(None, (process.service, process.release, process.environment))) if process else "",
+        "tags": ", ".join(f"{key}={value}" for key, value in context.tags.items()),
+        "trace": " span ".join(filter(None, (context.trace_id, context.span_id))),
         "fingerprint": context.fingerprint,
     }
