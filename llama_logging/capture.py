@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from llama_logging import fingerprint, plain, process, tracebacks, tracing
+from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 from llama_logging.redaction import redact, redact_data
 
@@ -134,6 +135,7 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         tags=tags,
         trace_id=trace_id,
         span_id=span_id,
+        breadcrumbs=TRAILS.before(key),
         stack_info=redact(plain.text(record.stack_info, tracebacks.MAX_TEXT)) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,

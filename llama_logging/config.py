@@ -151,6 +151,13 @@ def as_level(value: object) -> int:
     raise ConfigError(f"unknown level {value!r}{did_you_mean(str(value).upper(), known)}")
 
 
+def as_count(value: object) -> int:
+    """A number of things, from 0 to 1000."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1000:
+        raise ConfigError(f"expected a whole number from 0 to 1000, got {value!r}")
+    return value
+
+
 def as_bool(value: object) -> bool:
     """*value*, which must be true or false (from the environment also as text)."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

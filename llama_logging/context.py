@@ -142,6 +142,20 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breadcrumb:
+    """A record that came before the error, on the same thread or task.
+
+    Attributes:
+        created: Seconds since the epoch.
+    """
+
+    created: float
+    severity: ErrorSeverity
+    logger_name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """Who we are, once per process.
 
@@ -176,6 +190,7 @@ class ErrorContext:
         additional_context: `extra` of the logging call, as JSON-able data.
         tags: What `extra={"tags": {...}}` gave: short texts to search and count by.
         trace_id, span_id: Hex digits, of the trace that was active; empty without one.
+        breadcrumbs: What the thread or task logged before, oldest first.
         stack_info: The stack of the logging call, if it asked for it.
         fingerprint, grouping: The stack's, or what `extra={"fingerprint": ...}` gave.
         log_message: The rendered log message.
@@ -201,6 +216,7 @@ class ErrorContext:
     grouping: tuple[str, ...] = ()
     trace_id: str = ""
     span_id: str = ""
+    breadcrumbs: tuple[Breadcrumb, ...] = ()
     stack_info: str = ""
     logger_name: str = ""
     log_message: str = ""

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from llama_logging.background import is_ours
+from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import capture
-from llama_logging.config import Options, as_bool, as_callable, as_level
+from llama_logging.config import Options, as_bool, as_callable, as_count, as_level
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.pipeline import Pipeline, pipeline_for
@@ -63,6 +64,7 @@ class ContextHandler(logging.Handler):
         try:
             context = capture(record)
             if context is None:
+                self.pass_by(record)
                 return
             seen = record.__dict__.setdefault(_SEEN, set())
             if self._identity not in seen:
@@ -74,6 +76,9 @@ class ContextHandler(logging.Handler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Do the one job of this handler."""
         raise NotImplementedError
+
+    def pass_by(self, record: logging.LogRecord) -> None:
+        """See a record that is no error."""
 
     def _pipeline(self) -> Pipeline:
         try:
@@ -90,20 +95,30 @@ class RegistryHandler(ContextHandler):
     Args:
         store: `sqlite:///PATH`; default `LLAMA_LOGGING_STORE`, else sqlite:///llama_logging.db. A
             relative path counts from the folder in which the handler is made.
+        breadcrumbs: How many of the records before an error are kept with it, of the same thread or
+            task; default 0. The handler must see them: mind its level and the loggers'.
         level: As for every handler; default NOTSET, which still means errors only.
         strict: Raise ConfigError at a wrong option.
     """
 
-    option_names = (*ContextHandler.option_names, "store")
+    option_names = (*ContextHandler.option_names, "store", "breadcrumbs")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.pipeline = self._pipeline()
+        self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
+        TRAILS.keep(self._breadcrumbs)
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
         self.pipeline.add(context)
+        self.pass_by(record)
+
+    def pass_by(self, record: logging.LogRecord) -> None:
+        """Remember *record*: an error may follow."""
+        if self._breadcrumbs:
+            TRAILS.note(record)
 
 
 class RecoveryHandler(ContextHandler):

@@ -15,6 +15,7 @@ from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
 from llama_logging.context import (
+    Breadcrumb,
     ErrorContext,
     ErrorSeverity,
     ExceptionDetail,
@@ -72,6 +73,8 @@ def _optional(context: ErrorContext) -> str:
         members["tags"] = context.tags
     if context.trace_id:
         members["trace"] = [context.trace_id, context.span_id]
+    if context.breadcrumbs:
+        members["crumbs"] = [[c.created, c.severity, c.logger_name, c.message] for c in context.breadcrumbs]
     if context.stack_info:
         members["at"] = context.stack_info
     if context.thread_name != "MainThread":
@@ -120,6 +123,10 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         tags=frame.get("tags", {}),
         trace_id=frame.get("trace", NO_TRACE)[0],
         span_id=frame.get("trace", NO_TRACE)[1],
+        breadcrumbs=tuple(
+            Breadcrumb(created=created, severity=ErrorSeverity(severity), logger_name=logger, message=message)
+            for created, severity, logger, message in frame.get("crumbs", ())
+        ),
         stack_info=frame.get("at", ""),
         fingerprint=frame["fp"],
         grouping=tuple(frame.get("group", grouping)),

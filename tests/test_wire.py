@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
-from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, Frame
+from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame
 from llama_logging.plain import plain
 from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
@@ -38,6 +38,7 @@ def full() -> ErrorContext:
         tags={"tenant": "a"},
         trace_id="a" * 32,
         span_id="b" * 16,
+        breadcrumbs=(Breadcrumb(created=1.5, severity=ErrorSeverity.INFO, logger_name="app", message="before"),),
         stack_info="Stack (most recent call last):",
         process=process.current(),
     )

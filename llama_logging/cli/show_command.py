@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from datetime import datetime
 
 from llama_logging.cli.terminal import COLOURS, add_store, ago, opened, painted, print_json
 from llama_logging.context import ErrorContext
@@ -47,6 +48,12 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
             print(f"  {painted(f'{name:<12}', '2')} {printable(value)}")
     if context.stack_trace:
         print(f"\n{printable_lines(context.stack_trace.rstrip())}")
+    if context.breadcrumbs:
+        print(painted("\nBefore it", "1"))
+        for crumb in context.breadcrumbs:
+            moment = datetime.fromtimestamp(crumb.created).strftime("%H:%M:%S")
+            words = printable(f"{crumb.severity.name:<8} {crumb.logger_name}  {crumb.message}")
+            print(f"  {painted(moment, '2')} {words}")
     if context.stack_info:
         print(f"\n{printable_lines(context.stack_info.rstrip())}")
     if context.additional_context:
