@@ -89,8 +89,8 @@ class Unprintable:
         raise SystemExit
 
 
-def test_nothing_is_formatted_until_an_error_comes(handler: RegistryHandler, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "handlers", [handler])  # without those of pytest, which format
+def test_nothing_is_formatted_until_an_error_comes(handler: RegistryHandler) -> None:
+    log.handlers[:] = [handler]  # without those of pytest, which format
     Counted.shown = 0
     for _ in range(10):
         log.info("%s", Counted())
