@@ -107,7 +107,7 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     error_message, described, before = message, _NO_EXCEPTION, ""
     if exception is not None:
         described = tracebacks.describe(exception)
-        error_message = described.messages[0]
+        error_message = described.messages[described.stack.main]
         before = tracebacks.captured_before(exception, record.created)
         if not implicit and described.text is not None and record.exc_text is None:
             # Every stock handler after us formats nothing: it finds the text made.

@@ -116,6 +116,8 @@ class Stack:
             without an exception, where the logging call stands.
         template: The stack text with a NUL in place of each exception's own lines.
         exceptions: The exception, then its causes, contexts and members; messages left out.
+        main: Which of them gives the error its name and message: the first, or of a group whose
+            members are all alike the first member.
         grouping: The readable inputs the fingerprint is made from.
         fingerprint: Errors with the same one are the same error; `v1:` and 16 hex digits.
     """
@@ -127,6 +129,7 @@ class Stack:
     line: int = 0
     template: str = ""
     exceptions: tuple[ExceptionDetail, ...] = ()
+    main: int = 0
     grouping: tuple[str, ...] = ()
     fingerprint: str = ""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from llama_logging.context import ExceptionDetail, Frame
 
@@ -30,8 +31,27 @@ def fingerprint(inputs: Sequence[str]) -> str:
 
 
 def of_exceptions(exceptions: Sequence[ExceptionDetail]) -> tuple[str, ...]:
-    """The inputs of an exception and all it is chained to: types, and the application's own frames."""
-    return tuple(line for exception in exceptions for line in _of_exception(exception))
+    """The inputs of an exception and all it is chained to: types, and the application's own frames.
+
+    A group is what its members are: a TaskGroup in which twenty tasks failed in one way is that one
+    error, however many there were (the rule of Sentry's RFC 0079). Members that differ stand sorted,
+    one of each, after the group itself.
+    """
+    leaves = _leaves(exceptions)
+    if not leaves:
+        return tuple(line for exception in exceptions for line in _of_exception(exception))
+    distinct = sorted({tuple(_of_exception(replace(exceptions[leaf], relation="raised"))) for leaf in leaves})
+    if len(distinct) == 1:
+        return distinct[0]
+    members = (line for inputs in distinct for line in ("member", *inputs))
+    return (*_of_exception(exceptions[0]), *members)
+
+
+def main_of(exceptions: Sequence[ExceptionDetail]) -> int:
+    """Which exception gives the error its name: the first; of a group whose members are all alike, a member."""
+    leaves = _leaves(exceptions)
+    kinds = {tuple(_of_exception(replace(exceptions[leaf], relation="raised"))) for leaf in leaves}
+    return leaves[0] if len(kinds) == 1 else 0
 
 
 def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str, ...]:
@@ -53,6 +73,21 @@ def normalise(message: str) -> str:
     'user <n> not found at <n>'
     """
     return _VARIABLE.sub("<n>", message[:2048].partition("\n")[0])
+
+
+def _leaves(exceptions: Sequence[ExceptionDetail]) -> list[int]:
+    """The members of the group that was raised, and of the groups in it; empty if it was no group."""
+    if not exceptions or not _is_group(exceptions[0]):
+        return []
+    return [
+        index
+        for index, exception in enumerate(exceptions)
+        if exception.relation == "member" and not _is_group(exception)
+    ]
+
+
+def _is_group(exception: ExceptionDetail) -> bool:
+    return "BaseExceptionGroup" in exception.bases
 
 
 def _of_exception(exception: ExceptionDetail) -> Iterator[str]:

@@ -194,12 +194,13 @@ def _learn(exception: BaseException, chain: list[BaseException], key: tuple[int,
     messages = tuple(message_of(error) for error, _ in walked)
     attributes = tuple(_numbers(error, _NUMBERED) for error, _ in walked)
     template, parts, whole = _text_of(exception, shapes, messages)
-    grouping = fingerprint.of_exceptions(shapes)
+    grouping, main = fingerprint.of_exceptions(shapes), fingerprint.main_of(shapes)
     stack = Stack(
-        error_type=shapes[0].type.rpartition(".")[2],
-        **_site(shapes[0].frames),
+        error_type=shapes[main].type.rpartition(".")[2],
+        **_site(shapes[main].frames),
         template=template,
         exceptions=shapes,
+        main=main,
         grouping=grouping,
         fingerprint=fingerprint.fingerprint(grouping),
     )

@@ -62,7 +62,8 @@ def _optional(context: ErrorContext) -> str:
     if context.log_template:
         members["tmpl"] = context.log_template
     if len(context.messages) > 1:
-        members["messages"] = list(context.messages[1:])
+        main = context.stack.main
+        members["messages"] = [*context.messages[:main], *context.messages[main + 1 :]]
     if any(context.attributes):
         members["attrs"] = list(context.attributes)
     if context.grouping is not context.stack.grouping and context.grouping != context.stack.grouping:
@@ -93,7 +94,9 @@ def _optional(context: ErrorContext) -> str:
 def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext:
     """The error that was encoded; of a *stack* that was lost, what the frame alone tells."""
     shapes = tuple(_exception(error) for error in stack.get("exceptions", ()))
-    messages = (frame["msg"], *frame.get("messages", ()))[: len(shapes)]
+    main = stack.get("main", 0)
+    others = frame.get("messages", ())
+    messages = (*others[:main], frame["msg"], *others[main:])[: len(shapes)]
     parts = tuple(
         f"{shapes[part].qualified_type}: {messages[part]}\n" if isinstance(part, int) else part
         for part in frame.get("parts", ())
@@ -113,6 +116,7 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
             line=line,
             template=stack.get("text", "\0" * len(parts)),
             exceptions=shapes,
+            main=main,
             grouping=grouping,
             fingerprint=stack.get("fp", ""),
         ),
@@ -234,6 +238,7 @@ def _shared(stack: Stack) -> _Shared:
 def _encode_stack(stack: Stack) -> _Shared:
     content = {
         "fp": stack.fingerprint,
+        "main": stack.main,
         "site": [stack.module, stack.function, stack.file, stack.line],
         "grouping": list(stack.grouping),
         "exceptions": [
@@ -249,7 +254,7 @@ def _encode_stack(stack: Stack) -> _Shared:
         "text": stack.template,
     }
     if len(dumps(content)) > MAX_STACK:
-        content["exceptions"] = content["exceptions"][:3]
+        content["exceptions"] = content["exceptions"][: max(3, stack.main + 1)]
     name = hashlib.blake2b(dumps(content).encode(), digest_size=8).hexdigest()
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
     heads = tuple(f"{error.qualified_type}: " for error in stack.exceptions)
@@ -258,7 +263,12 @@ def _encode_stack(stack: Stack) -> _Shared:
 
 def _parts(context: ErrorContext, heads: tuple[str, ...]) -> str:
     """What differs in the stack text; a line that type and message already tell, as their number."""
-    if len(context.parts) == 1 and heads and context.parts[0] == f"{heads[0]}{context.error_message}\n":
+    if (
+        len(context.parts) == 1
+        and heads
+        and not context.stack.main
+        and context.parts[0] == f"{heads[0]}{context.error_message}\n"
+    ):
         return "[0]"
     told = {
         f"{head}{message}\n": index for index, (head, message) in enumerate(zip(heads, context.messages, strict=False))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -220,6 +221,31 @@ def test_strange_exc_info_does_no_harm(info: Any) -> None:
     context = capture(record)
     assert context is not None
     assert context.error_message == "x"
+
+
+def test_a_task_group_is_named_after_what_failed_in_it(records: Records) -> None:
+    import asyncio
+
+    async def task() -> None:
+        fail()
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(task())
+
+    try:
+        asyncio.run(main())
+    except ExceptionGroup:
+        log.exception("the batch failed")
+    context = captured(records)
+    assert (context.error_type, context.error_message) == ("ValueError", "no such article")
+    assert context.source_function == "fail"
+    assert "unhandled errors in a TaskGroup" in context.stack_trace
+    from llama_logging import wire
+
+    frame, _, stack = wire.encode_error(context)
+    assert wire.decode_error(json.loads(frame), json.loads(stack), None).exceptions == context.exceptions
 
 
 def test_tags_and_fingerprint_are_no_context(records: Records) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from llama_logging.context import ExceptionDetail, Frame
-from llama_logging.fingerprint import fingerprint, normalise, of_exceptions, of_message
+from llama_logging.fingerprint import fingerprint, main_of, normalise, of_exceptions, of_message
 
 
 def frame(**changes: object) -> Frame:
@@ -44,6 +44,27 @@ def test_a_recursion_is_one_error_however_deep() -> None:
 
 def test_the_cause_belongs_to_it() -> None:
     assert of_exceptions([error(), error(type="KeyError", relation="cause")]) == ("ValueError", "cause KeyError")
+
+
+def group(*members: ExceptionDetail) -> list[ExceptionDetail]:
+    bases = ("ExceptionGroup", "BaseExceptionGroup", "Exception")
+    return [error(frame(source="raise"), type="ExceptionGroup", bases=bases), *members]
+
+
+def test_a_group_of_one_kind_is_that_kind() -> None:
+    """However many tasks failed, and whatever they were working on."""
+    one = error(frame(), relation="member")
+    other = error(frame(line=7), relation="member", message="other")
+    assert of_exceptions(group(one, other, one)) == of_exceptions(group(one)) == of_exceptions([error(frame())])
+    assert main_of(group(one, other)) == 1
+
+
+def test_a_group_of_several_kinds_is_one_of_each_in_any_order() -> None:
+    one, other = error(frame(), relation="member"), error(frame(), relation="member", type="KeyError")
+    assert of_exceptions(group(one, other, one)) == of_exceptions(group(other, one))
+    assert of_exceptions(group(one, other)) != of_exceptions(group(one))
+    assert of_exceptions(group(one, other))[0] == "ExceptionGroup"
+    assert main_of(group(one, other)) == 0
 
 
 def test_messages_group_by_template_or_without_their_numbers() -> None:

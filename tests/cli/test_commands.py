@@ -142,6 +142,20 @@ def test_one_error_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown["recovery_attempts"][0]["status"] == "recovered"
 
 
+def test_a_grouping_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    one = make_context(timestamp=NOW)
+    same = make_context(timestamp=NOW)
+    other = make_context(grouping=("ValueError", f"shop.cart.remove: {HOSTILE}"), fingerprint="v1:other", timestamp=NOW)
+    keep(one, same, other)
+    assert "  2  shop.cart.add: raise ValueError(text)" in answer(capsys, "explain", one.error_id)
+    assert "They are in one group" in answer(capsys, "explain", one.error_id, same.error_id)
+    text = answer(capsys, "explain", one.error_id, other.error_id)
+    assert "differ first in input 2" in text
+    assert f"{other.error_id}  shop.cart.remove: \\x1b[2J\\nFORGED" in text
+    compared = document(capsys, "explain", one.error_id, other.error_id)
+    assert (compared["same_group"], compared["differs"]) == (False, 2)
+
+
 def test_an_id_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context())
     assert main(["show", "ffff"]) == 1

@@ -1,0 +1,73 @@
+"""`llama-logging explain`."""
+
+from __future__ import annotations
+
+import argparse
+
+from llama_logging.cli.terminal import add_store, opened, painted, print_json
+from llama_logging.context import ErrorContext
+from llama_logging.formatters import printable
+
+HELP = "explain why an error is in its group, or why two are not in one"
+EPILOG = "Errors are the same if all of what is printed is the same; messages and line numbers are not part of it."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("id", metavar="ID", help="the error's id, or how it begins")
+    parser.add_argument("other", metavar="OTHER", nargs="?", help="another error's id")
+    add_store(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the inputs of the fingerprint, or where two begin to differ."""
+    with opened(args) as store:
+        errors = [store.find(name) for name in (args.id, args.other) if name]
+    if args.json:
+        print_json(
+            {
+                "errors": [
+                    {"error_id": e.error_id, "fingerprint": e.fingerprint, "grouping": e.grouping} for e in errors
+                ],
+                "same_group": len({error.fingerprint for error in errors}) == 1,
+                "differs": _differs(errors),
+            }
+        )
+    elif len(errors) == 1:
+        _print_one(errors[0])
+    else:
+        _print_two(*errors)
+    return 0
+
+
+def _differs(errors: list[ErrorContext]) -> int | None:
+    """The number of the first input, from 1, that is not the same in both; None if all are."""
+    inputs = [error.grouping for error in errors]
+    for number in range(max(map(len, inputs))):
+        if len({lines[number : number + 1] for lines in inputs}) > 1:
+            return number + 1
+    return None
+
+
+def _print_one(error: ErrorContext) -> None:
+    print(painted(f"{error.fingerprint} is made from", "1"))
+    for number, line in enumerate(error.grouping, 1):
+        print(f"  {number:>3}  {printable(line)}")
+    kind = error.grouping[0].partition(" ")[0] if error.grouping else ""
+    why = {
+        "explicit": "The logging call gave it, by extra={'fingerprint': ...}.",
+        "logger": "A record without exception: its logger and its template, or its message without numbers.",
+    }
+    print(why.get(kind, "The types of the exceptions, and the application's own frames with their source lines."))
+
+
+def _print_two(one: ErrorContext, other: ErrorContext) -> None:
+    number = _differs([one, other])
+    if number is None:
+        print(f"They are in one group, {one.fingerprint}: all {len(one.grouping)} inputs are the same.")
+        return
+    print(painted(f"They differ first in input {number}", "1"))
+    for error in (one, other):
+        line = error.grouping[number - 1] if number <= len(error.grouping) else "(nothing more)"
+        print(f"  {error.error_id}  {printable(line)}")
+    print("To have them in one group, log both with the same extra={'fingerprint': [...]}.")
