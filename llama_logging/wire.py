@@ -236,7 +236,7 @@ def _shared(stack: Stack) -> _Shared:
 
 
 def _encode_stack(stack: Stack) -> _Shared:
-    content = {
+    content: Json = {
         "fp": stack.fingerprint,
         "main": stack.main,
         "site": [stack.module, stack.function, stack.file, stack.line],
