@@ -9,7 +9,7 @@ import atexit
 import os
 from dataclasses import replace
 
-from llama_logging import process, wire
+from llama_logging import plain, process, wire
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
@@ -38,8 +38,7 @@ class Pipeline:
             return self._write(wire.dumps(wire.encode_sighting(context)))
         frame, name, definition = wire.encode_error(context)
         if len(frame) > FRAME_BYTES:
-            left_out = {"...": f"{len(frame)} bytes were too many and left out"}
-            frame, name, definition = wire.encode_error(replace(context, additional_context=left_out))
+            frame, name, definition = wire.encode_error(_cut(context, len(frame)))
         return self._write(frame, name, definition)
 
     def close(self, timeout: float = EXIT_TIMEOUT) -> None:
@@ -95,6 +94,18 @@ def flush(timeout: float = EXIT_TIMEOUT) -> None:
 
 _pipelines: dict[str, Pipeline] = {}
 atexit.register(flush)
+
+
+def _cut(context: ErrorContext, size: int) -> ErrorContext:
+    """*context* without what made it too large for a frame."""
+    return replace(
+        context,
+        additional_context={"...": f"{size} bytes were too many and left out"},
+        breadcrumbs=(),
+        stack_info="",
+        messages=tuple(plain.text(message, 1000) for message in context.messages),
+        parts=tuple(plain.text(part, 1000) for part in context.parts),
+    )
 
 
 def _where(directories: list[str]) -> str:

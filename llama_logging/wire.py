@@ -122,7 +122,7 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         ),
         parts=parts,
         messages=messages,
-        attributes=tuple(frame.get("attrs", ({},) * len(shapes))),
+        attributes=tuple(frame.get("attrs", ({},) * len(shapes)))[: len(shapes)],
         additional_context=frame.get("ctx", {}),
         tags=frame.get("tags", {}),
         trace_id=frame.get("trace", NO_TRACE)[0],
@@ -257,7 +257,7 @@ def _encode_stack(stack: Stack) -> _Shared:
         content["exceptions"] = content["exceptions"][: max(3, stack.main + 1)]
     name = hashlib.blake2b(dumps(content).encode(), digest_size=8).hexdigest()
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
-    heads = tuple(f"{error.qualified_type}: " for error in stack.exceptions)
+    heads = tuple(f"{error.qualified_type}: " for error in stack.exceptions[: len(content["exceptions"])])
     return _Shared(stack, name, dumps({"k": "stack", "name": name, **content}), middle, heads)
 
 

@@ -95,6 +95,32 @@ def test_who_else_logged_it_is_kept_and_it_is_reported_once() -> None:
     assert len(reported) == 1
 
 
+def deep_failure(depth: int, chain: int) -> None:
+    if depth:
+        deep_failure(depth - 1, chain)
+    elif chain:
+        try:
+            deep_failure(50, chain - 1)
+        except Exception as error:
+            raise OSError(chain, "x" * 9000) from error
+    raise OSError(5, "the bottom")
+
+
+def test_an_error_larger_than_a_frame_may_be_is_cut_and_can_be_read() -> None:
+    logging.getLogger("app").addHandler(RegistryHandler())
+    try:
+        deep_failure(50, 45)
+    except OSError:
+        logging.getLogger("app").exception("x", extra={str(n): ["y" * 8000] * 50 for n in range(50)})
+    opened = open_registry(urls.default())
+    (context,) = opened.errors()
+    opened.close()
+    assert context.error_type == "OSError"
+    assert context.exceptions[0].attributes == {"errno": 45}
+    assert "bytes were too many" in str(context.additional_context)
+    assert "OSError: [Errno 45]" in context.stack_trace
+
+
 def test_nothing_is_done_in_a_constructor(own_place: Path) -> None:
     """Hosts build handlers in one process and use them in another, or throw them away."""
     threads = threading.active_count()
