@@ -20,6 +20,7 @@ NO_EXCEPTION = "LogMessage"
 
 # Underscored: JSON formatters that print every attribute of a record leave these out.
 MAX_TAGS = 32
+_PRINTED = "Traceback (most recent call last):\n"
 
 _NO_TAGS: Mapping[str, str] = {}
 _KNOWN_SITES = 4_096
@@ -112,8 +113,11 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         if not implicit and described.text is not None and record.exc_text is None:
             # Every stock handler after us formats nothing: it finds the text made.
             record.exc_text = described.text[:-1]
+    elif _PRINTED in message and (parsed := tracebacks.parse(message)) is not None:
+        described, mechanism = parsed, "text"
+        error_message, message = parsed.messages[0], message.partition(_PRINTED)[0].rstrip()
     logger_name = _word(record.name)
-    stack = described.stack if exception is not None else _site(record, logger_name)
+    stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name)
     grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS
     if extra:
         grouping, key = _explicit(extra.pop("fingerprint", None), grouping, key)
@@ -145,7 +149,7 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         thread_name=_word(record.threadName),
         task_name=_word(attributes.get("taskName")),
         mechanism=mechanism,
-        handled=mechanism in ("logging", "capture_error"),
+        handled=mechanism not in ("excepthook", "threading"),
         implicit=implicit,
         again=before != "",
         process=process.current(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -44,6 +45,14 @@ _frames: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
 _HEADER = "Traceback (most recent call last):\n"
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
+
+_PRINTED_FRAME = re.compile(
+    r'  File "(?P<file>[^"\n]{1,1000})", line (?P<line>\d{1,9}), in (?P<function>[^\n]{1,200})\n'
+    r"(?:    (?P<source>[^\n]{0,500})\n)?(?:    [ ~^]+\n)?"
+)
+_PRINTED = re.compile(
+    r"(?P<frames>(?:  [^\n]*\n)+)(?P<type>[A-Za-z_][\w.]{0,200})(?:: (?P<message>[^\n]{0,8000}))?(?:\n|\Z)"
+)
 
 # Read past what a class may pretend: BaseException's own slots, not attribute access.
 _cause = BaseException.__dict__["__cause__"].__get__
@@ -371,6 +380,44 @@ def _shape(error: BaseException, relation: str) -> ExceptionDetail:
         relation=relation,
         frames=frames,
     )
+
+
+def parse(text: str) -> Described | None:
+    """Read a stack trace back that some formatter has put into a message; None if there is none.
+
+    The last resort, behind a QueueHandler or a processor that renders exceptions: only the last
+    exception of a chain is made data, and only what the text tells of it.
+    """
+    begin = text.rfind(_HEADER)
+    found = _PRINTED.match(text, begin + len(_HEADER)) if begin >= 0 else None
+    if found is None:
+        return None
+    frames = tuple(
+        Frame(
+            module=os.path.splitext(os.path.basename(entry["file"]))[0],
+            function=entry["function"],
+            file=entry["file"],
+            line=int(entry["line"]),
+            source=entry["source"] or "",
+            in_app=in_app(entry["file"]),
+        )
+        for entry in _PRINTED_FRAME.finditer(found["frames"])
+    )
+    if not frames:
+        return None
+    module, _, name = found["type"].rpartition(".")
+    shape = ExceptionDetail(type=name, module=module or "builtins", message="", bases=(found["type"],), frames=frames)
+    grouping = fingerprint.of_exceptions((shape,))
+    part = text[found.end("frames") :].rstrip("\n") + "\n"
+    stack = Stack(
+        error_type=name,
+        **_site(frames),
+        template=text[text.find(_HEADER) : found.end("frames")] + "\0",
+        exceptions=(shape,),
+        grouping=grouping,
+        fingerprint=fingerprint.fingerprint(grouping),
+    )
+    return Described(stack, (part,), (found["message"] or "",), _NO_NUMBERS, None)
 
 
 def captured_before(exception: BaseException, now: float) -> str:

@@ -248,6 +248,45 @@ def test_a_task_group_is_named_after_what_failed_in_it(records: Records) -> None
     assert wire.decode_error(json.loads(frame), json.loads(stack), None).exceptions == context.exceptions
 
 
+def test_a_stack_trace_in_a_message_is_read_back(records: Records) -> None:
+    """As a QueueHandler or structlog's format_exc_info leave it."""
+    import traceback
+
+    for number in range(2):
+        try:
+            try:
+                dict[int, int]()[number]
+            except KeyError as cause:
+                raise ValueError(f"no article {number}") from cause
+        except ValueError:
+            text = traceback.format_exc()
+        log.error(f"failed for {number}\n{text}")
+    first, second = (capture(record) for record in records)
+    assert first is not None
+    assert second is not None
+    assert (second.error_type, second.error_message) == ("ValueError", "no article 1")
+    assert second.log_message == "failed for 1"
+    assert second.stack_trace == text
+    assert (second.source_function, second.mechanism) == ("test_a_stack_trace_in_a_message_is_read_back", "text")
+    assert first.fingerprint == second.fingerprint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Traceback (most recent call last):\n",
+        "Traceback (most recent call last):\nnonsense",
+        "Traceback (most recent call last):\n  File nonsense\n",
+        "Traceback (most recent call last):\n  nonsense\nError: x",
+        "Traceback (most recent call last):\n" * 2000,
+        "Traceback (most recent call last):\n" + "  x\n" * 3000,
+    ],
+)
+def test_what_only_looks_like_a_stack_trace_is_a_message(records: Records, text: str) -> None:
+    log.error(text)
+    assert captured(records).error_type == "LogMessage"
+
+
 def test_tags_and_fingerprint_are_no_context(records: Records) -> None:
     log.error("x", extra={"tags": {"tenant": "a", "tries": 3, "api_key": "k"}, "fingerprint": "one", "order": 7})
     context = captured(records)

@@ -100,7 +100,7 @@ class Engine:
         for rule in self._rules:
             if rule.match(context):
                 return rule
-        found = self._table.find(context)
+        found = self._table.find(context) if context.mechanism != "text" else None
         if found is None:
             return None
         name, function = found

@@ -62,6 +62,7 @@ class Match:
         errors = context.exceptions
         return (
             bool(errors)
+            and context.mechanism != "text"
             and context.severity >= self.level
             and _any_name(errors[:1], self.classes, lambda name, given: name == given)
             and _any_name(errors, self.chain, fnmatch.fnmatchcase)

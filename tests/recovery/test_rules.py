@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,6 +83,10 @@ def test_a_rule_matches(match: dict[str, Any]) -> None:
 )
 def test_a_rule_does_not_match(match: dict[str, Any]) -> None:
     assert not rule(match).match(outage())
+
+
+def test_a_stack_trace_in_a_message_never_triggers_a_recovery() -> None:
+    assert not rule({"class": "OSError"}).match(replace(outage(), mechanism="text"))
 
 
 def test_text_alone_never_triggers_a_recovery() -> None:
