@@ -32,6 +32,8 @@ def printable(text: str) -> str:
     >>> printable("ok\x1b[2J\nERROR forged")
     'ok\\x1b[2J\\nERROR forged'
     """
+    if text.isascii() and text.isprintable():
+        return text
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
@@ -69,18 +71,20 @@ class JsonFormatter(_BaseJsonFormatter):
         finally:
             record.exc_info, record.exc_text = kept
 
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Make every value one that JSON has, without running foreign code and without secrets; texts stay whole."""
-        return {key: REDACTED if is_secret(key) else _jsonable(value) for key, value in log_data.items()}
-
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Add who, when and how bad; for an error what was captured, in place of plain exc_info."""
-        log_data["timestamp"] = _timestamp(record.created)
+        """Add who, when and how bad; for an error what was captured, in place of plain exc_info.
+
+        Every value becomes one that JSON has, without running foreign code and without secrets.
+        """
+        fields: dict[str, Any] = {}
+        super().add_fields(fields, record, message_dict)
+        fields = {key: REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
         severity = ErrorSeverity.from_level(record.levelno).name
+        log_data["timestamp"] = _timestamp(record.created)
         log_data[semconv.SEVERITY_TEXT] = record.levelname
         log_data[semconv.SEVERITY_NUMBER] = semconv.SEVERITY_NUMBERS[severity]
         log_data["logger"] = record.name
-        super().add_fields(log_data, record, message_dict)
+        log_data.update(fields)
         context = capture(record)
         if context is not None:
             log_data.update(_attributes(context))
@@ -200,8 +204,8 @@ def _attributes(context: ErrorContext) -> dict[str, Any]:
         semconv.CODE_FILE_PATH: context.source_file,
         semconv.CODE_LINE_NUMBER: context.source_line,
     }
-    if context.exceptions:
-        attributes[semconv.EXCEPTION_TYPE] = context.exceptions[0].qualified_type
+    if context.stack.exceptions:
+        attributes[semconv.EXCEPTION_TYPE] = context.stack.exceptions[context.stack.main].qualified_type
         attributes[semconv.EXCEPTION_MESSAGE] = context.error_message
         attributes[semconv.EXCEPTION_STACKTRACE] = context.stack_trace
     if context.trace_id:
