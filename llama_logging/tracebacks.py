@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import linecache
 import os
 import re
 import sysconfig
@@ -311,13 +312,12 @@ def _frame(tb: TracebackType) -> Frame:
     # The code object is kept with what was made of it, so that no other can get its id.
     known = _frames.get((id(code), tb.tb_lasti))
     if known is None:
-        (entry,) = traceback.StackSummary.extract(iter([(frame, line)]))
         described = Frame(
             module=_text(frame.f_globals.get("__name__"), "?"),
             function=plain.text(code.co_qualname, 200),
             file=plain.text(code.co_filename, 1000),
             line=line,
-            source=redact(plain.text(entry.line or "", 500)),
+            source=redact(plain.text(linecache.getline(code.co_filename, line, frame.f_globals).strip(), 500)),
             in_app=in_app(code.co_filename),
             column=_column(code, tb.tb_lasti),
         )
