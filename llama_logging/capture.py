@@ -10,7 +10,7 @@ from json import dumps
 from types import TracebackType
 from typing import Any
 
-from llama_logging import fingerprint, plain, process, tracebacks, tracing
+from llama_logging import fingerprint, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 from llama_logging.redaction import redact, redact_data
@@ -20,7 +20,6 @@ NO_EXCEPTION = "LogMessage"
 
 # Underscored: JSON formatters that print every attribute of a record leave these out.
 MAX_TAGS = 32
-_PRINTED = "Traceback (most recent call last):\n"
 
 _NO_TAGS: Mapping[str, str] = {}
 _KNOWN_SITES = 4_096
@@ -105,17 +104,16 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     mechanism, extra = attributes.get(_MECHANISM) or ("logging", _extra(attributes))
     if type(record.msg) is dict:
         extra = {**{key: value for key, value in record.msg.items() if key != "event"}, **extra}
-    error_message, described, before = message, _NO_EXCEPTION, ""
+    described, before = _NO_EXCEPTION, ""
     if exception is not None:
         described = tracebacks.describe(exception)
-        error_message = described.messages[described.stack.main]
-        before = tracebacks.captured_before(exception, record.created)
+        before = seen.captured_before(exception, record.created)
         if not implicit and described.text is not None and record.exc_text is None:
             # Every stock handler after us formats nothing: it finds the text made.
             record.exc_text = described.text[:-1]
-    elif _PRINTED in message and (parsed := tracebacks.parse(message)) is not None:
+    elif printed.HEADER in message and (parsed := printed.parse(message)) is not None:
         described, mechanism = parsed, "text"
-        error_message, message = parsed.messages[0], message.partition(_PRINTED)[0].rstrip()
+        message = message.partition(printed.HEADER)[0].rstrip()
     logger_name = _word(record.name)
     stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name)
     grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS
@@ -125,12 +123,12 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
     trace_id, span_id = tracing.current(attributes)
     error_id = before or new_id()
     if exception is not None and not before:
-        tracebacks.mark_captured(exception, error_id, record.created)
+        seen.mark_captured(exception, error_id, record.created)
     return ErrorContext(
         error_id=error_id,
         timestamp=_moment(record.created),
         severity=ErrorSeverity.from_level(record.levelno),
-        error_message=error_message,
+        error_message=described.messages[stack.main] if described.messages else message,
         stack=stack,
         parts=described.parts,
         messages=described.messages,

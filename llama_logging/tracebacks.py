@@ -7,53 +7,32 @@ groups of fifty thousand) is bounded or caught here.
 
 from __future__ import annotations
 
-import functools
-import itertools
-import linecache
-import os
-import re
-import sysconfig
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from types import CodeType, TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llama_logging import fingerprint, plain
-from llama_logging.context import ExceptionDetail, Frame, Stack
+from llama_logging.context import ExceptionDetail, Stack
+from llama_logging.frames import frames_of, innermost
 from llama_logging.redaction import redact
 
 MAX_EXCEPTIONS = 50
-MAX_FRAMES = 60
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
-SAME_FOR = 60.0
-"""Seconds in which one exception that is logged again is the same error."""
-_MARK = "__llama_logging_error__"
-
 _NUMBERED = ("errno", "status_code", "status", "code")
-_NO_STR = "<exception str() failed>"
 _NONE: dict[str, int] = {}
 _NO_NUMBERS = (_NONE,)
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
 _known: dict[tuple[int, ...], _Known] = {}
-_KNOWN_FRAMES = 20_000
-_frames: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
+
 
 _HEADER = "Traceback (most recent call last):\n"
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
-
-_PRINTED_FRAME = re.compile(
-    r'  File "(?P<file>[^"\n]{1,1000})", line (?P<line>\d{1,9}), in (?P<function>[^\n]{1,200})\n'
-    r"(?:    (?P<source>[^\n]{0,500})\n)?(?:    [ ~^]+\n)?"
-)
-_PRINTED = re.compile(
-    r"(?P<frames>(?:  [^\n]*\n)+)(?P<type>[A-Za-z_][\w.]{0,200})(?:: (?P<message>[^\n]{0,8000}))?(?:\n|\Z)"
-)
 
 # Read past what a class may pretend: BaseException's own slots, not attribute access.
 _cause = BaseException.__dict__["__cause__"].__get__
@@ -158,10 +137,7 @@ def _from_known(chain: list[BaseException], known: _Known) -> Described:
         return _from_known_single(chain[0], known)
     texts, exact = [], True
     for error in chain:
-        try:
-            raw = str(error)
-        except BaseException:
-            raw = _NO_STR
+        raw = _said(error)
         text = plain.text(raw)
         message = redact(text)
         exact = exact and message is raw
@@ -180,10 +156,7 @@ def _from_known(chain: list[BaseException], known: _Known) -> Described:
 
 def _from_known_single(error: BaseException, known: _Known) -> Described:
     """As above, for the most frequent kind."""
-    try:
-        raw = str(error)
-    except BaseException:
-        raw = _NO_STR
+    raw = _said(error)
     text = plain.text(raw)
     message = redact(text)
     head = known.heads[0][1]
@@ -204,16 +177,7 @@ def _learn(exception: BaseException, chain: list[BaseException], key: tuple[int,
     messages = tuple(message_of(error) for error, _ in walked)
     attributes = tuple(_numbers(error, _NUMBERED) for error, _ in walked)
     template, parts, whole = _text_of(exception, shapes, messages)
-    grouping, main = fingerprint.of_exceptions(shapes), fingerprint.main_of(shapes)
-    stack = Stack(
-        error_type=shapes[main].type.rpartition(".")[2],
-        **_site(shapes[main].frames),
-        template=template,
-        exceptions=shapes,
-        main=main,
-        grouping=grouping,
-        fingerprint=fingerprint.fingerprint(grouping),
-    )
+    stack = stack_of(template, shapes)
     if key is not None and len(walked) == len(chain) and whole is not None:
         _remember(key, chain, stack, parts, messages, attributes)
     return Described(stack, parts, messages, attributes, whole)
@@ -290,57 +254,22 @@ def _by_standard_library(exception: BaseException, chain: list[BaseException], k
     return Described(stack, parts, messages, attributes, whole)
 
 
-def _site(frames: tuple[Frame, ...]) -> dict[str, Any]:
-    for frame in reversed([frame for frame in frames if frame.in_app] or list(frames)):
-        return {"module": frame.module, "function": frame.function, "file": frame.file, "line": frame.line}
-    return {}
-
-
-def frames_of(tb: TracebackType | None) -> tuple[Frame, ...]:
-    """The calls on *tb*, innermost last; of a deep recursion the first and the last."""
-    entries = []
-    while tb is not None:
-        entries.append(tb)
-        tb = tb.tb_next
-    if len(entries) > MAX_FRAMES:
-        entries = entries[:20] + entries[20 - MAX_FRAMES :]
-    return tuple(_frame(entry) for entry in entries)
-
-
-def _frame(tb: TracebackType) -> Frame:
-    frame, code, line = tb.tb_frame, tb.tb_frame.f_code, tb.tb_lineno
-    # The code object is kept with what was made of it, so that no other can get its id.
-    known = _frames.get((id(code), tb.tb_lasti))
-    if known is None:
-        described = Frame(
-            module=_text(frame.f_globals.get("__name__"), "?"),
-            function=plain.text(code.co_qualname, 200),
-            file=plain.text(code.co_filename, 1000),
-            line=line,
-            source=redact(plain.text(linecache.getline(code.co_filename, line, frame.f_globals).strip(), 500)),
-            in_app=in_app(code.co_filename),
-            column=_column(code, tb.tb_lasti),
-        )
-        if len(_frames) >= _KNOWN_FRAMES:
-            _frames.clear()
-        known = _frames[id(code), tb.tb_lasti] = (code, described)
-    return known[1]
-
-
-def _column(code: CodeType, offset: int) -> int:
-    if offset < 0:
-        return 0
-    # One entry for each code unit of two bytes (PEP 657).
-    position = next(itertools.islice(code.co_positions(), offset // 2, None), None)
-    return position[2] + 1 if position is not None and position[2] is not None else 0
-
-
-@functools.lru_cache(maxsize=4096)
-def in_app(file: str) -> bool:
-    """Whether *file* is the application's own: not the standard library's, not an installed package's."""
-    if file.startswith("<frozen ") or "site-packages" in file or "dist-packages" in file:
-        return False
-    return not os.path.abspath(file).startswith(_LIBRARY)
+def stack_of(template: str, shapes: tuple[ExceptionDetail, ...]) -> Stack:
+    """The stack of these exceptions: named after the main one, placed where that was raised."""
+    grouping, main = fingerprint.of_exceptions(shapes), fingerprint.main_of(shapes)
+    place = innermost(shapes[main].frames)
+    return Stack(
+        error_type=shapes[main].type.rpartition(".")[2],
+        module=place.module if place else "",
+        function=place.function if place else "",
+        file=place.file if place else "",
+        line=place.line if place else 0,
+        template=template,
+        exceptions=shapes,
+        main=main,
+        grouping=grouping,
+        fingerprint=fingerprint.fingerprint(grouping),
+    )
 
 
 def _walk(exception: BaseException) -> Iterator[tuple[BaseException, str]]:
@@ -382,76 +311,16 @@ def _shape(error: BaseException, relation: str) -> ExceptionDetail:
     )
 
 
-def parse(text: str) -> Described | None:
-    """Read a stack trace back that some formatter has put into a message; None if there is none.
-
-    The last resort, behind a QueueHandler or a processor that renders exceptions: only the last
-    exception of a chain is made data, and only what the text tells of it.
-    """
-    begin = text.rfind(_HEADER)
-    found = _PRINTED.match(text, begin + len(_HEADER)) if begin >= 0 else None
-    if found is None:
-        return None
-    frames = tuple(
-        Frame(
-            module=os.path.splitext(os.path.basename(entry["file"]))[0],
-            function=entry["function"],
-            file=entry["file"],
-            line=int(entry["line"]),
-            source=entry["source"] or "",
-            in_app=in_app(entry["file"]),
-        )
-        for entry in _PRINTED_FRAME.finditer(found["frames"])
-    )
-    if not frames:
-        return None
-    module, _, name = found["type"].rpartition(".")
-    shape = ExceptionDetail(type=name, module=module or "builtins", message="", bases=(found["type"],), frames=frames)
-    grouping = fingerprint.of_exceptions((shape,))
-    part = text[found.end("frames") :].rstrip("\n") + "\n"
-    stack = Stack(
-        error_type=name,
-        **_site(frames),
-        template=text[text.find(_HEADER) : found.end("frames")] + "\0",
-        exceptions=(shape,),
-        grouping=grouping,
-        fingerprint=fingerprint.fingerprint(grouping),
-    )
-    return Described(stack, (part,), (found["message"] or "",), _NO_NUMBERS, None)
-
-
-def captured_before(exception: BaseException, now: float) -> str:
-    """The error_id under which *exception*, or one it was raised from, was captured; empty if it was not.
-
-    Only explicit causes count: in a retry loop each failure has the one before as its context. And
-    only for a while: some programs keep an exception and raise it again and again.
-
-    Args:
-        exception: What was logged.
-        now: Seconds since the epoch.
-    """
-    error: BaseException | None = exception
-    for _ in range(MAX_EXCEPTIONS):
-        if error is None:
-            break
-        mark = _dict(error).get(_MARK)
-        if type(mark) is tuple and now - mark[1] < SAME_FOR:
-            return str(mark[0])
-        error = _cause(error)
-    return ""
-
-
-def mark_captured(exception: BaseException, error_id: str, now: float) -> None:
-    """Have `captured_before` know *exception*; no reference to it is kept."""
-    _dict(exception)[_MARK] = (error_id, now)
-
-
 def message_of(error: BaseException) -> str:
     """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
+    return redact(plain.text(_said(error)))
+
+
+def _said(error: BaseException) -> str:
     try:
-        return redact(plain.text(str(error)))
+        return str(error)
     except BaseException:
-        return _NO_STR
+        return "<exception str() failed>"
 
 
 def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
@@ -537,20 +406,3 @@ def _bounded(template: str, parts: list[str]) -> tuple[str, tuple[str, ...]]:
     pieces = template.split("\0")
     room = max(1000, MAX_TEXT // len(pieces))
     return "\0".join(redact(plain.text(piece, room)) for piece in pieces), clean
-
-
-def _text(value: object, default: str) -> str:
-    return plain.text(value, 200) if type(value) is str else default
-
-
-_LIBRARY = tuple(
-    {
-        os.path.join(os.path.abspath(path), "")
-        for path in (
-            sysconfig.get_path("stdlib"),
-            sysconfig.get_path("platstdlib"),
-            os.path.dirname(__file__),
-        )
-        if path
-    }
-)

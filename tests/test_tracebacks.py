@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from llama_logging import tracebacks
 from llama_logging.context import ExceptionDetail
-from llama_logging.tracebacks import MAX_EXCEPTIONS, MAX_FRAMES, Described
+from llama_logging.frames import MAX_FRAMES
+from llama_logging.tracebacks import MAX_EXCEPTIONS, Described
 
 
 def describe(error: BaseException) -> tuple[str, tuple[ExceptionDetail, ...]]:
@@ -333,14 +334,6 @@ def test_lying_attributes_do_no_harm() -> None:
     _, (error,) = describe(raised(Liar("x")))
     assert error.message == "x"
     assert error.attributes == {}
-
-
-@pytest.mark.parametrize(
-    ("file", "expected"),
-    [(__file__, True), (traceback.__file__, False), ("/x/site-packages/a.py", False), ("<frozen os>", False)],
-)
-def test_in_app_is_what_is_not_installed(file: str, expected: bool) -> None:
-    assert tracebacks.in_app(file) is expected
 
 
 class Custom(Exception):

@@ -1,0 +1,38 @@
+"""Which exceptions were captured before: one that several layers log is one error."""
+
+from __future__ import annotations
+
+SAME_FOR = 60.0
+"""Seconds in which one exception that is logged again is the same error."""
+_MARK = "__llama_logging_error__"
+
+# BaseException's own slots, not attribute access: a class may pretend.
+_cause = BaseException.__dict__["__cause__"].__get__
+_dict = BaseException.__dict__["__dict__"].__get__
+_LONGEST = 50
+
+
+def captured_before(exception: BaseException, now: float) -> str:
+    """The error_id under which *exception*, or one it was raised from, was captured; empty if it was not.
+
+    Only explicit causes count: in a retry loop each failure has the one before as its context. And
+    only for a while: some programs keep an exception and raise it again and again.
+
+    Args:
+        exception: What was logged.
+        now: Seconds since the epoch.
+    """
+    error: BaseException | None = exception
+    for _ in range(_LONGEST):
+        if error is None:
+            break
+        mark = _dict(error).get(_MARK)
+        if type(mark) is tuple and now - mark[1] < SAME_FOR:
+            return str(mark[0])
+        error = _cause(error)
+    return ""
+
+
+def mark_captured(exception: BaseException, error_id: str, now: float) -> None:
+    """Have `captured_before` know *exception*; no reference to it is kept."""
+    _dict(exception)[_MARK] = (error_id, now)
