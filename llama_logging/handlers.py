@@ -23,7 +23,7 @@ from llama_logging.pipeline import Pipeline, pipeline_for
 from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome, remember
-from llama_logging.recovery.rules import as_mode, parse_rules
+from llama_logging.recovery.rules import Match, as_mode, parse_matches, parse_rules
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
 from llama_logging.stores import urls
@@ -41,7 +41,7 @@ class ContextHandler(logging.Handler):
     A record that reaches the same handler by two ways (a logger and its parent) is processed once.
     """
 
-    option_names: tuple[str, ...] = ("level", "strict")
+    option_names: tuple[str, ...] = ("level", "strict", "ignore")
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
@@ -49,6 +49,9 @@ class ContextHandler(logging.Handler):
         self._options = Options(type(self).__name__, options, type(self).option_names, strict=strict)
         self._options.read("strict", as_bool, False)
         self.setLevel(self._options.read("level", as_level, logging.NOTSET))
+        self._ignored: tuple[Match, ...] = self._options.read(
+            "ignore", lambda given: parse_matches(self._options, "ignore", given), ()
+        )
         # Handlers that are equal in this do the same work, and one of them suffices.
         self._identity: object = id(self)
 
@@ -67,7 +70,7 @@ class ContextHandler(logging.Handler):
                 self.pass_by(record)
                 return
             seen = record.__dict__.setdefault(_SEEN, set())
-            if self._identity not in seen:
+            if self._identity not in seen and not any(match(context) for match in self._ignored):
                 seen.add(self._identity)
                 self.process(context, record)
         except Exception:
@@ -98,6 +101,7 @@ class RegistryHandler(ContextHandler):
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         level: As for every handler; default NOTSET, which still means errors only.
+        ignore: List of what errors are none to this handler, as in a rule's `match`.
         strict: Raise ConfigError at a wrong option.
     """
 
@@ -131,7 +135,7 @@ class RecoveryHandler(ContextHandler):
         mode: For rules that name none: `act`, `observe` or `off`. Without it harmless strategies act
             and destructive ones observe.
         store: Where the attempts are written; as for RegistryHandler.
-        level, strict: As for RegistryHandler.
+        level, ignore, strict: As for RegistryHandler.
     """
 
     option_names = (*ContextHandler.option_names, "store", "rules", "mode")
@@ -157,7 +161,7 @@ class ReportHandler(ContextHandler):
     Args:
         callback: A function that takes an ErrorContext, or its dotted path. What it raises is
             counted, and logged once.
-        level, strict: As for RegistryHandler.
+        level, ignore, strict: As for RegistryHandler.
     """
 
     option_names = (*ContextHandler.option_names, "callback")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import logging.config
 import logging.handlers
@@ -139,6 +140,29 @@ def test_a_handler_closed_by_a_second_dictconfig_goes_on() -> None:
     logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
     log_failure(logging.getLogger("app"))
     assert registry_size() == 2
+
+
+def test_control_flow_can_be_ignored_by_rule() -> None:
+    class HTTPException(Exception):
+        def __init__(self, status_code: int) -> None:
+            self.status_code = status_code
+
+    logging.root.addHandler(
+        RegistryHandler(ignore=[{"class": "CancelledError"}, {"class": "HTTPException", "status": [401, 404]}])
+    )
+    for error in (asyncio.CancelledError("x"), HTTPException(404), HTTPException(500), ValueError("y")):
+        logging.getLogger("app").error("x", exc_info=error)
+    assert registry_size() == 2
+
+
+def test_a_mistake_in_what_to_ignore_ignores_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.root.addHandler(RegistryHandler(ignore=[{"clas": "ValueError"}, {}, "CancelledError"]))
+    log_failure(logging.getLogger("app"))
+    err = capsys.readouterr().err
+    assert "ignore[0].clas: unknown option, did you mean 'class'?" in err
+    assert "ignore[1]: match: needs at least one of" in err
+    assert "ignore[2]: expected a mapping" in err
+    assert registry_size() == 1
 
 
 def test_many_configurations_share_one_journal(own_place: Path) -> None:

@@ -123,6 +123,18 @@ def parse_rules(options: Options, given: object, mode: str | None) -> tuple[Rule
     return tuple(rules)
 
 
+def parse_matches(options: Options, name: str, given: object) -> tuple[Match, ...]:
+    """Read a list of `match:` mappings; one with a mistake is told of and left out."""
+    matches = []
+    for index, entry in enumerate(as_list(given)):
+        place = f"{name}[{index}]"
+        try:
+            matches.append(as_match(options, place, as_mapping(entry)))
+        except ConfigError as error:
+            options.complain(place, str(error))
+    return tuple(matches)
+
+
 def as_mode(value: object) -> str:
     """`act`, `observe` or `off`; YAML reads a bare `off` as false."""
     if value is False:
@@ -133,14 +145,14 @@ def as_mode(value: object) -> str:
 
 
 def as_match(options: Options, place: str, given: dict[str, Any]) -> Match:
-    """Read `match:`.
+    """Read what an error must be like.
 
     Raises:
         ConfigError: If nothing is asked for: such a rule would match every error.
     """
     if not given:
         raise ConfigError("match: needs at least one of " + ", ".join(MATCH_OPTIONS))
-    reader = options.nested(f"{place}.match", given, MATCH_OPTIONS)
+    reader = options.nested(place, given, MATCH_OPTIONS)
     match = Match(
         classes=tuple(reader.read("class", as_list, [])),
         chain=tuple(reader.read("chain", as_list, [])),
@@ -157,7 +169,7 @@ def as_match(options: Options, place: str, given: dict[str, Any]) -> Match:
 
 def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None) -> Rule:
     reader = options.nested(place, given, RULE_OPTIONS)
-    match = as_match(options, place, reader.required("match", as_mapping))
+    match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
     ladder = tuple(
         _step(options, f"{place}.ladder[{index}]", entry)
         for index, entry in enumerate(reader.required("ladder", as_list))
