@@ -7,6 +7,7 @@ groups of fifty thousand) is bounded or caught here.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,7 +30,6 @@ _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
 _known: dict[tuple[int, ...], _Known] = {}
 
-
 _HEADER = "Traceback (most recent call last):\n"
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -41,6 +41,8 @@ _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 _traceback = BaseException.__dict__["__traceback__"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _dict = BaseException.__dict__["__dict__"].__get__
+_names = type.__dict__["__dict__"].__get__
+_sys = sys.__dict__
 
 
 class Described(NamedTuple):
@@ -67,6 +69,8 @@ def describe(exception: BaseException) -> Described:
     known to write `Type: message`. Everything else is left to it.
     """
     chain, key = _identify(exception)
+    if "tracebacklimit" in _sys:  # the standard library's text depends on it; who sets it waits
+        key = None
     known = _known.get(key) if key is not None else None
     if known is None:
         return _learn(exception, chain, key)
@@ -178,7 +182,8 @@ def _learn(exception: BaseException, chain: list[BaseException], key: tuple[int,
     attributes = tuple(_numbers(error, _NUMBERED) for error, _ in walked)
     template, parts, whole = _text_of(exception, shapes, messages)
     stack = stack_of(template, shapes)
-    if key is not None and len(walked) == len(chain) and whole is not None:
+    # If secrets were taken out of a source line or a message, the text is not the standard library's.
+    if key is not None and len(walked) == len(chain) and whole == stack.text(parts):
         _remember(key, chain, stack, parts, messages, attributes)
     return Described(stack, parts, messages, attributes, whole)
 
@@ -240,7 +245,7 @@ def _says_no_more(cls: type[BaseException]) -> bool:
     if issubclass(cls, SyntaxError | NameError | AttributeError | ImportError):
         return False
     mro = type.__dict__["__mro__"].__get__(cls)
-    own = (vars(base) for base in mro if base is not BaseException and base is not object)
+    own = (_names(base) for base in mro if base is not BaseException and base is not object)
     return not any(
         name in names for names in own for name in ("__notes__", "__getattr__", "__getattribute__", "__class__")
     )

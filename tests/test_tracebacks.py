@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -188,6 +189,42 @@ def test_what_is_known_may_still_surprise() -> None:
         for each in (Talkative(), ValueError("" if round_ == 1 else "x"), noted):
             error = raised(each, KeyError("k") if round_ == 2 else None)
             assert tracebacks.describe(error).text == "".join(traceback.format_exception(error))
+
+
+def test_a_secret_in_a_source_line_does_not_change_the_applications_text() -> None:
+    """What is kept has it out; what the application's own handlers print is as it was."""
+    for _ in range(3):
+        try:
+            raise ValueError("password=hunter2")
+        except ValueError as error:
+            told, expected = tracebacks.describe(error), "".join(traceback.format_exception(error))
+        assert told.text == expected
+        assert "hunter2" not in told.stack.text(told.parts)
+
+
+def test_a_limit_of_the_interpreter_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in (None, 1, 0, None):
+        if limit is None:
+            monkeypatch.delattr(sys, "tracebacklimit", raising=False)
+        else:
+            monkeypatch.setattr(sys, "tracebacklimit", limit, raising=False)
+        error = chained()
+        assert tracebacks.describe(error).text == "".join(traceback.format_exception(error))
+
+
+class LyingMeta(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__dict__":
+            raise SystemExit
+        return super().__getattribute__(name)
+
+
+class Lying(Exception, metaclass=LyingMeta):
+    pass
+
+
+def test_a_metaclass_that_raises_is_passed_by() -> None:
+    assert describe(raised(Lying("x")))[0].endswith("Lying: x\n")
 
 
 def test_hints_are_the_standard_librarys() -> None:
