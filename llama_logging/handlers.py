@@ -13,10 +13,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from llama_logging import redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import capture
-from llama_logging.config import Options, as_bool, as_callable, as_count, as_level
+from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.pipeline import Pipeline, pipeline_for
@@ -24,6 +25,7 @@ from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome, remember
 from llama_logging.recovery.rules import Match, as_mode, parse_matches, parse_rules
+from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
 from llama_logging.stores import urls
@@ -100,16 +102,22 @@ class RegistryHandler(ContextHandler):
             relative path counts from the folder in which the handler is made.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
+        redact: Regular expressions; what they match is redacted, besides what always is.
+        redact_keys: Keys whose values are redacted, besides those that always are.
         level: As for every handler; default NOTSET, which still means errors only.
         ignore: List of what errors are none to this handler, as in a rule's `match`.
         strict: Raise ConfigError at a wrong option.
     """
 
-    option_names = (*ContextHandler.option_names, "store", "breadcrumbs")
+    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "redact", "redact_keys")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.pipeline = self._pipeline()
+        redaction.also(
+            patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
+            keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),
+        )
         self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
         TRAILS.keep(self._breadcrumbs)
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.redaction import REDACTED, is_secret, redact, redact_data
+from llama_logging.redaction import REDACTED, is_secret, redact, redact_data, safe_pattern
 from llama_logging.stores import urls
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -91,6 +91,34 @@ def test_hostile_text_is_no_harm(hostile: str) -> None:
     """What makes a careless pattern run for minutes; the test's own time limit would end it."""
     for _ in range(20):
         redact(hostile)
+
+
+def test_patterns_and_keys_of_ones_own(own_place: Path) -> None:
+    handler = RegistryHandler(redact=[r"EMP-\d{6}"], redact_keys=["Employee No"])
+    record = logging.LogRecord("app", logging.ERROR, "a.py", 1, "EMP-123456 is locked", None, None)
+    record.__dict__["employee_no"] = 7
+    handler.handle(record)
+    opened = open_registry(urls.default())
+    (context,) = opened.errors()
+    opened.close()
+    assert context.error_message == f"{REDACTED} is locked"
+    assert context.additional_context == {"employee_no": REDACTED}
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b$", "([a-z]+)*=", "x+y+z", r"(\d+)*x", "(", "a*", ""])
+def test_a_pattern_that_could_hang_the_application_is_refused(pattern: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"takes too long|not a regular|empty text"):
+        safe_pattern(pattern)
+    RegistryHandler(redact=[pattern])
+    assert "RegistryHandler: redact: " in capsys.readouterr().err
+    assert redact("aaaa") == "aaaa"
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"EMP-\d{6}", r"(?i)iban\s*:\s*\w+", r"\b[A-Z]{2}\d{2}[A-Z0-9]{10,30}\b", "x{1,40}y+z"]
+)
+def test_an_ordinary_pattern_is_accepted(pattern: str) -> None:
+    assert safe_pattern(pattern).pattern == pattern
 
 
 class Failing(Exception):
