@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from json import dumps
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Any
 
 from llama_logging import fingerprint, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
+from llama_logging.context import ErrorContext, ErrorSeverity, Stack, make_context, new_id
 from llama_logging.redaction import redact, redact_data
 
 NO_EXCEPTION = "LogMessage"
@@ -24,6 +24,9 @@ MAX_TAGS = 32
 _NO_TAGS: Mapping[str, str] = {}
 _KNOWN_SITES = 4_096
 _sites: dict[tuple[Any, ...], Stack] = {}
+_SHORT = 200
+_KNOWN_CONSTANTS = 2_048
+_constants: dict[str, str] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
 _CONTEXT = "_llama_logging_context"
@@ -41,13 +44,18 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
 }
 
 
-def capture(record: logging.LogRecord) -> ErrorContext | None:
+def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | None = None) -> ErrorContext | None:
     """The ErrorContext of *record*, made at the first call and the same at every later one.
 
     Captured are records with exc_info and records of level ERROR and above; at ERROR and above
     without exc_info, the exception the caller is handling is linked as an implicit one. Our own
     records are not errors of the application. What is logged on a thread of ours is: a collection
     may run the application's `__del__` on any thread.
+
+    Args:
+        record: What was logged.
+        keep: Makes an error durable. If code of the application's has to be run, a `__str__` say, it
+            gets what can be told without (`complete` is False) before: that code may never return.
 
     Returns:
         None if there is nothing to capture.
@@ -65,7 +73,7 @@ def capture(record: logging.LogRecord) -> ErrorContext | None:
         exception = sys.exc_info()[1]
         implicit = exception is not None
     try:
-        context = _build(record, exception, implicit)
+        context = _capture(record, exception, implicit, keep)
     except Exception as failure:
         # No room on the stack or in memory, or an attribute nobody foresaw: less is better than nothing.
         context = _bare(record, exception, failure)
@@ -98,20 +106,46 @@ def make_record(
     return record
 
 
-def _build(record: logging.LogRecord, exception: BaseException | None, implicit: bool) -> ErrorContext:
+def _capture(
+    record: logging.LogRecord,
+    exception: BaseException | None,
+    implicit: bool,
+    keep: Callable[[ErrorContext], object] | None,
+) -> ErrorContext:
+    sight, before = None, ""
+    if exception is not None:
+        sight = tracebacks.look(exception)
+        before = seen.captured_before(exception, record.created)
+    error_id = before or new_id()
+    if keep is not None and not before and not (_is_quiet(record) and (sight is None or sight.is_quiet())):
+        described = tracebacks.told_by_arguments(sight) if sight is not None else _NO_EXCEPTION
+        keep(_context(record, error_id, described, _template(record), implicit=implicit, complete=False))
+    if exception is not None and not before:
+        seen.mark_captured(exception, error_id, record.created)
+    described = tracebacks.tell(sight) if sight is not None else _NO_EXCEPTION
+    if not implicit and described.text is not None and record.exc_text is None:
+        # Every stock handler after us formats nothing: it finds the text made.
+        record.exc_text = described.text[:-1]
+    return _context(record, error_id, described, _message(record), implicit=implicit, again=before != "")
+
+
+def _context(
+    record: logging.LogRecord,
+    error_id: str,
+    described: tracebacks.Described,
+    message: str,
+    *,
+    implicit: bool,
+    again: bool = False,
+    complete: bool = True,
+) -> ErrorContext:
     attributes = record.__dict__
-    message = _message(record)
-    mechanism, extra = attributes.get(_MECHANISM) or ("logging", _extra(attributes))
+    mechanism, extra = "logging", _extra(attributes)
+    if _MECHANISM in attributes:
+        mechanism, extra = attributes[_MECHANISM][0], dict(attributes[_MECHANISM][1])
     if type(record.msg) is dict:
         extra = {**{key: value for key, value in record.msg.items() if key != "event"}, **extra}
-    described, before = _NO_EXCEPTION, ""
-    if exception is not None:
-        described = tracebacks.describe(exception)
-        before = seen.captured_before(exception, record.created)
-        if not implicit and described.text is not None and record.exc_text is None:
-            # Every stock handler after us formats nothing: it finds the text made.
-            record.exc_text = described.text[:-1]
-    elif printed.HEADER in message and (parsed := printed.parse(message)) is not None:
+    if described is _NO_EXCEPTION and printed.HEADER in message and (parsed := printed.parse(message)) is not None:
         described, mechanism = parsed, "text"
         message = message.partition(printed.HEADER)[0].rstrip()
     logger_name = _word(record.name)
@@ -121,10 +155,7 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         grouping, key = _explicit(extra.pop("fingerprint", None), grouping, key)
         tags = _tags(extra.pop("tags", None), extra)
     trace_id, span_id = tracing.current(attributes)
-    error_id = before or new_id()
-    if exception is not None and not before:
-        seen.mark_captured(exception, error_id, record.created)
-    return ErrorContext(
+    return make_context(
         error_id=error_id,
         timestamp=_moment(record.created),
         severity=ErrorSeverity.from_level(record.levelno),
@@ -137,7 +168,7 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         tags=tags,
         trace_id=trace_id,
         span_id=span_id,
-        breadcrumbs=TRAILS.before(key),
+        breadcrumbs=TRAILS.before(key) if complete else (),
         stack_info=redact(plain.text(record.stack_info, tracebacks.MAX_TEXT)) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
@@ -149,7 +180,8 @@ def _build(record: logging.LogRecord, exception: BaseException | None, implicit:
         mechanism=mechanism,
         handled=mechanism not in ("excepthook", "threading"),
         implicit=implicit,
-        again=before != "",
+        again=again,
+        complete=complete,
         process=process.current(),
     )
 
@@ -184,7 +216,26 @@ def _exception_of(record: logging.LogRecord) -> BaseException | None:
     return found if issubclass(type(found), BaseException) else None
 
 
+def _is_quiet(record: logging.LogRecord) -> bool:
+    """Whether the message can be made without running any code of the application's."""
+    if type(record) is not logging.LogRecord or type(record.msg) is not str:
+        return False
+    arguments: Any = record.args or ()
+    if type(arguments) is dict:
+        arguments = arguments.values()
+    return all(map(plain.is_quiet, arguments))
+
+
+def _template(record: logging.LogRecord) -> str:
+    """The message as far as it goes without running any code of the application's."""
+    template = redact_data(plain.plain(record.msg))
+    arguments = f" % {dumps(redact_data(plain.plain(record.args)))}" if _has_arguments(record) else ""
+    return plain.text(f"{template if type(template) is str else dumps(template)}{arguments}")
+
+
 def _message(record: logging.LogRecord) -> str:
+    if type(record.msg) is str and type(record) is logging.LogRecord and not _has_arguments(record):
+        return _constant(record.msg)
     try:
         if type(record.msg) is dict:  # structlog, and others that log data
             return redact(plain.text(str(record.msg.get("event") or plain.plain(record.msg))))
@@ -193,6 +244,18 @@ def _message(record: logging.LogRecord) -> str:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
         template = plain.plain(record.msg, 0)
         return redact(plain.text(f"{template} [arguments not formatted: {type(error).__name__}]"))
+
+
+def _constant(message: str) -> str:
+    """A message without arguments: most are literals, the same objects each time."""
+    known = _constants.get(message)
+    if known is None:
+        known = redact(plain.text(message))
+        if len(message) < _SHORT:
+            if len(_constants) >= _KNOWN_CONSTANTS:
+                _constants.clear()
+            _constants[message] = known
+    return known
 
 
 def _extra(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import enum
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class ErrorSeverity(enum.IntEnum):
@@ -116,6 +116,7 @@ class Stack:
             without an exception, where the logging call stands.
         template: The stack text with a NUL in place of each exception's own lines.
         exceptions: The exception, then its causes, contexts and members; messages left out.
+        shown: Which of them each NUL stands for; empty where one stands for the whole text.
         main: Which of them gives the error its name and message: the first, or of a group whose
             members are all alike the first member.
         grouping: The readable inputs the fingerprint is made from.
@@ -129,11 +130,22 @@ class Stack:
     line: int = 0
     template: str = ""
     exceptions: tuple[ExceptionDetail, ...] = ()
+    shown: tuple[int, ...] = ()
     main: int = 0
     grouping: tuple[str, ...] = ()
     fingerprint: str = ""
 
-    def text(self, parts: tuple[str, ...]) -> str:
+    def lines(self, messages: Sequence[str]) -> tuple[str, ...]:
+        r"""The lines of the exceptions that are shown, if they say no more than type and message.
+
+        >>> error = ExceptionDetail(type="E", module="app", message="")
+        >>> Stack(error_type="E", exceptions=(error,), shown=(0,)).lines(["no"])
+        ('app.E: no\n',)
+        """
+        heads = ((self.exceptions[index].qualified_type, messages[index]) for index in self.shown)
+        return tuple(f"{head}: {message}\n" if message else f"{head}\n" for head, message in heads)
+
+    def text(self, parts: Sequence[str]) -> str:
         r"""The stack text with *parts* in the places that the template leaves for them.
 
         >>> Stack(error_type="E", template="head\0joint\0").text(("one", "two"))
@@ -179,7 +191,7 @@ class Process:
     release: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ErrorContext:
     """One error, as it was at the moment it was logged.
 
@@ -188,8 +200,10 @@ class ErrorContext:
         timestamp: Aware UTC.
         error_message: `str(exception)`; without an exception, the log message.
         stack: What it shares with all errors of its place.
-        parts: The exceptions' own lines of the stack text, in the text's order.
-        messages, attributes: Of each exception in `stack.exceptions`, in their order.
+        messages, attributes: Of each exception in `stack.exceptions`, in their order; no attributes at
+            all where none carries any.
+        parts: The exceptions' own lines of the stack text, in the text's order; empty where they say
+            no more than type and message.
         additional_context: `extra` of the logging call, as JSON-able data.
         tags: What `extra={"tags": {...}}` gave: short texts to search and count by.
         trace_id, span_id: Hex digits, of the trace that was active; empty without one.
@@ -204,6 +218,9 @@ class ErrorContext:
         implicit: True if the record had no exc_info and the exception being handled was linked.
         again: True if this exception, or one it was raised from, was captured before: then
             `error_id` is that error's, and this is one more layer that logged it.
+        complete: False while code of the application's that tells the rest, such as the exception's
+            `__str__`, has not returned: then the messages are what the arguments tell. It stays
+            False if the process died in it.
     """
 
     error_id: str
@@ -231,6 +248,7 @@ class ErrorContext:
     handled: bool = True
     implicit: bool = False
     again: bool = False
+    complete: bool = True
     process: Process | None = None
 
     @property
@@ -261,14 +279,15 @@ class ErrorContext:
     @property
     def stack_trace(self) -> str:
         """The whole text, as the standard library prints it; empty without an exception."""
-        return self.stack.text(self.parts)
+        return self.stack.text(self.parts or self.stack.lines(self.messages))
 
     @property
     def exceptions(self) -> tuple[ExceptionDetail, ...]:
         """The exception, then its causes, contexts and members."""
+        numbers = self.attributes or ({},) * len(self.messages)
         return tuple(
             replace(shape, message=message, attributes=attributes)
-            for shape, message, attributes in zip(self.stack.exceptions, self.messages, self.attributes, strict=True)
+            for shape, message, attributes in zip(self.stack.exceptions, self.messages, numbers, strict=True)
         )
 
     @property
@@ -280,14 +299,32 @@ class ErrorContext:
         return f"{self.error_type}: {self.error_message} [{self.error_id}]"
 
 
+if TYPE_CHECKING:
+    make_context = ErrorContext
+else:
+
+    def make_context(**fields: Any) -> ErrorContext:
+        """As ErrorContext(**fields), which must be all of them, for a fifth of its price.
+
+        A frozen dataclass sets each field by a call; this gives the object its fields at once.
+        """
+        context = _new(ErrorContext)
+        _set(context, "__dict__", fields)
+        return context
+
+
 def new_id() -> str:
     """A UUID version 7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, the rest random.
 
     >>> new_id() != new_id()
     True
     """
-    # From the system each time: a generator of our own would give a forked child its parent's ids.
-    random = os.urandom(10).hex()
+    try:
+        random = _random.pop()
+    except IndexError:
+        digits = os.urandom(_RANDOM_BYTES * 64).hex()
+        _random.extend(digits[at : at + 2 * _RANDOM_BYTES] for at in range(0, len(digits), 2 * _RANDOM_BYTES))
+        return new_id()
     moment = f"{time.time_ns() // 1_000_000:012x}"
     return f"{moment[:8]}-{moment[8:]}-7{random[:3]}-{_VARIANTS[random[3]]}{random[4:7]}-{random[7:19]}"
 
@@ -306,6 +343,14 @@ def from_microseconds(value: int) -> datetime:
     """The aware UTC moment of *value* microseconds since the epoch."""
     return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
 
+
+_new, _set = object.__new__, object.__setattr__
+
+# Random digits in stock: a call to the system for each id would cost as much as the rest of it.
+_RANDOM_BYTES = 10
+_random: list[str] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.clear)  # or the child would give out its parent's ids
 
 # The two highest bits of the variant are 1 and 0.
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

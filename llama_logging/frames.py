@@ -1,12 +1,18 @@
-"""The calls on a traceback, as data."""
+"""The calls on a traceback, as text and as data: each place once, whoever comes through it.
+
+A place is a code object and the offset of an instruction in it. What the standard library prints for
+it is made when it is seen first and kept: the source may be edited under a running process.
+"""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import linecache
 import os
 import sysconfig
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import CodeType, TracebackType
 
 from llama_logging import plain
@@ -14,20 +20,55 @@ from llama_logging.context import Frame
 from llama_logging.redaction import redact
 
 MAX_FRAMES = 60
+"""So many calls of one exception are kept as data: of a deep recursion the first and the last."""
 
-_KNOWN_FRAMES = 20_000
-_frames: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
+_FIRST = 20
+_REPEATED = 3
+_KNOWN_CALLS = 20_000
+_known: dict[tuple[int, int], Call] = {}
 
 
-def frames_of(tb: TracebackType | None) -> tuple[Frame, ...]:
-    """The calls on *tb*, innermost last; of a deep recursion the first and the last."""
-    entries = []
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A place on a traceback.
+
+    Attributes:
+        code: Held, so that no other code object can get its id.
+        text: The lines that the standard library prints for it.
+    """
+
+    code: CodeType
+    frame: Frame
+    text: str
+
+
+def calls_of(tb: TracebackType | None) -> list[Call]:
+    """The calls on *tb*, innermost last."""
+    calls = []
     while tb is not None:
-        entries.append(tb)
+        known = _known.get((id(tb.tb_frame.f_code), tb.tb_lasti))
+        calls.append(known if known is not None else _learn(tb))
         tb = tb.tb_next
-    if len(entries) > MAX_FRAMES:
-        entries = entries[:20] + entries[20 - MAX_FRAMES :]
-    return tuple(_frame(entry) for entry in entries)
+    return calls
+
+
+def frames_of(calls: Sequence[Call]) -> tuple[Frame, ...]:
+    """The data of *calls*, MAX_FRAMES at most."""
+    if len(calls) > MAX_FRAMES:
+        calls = [*calls[:_FIRST], *calls[_FIRST - MAX_FRAMES :]]
+    return tuple([call.frame for call in calls])
+
+
+def text_of(calls: Sequence[Call]) -> str:
+    """The lines of *calls*; those of a recursion folded, as the standard library folds them."""
+    lines: list[str] = []
+    for _, run in itertools.groupby(calls, key=_printed):
+        same = list(run)
+        lines += [call.text for call in same[:_REPEATED]]
+        more = len(same) - _REPEATED
+        if more > 0:
+            lines.append(f"  [Previous line repeated {more} more time{'s' if more > 1 else ''}]\n")
+    return "".join(lines)
 
 
 def innermost(frames: tuple[Frame, ...]) -> Frame | None:
@@ -43,36 +84,37 @@ def in_app(file: str) -> bool:
     return not os.path.abspath(file).startswith(_LIBRARY)
 
 
-def _frame(tb: TracebackType) -> Frame:
-    frame, code, line = tb.tb_frame, tb.tb_frame.f_code, tb.tb_lineno
-    # The code object is kept with what was made of it, so that no other can get its id.
-    known = _frames.get((id(code), tb.tb_lasti))
-    if known is None:
-        described = Frame(
-            module=_text(frame.f_globals.get("__name__"), "?"),
-            function=plain.text(code.co_qualname, 200),
-            file=plain.text(code.co_filename, 1000),
-            line=line,
-            source=redact(plain.text(linecache.getline(code.co_filename, line, frame.f_globals).strip(), 500)),
-            in_app=in_app(code.co_filename),
-            column=_column(code, tb.tb_lasti),
-        )
-        if len(_frames) >= _KNOWN_FRAMES:
-            _frames.clear()
-        known = _frames[id(code), tb.tb_lasti] = (code, described)
-    return known[1]
+def _printed(call: Call) -> tuple[str, int, str]:
+    return call.code.co_filename, call.frame.line, call.code.co_name
 
 
-def _column(code: CodeType, offset: int) -> int:
-    if offset < 0:
-        return 0
-    # One entry for each code unit of two bytes (PEP 657).
-    position = next(itertools.islice(code.co_positions(), offset // 2, None), None)
-    return position[2] + 1 if position is not None and position[2] is not None else 0
+def _learn(tb: TracebackType) -> Call:
+    try:
+        (summary,) = found = traceback.extract_tb(tb, limit=1)
+        text = found.format_frame_summary(summary)
+        call = _call(tb, text, summary.line or "", -1 if summary.colno is None else summary.colno)
+    except BaseException:
+        # A loader that cannot give the source, or no room to look for it: the place is known all the same.
+        code = tb.tb_frame.f_code
+        return _call(tb, f'  File "{code.co_filename}", line {tb.tb_lineno}, in {code.co_name}\n', "", -1)
+    if len(_known) >= _KNOWN_CALLS:
+        _known.clear()
+    _known[id(call.code), tb.tb_lasti] = call
+    return call
 
 
-def _text(value: object, default: str) -> str:
-    return plain.text(value, 200) if type(value) is str else default
+def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
+    code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
+    frame = Frame(
+        module=plain.text(module, 200) if type(module) is str else "?",
+        function=plain.text(code.co_qualname, 200),
+        file=plain.text(code.co_filename, 1000),
+        line=tb.tb_lineno or 0,
+        source=redact(plain.text(source, 500)),
+        in_app=in_app(code.co_filename),
+        column=column + 1,
+    )
+    return Call(code, frame, text)
 
 
 _LIBRARY = tuple(

@@ -56,6 +56,7 @@ class ContextHandler(logging.Handler):
         )
         # Handlers that are equal in this do the same work, and one of them suffices.
         self._identity: object = id(self)
+        self._keep: Callable[[ErrorContext], object] | None = None
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit without the handler's lock: no caller waits for another thread's."""
@@ -67,12 +68,12 @@ class ContextHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Capture *record* and process what was captured; failures go to `handleError`."""
         try:
-            context = capture(record)
+            context = capture(record, self._keep)
             if context is None:
                 self.pass_by(record)
                 return
             seen = record.__dict__.setdefault(_SEEN, set())
-            if self._identity not in seen and not any(match(context) for match in self._ignored):
+            if self._identity not in seen and not self._is_ignored(context):
                 seen.add(self._identity)
                 self.process(context, record)
         except Exception:
@@ -84,6 +85,9 @@ class ContextHandler(logging.Handler):
 
     def pass_by(self, record: logging.LogRecord) -> None:
         """See a record that is no error."""
+
+    def _is_ignored(self, context: ErrorContext) -> bool:
+        return bool(self._ignored) and any(match(context) for match in self._ignored)
 
     def _pipeline(self) -> Pipeline:
         try:
@@ -121,11 +125,16 @@ class RegistryHandler(ContextHandler):
         self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
         TRAILS.keep(self._breadcrumbs)
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
+        self._keep = self._keep_early
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
         self.pipeline.add(context)
         self.pass_by(record)
+
+    def _keep_early(self, context: ErrorContext) -> None:
+        if not self._is_ignored(context):
+            self.pipeline.add(context)
 
     def pass_by(self, record: logging.LogRecord) -> None:
         """Remember *record*: an error may follow."""

@@ -37,6 +37,7 @@ _SPEAKING = {
         pathlib.PureWindowsPath,
     )
 }
+_QUIET = {id(cls) for cls in (str, int, float, bool, bytes, type(None))}
 _CONTAINERS = {id(cls) for cls in (dict, list, tuple, set, frozenset)}
 
 
@@ -89,6 +90,15 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     if id(kind) in _CONTAINERS or issubclass(kind, dict):
         return _container(value, depth)
     return f"<{type_name(kind)}>"
+
+
+def is_quiet(value: object) -> bool:
+    """Whether `str(value)` and `repr(value)` run no code but the interpreter's.
+
+    >>> is_quiet("text"), is_quiet(object())
+    (True, False)
+    """
+    return id(type(value)) in _QUIET
 
 
 def type_name(cls: type) -> str:

@@ -35,7 +35,7 @@ def parse(text: str) -> Described | None:
     shape = ExceptionDetail(type=name, module=module or "builtins", message="", bases=(found["type"],), frames=frames)
     stack = stack_of(text[text.find(HEADER) : found.end("frames")] + "\0", (shape,))
     part = text[found.end("frames") :].rstrip("\n") + "\n"
-    return Described(stack, (part,), (found["message"] or "",), ({},), None)
+    return Described(stack, (part,), (found["message"] or "",))
 
 
 def _frame(entry: re.Match[str]) -> Frame:

@@ -14,9 +14,18 @@ _current: Process | None = None
 def current() -> Process:
     """This process; made anew after a fork."""
     global _current
-    if _current is None or _current.pid != os.getpid():
+    if _current is None:
         _current = _describe()
     return _current
+
+
+def _forget() -> None:
+    global _current
+    _current = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def resource_attributes(text: str) -> dict[str, str]:

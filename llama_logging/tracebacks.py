@@ -1,30 +1,36 @@
 """An exception as text and as data.
 
-The text is the standard library's own (`traceback.TracebackException`). Everything an exception may
-do to us while we look at it (a `__str__` that raises, blocks of a chain that lead back to itself,
-groups of fifty thousand) is bounded or caught here.
+In two steps. `look` takes what is there without running any code of the application's: classes,
+places, chain. `tell` asks the exceptions what they have to say. Everything one may do to us
+meanwhile (a `__str__` that raises, a chain that leads back to itself, groups of fifty thousand) is
+bounded or caught here.
+
+The text is the standard library's own. What was seen before (the same classes and places along the
+whole chain) is not put together again; an exception's own lines are made here where the standard
+library is known to write `Type: message`, and left to it everywhere else.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from json import dumps
+from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
+from typing import Any, NamedTuple
 
 from llama_logging import fingerprint, plain
-from llama_logging.context import ExceptionDetail, Stack
-from llama_logging.frames import frames_of, innermost
-from llama_logging.redaction import redact
+from llama_logging.context import ExceptionDetail, Frame, Stack
+from llama_logging.frames import calls_of, frames_of, innermost, text_of
+from llama_logging.redaction import redact, redact_data
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
-_NUMBERED = ("errno", "status_code", "status", "code")
-_NONE: dict[str, int] = {}
-_NO_NUMBERS = (_NONE,)
+_NUMBERED = frozenset(("errno", "status_code", "status", "code", "response"))
+_NO_NUMBERS: dict[str, int] = {}
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
@@ -34,14 +40,17 @@ _HEADER = "Traceback (most recent call last):\n"
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
-# Read past what a class may pretend: BaseException's own slots, not attribute access.
+# Read past what a class may pretend: the slots themselves, not attribute access.
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 _traceback = BaseException.__dict__["__traceback__"].__get__
+_args = BaseException.__dict__["args"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
+_filename = OSError.__dict__["filename"].__get__
 _dict = BaseException.__dict__["__dict__"].__get__
 _names = type.__dict__["__dict__"].__get__
+_mro = type.__dict__["__mro__"].__get__
 _sys = sys.__dict__
 
 
@@ -57,26 +66,29 @@ class Described(NamedTuple):
     stack: Stack
     parts: tuple[str, ...]
     messages: tuple[str, ...]
-    attributes: tuple[dict[str, int], ...]
-    text: str | None
+    attributes: tuple[dict[str, int], ...] = ()
+    text: str | None = None
 
 
-def describe(exception: BaseException) -> Described:
-    """Describe *exception* and all it is chained to. Never raises, whatever the exception does.
+class Sight(NamedTuple):
+    """What is to be seen of an exception from outside.
 
-    What was seen before (the same classes, code objects and positions along the whole chain) is not
-    formatted again: only the exceptions' own lines are, and those only where the standard library is
-    known to write `Type: message`. Everything else is left to it.
+    Attributes:
+        chain: The exception, then its causes, contexts and members.
+        known: What is known of its place.
     """
-    chain, key = _identify(exception)
-    if "tracebacklimit" in _sys:  # the standard library's text depends on it; who sets it waits
-        key = None
-    known = _known.get(key) if key is not None else None
-    if known is None:
-        return _learn(exception, chain, key)
-    if not known.plain or not all(_is_plain(error) for error in chain):
-        return _by_standard_library(exception, chain, known)
-    return _from_known(chain, known)
+
+    chain: list[BaseException]
+    known: _Known
+
+    @property
+    def stack(self) -> Stack:
+        """What all exceptions of this place share."""
+        return self.known.stack
+
+    def is_quiet(self) -> bool:
+        """Whether `tell` runs no code of the application's."""
+        return self.known.quiet and all(_is_quiet(error) for error in self.chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +97,104 @@ class _Known:
 
     Attributes:
         held: The classes and code objects in its key, so that no others can get their ids.
-        pieces: The template, taken apart at the places for the exceptions' lines.
-        heads: For each of those, in order, which exception of the chain it is and its `Type`.
-        names: For each exception of the chain, the attributes that its class has a number in.
-        plain: Whether the lines are `Type: message` and no more.
+        pieces: The text, taken apart at the places for the exceptions' own lines; empty where that
+            text is the standard library's to make, or too long.
+        heads: Of each of those lines, what stands before the message; empty where they say more.
+        names: For each exception, where its class may have a number.
+        quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
+        single: Whether it is one exception with one line and without numbers, as most are.
     """
 
     stack: Stack
     held: tuple[object, ...]
     pieces: tuple[str, ...]
-    heads: tuple[tuple[int, str], ...]
+    heads: tuple[str, ...]
     names: tuple[tuple[str, ...], ...]
-    plain: bool
+    quiet: bool
+    single: bool
 
 
-def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int, ...] | None]:
-    """The exceptions of the chain, and what identifies it; None if it must not be remembered.
+def describe(exception: BaseException) -> Described:
+    """Describe *exception* and all it is chained to. Never raises, whatever the exception does."""
+    return tell(look(exception))
+
+
+def look(exception: BaseException) -> Sight:
+    """What is to be seen of *exception* without running any code of the application's."""
+    chain, key = _identify(exception)
+    known = _known.get(key)
+    if known is None or "tracebacklimit" in _sys:  # the standard library's text depends on it
+        walked = list(_walk(exception))
+        chain = [error for error, _ in walked]
+        known = _learn(walked)
+        if len(key) < _KEY_LENGTH and known.pieces:
+            if len(_known) >= _KNOWN_STACKS:
+                _known.clear()
+            _known[key] = known
+    return Sight(chain, known)
+
+
+def tell(sight: Sight) -> Described:
+    """What the exceptions in *sight* say of themselves."""
+    chain, known = sight
+    if known.single:
+        error = chain[0]
+        own = _dict(error)
+        if "__notes__" not in own and _NUMBERED.isdisjoint(own):
+            raw = _said(error)
+            whole = f"{known.pieces[0]}{_line(known.heads[0], raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
+            return Described(known.stack, (), (redact(plain.text(raw)),), (), whole)
+    messages = [_said(error) for error in chain]
+    clean = tuple([redact(plain.text(message)) for message in messages])
+    numbers = tuple([_numbers(error, names) for error, names in zip(chain, known.names, strict=True)])
+    stack = known.stack
+    parts: tuple[str, ...] = ()
+    lines: list[str] | None = [
+        _line(head, messages[index]) for head, index in zip(known.heads, stack.shown, strict=False)
+    ]
+    if not known.heads or any("__notes__" in _dict(error) for error in chain):
+        lines = _lines(chain[0], stack)
+        parts = _bounded(lines) if lines is not None else _own_lines(stack, clean)
+    whole = _joined(known.pieces, lines) if lines is not None else None
+    return Described(stack, parts, clean, numbers if any(numbers) else (), whole)
+
+
+def told_by_arguments(sight: Sight) -> Described:
+    """As `tell`, from the exceptions' arguments alone: no code of the application's is run."""
+    messages = tuple(_arguments(error) for error in sight.chain)
+    stack = sight.known.stack
+    return Described(stack, () if stack.shown else _own_lines(stack, messages), messages)
+
+
+def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[int, ...] = ()) -> Stack:
+    """The stack of these exceptions: named after the main one, placed where that was raised."""
+    grouping, main = fingerprint.of_exceptions(shapes), fingerprint.main_of(shapes)
+    place = innermost(shapes[main].frames)
+    return Stack(
+        error_type=shapes[main].type.rpartition(".")[2],
+        module=place.module if place else "",
+        function=place.function if place else "",
+        file=place.file if place else "",
+        line=place.line if place else 0,
+        template=template,
+        exceptions=shapes,
+        shown=shown,
+        main=main,
+        grouping=grouping,
+        fingerprint=fingerprint.fingerprint(grouping),
+    )
+
+
+def message_of(error: BaseException) -> str:
+    """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
+    return redact(plain.text(_said(error)))
+
+
+def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int, ...]]:
+    """The exceptions of the chain, and what identifies it: the ids of classes and places.
 
     The bytecode lies within the code object (since 3.11), so that its id plus the offset of an
-    instruction is unique among all code objects that are alive.
+    instruction is unique among all code objects that are alive. Groups are never known.
     """
     chain, key = [exception], []
     for error in chain:
@@ -117,8 +208,8 @@ def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int,
             key.append(-2 if _suppressed(error) else -1)
             for linked in (cause, context):
                 key.append(_place_in(chain, linked))
-        if len(key) > _KEY_LENGTH or issubclass(type(error), BaseExceptionGroup):
-            return [error for error, _ in _walk(exception)], None
+        if len(key) > _KEY_LENGTH:
+            break
     return chain, tuple(key)
 
 
@@ -132,149 +223,102 @@ def _place_in(chain: list[BaseException], error: BaseException | None) -> int:
     return len(chain) - 1
 
 
-def _is_plain(error: BaseException) -> bool:
-    return not _dict(error).get("__notes__")
-
-
-def _from_known(chain: list[BaseException], known: _Known) -> Described:
-    if len(chain) == 1 and known.heads and not known.names[0]:
-        return _from_known_single(chain[0], known)
-    texts, exact = [], True
-    for error in chain:
-        raw = _said(error)
-        text = plain.text(raw)
-        message = redact(text)
-        exact = exact and message is raw
-        texts.append(message)
-    parts = tuple([_line(head, texts[index]) for index, head in known.heads])
-    whole = None
-    if exact:
-        whole = known.pieces[0]
-        for part, piece in zip(parts, known.pieces[1:], strict=True):
-            whole += part + piece
-    attributes = tuple(
-        [_numbers(error, names) if names else _NONE for error, names in zip(chain, known.names, strict=True)]
+def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
+    chain, classes = [error for error, _ in walked], [type(error) for error, _ in walked]
+    calls = [calls_of(_traceback(error)) for error in chain]
+    shapes = tuple(_shape(cls, walk[1], frames_of(own)) for cls, walk, own in zip(classes, walked, calls, strict=True))
+    joints, shown = _rendered(chain)
+    pieces = []
+    for index, joint in zip(shown, joints, strict=True):
+        text = text_of(calls[index])
+        pieces.append(f"{joint}{_HEADER}{text}" if text else joint)
+    pieces += [""] if shown else ["", ""]
+    plain_spoken = bool(shown) and all(map(_says_no_more, classes))
+    names = tuple(_numbered(cls) for cls in classes)
+    return _Known(
+        stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
+        held=(*classes, *(call.code for own in calls for call in own)),
+        pieces=tuple(pieces) if shown and sum(map(len, pieces)) < MAX_TEXT else (),
+        heads=tuple(_head(classes[index]) for index in shown) if plain_spoken else (),
+        names=names,
+        quiet=plain_spoken and not any(map(_speaks, classes)),
+        single=len(chain) == 1 and plain_spoken and not names[0],
     )
-    return Described(known.stack, parts, tuple(texts), attributes, whole)
 
 
-def _from_known_single(error: BaseException, known: _Known) -> Described:
-    """As above, for the most frequent kind."""
-    raw = _said(error)
-    text = plain.text(raw)
-    message = redact(text)
-    head = known.heads[0][1]
-    part = _line(head, message)
-    whole = None
-    if text is raw:
-        whole = f"{known.pieces[0]}{part if message is text else _line(head, text)}{known.pieces[1]}"
-    return Described(known.stack, (part,), (message,), _NO_NUMBERS, whole)
+def _rendered(chain: Sequence[BaseException]) -> tuple[list[str], tuple[int, ...]]:
+    """Which exceptions of *chain* the text shows, in its order, and what joins each to the one before.
+
+    None of a group, of a chain too long, or under `sys.tracebacklimit`: those texts are not put together here.
+    """
+    if len(chain) >= MAX_EXCEPTIONS or "tracebacklimit" in _sys or any(map(_is_group, chain)):
+        return [], ()
+    joints, shown = [""], [0]
+    while True:
+        error = chain[shown[-1]]
+        cause, context = _place(chain, _cause(error)), _place(chain, _context(error))
+        if cause is not None and cause not in shown:
+            joints.append(_CAUSE)
+            shown.append(cause)
+        elif context is not None and context not in shown and not _suppressed(error):
+            joints.append(_CONTEXT)
+            shown.append(context)
+        else:
+            # The one that was raised comes last, and what was said of a link stands behind it.
+            return ["", *reversed(joints[1:])], tuple(reversed(shown))
 
 
-def _line(head: str, message: str) -> str:
-    return f"{head}: {message}\n" if message else f"{head}\n"
+def _place(chain: Sequence[BaseException], error: BaseException | None) -> int | None:
+    return next((index for index, known in enumerate(chain) if known is error), None)
 
 
-def _learn(exception: BaseException, chain: list[BaseException], key: tuple[int, ...] | None) -> Described:
-    walked = list(_walk(exception))
-    shapes = tuple(_shape(error, relation) for error, relation in walked)
-    messages = tuple(message_of(error) for error, _ in walked)
-    attributes = tuple(_numbers(error, _NUMBERED) for error, _ in walked)
-    template, parts, whole = _text_of(exception, shapes, messages)
-    stack = stack_of(template, shapes)
-    # If secrets were taken out of a source line or a message, the text is not the standard library's.
-    if key is not None and len(walked) == len(chain) and whole == stack.text(parts):
-        _remember(key, chain, stack, parts, messages, attributes)
-    return Described(stack, parts, messages, attributes, whole)
+def _is_group(error: BaseException) -> bool:
+    return issubclass(type(error), BaseExceptionGroup)
 
 
-def _remember(
-    key: tuple[int, ...],
-    chain: list[BaseException],
-    stack: Stack,
-    parts: tuple[str, ...],
-    messages: tuple[str, ...],
-    attributes: tuple[dict[str, int], ...],
-) -> None:
-    held: list[object] = [type(error) for error in chain]
-    held += [frame.f_code for error in chain for frame, _ in traceback.walk_tb(_traceback(error))]
-    heads = _heads(_rendered(chain), parts, messages)
-    learnt = _Known(
-        stack=stack,
-        held=tuple(held),
-        pieces=tuple(stack.template.split("\0")),
-        heads=heads or (),
-        names=tuple(tuple(numbers) for numbers in attributes),
-        plain=heads is not None and all(_says_no_more(type(error)) for error in chain),
-    )
-    if len(_known) >= _KNOWN_STACKS:
-        _known.clear()
-    _known[key] = learnt
-
-
-def _rendered(chain: list[BaseException]) -> list[int]:
-    """Which exceptions of *chain* the text shows, in its order: the one that was raised comes last."""
-    shown: list[int] = []
-    error: BaseException | None = chain[0]
-    while error is not None:
-        index = next(index for index, known in enumerate(chain) if known is error)
-        if index in shown:
-            break
-        shown.insert(0, index)
-        cause = _cause(error)
-        error = cause if cause is not None or _suppressed(error) else _context(error)
-    return shown
-
-
-def _heads(shown: list[int], parts: tuple[str, ...], messages: tuple[str, ...]) -> tuple[tuple[int, str], ...] | None:
-    """Which exception each part is of, and its `Type`; None if a part is more than `Type: message`."""
-    if len(shown) != len(parts):
-        return None
-    heads = []
-    for index, part in zip(shown, parts, strict=True):
-        tail = f": {messages[index]}\n" if messages[index] else "\n"
-        head = part.removesuffix(tail)
-        if head == part or "\n" in head:
-            return None
-        heads.append((index, head))
-    return tuple(heads)
+def _head(cls: type[BaseException]) -> str:
+    """What the standard library prints before the message."""
+    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _says_no_more(cls: type[BaseException]) -> bool:
-    """Whether the standard library adds nothing to `Type: message` for *cls*: no hints, no source, no notes."""
-    if issubclass(cls, SyntaxError | NameError | AttributeError | ImportError):
+    """Whether the standard library writes `Type: message` for *cls*: no hints, no source, no notes, no surprises."""
+    if type(cls) is not type or issubclass(cls, SyntaxError | NameError | AttributeError | ImportError):
         return False
-    mro = type.__dict__["__mro__"].__get__(cls)
-    own = (_names(base) for base in mro if base is not BaseException and base is not object)
-    return not any(
-        name in names for names in own for name in ("__notes__", "__getattr__", "__getattribute__", "__class__")
+    if type(cls.__module__) is not str:
+        return False
+    own = [_names(base) for base in _mro(cls) if base is not BaseException and base is not object]
+    surprises = ("__notes__", "__getattr__", "__getattribute__", "__class__")
+    return not any(name in names for names in own for name in surprises)
+
+
+def _speaks(cls: type[BaseException]) -> bool:
+    """Whether *cls* has code of its own that would run when it is asked for its text and numbers."""
+    asked = [_attribute(cls, name) for name in _numbered(cls)]
+    return type(_attribute(cls, "__str__")) is not WrapperDescriptorType or not all(
+        type(found) in (MemberDescriptorType, GetSetDescriptorType, int) for found in asked
     )
 
 
-def _by_standard_library(exception: BaseException, chain: list[BaseException], known: _Known) -> Described:
-    messages = tuple(message_of(error) for error in chain)
-    template, parts, whole = _text_of(exception, known.stack.exceptions, messages)
-    stack = known.stack if template == known.stack.template else replace(known.stack, template=template)
-    attributes = tuple(_numbers(error, names) for error, names in zip(chain, known.names, strict=True))
-    return Described(stack, parts, messages, attributes, whole)
+def _numbered(cls: type[BaseException]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in _NUMBERED if _attribute(cls, name) is not None))
 
 
-def stack_of(template: str, shapes: tuple[ExceptionDetail, ...]) -> Stack:
-    """The stack of these exceptions: named after the main one, placed where that was raised."""
-    grouping, main = fingerprint.of_exceptions(shapes), fingerprint.main_of(shapes)
-    place = innermost(shapes[main].frames)
-    return Stack(
-        error_type=shapes[main].type.rpartition(".")[2],
-        module=place.module if place else "",
-        function=place.function if place else "",
-        file=place.file if place else "",
-        line=place.line if place else 0,
-        template=template,
-        exceptions=shapes,
-        main=main,
-        grouping=grouping,
-        fingerprint=fingerprint.fingerprint(grouping),
-    )
+def _attribute(cls: type, name: str) -> Any:
+    return next((names[name] for names in map(_names, _mro(cls)) if name in names), None)
+
+
+def _is_quiet(error: BaseException) -> bool:
+    arguments = _args(error)
+    if issubclass(type(error), OSError):
+        arguments = (*arguments, _filename(error))
+    return "__notes__" not in _dict(error) and all(map(plain.is_quiet, arguments))
+
+
+def _arguments(error: BaseException) -> str:
+    arguments = redact_data(plain.plain(_args(error)))
+    told = arguments[0] if len(arguments) == 1 else arguments
+    return plain.text(told if type(told) is str else dumps(told))
 
 
 def _walk(exception: BaseException) -> Iterator[tuple[BaseException, str]]:
@@ -295,49 +339,45 @@ def _linked(error: BaseException) -> Iterator[tuple[BaseException, str]]:
         yield cause, "cause"
     if context is not None and context is not cause:
         yield context, "suppressed" if _suppressed(error) else "context"
-    if issubclass(type(error), BaseExceptionGroup):
+    if _is_group(error):
         for member in _members(error)[:MAX_EXCEPTIONS]:
             yield member, "member"
 
 
-def _shape(error: BaseException, relation: str) -> ExceptionDetail:
-    cls = type(error)
-    try:
-        frames = frames_of(_traceback(error))
-    except Exception:
-        frames = ()
+def _shape(cls: type[BaseException], relation: str, frames: tuple[Frame, ...]) -> ExceptionDetail:
+    module = plain.module_name(cls)
     return ExceptionDetail(
-        type=plain.type_name(cls).rpartition(plain.module_name(cls) + ".")[2],
-        module=plain.module_name(cls),
+        type=plain.type_name(cls).removeprefix(f"{module}."),
+        module=module,
         message="",
-        bases=tuple(plain.type_name(base) for base in type.__dict__["__mro__"].__get__(cls)[:-2])[:20],
+        bases=tuple(plain.type_name(base) for base in _mro(cls)[:-2])[:20],
         relation=relation,
         frames=frames,
     )
 
 
-def message_of(error: BaseException) -> str:
-    """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
-    return redact(plain.text(_said(error)))
-
-
 def _said(error: BaseException) -> str:
     try:
-        return str(error)
+        said = str(error)
     except BaseException:
         return "<exception str() failed>"
+    return said if type(said) is str else str.__str__(said)
+
+
+def _line(head: str, message: str) -> str:
+    return f"{head}: {message}\n" if message else f"{head}\n"
 
 
 def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
-    """Those of *names* in which *error* has a number; `status_code` may be its response's."""
-    found = {}
-    for name in names:
-        value = _quiet(error, name)
-        if name == "status_code" and type(value) is not int:
-            value = _quiet(_quiet(error, "response"), name)
-        if type(value) is int:
-            found[name] = value
-    return found
+    """The numbers *error* carries; its `status_code` may be its response's."""
+    own = _dict(error)
+    if not names and _NUMBERED.isdisjoint(own):
+        return _NO_NUMBERS
+    asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in _NUMBERED if name in own}}
+    response = asked.pop("response", None)
+    if response is not None and type(asked.get("status_code")) is not int:
+        asked["status_code"] = _quiet(response, "status_code")
+    return {name: value for name, value in asked.items() if type(value) is int}
 
 
 def _quiet(owner: object, name: str) -> object:
@@ -347,67 +387,50 @@ def _quiet(owner: object, name: str) -> object:
         return None
 
 
-def _text_of(
-    exception: BaseException, shapes: tuple[ExceptionDetail, ...], messages: tuple[str, ...]
-) -> tuple[str, tuple[str, ...], str | None]:
-    """Template, parts and whole text; the standard library's, where that is to be had in bounds."""
-    if len(shapes) >= MAX_EXCEPTIONS:
-        return *_own_text(shapes, messages), None
+def _lines(exception: BaseException, stack: Stack) -> list[str] | None:
+    """The exceptions' own lines as the standard library has them; its whole text where none are `shown`."""
+    if len(stack.exceptions) >= MAX_EXCEPTIONS:
+        return None
     try:
-        template, raw = _standard_text(exception)
+        rendered = traceback.TracebackException(
+            type(exception), exception, _traceback(exception), compact=True, limit=0 if stack.shown else None
+        )
+        if not stack.shown:
+            return ["".join(rendered.format())]
+        lines = ["".join(link.format_exception_only()) for link in _links(rendered)]
     except BaseException:
         # P4 of the fault catalogue: whatever foreign code raises here, SystemExit too, stays here.
-        return *_own_text(shapes, messages), None
-    bounded, parts = _bounded(template, raw)
-    whole = (
-        Stack(error_type="", template=template).text(tuple(raw))
-        if len(template) + sum(map(len, raw)) < MAX_TEXT
-        else None
-    )
-    return bounded, parts, whole
+        return None
+    return lines[::-1] if len(lines) == len(stack.shown) else None
 
 
-def _standard_text(exception: BaseException) -> tuple[str, list[str]]:
-    rendered = traceback.TracebackException(type(exception), exception, _traceback(exception), compact=True)
-    chain = list(_rendered_chain(rendered))
-    if any(link.exceptions is not None for link, _ in chain):
-        return "\0", ["".join(rendered.format())]
-    template: list[str] = []
-    parts: list[str] = []
-    for link, joint in reversed(chain):
-        if link.stack:
-            template += [_HEADER, *(line.replace("\0", " ") for line in link.stack.format())]
-        template += ["\0", joint]
-        parts.append("".join(link.format_exception_only()))
-    return "".join(template), parts
-
-
-def _rendered_chain(
-    link: traceback.TracebackException | None,
-) -> Iterator[tuple[traceback.TracebackException, str]]:
-    """*link* and what the text shows before it, each with the line that joins it to the next."""
-    joint = ""
+def _links(link: traceback.TracebackException | None) -> Iterator[traceback.TracebackException]:
     while link is not None:
-        yield link, joint
-        if link.__cause__ is not None:
-            link, joint = link.__cause__, _CAUSE
-        elif link.__context__ is not None and not link.__suppress_context__:
-            link, joint = link.__context__, _CONTEXT
-        else:
-            return
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
-def _own_text(shapes: tuple[ExceptionDetail, ...], messages: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Plain text from the data alone, where the standard library's way is not to be had."""
-    error = shapes[0]
-    lines = [f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in error.frames]
-    also = f"... and {len(shapes) - 1} chained exceptions\n" if len(shapes) > 1 else ""
-    return _bounded(_HEADER + "".join(lines) + "\0" + also, [f"{error.qualified_type}: {messages[0]}\n"])
+def _joined(pieces: tuple[str, ...], lines: Sequence[str]) -> str | None:
+    """The whole text; None if it is too long."""
+    if not pieces:
+        return lines[0] if len(lines) == 1 and len(lines[0]) < MAX_TEXT else None
+    if sum(map(len, lines)) > MAX_TEXT:
+        return None
+    return "".join([text for pair in zip(pieces, (*lines, ""), strict=True) for text in pair])
 
 
-def _bounded(template: str, parts: list[str]) -> tuple[str, tuple[str, ...]]:
-    room = max(1000, MAX_TEXT // max(1, len(parts)))
-    clean = tuple(redact(plain.text(part, room)) for part in parts)
-    pieces = template.split("\0")
-    room = max(1000, MAX_TEXT // len(pieces))
-    return "\0".join(redact(plain.text(piece, room)) for piece in pieces), clean
+def _own_lines(stack: Stack, messages: tuple[str, ...]) -> tuple[str, ...]:
+    """From the data alone, where the standard library's lines are not to be had."""
+    if stack.shown:
+        return tuple(_line(stack.exceptions[index].qualified_type, messages[index]) for index in stack.shown)
+    error = stack.exceptions[0]
+    places = [f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in error.frames]
+    others = len(stack.exceptions) - 1
+    also = f"... and {others} chained exceptions\n" if others else ""
+    return _bounded([f"{_HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
+
+
+def _bounded(texts: Iterable[str]) -> tuple[str, ...]:
+    texts = tuple(texts)
+    room = max(1000, MAX_TEXT // max(1, len(texts)))
+    return tuple(redact(plain.text(text, room)) for text in texts)

@@ -31,7 +31,7 @@ from llama_logging.tracing import NO_TRACE
 Json = dict[str, Any]
 
 MAX_STACK = 200_000
-"""Characters of a `stack` frame; of a longer one the exceptions after the third are left out."""
+"""Characters of a `stack` frame; of a longer one the calls of the exceptions after the third are left out."""
 
 _KNOWN_STACKS = 4_096
 _known: dict[int, _Shared] = {}
@@ -51,14 +51,14 @@ def encode_error(context: ErrorContext) -> tuple[str, str, str]:
     )
     if context.log_message != context.error_message:
         frame += f',"log":{_text(context.log_message)}'
-    if context.parts:
-        frame += f',"parts":{_parts(context, shared.heads)}'
     return f"{frame}{_optional(context)}}}", shared.name, shared.definition
 
 
 def _optional(context: ErrorContext) -> str:
     """What most errors do not have."""
     members: Json = {}
+    if context.parts:
+        members["parts"] = context.parts
     if context.log_template:
         members["tmpl"] = context.log_template
     if len(context.messages) > 1:
@@ -88,6 +88,8 @@ def _optional(context: ErrorContext) -> str:
         members["implicit"] = True
     if not context.handled:
         members["unhandled"] = True
+    if not context.complete:
+        members["partial"] = True
     return f",{dumps(members)[1:-1]}" if members else ""
 
 
@@ -97,10 +99,7 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
     main = stack.get("main", 0)
     others = frame.get("messages", ())
     messages = (*others[:main], frame["msg"], *others[main:])[: len(shapes)]
-    parts = tuple(
-        f"{shapes[part].qualified_type}: {messages[part]}\n" if isinstance(part, int) else part
-        for part in frame.get("parts", ())
-    )
+    parts = tuple(frame.get("parts", () if stack else (f"{frame['type']}: {frame['msg']}\n",)))
     module, function, file, line = stack.get("site", ("", "", "", 0))
     grouping = tuple(stack.get("grouping", ()))
     return ErrorContext(
@@ -116,13 +115,14 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
             line=line,
             template=stack.get("text", "\0" * len(parts)),
             exceptions=shapes,
+            shown=tuple(stack.get("shown", ())),
             main=main,
             grouping=grouping,
             fingerprint=stack.get("fp", ""),
         ),
         parts=parts,
         messages=messages,
-        attributes=tuple(frame.get("attrs", ({},) * len(shapes)))[: len(shapes)],
+        attributes=tuple(frame.get("attrs", ()))[: len(shapes)],
         additional_context=frame.get("ctx", {}),
         tags=frame.get("tags", {}),
         trace_id=frame.get("trace", NO_TRACE)[0],
@@ -142,6 +142,7 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         mechanism=frame.get("via", "logging"),
         implicit=frame.get("implicit", False),
         handled=not frame.get("unhandled", False),
+        complete=not frame.get("partial", False),
         process=_process(process),
     )
 
@@ -216,14 +217,12 @@ class _Shared:
         name: Hash of the definition; errors refer to it.
         definition: The `stack` frame.
         middle: The members of an error frame that are the same each time.
-        heads: Which exception a part is of, by what stands before its message.
     """
 
     stack: Stack
     name: str
     definition: str
     middle: str
-    heads: tuple[str, ...]
 
 
 def _shared(stack: Stack) -> _Shared:
@@ -251,29 +250,16 @@ def _encode_stack(stack: Stack) -> _Shared:
             }
             for error in stack.exceptions
         ],
+        "shown": list(stack.shown),
         "text": stack.template,
     }
     if len(dumps(content)) > MAX_STACK:
-        content["exceptions"] = content["exceptions"][: max(3, stack.main + 1)]
+        # Frames are the most of it; types and places stay in the text.
+        for error in content["exceptions"][max(3, stack.main + 1) :]:
+            error["frames"] = []
     name = hashlib.blake2b(dumps(content).encode(), digest_size=8).hexdigest()
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
-    heads = tuple(f"{error.qualified_type}: " for error in stack.exceptions[: len(content["exceptions"])])
-    return _Shared(stack, name, dumps({"k": "stack", "name": name, **content}), middle, heads)
-
-
-def _parts(context: ErrorContext, heads: tuple[str, ...]) -> str:
-    """What differs in the stack text; a line that type and message already tell, as their number."""
-    if (
-        len(context.parts) == 1
-        and heads
-        and not context.stack.main
-        and context.parts[0] == f"{heads[0]}{context.error_message}\n"
-    ):
-        return "[0]"
-    told = {
-        f"{head}{message}\n": index for index, (head, message) in enumerate(zip(heads, context.messages, strict=False))
-    }
-    return dumps([told.get(part, part) for part in context.parts])
+    return _Shared(stack, name, dumps({"k": "stack", "name": name, **content}), middle)
 
 
 def _exception(error: Json) -> ExceptionDetail:

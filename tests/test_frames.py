@@ -5,7 +5,7 @@ from types import TracebackType
 
 import pytest
 
-from llama_logging.frames import frames_of, in_app, innermost
+from llama_logging.frames import calls_of, frames_of, in_app, innermost
 
 
 def here() -> TracebackType:
@@ -25,7 +25,7 @@ def test_in_app_is_what_is_not_installed(file: str, expected: bool) -> None:
 
 def test_the_innermost_frame_is_the_applications_own() -> None:
     """Where the standard library raised is less telling than where it was called."""
-    frames = frames_of(here())
+    frames = frames_of(calls_of(here()))
     assert len(frames) > 1
     assert not frames[-1].in_app
     found = innermost(frames)
@@ -34,6 +34,6 @@ def test_the_innermost_frame_is_the_applications_own() -> None:
 
 
 def test_without_any_the_last_counts() -> None:
-    library = tuple(frame for frame in frames_of(here()) if not frame.in_app)
+    library = tuple(frame for frame in frames_of(calls_of(here())) if not frame.in_app)
     assert innermost(library) == library[-1]
     assert innermost(()) is None

@@ -5,6 +5,7 @@ import logging
 import logging.config
 import logging.handlers
 import queue
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 import llama_logging
 from llama_logging import pipeline
-from llama_logging.context import ErrorContext
+from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
@@ -406,3 +407,81 @@ def test_no_caller_waits_for_the_handlers_lock() -> None:
         thread.join(5)
         assert not thread.is_alive()
     assert registry_size() == 1
+
+
+DYING = """
+import logging, os, signal
+from llama_logging.handlers import RegistryHandler
+
+class Dying:
+    def __str__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class DyingError(Exception):
+    __str__ = Dying.__str__
+
+logger = logging.getLogger("app")
+logger.addHandler(RegistryHandler(ignore=[{"logger": "app.quiet"}]))
+number = 41
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "log"),
+    [
+        ("try: raise DyingError('three', 3)\nexcept Exception: logger.exception('said')", '["three", 3]', "said"),
+        ("logger.error('loaded %s of %d', Dying(), number)", None, 'loaded %s of %d % ["<Dying>", 41]'),
+        ("try: raise ValueError(Dying())\nexcept Exception: logger.exception('said')", "<Dying>", "said"),
+        ("logger.error(Dying())", None, "<Dying>"),
+        ("try: raise DyingError('a') from KeyError('b')\nexcept Exception: logger.exception('said')", "a", "said"),
+    ],
+)
+def test_what_kills_the_process_while_it_is_asked_for_its_text_is_recorded_all_the_same(
+    run: Run, code: str, message: str | None, log: str
+) -> None:
+    assert run("-c", DYING + code).code == -signal.SIGKILL
+    (error,) = open_registry(urls.parse("sqlite:///llama_logging.db")).errors()
+    assert not error.complete
+    assert error.error_message.replace("__main__.", "") == (message or log)
+    assert error.log_message.replace("__main__.", "") == log
+    assert 'File "<string>", line' in error.stack_trace or error.error_type == "LogMessage"
+
+
+def test_what_is_told_later_takes_its_place(own_place: Path) -> None:
+    """Also when the first has long been in the store: counted once, with its own words."""
+    handler = RegistryHandler()
+    logger = logging.getLogger("app")
+    logger.addHandler(handler)
+
+    class SlowError(Exception):
+        def __str__(self) -> str:
+            assert registry_size() == 1
+            (early,) = open_registry(handler.pipeline.url).errors()
+            assert (early.complete, early.error_message) == (False, "argument")
+            return "in its own words"
+
+    log_failure(logger, SlowError("argument"))
+    assert registry_size() == 1
+    store = open_registry(handler.pipeline.url)
+    (error,), (group,) = store.errors(), store.groups()
+    assert error.complete
+    assert error.error_message == group.error_message == "in its own words"
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
+
+
+def test_what_is_ignored_is_not_recorded_early_either(run: Run) -> None:
+    code = "try: raise DyingError()\nexcept Exception: logging.getLogger('app.quiet').exception('said')"
+    assert run("-c", DYING + code).code == -signal.SIGKILL
+    assert registry_size() == 0
+
+
+def test_most_errors_are_written_once(own_place: Path) -> None:
+    handler = RegistryHandler()
+    logger = logging.getLogger("app")
+    logger.addHandler(handler)
+    for error in (ValueError("x", 1), OSError(2, "no such file", "name"), KeyError("k"), AIGenerationError()):
+        log_failure(logger, error)
+    logger.error("message %s %d", "text", 5)
+    text = Path(handler.pipeline.journal.path).read_text()
+    assert text.count('"k":"error"') == 5
+    assert '"partial"' not in text

@@ -33,9 +33,20 @@ _STAGE = """
            json_extract(value, '$.fp'), json_extract(value, '$.type'), json_extract(value, '$.stack'),
            json_extract(value, '$.proc'), json_extract(value, '$.msg'), json_extract(value, '$.logger'), value
     FROM json_each(?) WHERE json_extract(value, '$.k') = 'error'
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (error_id) DO UPDATE SET message = excluded.message, content = excluded.content
+    WHERE json_extract(content, '$.partial')
 """
 _INGEST = (
+    # An error whose own code was still to speak, and now has.
+    """
+    UPDATE groups SET error_message = batch.message FROM temp.batch
+    WHERE groups.last_error_id = batch.error_id AND groups.fingerprint = batch.fingerprint
+        AND json_extract(batch.content, '$.partial') IS NULL
+    """,
+    """
+    UPDATE errors SET content = batch.content FROM temp.batch
+    WHERE errors.error_id = batch.error_id AND json_extract(errors.content, '$.partial')
+    """,
     "DELETE FROM temp.batch WHERE EXISTS (SELECT 1 FROM errors WHERE errors.error_id = batch.error_id)",
     """
     INSERT INTO errors (error_id, timestamp, severity, fingerprint, error_type, stack, process, content)

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -300,3 +301,18 @@ def test_json_documents_may_be_large(store: Store) -> None:
     add(store, *contexts)
     assert store.groups()[0].count == 3000
     assert json.loads(json.dumps(store.errors(limit=1)[0].additional_context))["n"] == 2999
+
+
+def test_an_early_version_of_an_error_gives_way_to_the_whole(store: Store) -> None:
+    """In one batch or in two; and never the other way round."""
+    for journals in (("one", "one"), ("two", "three")):
+        whole = make_context(error_message="whole")
+        early = replace(whole, error_message="early", complete=False)
+        add(store, early, journal=journals[0])
+        add(store, whole, journal=journals[1])
+        add(store, early, journal="late")
+        assert store.find(whole.error_id) == whole
+    both = make_context(error_message="whole")
+    add(store, replace(both, error_message="early", complete=False), both)
+    assert store.find(both.error_id) == both
+    assert [(group.count, group.error_message) for group in store.groups()] == [(3, "whole")]
