@@ -7,6 +7,7 @@ message every time, so that no text can be cached whole.
 from __future__ import annotations
 
 import itertools
+import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -55,10 +56,16 @@ def twenty() -> float:
 
 
 def _layer(index: int) -> Callable[[Order], float]:
-    # Each layer is compiled apart: a recursion would be folded by the formatter.
-    source = f"def layer_{index}(order):\n    result = following[{index}](order)\n    return [result, {index}][0] + 0\n"
+    # Each layer is compiled apart, with a source of its own: a recursion would be folded by the formatter.
+    source = (
+        f"def layer_{index}(order):\n"
+        f"    rates = {{'layer': {index}, 'rate': 0.5}}\n"
+        f"    return rates['layer'] * 2 + (following[{index}](order) - rates['rate'])\n"
+    )
+    file = f"<layer {index}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names: dict[str, Any] = {"following": following}
-    exec(compile(source, __file__, "exec"), names)
+    exec(compile(source, file, "exec"), names)
     layer: Callable[[Order], float] = names[f"layer_{index}"]
     return layer
 

@@ -220,9 +220,9 @@ def _is_quiet(record: logging.LogRecord) -> bool:
     """Whether the message can be made without running any code of the application's."""
     if type(record) is not logging.LogRecord or type(record.msg) is not str:
         return False
-    arguments: Any = record.args or ()
-    if type(arguments) is dict:
-        arguments = arguments.values()
+    if not _has_arguments(record):
+        return True
+    arguments: Any = record.args.values() if type(record.args) is dict else record.args
     return all(map(plain.is_quiet, arguments))
 
 

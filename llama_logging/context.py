@@ -6,6 +6,7 @@ No exception, frame or traceback is kept: they pin memory.
 from __future__ import annotations
 
 import enum
+import itertools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -142,8 +143,8 @@ class Stack:
         >>> Stack(error_type="E", exceptions=(error,), shown=(0,)).lines(["no"])
         ('app.E: no\n',)
         """
-        heads = ((self.exceptions[index].qualified_type, messages[index]) for index in self.shown)
-        return tuple(f"{head}: {message}\n" if message else f"{head}\n" for head, message in heads)
+        heads = [(self.exceptions[index].qualified_type, messages[index]) for index in self.shown]
+        return tuple([f"{head}: {message}\n" if message else f"{head}\n" for head, message in heads])
 
     def text(self, parts: Sequence[str]) -> str:
         r"""The stack text with *parts* in the places that the template leaves for them.
@@ -151,6 +152,8 @@ class Stack:
         >>> Stack(error_type="E", template="head\0joint\0").text(("one", "two"))
         'headonejointtwo'
         """
+        if len(parts) == 1:
+            return self.template.replace("\0", parts[0])
         pieces = self.template.split("\0")
         tail = (piece for pair in zip(parts, pieces[1:], strict=True) for piece in pair)
         return pieces[0] + "".join(tail)
@@ -314,19 +317,23 @@ else:
 
 
 def new_id() -> str:
-    """A UUID version 7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, the rest random.
+    """A UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, 26 random ones, and a counter that begins anywhere.
 
     >>> new_id() != new_id()
     True
     """
-    try:
-        random = _random.pop()
-    except IndexError:
-        digits = os.urandom(_RANDOM_BYTES * 64).hex()
-        _random.extend(digits[at : at + 2 * _RANDOM_BYTES] for at in range(0, len(digits), 2 * _RANDOM_BYTES))
-        return new_id()
     moment = f"{time.time_ns() // 1_000_000:012x}"
-    return f"{moment[:8]}-{moment[8:]}-7{random[:3]}-{_VARIANTS[random[3]]}{random[4:7]}-{random[7:19]}"
+    return f"{moment[:8]}-{moment[8:]}-7{_ours}{next(_counter):012x}"
+
+
+def _draw() -> None:
+    """Choose this process's part of all ids; a forked child's must be another."""
+    global _ours, _counter
+    digits = os.urandom(10).hex()
+    # The two highest bits of the variant are 1 and 0.
+    _ours = f"{digits[:3]}-{'89ab'[int(digits[3], 16) & 3]}{digits[4:7]}-"
+    # From the lower half, so that it never overflows.
+    _counter = itertools.count(int(digits[8:], 16) >> 1)
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -335,7 +342,7 @@ def to_microseconds(moment: datetime) -> int:
     >>> to_microseconds(datetime(1970, 1, 1, 0, 0, 1, 5, UTC))
     1000005
     """
-    since = moment.astimezone(UTC) - _EPOCH
+    since = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)) - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
@@ -346,12 +353,10 @@ def from_microseconds(value: int) -> datetime:
 
 _new, _set = object.__new__, object.__setattr__
 
-# Random digits in stock: a call to the system for each id would cost as much as the rest of it.
-_RANDOM_BYTES = 10
-_random: list[str] = []
+_ours: str
+_counter: itertools.count[int]
+_draw()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.clear)  # or the child would give out its parent's ids
+    os.register_at_fork(after_in_child=_draw)
 
-# The two highest bits of the variant are 1 and 0.
-_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -35,6 +35,8 @@ SEGMENT_BYTES = 16 * 2**20
 """A journal goes on in a new file at this size."""
 FRAME_BYTES = 256 * 2**10
 """A larger frame is not written."""
+LOOK_EVERY = 0.05
+"""Seconds for which a descriptor is taken to be our file, as long as its position is ours."""
 ABANDONED_AFTER = 60.0
 """Seconds after which a file still called `.new` was left by a process that died making it."""
 
@@ -43,18 +45,19 @@ _NEW = ".new"
 _NAME = re.compile(r"j1-[0-9a-f]{16}-[0-9]+-[0-9a-f]{12}\.jsonl(\.new)?")
 _CRC_LENGTH = len(b',"crc":"01234567"}')
 _KNOWN_STACKS = 10_000
+_crc32 = zlib.crc32
 
 Json = Mapping[str, Any]
 
 
-def seal(text: str) -> bytes:
-    r"""A frame of the JSON object *text*.
+def seal(text: str, more: str = "") -> bytes:
+    r"""A frame of the JSON object *text*, with the members *more*.
 
-    >>> seal('{"k":"error"}')
-    b'\n{"k":"error","crc":"a82d74fd"}\n'
+    >>> seal('{"k":"error"}', ',"n":1')
+    b'\n{"k":"error","n":1,"crc":"ce87e384"}\n'
     """
-    body = text[:-1].encode("ascii")
-    return b'\n%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+    body = f"{text[:-1]}{more}".encode("ascii")
+    return b'\n%b,"crc":"%08x"}\n' % (body, _crc32(body))
 
 
 def unseal(data: bytes) -> tuple[list[str], int]:
@@ -97,7 +100,7 @@ class Journal:
             self._forget()
         try:
             fd, known = self._ready()
-            data = seal(f'{frame[:-1]},"n":{next(self._numbers)}}}')
+            data = seal(frame, f',"n":{next(self._numbers)}')
             defines = bool(name) and name not in known
             if defines:
                 data = seal(definition) + data
@@ -113,6 +116,7 @@ class Journal:
         if defines and len(known) < _KNOWN_STACKS:
             known.add(name)
         self._size += len(data)
+        self._position += len(data)
         if self._size > SEGMENT_BYTES:
             self._rotate()
         return True
@@ -134,7 +138,8 @@ class Journal:
         self._fd = -1
         self._path = ""
         self._device, self._inode = 0, 0
-        self._size = 0
+        self._size = self._position = 0
+        self._looked = 0.0
         self._known: set[str] = set()
         self._numbers = itertools.count(1)
         # Re-entrant: a signal handler may log while this thread is opening the file.
@@ -153,12 +158,24 @@ class Journal:
         return self._fd, self._known
 
     def _is_open(self) -> bool:
-        """Whether the descriptor still is our file: an application may close it and reuse its number."""
+        """Whether the descriptor still is our file: an application may close it and reuse its number.
+
+        Within LOOK_EVERY the position suffices, which no other file is likely to share. To ask for the
+        file itself before each write costs more than the write: the kernel then has to give the next
+        one a time of its own (multigrain timestamps).
+        """
+        now = time.monotonic()
         try:
+            position = os.lseek(self._fd, 0, os.SEEK_CUR)
+            if position == self._position and now - self._looked < LOOK_EVERY:
+                return True
             status = os.fstat(self._fd)
         except OSError:
             return False
-        return status.st_ino == self._inode and status.st_dev == self._device and status.st_nlink > 0
+        if status.st_ino != self._inode or status.st_dev != self._device or not status.st_nlink:
+            return False
+        self._position, self._looked = position, now
+        return True
 
     def _open(self) -> None:
         reasons = []

@@ -52,9 +52,15 @@ _KEY_ENDINGS = (
 )
 _SEPARATORS = str.maketrans("", "", "-_. ")
 
-# Cheap signs; a text with none of them holds nothing that a pattern below would find.
-_SIGNS = ("://", "bearer", "basic", "passw", "pwd", "secret", "key", "token", "authorization", "eyj", "-----begin",
-          "akia", "asia", "sk-", "gh", "xox", "aiza", "hf_", "glpat-")  # fmt: skip
+# Cheap signs, each with a character to look for first; a text with none of them holds nothing that a
+# pattern below would find.
+_SIGNS = (
+    (":", ("://", "passw", "passphrase", "pwd", "secret", "key", "token", "authorization")),
+    ("=", ("passw", "passphrase", "pwd", "secret", "key", "token", "authorization")),
+    ("-", ("-----begin", "sk-", "xox", "glpat-")),
+    ("_", ("gh", "hf_")),
+    ("", ("bearer", "basic", "eyj", "akia", "asia", "aiza")),
+)
 _MANY_DIGITS = re.compile(r"\d{4}[ -]?\d{4}[ -]?\d{4}")
 
 
@@ -101,16 +107,21 @@ def redact(text: str) -> str:
     redacted = text
     for own in _own_patterns:
         redacted = own.sub(REDACTED, redacted)
-    lowered = text.lower()
-    for sign in _SIGNS:
-        if sign in lowered:
-            break
-    else:
-        if not _MANY_DIGITS.search(text):
-            return text if redacted == text else redacted
+    if not _is_suspect(text):
+        return text if redacted == text else redacted
     for pattern, replacement in _PATTERNS:
         redacted = pattern.sub(replacement, redacted)
     return text if redacted == text else redacted
+
+
+def _is_suspect(text: str) -> bool:
+    lowered = text.lower()
+    for first, signs in _SIGNS:
+        if first in lowered:
+            for sign in signs:
+                if sign in lowered:
+                    return True
+    return _MANY_DIGITS.search(text) is not None
 
 
 def redact_data(value: Any) -> Any:

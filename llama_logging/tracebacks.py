@@ -88,7 +88,7 @@ class Sight(NamedTuple):
 
     def is_quiet(self) -> bool:
         """Whether `tell` runs no code of the application's."""
-        return self.known.quiet and all(_is_quiet(error) for error in self.chain)
+        return self.known.quiet and all(map(_is_quiet, self.chain))
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,10 +172,29 @@ def test_a_closed_and_reused_descriptor_gets_none_of_our_bytes(journal: Journal,
         os.close(other)
 
 
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_reused_descriptor_at_our_position_is_found_out(journal: Journal, tmp_path: Path, times: int) -> None:
+    """The position is looked at first; soon after, the file itself."""
+    for _ in range(times):
+        put(journal)
+    (tmp_path / "application.txt").write_bytes(b"x" * journal._position)
+    os.close(journal._fd)
+    other = os.open(tmp_path / "application.txt", os.O_RDWR | os.O_APPEND)
+    try:
+        os.lseek(other, 0, os.SEEK_END)
+        time.sleep(2 * journal_module.LOOK_EVERY)
+        assert put(journal)
+        assert os.path.getsize(tmp_path / "application.txt") == os.lseek(other, 0, os.SEEK_CUR)
+        assert b"k" not in (tmp_path / "application.txt").read_bytes()
+    finally:
+        os.close(other)
+
+
 def test_a_deleted_file_is_replaced(journal: Journal) -> None:
     put(journal)
     first = journal.path
     os.unlink(first)
+    time.sleep(2 * journal_module.LOOK_EVERY)
     assert put(journal)
     assert journal.path != first
     assert len(frames(journal.path)) == 2
