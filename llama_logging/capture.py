@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from json import dumps
 from types import TracebackType
@@ -14,6 +14,7 @@ from llama_logging import fingerprint, plain, printed, process, seen, tracebacks
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, make_context, new_id
 from llama_logging.redaction import redact, redact_data
+from llama_logging.variables import VARIABLES
 
 NO_EXCEPTION = "LogMessage"
 """The error_type of a record that has no exception."""
@@ -126,7 +127,8 @@ def _capture(
     if not implicit and described.text is not None and record.exc_text is None:
         # Every stock handler after us formats nothing: it finds the text made.
         record.exc_text = described.text[:-1]
-    return _context(record, error_id, described, _message(record), implicit=implicit, again=before != "")
+    chain = sight.chain if sight is not None and not before else ()
+    return _context(record, error_id, described, _message(record), chain, implicit=implicit, again=before != "")
 
 
 def _context(
@@ -134,6 +136,7 @@ def _context(
     error_id: str,
     described: tracebacks.Described,
     message: str,
+    chain: Sequence[BaseException] = (),
     *,
     implicit: bool,
     again: bool = False,
@@ -169,6 +172,7 @@ def _context(
         trace_id=trace_id,
         span_id=span_id,
         breadcrumbs=TRAILS.before(key) if complete else (),
+        locals=VARIABLES.of(chain, key) if chain else (),
         stack_info=redact(plain.text(record.stack_info, tracebacks.MAX_TEXT)) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
@@ -242,7 +246,7 @@ def _message(record: logging.LogRecord) -> str:
         return redact(plain.text(record.getMessage()))
     except BaseException as error:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
-        template = plain.plain(record.msg, 0)
+        template = plain.plain(record.msg, plain.FLAT)
         return redact(plain.text(f"{template} [arguments not formatted: {type(error).__name__}]"))
 
 
@@ -268,7 +272,7 @@ def _word(value: Any) -> str:
     """A name of a logger, thread, task or function: short text, whatever it is."""
     if type(value) is str and len(value) <= 200 and value.isascii() and "\0" not in value:
         return value
-    return "" if value is None else plain.text(str(plain.plain(value, 0)), 200)
+    return "" if value is None else plain.text(str(plain.plain(value, plain.FLAT)), 200)
 
 
 def _moment(created: float) -> datetime:
@@ -300,7 +304,7 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
     if type(given) is not list and type(given) is not tuple and type(given) is not str:
         return grouping, key
     parts = [given] if isinstance(given, str) else given
-    grouping = tuple(redact(f"explicit {plain.plain(part, 0)}") for part in parts)
+    grouping = tuple(redact(f"explicit {plain.plain(part, plain.FLAT)}") for part in parts)
     return grouping, fingerprint.fingerprint(grouping)
 
 
@@ -308,7 +312,7 @@ def _site(record: logging.LogRecord, logger_name: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
     rendered = not _has_arguments(record)
     said = record.msg.get("event") if type(record.msg) is dict else record.msg
-    grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, 0))), rendered=rendered)
+    grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, plain.FLAT))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
     file = _word(record.pathname)
     place = (file, line, *grouping)

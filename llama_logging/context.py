@@ -174,6 +174,21 @@ class Breadcrumb:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrameLocals:
+    """The local variables of one call.
+
+    Attributes:
+        exception: Which of the error's `exceptions`.
+        frame: Which of its `frames`.
+        values: JSON-able, bounded, without secrets; of what is no built-in the type is named.
+    """
+
+    exception: int
+    frame: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """Who we are, once per process.
 
@@ -211,6 +226,7 @@ class ErrorContext:
         tags: What `extra={"tags": {...}}` gave: short texts to search and count by.
         trace_id, span_id: Hex digits, of the trace that was active; empty without one.
         breadcrumbs: What the thread or task logged before, oldest first.
+        locals: Of the application's own calls, innermost first, where the configuration asks for them.
         stack_info: The stack of the logging call, if it asked for it.
         fingerprint, grouping: The stack's, or what `extra={"fingerprint": ...}` gave.
         log_message: The rendered log message.
@@ -241,6 +257,7 @@ class ErrorContext:
     trace_id: str = ""
     span_id: str = ""
     breadcrumbs: tuple[Breadcrumb, ...] = ()
+    locals: tuple[FrameLocals, ...] = ()
     stack_info: str = ""
     logger_name: str = ""
     log_message: str = ""

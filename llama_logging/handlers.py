@@ -29,6 +29,7 @@ from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
 from llama_logging.stores import urls
+from llama_logging.variables import VARIABLES
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by reports under way."""
@@ -106,6 +107,8 @@ class RegistryHandler(ContextHandler):
             relative path counts from the folder in which the handler is made.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
+        locals: So many errors of each group carry the local variables of the application's own calls,
+            as far as they are built-in types, bounded and redacted; default 0.
         redact: Regular expressions; what they match is redacted, besides what always is.
         redact_keys: Keys whose values are redacted, besides those that always are.
         level: As for every handler; default NOTSET, which still means errors only.
@@ -113,7 +116,7 @@ class RegistryHandler(ContextHandler):
         strict: Raise ConfigError at a wrong option.
     """
 
-    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "redact", "redact_keys")
+    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "locals", "redact", "redact_keys")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -124,6 +127,7 @@ class RegistryHandler(ContextHandler):
         )
         self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
         TRAILS.keep(self._breadcrumbs)
+        VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
         self._keep = self._keep_early
 

@@ -102,6 +102,7 @@ def _cut(context: ErrorContext, size: int) -> ErrorContext:
         context,
         additional_context={"...": f"{size} bytes were too many and left out"},
         breadcrumbs=(),
+        locals=(),
         stack_info="",
         messages=tuple(plain.text(message, 1000) for message in context.messages),
         parts=tuple(plain.text(part, 1000) for part in context.parts),

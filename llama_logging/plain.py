@@ -13,12 +13,23 @@ import enum
 import math
 import pathlib
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
-MAX_DEPTH = 5
-MAX_ITEMS = 50
 MAX_TEXT = 8_192
 """Characters of one text that are kept; the middle is cut."""
+
+
+class Limits(NamedTuple):
+    """How deep is looked into a value, at how many items of a container, and how many characters of a text are kept."""
+
+    depth: int = 5
+    items: int = 50
+    text: int = MAX_TEXT
+
+
+LIMITS = Limits()
+FLAT = Limits(depth=0)
+"""Containers are named, not looked into."""
 
 # Their str() is the standard library's own C or Python code, short, and free of side effects.
 # By identity: `in` on the classes themselves would run a metaclass's __eq__ or __hash__.
@@ -65,7 +76,7 @@ def text(value: str, limit: int = MAX_TEXT) -> str:
     return value.replace("\0", "\\x00") if "\0" in value else value
 
 
-def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+def plain(value: Any, limits: Limits = LIMITS) -> Any:
     """*value* as None, bool, int, float, str, list or dict, all bounded.
 
     >>> plain({"model": "llama3", "tries": (1, 2), "client": object()})
@@ -76,7 +87,7 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     if value is None or kind is bool:
         return value
     if issubclass(kind, str):
-        return text(value)
+        return text(value, limits.text)
     if kind is int:
         return value if -(2**63) <= value < 2**63 else text(f"{value:#x}", 80)
     if kind is float:
@@ -88,7 +99,7 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     if issubclass(kind, enum.Enum):
         return text(f"{_qualname(kind)}.{object.__getattribute__(value, '_name_')}")
     if id(kind) in _CONTAINERS or issubclass(kind, dict):
-        return _container(value, depth)
+        return _container(value, limits)
     return f"<{type_name(kind)}>"
 
 
@@ -120,32 +131,33 @@ def _qualname(cls: type) -> str:
     return text(type.__dict__["__qualname__"].__get__(cls), 200)
 
 
-def _container(value: Any, depth: int) -> Any:
-    if depth <= 0:
+def _container(value: Any, limits: Limits) -> Any:
+    if limits.depth <= 0:
         return f"<{_qualname(type(value))}>"
+    inner = limits._replace(depth=limits.depth - 1)
     try:
-        return _mapping(value, depth) if issubclass(type(value), dict) else _sequence(value, depth)
+        return _mapping(value, inner) if issubclass(type(value), dict) else _sequence(value, inner)
     except RuntimeError:
         # Another thread changed it while we looked.
         return f"<{_qualname(type(value))}, changing>"
 
 
-def _mapping(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+def _mapping(value: dict[Any, Any], limits: Limits) -> dict[str, Any]:
     result: dict[str, Any] = {}
     # dict.items and not value.items: a subclass may compute, load or raise there.
     for count, (key, item) in enumerate(dict.items(value)):
-        if count == MAX_ITEMS:
-            result["..."] = f"{dict.__len__(value) - MAX_ITEMS} more"
+        if count == limits.items:
+            result["..."] = f"{dict.__len__(value) - limits.items} more"
             break
-        result[text(key if issubclass(type(key), str) else str(plain(key, 0)), 200)] = plain(item, depth - 1)
+        result[text(key if issubclass(type(key), str) else str(plain(key, FLAT)), 200)] = plain(item, limits)
     return result
 
 
-def _sequence(value: Any, depth: int) -> list[Any]:
+def _sequence(value: Any, limits: Limits) -> list[Any]:
     result: list[Any] = []
     for count, item in enumerate(value):
-        if count == MAX_ITEMS:
-            result.append(f"... {len(value) - MAX_ITEMS} more")
+        if count == limits.items:
+            result.append(f"... {len(value) - limits.items} more")
             break
-        result.append(plain(item, depth - 1))
+        result.append(plain(item, limits))
     return result

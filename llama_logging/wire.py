@@ -20,6 +20,7 @@ from llama_logging.context import (
     ErrorSeverity,
     ExceptionDetail,
     Frame,
+    FrameLocals,
     Process,
     Stack,
     from_microseconds,
@@ -76,6 +77,8 @@ def _optional(context: ErrorContext) -> str:
         members["trace"] = [context.trace_id, context.span_id]
     if context.breadcrumbs:
         members["crumbs"] = [[c.created, c.severity, c.logger_name, c.message] for c in context.breadcrumbs]
+    if context.locals:
+        members["locals"] = [[found.exception, found.frame, found.values] for found in context.locals]
     if context.stack_info:
         members["at"] = context.stack_info
     if context.thread_name != "MainThread":
@@ -130,6 +133,10 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         breadcrumbs=tuple(
             Breadcrumb(created=created, severity=ErrorSeverity(severity), logger_name=logger, message=message)
             for created, severity, logger, message in frame.get("crumbs", ())
+        ),
+        locals=tuple(
+            FrameLocals(exception=exception, frame=place, values=values)
+            for exception, place, values in frame.get("locals", ())
         ),
         stack_info=frame.get("at", ""),
         fingerprint=frame["fp"],

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging.plain import MAX_ITEMS, MAX_TEXT, plain, text
+from llama_logging.plain import LIMITS, MAX_TEXT, plain, text
 
 
 class Trap:
@@ -93,8 +93,8 @@ def test_cycles_depth_and_breadth_end() -> None:
         deep = {"deeper": deep}
     assert len(json.dumps(plain(cycle))) < 100
     assert len(json.dumps(plain(deep))) < 200
-    assert plain(list(range(1000)))[-1] == f"... {1000 - MAX_ITEMS} more"
-    assert plain(dict.fromkeys(range(1000)))["..."] == f"{1000 - MAX_ITEMS} more"
+    assert plain(list(range(1000)))[-1] == f"... {1000 - LIMITS.items} more"
+    assert plain(dict.fromkeys(range(1000)))["..."] == f"{1000 - LIMITS.items} more"
 
 
 def test_long_text_keeps_both_ends() -> None:

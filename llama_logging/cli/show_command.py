@@ -48,6 +48,7 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
             print(f"  {painted(f'{name:<12}', '2')} {printable(value)}")
     if context.stack_trace:
         print(f"\n{printable_lines(context.stack_trace.rstrip())}")
+    _print_locals(context)
     if context.breadcrumbs:
         print(painted("\nBefore it", "1"))
         for crumb in context.breadcrumbs:
@@ -72,6 +73,16 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
             print(f"  {status} {attempt.strategy} ({attempt.duration:.2f} s): {printable(attempt.detail)}")
 
 
+def _print_locals(context: ErrorContext) -> None:
+    if context.locals:
+        print(painted("\nLocal variables", "1"))
+    for found in context.locals:
+        frame = context.exceptions[found.exception].frames[found.frame]
+        print(f"  {painted(printable(f'{frame.module}.{frame.function}:{frame.line}'), '2')}")
+        for name, value in found.values.items():
+            print(f"    {printable(name)} = {printable(json.dumps(value, ensure_ascii=False))}")
+
+
 def _facts(context: ErrorContext) -> dict[str, str]:
     process = context.process
     handled = "" if context.handled else "nobody caught it"
@@ -84,6 +95,7 @@ def _facts(context: ErrorContext) -> dict[str, str]:
         "logged": context.log_message if context.log_message != context.error_message else "",
         "seen by": context.mechanism if context.mechanism != "logging" else "",
         "handled": handled,
+        "complete": "" if context.complete else "no: the process ended before the error's own text was told",
         "thread": " ".join(filter(None, (context.thread_name, context.task_name))),
         "process": f"{process.program} (pid {process.pid} on {process.host}, Python {process.python})"
         if process

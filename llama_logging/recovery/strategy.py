@@ -140,7 +140,7 @@ class Call:
             result = asyncio.run(asyncio.wait_for(result, deadline.remaining()))
         if isinstance(result, Remedy):
             return result
-        detail = f"{function_name(self.function)} returned {plain.plain(result, 1)}"
+        detail = f"{function_name(self.function)} returned {plain.plain(result, plain.Limits(depth=1))}"
         return Remedy(OutcomeStatus.RECOVERED, result, plain.text(detail, 500))
 
 
