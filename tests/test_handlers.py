@@ -46,6 +46,13 @@ def registry_size(store: str = "sqlite:///llama_logging.db") -> int:
     return size
 
 
+def recorded(store: str = "sqlite:///llama_logging.db") -> list[ErrorContext]:
+    opened = open_registry(urls.parse(store))
+    found = opened.errors(limit=100)
+    opened.close()
+    return found
+
+
 def log_failure(logger: logging.Logger, error: Exception | None = None) -> Exception:
     try:
         raise error or ValueError("x")
@@ -440,7 +447,7 @@ def test_what_kills_the_process_while_it_is_asked_for_its_text_is_recorded_all_t
     run: Run, code: str, message: str | None, log: str
 ) -> None:
     assert run("-c", DYING + code).code == -signal.SIGKILL
-    (error,) = open_registry(urls.parse("sqlite:///llama_logging.db")).errors()
+    (error,) = recorded()
     assert not error.complete
     assert error.error_message.replace("__main__.", "") == (message or log)
     assert error.log_message.replace("__main__.", "") == log
@@ -456,7 +463,7 @@ def test_what_is_told_later_takes_its_place(own_place: Path) -> None:
     class SlowError(Exception):
         def __str__(self) -> str:
             assert registry_size() == 1
-            (early,) = open_registry(handler.pipeline.url).errors()
+            (early,) = recorded()
             assert (early.complete, early.error_message) == (False, "argument")
             return "in its own words"
 
@@ -464,9 +471,11 @@ def test_what_is_told_later_takes_its_place(own_place: Path) -> None:
     assert registry_size() == 1
     store = open_registry(handler.pipeline.url)
     (error,), (group,) = store.errors(), store.groups()
+    counts = store.count_by_severity(None, ErrorSeverity.DEBUG)
+    store.close()
     assert error.complete
     assert error.error_message == group.error_message == "in its own words"
-    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
+    assert counts == {ErrorSeverity.ERROR: 1}
 
 
 def test_what_is_ignored_is_not_recorded_early_either(run: Run) -> None:
