@@ -31,7 +31,7 @@ def test_the_demo_is_the_main_job(cli: Run, own_place: Path) -> None:
         "chapter 2 broke off",
         "chapter 3 was not generated",
     ]
-    assert not _running("demo/ollama_server.py"), "the demo stops what it has started"
+    assert not _running(own_place / "demo"), "the demo stops what it has started"
     story = (own_place / "demo" / "story.py").read_text()
     assert "llama_logging" not in story.partition('"""')[2].partition('"""')[2]
 
@@ -46,12 +46,12 @@ def test_an_interrupted_demo_stops_what_it_has_started(own_place: Path) -> None:
                 break
         process.stdout.read()
         assert process.wait(20) == 130
-    assert not _running("broken-off/ollama_server.py")
+    assert not _running(own_place / "broken-off")
 
 
-def _running(words: str) -> bool:
+def _running(directory: Path) -> bool:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if words in path.read_text(errors="replace"):
+            if str(directory / "ollama_server.py") in path.read_text(errors="replace"):
                 return True
     return False
