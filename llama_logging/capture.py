@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from json import dumps
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import Any
 from llama_logging import fingerprint, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, make_context, new_id
+from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.redaction import redact, redact_data
 from llama_logging.variables import VARIABLES
 
@@ -120,15 +121,14 @@ def _capture(
     error_id = before or new_id()
     if keep is not None and not before and not (_is_quiet(record) and (sight is None or sight.is_quiet())):
         described = tracebacks.told_by_arguments(sight) if sight is not None else _NO_EXCEPTION
-        keep(_context(record, error_id, described, _template(record), implicit=implicit, complete=False))
+        keep(_context(record, error_id, described, _template(record), sight, implicit=implicit, complete=False))
     if exception is not None and not before:
         seen.mark_captured(exception, error_id, record.created)
     described = tracebacks.tell(sight) if sight is not None else _NO_EXCEPTION
     if not implicit and described.text is not None and record.exc_text is None:
         # Every stock handler after us formats nothing: it finds the text made.
         record.exc_text = described.text[:-1]
-    chain = sight.chain if sight is not None and not before else ()
-    return _context(record, error_id, described, _message(record), chain, implicit=implicit, again=before != "")
+    return _context(record, error_id, described, _message(record), sight, implicit=implicit, again=before != "")
 
 
 def _context(
@@ -136,7 +136,7 @@ def _context(
     error_id: str,
     described: tracebacks.Described,
     message: str,
-    chain: Sequence[BaseException] = (),
+    sight: tracebacks.Sight | None,
     *,
     implicit: bool,
     again: bool = False,
@@ -154,11 +154,14 @@ def _context(
     logger_name = _word(record.name)
     stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name)
     grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS
+    given = sight.fingerprint if sight is not None else None
     if extra:
-        grouping, key = _explicit(extra.pop("fingerprint", None), grouping, key)
+        given = extra.pop("fingerprint", given)
         tags = _tags(extra.pop("tags", None), extra)
+    if given is not None:
+        grouping, key = _explicit(given, grouping, key)
     trace_id, span_id = tracing.current(attributes)
-    return make_context(
+    context = make_context(
         error_id=error_id,
         timestamp=_moment(record.created),
         severity=ErrorSeverity.from_level(record.levelno),
@@ -172,7 +175,7 @@ def _context(
         trace_id=trace_id,
         span_id=span_id,
         breadcrumbs=TRAILS.before(key) if complete else (),
-        locals=VARIABLES.of(chain, key) if chain else (),
+        locals=VARIABLES.of(sight.chain, key) if sight is not None and complete and not again else (),
         stack_info=redact(plain.text(record.stack_info, tracebacks.MAX_TEXT)) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
@@ -188,6 +191,7 @@ def _context(
         complete=complete,
         process=process.current(),
     )
+    return GROUPING.applied(context) if GROUPING.rules else context
 
 
 def _bare(record: logging.LogRecord, exception: BaseException | None, failure: Exception) -> ErrorContext:
@@ -304,7 +308,7 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
     if type(given) is not list and type(given) is not tuple and type(given) is not str:
         return grouping, key
     parts = [given] if isinstance(given, str) else given
-    grouping = tuple(redact(f"explicit {plain.plain(part, plain.FLAT)}") for part in parts)
+    grouping = tuple(redact(f"{EXPLICIT}{plain.plain(part, plain.FLAT)}") for part in parts)
     return grouping, fingerprint.fingerprint(grouping)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from llama_logging.context import ExceptionDetail, Frame
+from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 
 VERSION = "v1"
 
@@ -52,6 +52,26 @@ def main_of(exceptions: Sequence[ExceptionDetail]) -> int:
     leaves = _leaves(exceptions)
     kinds = {tuple(_of_exception(replace(exceptions[leaf], relation="raised"))) for leaf in leaves}
     return leaves[0] if len(kinds) == 1 else 0
+
+
+def renewed(context: ErrorContext) -> ErrorContext:
+    """*context* with a stack that is grouped as this version groups; the same if it is already."""
+    stack = context.stack
+    if not stack.fingerprint or stack.fingerprint.startswith(f"{VERSION}:"):
+        return context
+    if stack.exceptions:
+        inputs = of_exceptions(stack.exceptions)
+    else:
+        template = context.log_template or context.log_message
+        inputs = of_message(context.logger_name, template, rendered=not context.log_template)
+    key = fingerprint(inputs)
+    own = context.grouping == stack.grouping
+    return replace(
+        context,
+        stack=replace(stack, grouping=inputs, fingerprint=key),
+        grouping=inputs if own else context.grouping,
+        fingerprint=key if own else context.fingerprint,
+    )
 
 
 def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str, ...]:

@@ -20,11 +20,13 @@ from llama_logging.capture import capture
 from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
+from llama_logging.grouping import GROUPING, parse_grouping
+from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, pipeline_for
 from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome, remember
-from llama_logging.recovery.rules import Match, as_mode, parse_matches, parse_rules
+from llama_logging.recovery.rules import as_mode, parse_rules
 from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
@@ -109,6 +111,7 @@ class RegistryHandler(ContextHandler):
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,
             as far as they are built-in types, bounded and redacted; default 0.
+        grouping: List of rules that decide which errors are the same; the README describes them.
         redact: Regular expressions; what they match is redacted, besides what always is.
         redact_keys: Keys whose values are redacted, besides those that always are.
         level: As for every handler; default NOTSET, which still means errors only.
@@ -116,7 +119,7 @@ class RegistryHandler(ContextHandler):
         strict: Raise ConfigError at a wrong option.
     """
 
-    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "locals", "redact", "redact_keys")
+    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "locals", "grouping", "redact", "redact_keys")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -127,6 +130,9 @@ class RegistryHandler(ContextHandler):
         )
         self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
         TRAILS.keep(self._breadcrumbs)
+        rules = self._options.read("grouping", lambda given: parse_grouping(self._options, given), None)
+        if rules is not None:
+            GROUPING.use(rules)
         VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
         self._keep = self._keep_early

@@ -75,6 +75,7 @@ class ErrorGroup:
         severity: The worst that was seen.
         source: Where it was raised: `module.function`.
         last_error_id: The newest occurrence.
+        merged: Fingerprints of the groups that are shown as part of this one.
     """
 
     fingerprint: str
@@ -87,6 +88,20 @@ class ErrorGroup:
     first_seen: datetime
     last_seen: datetime
     last_error_id: str
+    merged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An error whose fingerprint is to be another.
+
+    Attributes:
+        grouping: What the fingerprint is made from; None for what its stack gives.
+    """
+
+    error_id: str
+    fingerprint: str
+    grouping: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +185,40 @@ class Store(Protocol):
         """Groups last seen since then, the latest first."""
         ...
 
+    def group(self, fingerprint: str) -> ErrorGroup | None:
+        """The group that errors with *fingerprint* are shown in; None if there is none."""
+        ...
+
     def find(self, id_prefix: str) -> ErrorContext:
         """The one error whose id begins with *id_prefix*.
 
         Raises:
             ErrorNotFound: If there is none, or more than one.
         """
+        ...
+
+    def merge(self, target: str, fingerprints: Sequence[str], at: datetime) -> None:
+        """Show these groups as part of the group *target*; their rows stay as they are.
+
+        Args:
+            target: A fingerprint; of a group that is merged itself, the one it is shown in counts.
+            fingerprints: What is shown in *target* already, or is *target*, is left as it is.
+        """
+        ...
+
+    def unmerge(self, fingerprints: Sequence[str]) -> int:
+        """Have these groups on their own again; how many were merged."""
+        ...
+
+    def move(self, moves: Sequence[Move], at: datetime) -> None:
+        """Give errors other fingerprints, in one transaction: every count stays exact.
+
+        All that is moved *at* one moment is undone together.
+        """
+        ...
+
+    def undo_move(self) -> int:
+        """Put the errors of the latest moment of `move` back to where they were; how many."""
         ...
 
     def sightings(self, error_id: str) -> list[Sighting]:

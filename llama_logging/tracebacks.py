@@ -86,6 +86,12 @@ class Sight(NamedTuple):
         """What all exceptions of this place share."""
         return self.known.stack
 
+    @property
+    def fingerprint(self) -> object:
+        """What the exception says of its fingerprint, as `__fingerprint__`; None if nothing."""
+        own = _dict(self.chain[0]).get("__fingerprint__")
+        return self.known.given if own is None else own
+
     def is_quiet(self) -> bool:
         """Whether `tell` runs no code of the application's."""
         return self.known.quiet and all(map(_is_quiet, self.chain))
@@ -101,6 +107,7 @@ class _Known:
             text is the standard library's to make, or too long.
         heads: Of each of those lines, what stands before the message; empty where they say more.
         names: For each exception, where its class may have a number.
+        given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
         single: Whether it is one exception with one line and without numbers, as most are.
     """
@@ -110,6 +117,7 @@ class _Known:
     pieces: tuple[str, ...]
     heads: tuple[str, ...]
     names: tuple[tuple[str, ...], ...]
+    given: object
     quiet: bool
     single: bool
 
@@ -241,6 +249,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
         pieces=tuple(pieces) if shown and sum(map(len, pieces)) < MAX_TEXT else (),
         heads=tuple(_head(classes[index]) for index in shown) if plain_spoken else (),
         names=names,
+        given=_attribute(classes[0], "__fingerprint__"),
         quiet=plain_spoken and not any(map(_speaks, classes)),
         single=len(chain) == 1 and plain_spoken and not names[0],
     )

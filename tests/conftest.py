@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging import breadcrumbs, config, imperative, pipeline, redaction, variables
+from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, redaction, variables
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 from llama_logging.recovery import active, outcome, strategy
 from llama_logging.stores import urls
@@ -48,6 +48,7 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     config._told.clear()
     redaction._own_patterns.clear()
     redaction._own_keys.clear()
+    grouping.GROUPING.use(())
     breadcrumbs.TRAILS.__init__()  # type: ignore[misc]
     variables.VARIABLES.__init__()  # type: ignore[misc]
     for name in ("_registry", "_handlers", "_engine"):

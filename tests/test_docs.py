@@ -17,7 +17,8 @@ from llama_logging.attachment.checking import OURS, check
 from llama_logging.cli.main import COMMANDS, parser
 from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import ContextHandler
-from llama_logging.recovery.rules import MATCH_OPTIONS, RULE_OPTIONS, STEP_OPTIONS
+from llama_logging.matching import MATCH_OPTIONS
+from llama_logging.recovery.rules import RULE_OPTIONS, STEP_OPTIONS
 from llama_logging.recovery.strategies import SHIPPED
 from llama_logging.registry import OutcomeStatus
 
@@ -90,9 +91,10 @@ def test_every_environment_variable_is_in_the_readme() -> None:
 def test_every_configuration_in_the_readme_is_valid() -> None:
     for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
         data = yaml.safe_load(text)
-        if "rules" in data:
-            handler = {"class": "llama_logging.handlers.RecoveryHandler", **data}
-            data = {"version": 1, "handlers": {"recovery": handler}, "root": {"handlers": ["recovery"]}}
+        for option, name in (("rules", "RecoveryHandler"), ("grouping", "RegistryHandler")):
+            if option in data:
+                handler = {"class": f"llama_logging.handlers.{name}", **data}
+                data = {"version": 1, "handlers": {"it": handler}, "root": {"handlers": ["it"]}}
         assert check(data) == []
 
 
@@ -105,8 +107,11 @@ def test_every_python_example_is_python_and_every_public_name_is_named() -> None
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:
+    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in README.splitlines()}
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+        path, _, anchor = target.partition("#")
+        assert (ROOT / path).exists(), target
+        assert not anchor or anchor in headings, target
 
 
 def test_the_test_command_is_what_ci_runs() -> None:

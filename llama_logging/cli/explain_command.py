@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+import yaml
 
 from llama_logging.cli.terminal import add_store, opened, painted, print_json
 from llama_logging.context import ErrorContext
-from llama_logging.formatters import printable
+from llama_logging.formatters import printable, printable_lines
+from llama_logging.grouping import rule_that_joins, rule_that_splits
 
 HELP = "explain why an error is in its group, or why two are not in one"
 EPILOG = "Errors are the same if all of what is printed is the same; messages and line numbers are not part of it."
@@ -31,6 +35,7 @@ def execute(args: argparse.Namespace) -> int:
                 ],
                 "same_group": len({error.fingerprint for error in errors}) == 1,
                 "differs": _differs(errors),
+                "rule": _rule(*errors) if len(errors) == 2 else None,
             }
         )
     elif len(errors) == 1:
@@ -55,7 +60,8 @@ def _print_one(error: ErrorContext) -> None:
         print(f"  {number:>3}  {printable(line)}")
     kind = error.grouping[0].partition(" ")[0] if error.grouping else ""
     why = {
-        "explicit": "The logging call gave it, by extra={'fingerprint': ...}.",
+        "explicit": "The logging call gave it, by extra={'fingerprint': ...}, or the exception, by __fingerprint__.",
+        "rule": "A rule under `grouping` in the configuration gave it.",
         "logger": "A record without exception: its logger and its template, or its message without numbers.",
     }
     print(why.get(kind, "The types of the exceptions, and the application's own frames with their source lines."))
@@ -65,9 +71,19 @@ def _print_two(one: ErrorContext, other: ErrorContext) -> None:
     number = _differs([one, other])
     if number is None:
         print(f"They are in one group, {one.fingerprint}: all {len(one.grouping)} inputs are the same.")
-        return
-    print(painted(f"They differ first in input {number}", "1"))
-    for error in (one, other):
-        line = error.grouping[number - 1] if number <= len(error.grouping) else "(nothing more)"
-        print(f"  {error.error_id}  {printable(line)}")
-    print("To have them in one group, log both with the same extra={'fingerprint': [...]}.")
+    else:
+        print(painted(f"They differ first in input {number}", "1"))
+        for error in (one, other):
+            line = error.grouping[number - 1] if number <= len(error.grouping) else "(nothing more)"
+            print(f"  {error.error_id}  {printable(line)}")
+    rule = _rule(one, other)
+    if rule is not None:
+        print(f"This rule would {'split' if number is None else 'join'} them, as an option of the RegistryHandler:")
+        print(printable_lines(yaml.safe_dump({"grouping": [rule]}, sort_keys=False, allow_unicode=True)).rstrip())
+        print("It is for new errors; llama-logging regroup -c logging.yaml applies it to those of the past.")
+    else:
+        print("No rule can change that: the code itself says so, or there is nothing to tell them apart by.")
+
+
+def _rule(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
+    return (rule_that_splits if one.fingerprint == other.fingerprint else rule_that_joins)(one, other)

@@ -8,13 +8,13 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging.config import as_seconds
 from llama_logging.context import ErrorSeverity
-from llama_logging.exceptions import ConfigError
+from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.formatters import printable, wants_colour
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import urls
@@ -101,6 +101,36 @@ def opened(args: argparse.Namespace) -> Iterator[SQLiteStore]:
         yield store
     finally:
         store.close()
+
+
+def fingerprint_named(store: SQLiteStore, name: str) -> str:
+    """The fingerprint that *name* is, or that the error has whose id begins with it.
+
+    Raises:
+        ErrorNotFound: If there is no such error.
+    """
+    if ":" not in name:
+        return store.find(name).fingerprint
+    if store.group(name) is None:
+        raise ErrorNotFound(f"no error has the fingerprint {name!r} in {store.url}")
+    return name
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int], None]]:
+    """On a terminal, a line on standard error that counts; takes the number so far."""
+    if not sys.stderr.isatty():
+        yield lambda number: None
+        return
+
+    def tick(number: int) -> None:
+        if number % 500 == 0:
+            print(f"\r{number} {what}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield tick
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:

@@ -98,7 +98,7 @@ class Engine:
 
     def _rule_for(self, context: ErrorContext) -> Rule | None:
         for rule in self._rules:
-            if rule.match(context):
+            if rule.applies(context):
                 return rule
         found = self._table.find(context) if context.mechanism != "text" else None
         if found is None:

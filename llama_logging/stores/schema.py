@@ -8,6 +8,8 @@ counts     errors by minute, group, severity and type: summaries cost the same a
 sightings  who else logged an error; `content` is the journal frame
 attempts   recovery attempts; `content` is the audit frame
 journals   how much of each journal is in here
+merges     groups that are shown as part of another, by hand; the group's own rows stay as they are
+moves      errors that a new grouping has put into another group, and the one they were in
 """
 
 STEPS = (
@@ -72,5 +74,20 @@ STEPS = (
         offset  INTEGER NOT NULL,
         damaged INTEGER NOT NULL
     ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE merges (
+        fingerprint TEXT PRIMARY KEY,
+        target      TEXT NOT NULL,
+        merged_at   INTEGER NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE moves (
+        moved_at    INTEGER NOT NULL,
+        error_id    TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        grouping    TEXT,
+        PRIMARY KEY (moved_at, error_id)
+    ) WITHOUT ROWID
     """,
 )

@@ -8,13 +8,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from llama_logging import wire
 from llama_logging.context import ErrorContext, ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound, StoreError
-from llama_logging.registry import Batch, ErrorGroup, RecoveryAttempt, Sighting
+from llama_logging.registry import Batch, ErrorGroup, Move, RecoveryAttempt, Sighting
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.urls import StoreURL
 
@@ -33,11 +34,19 @@ _STAGE = """
            json_extract(value, '$.fp'), json_extract(value, '$.type'), json_extract(value, '$.stack'),
            json_extract(value, '$.proc'), json_extract(value, '$.msg'), json_extract(value, '$.logger'), value
     FROM json_each(?) WHERE json_extract(value, '$.k') = 'error'
-    ON CONFLICT (error_id) DO UPDATE SET message = excluded.message, content = excluded.content
+    ON CONFLICT (error_id) DO UPDATE SET
+        message = excluded.message, fingerprint = excluded.fingerprint, content = excluded.content
     WHERE json_extract(content, '$.partial')
 """
 _INGEST = (
-    # An error whose own code was still to speak, and now has.
+    # An error whose own code was still to speak, and now has; a rule may group it by what it says.
+    """
+    INSERT INTO temp.moving (error_id, fingerprint, grouping)
+    SELECT batch.error_id, batch.fingerprint, json_extract(batch.content, '$.group')
+    FROM temp.batch JOIN errors ON errors.error_id = batch.error_id
+    WHERE errors.fingerprint <> batch.fingerprint AND json_extract(errors.content, '$.partial')
+        AND json_extract(batch.content, '$.partial') IS NULL
+    """,
     """
     UPDATE groups SET error_message = batch.message FROM temp.batch
     WHERE groups.last_error_id = batch.error_id AND groups.fingerprint = batch.fingerprint
@@ -53,6 +62,8 @@ _INGEST = (
     SELECT error_id, timestamp, severity, fingerprint, error_type, stack, process, content
     FROM temp.batch ORDER BY rowid
     """,
+)
+_COUNT = (
     """
     INSERT INTO groups
     SELECT fingerprint, error_type, message, max(severity), logger_name, stack, count(*),
@@ -102,11 +113,69 @@ _OTHERS = (
     WHERE json_extract(content, '$.status') = 'pending'
     """,
 )
-_TEMPORARY = """
+# Errors in temp.moving leave their groups, and enter others as new ones do.
+_LEAVE = (
+    """
+    UPDATE temp.moving SET was = errors.fingerprint, was_grouping = json_extract(errors.content, '$.group')
+    FROM errors WHERE errors.error_id = moving.error_id
+    """,
+    "DELETE FROM temp.moving WHERE was IS NULL OR was = fingerprint",
+    f"""
+    UPDATE counts SET count = counts.count - gone.count
+    FROM (SELECT timestamp / {_MINUTE} AS minute, was, severity, error_type, count(*) AS count
+          FROM temp.moving JOIN errors ON errors.error_id = moving.error_id GROUP BY 1, 2, 3, 4) AS gone
+    WHERE counts.minute = gone.minute AND counts.fingerprint = gone.was
+        AND counts.severity = gone.severity AND counts.error_type = gone.error_type
+    """,
+    "DELETE FROM counts WHERE count <= 0",
+    """
+    UPDATE errors SET fingerprint = moving.fingerprint, content =
+        CASE WHEN moving.grouping IS NULL
+        THEN json_remove(json_set(content, '$.fp', moving.fingerprint), '$.group')
+        ELSE json_set(content, '$.fp', moving.fingerprint, '$.group', json(moving.grouping)) END
+    FROM temp.moving WHERE errors.error_id = moving.error_id
+    """,
+    """
+    UPDATE groups SET count = groups.count - gone.count
+    FROM (SELECT was, count(*) AS count FROM temp.moving GROUP BY 1) AS gone WHERE groups.fingerprint = gone.was
+    """,
+    "DELETE FROM groups WHERE count <= 0 AND fingerprint IN (SELECT was FROM temp.moving)",
+    """
+    UPDATE groups SET
+        first_seen = (SELECT min(timestamp) FROM errors WHERE errors.fingerprint = groups.fingerprint),
+        severity = (SELECT max(severity) FROM errors WHERE errors.fingerprint = groups.fingerprint),
+        last_seen = newest.timestamp, last_error_id = newest.error_id, error_type = newest.error_type,
+        error_message = newest.message, stack = newest.stack
+    FROM (SELECT fingerprint, max(timestamp) AS timestamp, error_id, error_type,
+                 json_extract(content, '$.msg') AS message, stack
+          FROM errors WHERE fingerprint IN (SELECT was FROM temp.moving) GROUP BY fingerprint) AS newest
+    WHERE groups.fingerprint = newest.fingerprint
+    """,
+    """
+    INSERT INTO temp.batch
+    SELECT errors.error_id, timestamp, severity, errors.fingerprint, error_type, stack, process,
+           json_extract(content, '$.msg'), json_extract(content, '$.logger'), content
+    FROM temp.moving JOIN errors ON errors.error_id = moving.error_id
+    """,
+)
+_TEMPORARY = (
+    """
     CREATE TEMP TABLE batch (
         error_id TEXT PRIMARY KEY, timestamp INTEGER, severity INTEGER, fingerprint TEXT, error_type TEXT,
         stack TEXT, process TEXT, message TEXT, logger_name TEXT, content TEXT
     )
+    """,
+    """
+    CREATE TEMP TABLE moving (
+        error_id TEXT PRIMARY KEY, fingerprint TEXT, grouping TEXT, was TEXT, was_grouping TEXT
+    )
+    """,
+)
+_GROUPS = """
+    SELECT fingerprint, error_type, error_message, severity, logger_name,
+           json_extract(stacks.content, '$.site[0]'), json_extract(stacks.content, '$.site[1]'),
+           count, first_seen, last_seen, last_error_id
+    FROM groups LEFT JOIN stacks ON stacks.name = groups.stack
 """
 _ERRORS = """
     SELECT errors.position, errors.content, stacks.content, processes.content FROM errors
@@ -181,8 +250,9 @@ class SQLiteStore:
         where = "errors.timestamp >= ? AND errors.severity >= ?"
         parameters: list[Any] = [_start(since), int(at_least)]
         if fingerprint is not None:
-            where += " AND errors.fingerprint = ?"
-            parameters.append(fingerprint)
+            members = _members(fingerprint, self._merged())
+            where += f" AND errors.fingerprint IN ({_marks(members)})"
+            parameters += members
         order = "ORDER BY errors.timestamp DESC, errors.position DESC LIMIT ?"
         return [context for _, context in self._select(f"WHERE {where} {order}", [*parameters, limit])]
 
@@ -200,16 +270,28 @@ class SQLiteStore:
         at_least: ErrorSeverity = ErrorSeverity.DEBUG,
         limit: int = 50,
     ) -> list[ErrorGroup]:
+        roots = self._merged()
         with self._reading() as execute:
             rows = execute(
-                "SELECT fingerprint, error_type, error_message, severity, logger_name, "
-                "json_extract(stacks.content, '$.site[0]'), json_extract(stacks.content, '$.site[1]'), "
-                "count, first_seen, last_seen, last_error_id "
-                "FROM groups LEFT JOIN stacks ON stacks.name = groups.stack "
-                "WHERE last_seen >= ? AND severity >= ? ORDER BY last_seen DESC LIMIT ?",
-                (_start(since), int(at_least), limit),
+                f"{_GROUPS} WHERE last_seen >= ? AND severity >= ? ORDER BY last_seen DESC LIMIT ?",
+                (_start(since), int(at_least), limit + len(roots)),
             )
-            return [_group(row) for row in rows]
+            # The first row of a merged group is its latest: that one speaks for all.
+            latest: dict[str, ErrorGroup] = {}
+            for row in rows:
+                latest.setdefault(roots.get(row[0], row[0]), _group(row))
+            return [self._whole(execute, root, group, roots) for root, group in list(latest.items())[:limit]]
+
+    def group(self, fingerprint: str) -> ErrorGroup | None:
+        roots = self._merged()
+        root = roots.get(fingerprint, fingerprint)
+        with self._reading() as execute:
+            row = execute(
+                f"{_GROUPS} WHERE fingerprint IN ({_marks(members := _members(root, roots))}) "
+                "ORDER BY last_seen DESC LIMIT 1",
+                members,
+            ).fetchone()
+            return None if row is None else self._whole(execute, root, _group(row), roots)
 
     def find(self, id_prefix: str) -> ErrorContext:
         # Everything that begins with the prefix lies between it and it with the last digit raised.
@@ -221,6 +303,50 @@ class SQLiteStore:
             problem = "more than one error has an id that begins with" if found else "no error has the id"
             raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
         return found[0][1]
+
+    def merge(self, target: str, fingerprints: Sequence[str], at: datetime) -> None:
+        roots = self._merged()
+        root = roots.get(target, target)
+        with self._transaction() as execute:
+            for fingerprint in fingerprints:
+                member = roots.get(fingerprint, fingerprint)
+                if member != root:
+                    execute("INSERT INTO merges VALUES (?, ?, ?)", (member, root, to_microseconds(at)))
+
+    def unmerge(self, fingerprints: Sequence[str]) -> int:
+        with self._transaction() as execute:
+            return sum(execute("DELETE FROM merges WHERE fingerprint = ?", (each,)).rowcount for each in fingerprints)
+
+    def move(self, moves: Sequence[Move], at: datetime) -> None:
+        rows = [
+            (move.error_id, move.fingerprint, None if move.grouping is None else wire.dumps(move.grouping))
+            for move in moves
+        ]
+        with self._transaction() as execute:
+            execute(
+                "INSERT INTO temp.moving (error_id, fingerprint, grouping) SELECT json_extract(value, '$[0]'), "
+                "json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)",
+                (wire.dumps(rows),),
+            )
+            _move(execute)
+            execute(
+                "INSERT INTO moves SELECT ?, error_id, was, was_grouping FROM temp.moving WHERE true "
+                "ON CONFLICT DO NOTHING",
+                (to_microseconds(at),),
+            )
+            execute("DELETE FROM temp.moving")
+
+    def undo_move(self) -> int:
+        with self._transaction() as execute:
+            latest = execute("SELECT max(moved_at) FROM moves").fetchone()[0]
+            execute(
+                "INSERT INTO temp.moving (error_id, fingerprint, grouping) "
+                "SELECT error_id, fingerprint, grouping FROM moves WHERE moved_at = ?",
+                (latest,),
+            )
+            _move(execute)
+            execute("DELETE FROM temp.moving")
+            return int(execute("DELETE FROM moves WHERE moved_at = ?", (latest,)).rowcount)
 
     def sightings(self, error_id: str) -> list[Sighting]:
         with self._reading() as execute:
@@ -249,6 +375,35 @@ class SQLiteStore:
                 )
                 for position, error, stack, process in execute(_ERRORS + clauses, parameters)
             ]
+
+    def _merged(self) -> dict[str, str]:
+        """For each group that is shown as part of another: the one it is shown in."""
+        with self._reading() as execute:
+            targets = dict(execute("SELECT fingerprint, target FROM merges"))
+        roots = {}
+        for fingerprint, target in targets.items():
+            while target in targets:
+                target = targets[target]
+            roots[fingerprint] = target
+        return roots
+
+    def _whole(self, execute: Any, root: str, latest: ErrorGroup, roots: dict[str, str]) -> ErrorGroup:
+        """The group *root* with all that is merged into it; *latest* speaks for it."""
+        members = _members(root, roots)
+        if len(members) == 1:
+            return latest
+        counted = execute(
+            f"SELECT sum(count), min(first_seen), max(severity) FROM groups WHERE fingerprint IN ({_marks(members)})",
+            members,
+        ).fetchone()
+        return replace(
+            latest,
+            fingerprint=root,
+            count=counted[0],
+            first_seen=from_microseconds(counted[1]),
+            severity=ErrorSeverity(counted[2]),
+            merged=tuple(members[1:]),
+        )
 
     def _offset(self, execute: Any, journal: str) -> int:
         row = execute("SELECT offset FROM journals WHERE journal = ?", (journal,)).fetchone()
@@ -301,10 +456,13 @@ def _add(execute: Any, frames: Sequence[str]) -> bool:
     execute("SAVEPOINT frames")
     try:
         execute(_STAGE, (document,))
-        for statement in _INGEST:
+        for statement in (*_INGEST, *_COUNT):
             execute(statement)
         for statement in _OTHERS:
             execute(statement, (document,))
+        if execute("SELECT EXISTS (SELECT 1 FROM temp.moving)").fetchone()[0]:
+            _move(execute)
+            execute("DELETE FROM temp.moving")
     except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
         if isinstance(error, sqlite3.OperationalError) and "JSON" not in str(error):
             raise  # the disk is full, the file is locked: the frames are not to blame
@@ -313,6 +471,12 @@ def _add(execute: Any, frames: Sequence[str]) -> bool:
     finally:
         execute("RELEASE frames")
     return True
+
+
+def _move(execute: Any) -> None:
+    """Give the errors in temp.moving their new fingerprints; the table is left with what was moved."""
+    for statement in (*_LEAVE, *_COUNT):
+        execute(statement)
 
 
 def _open(path: str) -> sqlite3.Connection:
@@ -333,7 +497,8 @@ def _prepared(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         _migrate(connection)
-        connection.execute(_TEMPORARY)
+        for statement in _TEMPORARY:
+            connection.execute(statement)
     except BaseException:
         connection.close()
         raise
@@ -383,6 +548,15 @@ def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tu
 
 def _start(since: datetime | None) -> int:
     return 0 if since is None else to_microseconds(since)
+
+
+def _members(root: str, roots: dict[str, str]) -> list[str]:
+    """*root* and the groups that are shown in it."""
+    return [root, *sorted(fingerprint for fingerprint, target in roots.items() if target == root)]
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _group(row: Sequence[Any]) -> ErrorGroup:

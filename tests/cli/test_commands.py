@@ -156,6 +156,55 @@ def test_a_grouping_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert (compared["same_group"], compared["differs"]) == (False, 2)
 
 
+def test_a_rule_is_offered_that_would_join_or_split_two(capsys: pytest.CaptureFixture[str]) -> None:
+    same = make_context(tags={"tenant": "a"}), make_context(tags={"tenant": "b"})
+    other = make_context(error_type="KeyError", fingerprint="v1:other", grouping=("KeyError",), logger_name="app")
+    keep(*same, other)
+    ids = [error.error_id for error in (*same, other)]
+    assert document(capsys, "explain", *ids[:2])["rule"]["fingerprint"] == ["{default}", "{tags.tenant}"]
+    assert document(capsys, "explain", ids[0], ids[2])["rule"]["match"] == {"logger": ["app", "shop"]}
+    assert "This rule would split them" in answer(capsys, "explain", *ids[:2])
+    assert "This rule would join them" in answer(capsys, "explain", ids[0], ids[2])
+    assert "No rule can change that" in answer(capsys, "explain", ids[0], ids[0])
+
+
+def test_groups_are_merged_and_had_apart_again(capsys: pytest.CaptureFixture[str]) -> None:
+    contexts = [make_context(fingerprint=f"v1:{n}", timestamp=NOW - timedelta(minutes=n)) for n in range(3)]
+    keep(*contexts)
+    assert document(capsys, "merge", "v1:0", contexts[1].error_id) == {
+        "fingerprint": "v1:0",
+        "merged": ["v1:1"],
+        "count": 2,
+    }
+    assert "v1:0 shows 3 errors of 3 groups" in answer(capsys, "merge", "v1:1", "v1:2")
+    assert [row["count"] for row in document(capsys, "list")] == [3]
+    assert "2 groups are on their own again" in answer(capsys, "merge", "--undo", "v1:1", "v1:2")
+    assert len(document(capsys, "list")) == 3
+    assert "none of them was merged" in answer(capsys, "merge", "--undo", "v1:1")
+    answer(capsys, "merge", "v1:0", "v1:none", code=1)
+
+
+def test_history_is_regrouped_by_the_rules_of_a_logging_yaml(
+    own_place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = "{match: {logger: shop}, fingerprint: [shop]}"
+    (own_place / "logging.yaml").write_text(f"handlers: {{registry: {{grouping: [{rule}]}}}}")
+    keep(*(make_context(fingerprint=f"v1:{n}", error_message=HOSTILE) for n in range(3)))
+    text = answer(capsys, "regroup", "-c", "logging.yaml", "--dry-run")
+    assert "3 errors would move; nothing was changed" in text
+    assert "is made from rule shop" in text
+    assert "\x1b[2J" not in text
+    assert len(document(capsys, "list")) == 3
+    assert document(capsys, "regroup", "-c", "logging.yaml")["moved"] == 3
+    assert [row["count"] for row in document(capsys, "list")] == [3]
+    assert "nothing changed" in answer(capsys, "regroup", "-c", "logging.yaml")
+    assert "3 errors are back" in answer(capsys, "regroup", "--undo")
+    assert "there is nothing to undo" in answer(capsys, "regroup", "--undo")
+    assert len(document(capsys, "list")) == 3
+    (own_place / "logging.yaml").write_text("handlers: {registry: {grouping: [{match: {logger: shop}}]}}")
+    answer(capsys, "regroup", "-c", "logging.yaml", code=2)
+
+
 def test_an_id_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context())
     assert main(["show", "ffff"]) == 1

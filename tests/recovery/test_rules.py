@@ -86,14 +86,14 @@ def test_a_rule_does_not_match(match: dict[str, Any]) -> None:
 
 
 def test_a_stack_trace_in_a_message_never_triggers_a_recovery() -> None:
-    assert not rule({"class": "OSError"}).match(replace(outage(), mechanism="text"))
+    assert not rule({"class": "OSError"}).applies(replace(outage(), mechanism="text"))
 
 
 def test_text_alone_never_triggers_a_recovery() -> None:
     """Anybody can have a message logged; only an exception is evidence."""
     forged = make_context(exceptions=(), error_message="Failed to connect to Ollama", error_type="LogMessage")
-    assert not rule({"message": "Ollama"}).match(forged)
-    assert not rule({"level": "DEBUG", "logger": "*"}).match(forged)
+    assert not rule({"message": "Ollama"}).applies(forged)
+    assert not rule({"level": "DEBUG", "logger": "*"}).applies(forged)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
-from llama_logging.registry import Batch, OutcomeStatus, RecoveryAttempt, Store
+from llama_logging.registry import Batch, Move, OutcomeStatus, RecoveryAttempt, Store
 from llama_logging.stores import open_store, urls
 from tests.conftest import NOON, make_context
 
@@ -316,3 +316,82 @@ def test_an_early_version_of_an_error_gives_way_to_the_whole(store: Store) -> No
     add(store, replace(both, error_message="early", complete=False), both)
     assert store.find(both.error_id) == both
     assert [(group.count, group.error_message) for group in store.groups()] == [(3, "whole")]
+
+
+def counted(store: Store) -> dict[str, int]:
+    """What groups and rollups say must be the same."""
+    groups = {group.fingerprint: group.count for group in store.groups()}
+    assert sum(groups.values()) == sum(store.count_by_severity(None, ErrorSeverity.DEBUG).values())
+    return groups
+
+
+def test_merged_groups_are_shown_as_one(store: Store) -> None:
+    """Also what comes later; and nothing of the groups themselves is touched, so they can be had apart again."""
+    add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(4)))
+    store.merge("v1:0", ["v1:1", "v1:3"], NOON)
+    late = make_context(fingerprint="v1:1", timestamp=NOON + 9 * HOUR, severity=ErrorSeverity.CRITICAL)
+    add(store, late)
+    merged, single = store.groups()
+    assert (merged.fingerprint, merged.merged, merged.count) == ("v1:0", ("v1:1", "v1:3"), 4)
+    assert (merged.first_seen, merged.last_seen) == (NOON, NOON + 9 * HOUR)
+    assert (merged.severity, merged.last_error_id) == (ErrorSeverity.CRITICAL, late.error_id)
+    assert (single.fingerprint, single.count) == ("v1:2", 1)
+    assert len(store.errors(fingerprint="v1:0")) == 4
+    assert store.unmerge(["v1:1", "v1:3", "v1:2"]) == 2
+    assert counted(store) == {"v1:0": 1, "v1:1": 2, "v1:2": 1, "v1:3": 1}
+
+
+def test_a_merge_into_a_merged_group_goes_to_the_one_that_is_shown(store: Store) -> None:
+    """And never round in a circle."""
+    add(store, *(make_context(fingerprint=f"v1:{n}") for n in range(3)))
+    store.merge("v1:0", ["v1:1"], NOON)
+    store.merge("v1:1", ["v1:2", "v1:0"], NOON)
+    store.merge("v1:2", ["v1:0"], NOON)
+    (group,) = store.groups()
+    assert (group.fingerprint, group.merged, group.count) == ("v1:0", ("v1:1", "v1:2"), 3)
+
+
+def test_a_limit_counts_what_is_shown(store: Store) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON - n * HOUR) for n in range(6)))
+    store.merge("v1:5", ["v1:0", "v1:1", "v1:2"], NOON)
+    assert [group.fingerprint for group in store.groups(limit=2)] == ["v1:5", "v1:3"]
+
+
+def test_errors_move_with_all_that_is_counted(store: Store) -> None:
+    """The group they leave is as if they had never been there, and back again."""
+    first = make_context(fingerprint="v1:a", timestamp=NOON, error_message="first")
+    worst = make_context(fingerprint="v1:a", timestamp=NOON + HOUR, severity=ErrorSeverity.CRITICAL)
+    last = make_context(fingerprint="v1:a", timestamp=NOON + 2 * HOUR, error_message="last")
+    add(store, first, worst, last)
+    before, errors = store.groups(), store.errors()
+
+    store.move([Move(worst.error_id, "v1:b", ("by rule",)), Move(last.error_id, "v1:b", ("by rule",))], NOON)
+    assert counted(store) == {"v1:a": 1, "v1:b": 2}
+    left = next(group for group in store.groups() if group.fingerprint == "v1:a")
+    assert (left.first_seen, left.last_seen, left.severity) == (NOON, NOON, ErrorSeverity.ERROR)
+    assert (left.last_error_id, left.error_message) == (first.error_id, "first")
+    assert store.find(last.error_id).grouping == ("by rule",)
+    assert store.find(last.error_id).fingerprint == "v1:b"
+
+    assert store.undo_move() == 2
+    assert (store.groups(), store.errors()) == (before, errors)
+    assert store.undo_move() == 0
+
+
+def test_only_the_latest_moves_are_undone(store: Store) -> None:
+    context = make_context(fingerprint="v1:a")
+    add(store, context)
+    store.move([Move(context.error_id, "v1:b", ("b",))], NOON)
+    store.move([Move(context.error_id, "v1:c", ("c",))], NOON + HOUR)
+    assert store.undo_move() == 1
+    assert counted(store) == {"v1:b": 1}
+    assert store.undo_move() == 1
+    assert counted(store) == {"v1:a": 1}
+
+
+def test_what_is_not_there_or_already_there_does_not_move(store: Store) -> None:
+    context = make_context(fingerprint="v1:a")
+    add(store, context)
+    store.move([Move("no such error", "v1:b", None), Move(context.error_id, "v1:a", None)], NOON)
+    assert counted(store) == {"v1:a": 1}
+    assert store.undo_move() == 0

@@ -1,0 +1,39 @@
+"""`llama-logging merge`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from llama_logging.cli.terminal import add_store, fingerprint_named, opened, print_json
+from llama_logging.exceptions import ErrorNotFound
+
+HELP = "show several groups as one; new errors of each are counted there too"
+EPILOG = "An ID is that of an error, cut short or not, or a fingerprint. Nothing is lost: --undo has them apart again."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("id", metavar="ID", help="of the group that the others are to be shown in")
+    parser.add_argument("others", metavar="OTHER", nargs="*", help="of the groups to be shown in it")
+    parser.add_argument("--undo", action="store_true", help="have the groups that are named on their own again")
+    add_store(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Merge, or take it back."""
+    with opened(args) as store:
+        target, *others = (fingerprint_named(store, name) for name in (args.id, *args.others))
+        undone = store.unmerge([target, *others]) if args.undo else 0
+        if others and not args.undo:
+            store.merge(target, others, datetime.now(UTC))
+        group = store.group(target)
+    if group is None:
+        raise ErrorNotFound(f"the group {target} is gone from {store.url}")
+    if args.json:
+        print_json({"fingerprint": group.fingerprint, "merged": group.merged, "count": group.count})
+    elif args.undo:
+        print(f"{undone} groups are on their own again" if undone else "none of them was merged")
+    else:
+        print(f"{group.fingerprint} shows {group.count} errors of {len(group.merged) + 1} groups")
+    return 0

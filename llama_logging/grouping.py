@@ -1,0 +1,151 @@
+"""Grouping by the user's rules: what stands under `grouping:` in the YAML.
+
+What a logging call or an exception says of its fingerprint comes first, then the first rule that
+matches, then the inputs of `fingerprint`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llama_logging import fingerprint
+from llama_logging.config import Options, as_list, as_mapping, as_text, did_you_mean
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ConfigError
+from llama_logging.matching import Match, as_match
+
+GROUPING_OPTIONS = ("match", "fingerprint")
+EXPLICIT = "explicit "
+"""What the inputs begin with that a logging call or an exception gave."""
+RULE = "rule "
+"""What the inputs begin with that a rule gave."""
+
+_DEFAULT = "{default}"
+_VALUES: dict[str, Callable[[ErrorContext], str]] = {
+    "type": lambda context: context.error_type,
+    "message": lambda context: fingerprint.normalise(context.error_message),
+    "logger": lambda context: context.logger_name,
+    "level": lambda context: context.severity.name,
+    "module": lambda context: context.source_module,
+    "function": lambda context: context.source_function,
+}
+_VALUE = re.compile(r"\{([\w.-]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupingRule:
+    """For errors that match: what their fingerprint is made from.
+
+    Attributes:
+        parts: Texts; `{type}` and the like stand for the error's own, `{default}` alone for all that
+            its fingerprint would be made from without the rule.
+    """
+
+    match: Match
+    parts: tuple[str, ...]
+
+    def inputs(self, context: ErrorContext) -> tuple[str, ...]:
+        """The fingerprint's inputs for *context*."""
+        return tuple(line for part in self.parts for line in self._lines(part, context))
+
+    def _lines(self, part: str, context: ErrorContext) -> Iterator[str]:
+        if part == _DEFAULT:
+            yield from context.stack.grouping
+        else:
+            yield RULE + _VALUE.sub(lambda found: value_of(found[1], context), part)
+
+
+class Grouping:
+    """The rules that are in force in this process."""
+
+    def __init__(self) -> None:
+        self.rules: tuple[GroupingRule, ...] = ()
+
+    def use(self, rules: tuple[GroupingRule, ...]) -> None:
+        """Have these rules from now on, in place of those before."""
+        self.rules = rules
+
+    def applied(self, context: ErrorContext) -> ErrorContext:
+        """*context* with the fingerprint that these rules give it."""
+        return regrouped(context, self.rules)
+
+
+GROUPING = Grouping()
+"""The ones that `capture` asks."""
+
+
+def regrouped(context: ErrorContext, rules: tuple[GroupingRule, ...]) -> ErrorContext:
+    """*context* with the fingerprint that *rules* give it, whatever rules gave it the one it has."""
+    if context.grouping and context.grouping[0].startswith(EXPLICIT):
+        return context
+    rule = next((rule for rule in rules if rule.match(context)), None)
+    inputs = context.stack.grouping if rule is None else rule.inputs(context)
+    if inputs == context.grouping:
+        return context
+    return replace(context, grouping=inputs, fingerprint=fingerprint.fingerprint(inputs))
+
+
+def value_of(name: str, context: ErrorContext) -> str:
+    """What `{name}` stands for."""
+    if name.startswith("tags."):
+        return context.tags.get(name.removeprefix("tags."), "")
+    return _VALUES[name](context)
+
+
+def parse_grouping(options: Options, given: object) -> tuple[GroupingRule, ...]:
+    """Read `grouping:`; a rule with a mistake is told of and left out."""
+    rules = []
+    for index, entry in enumerate(as_list(given)):
+        place = f"grouping[{index}]"
+        try:
+            reader = options.nested(place, as_mapping(entry), GROUPING_OPTIONS)
+            match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
+            rules.append(GroupingRule(match, reader.required("fingerprint", _as_parts)))
+        except ConfigError as error:
+            options.complain(place, str(error))
+    return tuple(rules)
+
+
+def rule_that_joins(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
+    """A rule that puts both into one group, as it stands in the YAML; None if none can: one is explicit."""
+    types = sorted({one.error_type, other.error_type})
+    loggers = sorted({one.logger_name, other.logger_name})
+    match = {"class": types} if one.stack.exceptions and other.stack.exceptions else {"logger": loggers}
+    return _if_it_works({"match": match, "fingerprint": [" or ".join(*match.values())]}, one, other, same=True)
+
+
+def rule_that_splits(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
+    """A rule that tells the two apart, as it stands in the YAML; None if they are alike in all that one may name."""
+    names = ["type", "message", "logger", "level", "function", *(f"tags.{tag}" for tag in {**one.tags, **other.tags})]
+    differing = next((name for name in names if value_of(name, one) != value_of(name, other)), None)
+    if differing is None:
+        return None
+    match = {"class": [one.error_type]} if one.stack.exceptions else {"logger": [one.logger_name]}
+    if differing in ("type", "logger"):
+        match = {key: sorted({*given, value_of(differing, other)}) for key, given in match.items()}
+    return _if_it_works({"match": match, "fingerprint": [_DEFAULT, f"{{{differing}}}"]}, one, other, same=False)
+
+
+def _if_it_works(rule: dict[str, Any], one: ErrorContext, other: ErrorContext, *, same: bool) -> dict[str, Any] | None:
+    rules = parse_grouping(Options("grouping", {}, ()), [rule])
+    prints = {regrouped(error, rules).fingerprint for error in (one, other)}
+    return rule if (len(prints) == 1) is same else None
+
+
+def _as_parts(value: object) -> tuple[str, ...]:
+    parts = tuple(as_text(part) for part in as_list(value))
+    if not parts or not all(parts):
+        raise ConfigError("needs at least one part, and none may be empty")
+    for part in parts:
+        for name in [] if part == _DEFAULT else _VALUE.findall(part):
+            if name == "default":
+                raise ConfigError(f"{_DEFAULT} must stand alone, in {part!r}")
+            if name not in _VALUES and not (name.startswith("tags.") and name != "tags."):
+                known = ["default", *_VALUES, "tags.NAME"]
+                raise ConfigError(
+                    f"unknown {{{name}}} in {part!r}{did_you_mean(name, known)}; there are {', '.join(known)}"
+                )
+    return parts

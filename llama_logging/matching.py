@@ -1,0 +1,121 @@
+"""Which errors are meant: what stands under `match:` and `ignore:` in the YAML."""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llama_logging.config import Options, as_list, as_mapping, as_text
+from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
+from llama_logging.exceptions import ConfigError
+
+MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "logger", "level")
+
+_SEARCHED = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What an error must be like; everything that is given must hold.
+
+    Attributes:
+        classes: Names, with or without module, of the class of the exception or one of its bases.
+        chain: Globs of the same for any exception of the chain, hidden contexts too.
+        message: Searched in the first 2,000 characters of every message of the chain; of a record
+            without exception in what was logged.
+        status: HTTP statuses, where an exception of the chain carries one.
+        errno: Numbers of OSErrors of the chain.
+        loggers: Globs of the logger's name.
+        level: The least severity.
+    """
+
+    classes: tuple[str, ...] = ()
+    chain: tuple[str, ...] = ()
+    message: re.Pattern[str] | None = None
+    status: frozenset[int] = frozenset()
+    errno: frozenset[int] = frozenset()
+    loggers: tuple[str, ...] = ()
+    level: ErrorSeverity = ErrorSeverity.DEBUG
+
+    def __call__(self, context: ErrorContext) -> bool:
+        """Whether *context* is such an error."""
+        errors = context.exceptions
+        messages = [error.message for error in errors] or [context.log_message]
+        return (
+            context.severity >= self.level
+            and _any_name(errors[:1], self.classes, lambda name, given: name == given)
+            and _any_name(errors, self.chain, fnmatch.fnmatchcase)
+            and (not self.loggers or any(fnmatch.fnmatchcase(context.logger_name, glob) for glob in self.loggers))
+            and _any_number(errors, self.status, ("status_code", "status", "code"))
+            and _any_number(errors, self.errno, ("errno",))
+            and (self.message is None or any(self.message.search(message[:_SEARCHED]) for message in messages))
+        )
+
+
+def parse_matches(options: Options, name: str, given: object) -> tuple[Match, ...]:
+    """Read a list of `match:` mappings; one with a mistake is told of and left out."""
+    matches = []
+    for index, entry in enumerate(as_list(given)):
+        place = f"{name}[{index}]"
+        try:
+            matches.append(as_match(options, place, as_mapping(entry)))
+        except ConfigError as error:
+            options.complain(place, str(error))
+    return tuple(matches)
+
+
+def as_match(options: Options, place: str, given: dict[str, Any]) -> Match:
+    """Read what an error must be like.
+
+    Raises:
+        ConfigError: If nothing is asked for: such a rule would match every error.
+    """
+    if not given:
+        raise ConfigError("match: needs at least one of " + ", ".join(MATCH_OPTIONS))
+    reader = options.nested(place, given, MATCH_OPTIONS)
+    match = Match(
+        classes=tuple(reader.read("class", as_list, [])),
+        chain=tuple(reader.read("chain", as_list, [])),
+        message=reader.read("message", _as_pattern, None),
+        status=reader.read("status", _as_statuses, frozenset()),
+        errno=reader.read("errno", _as_errnos, frozenset()),
+        loggers=tuple(reader.read("logger", as_list, [])),
+        level=reader.read("level", ErrorSeverity.parse, ErrorSeverity.DEBUG),
+    )
+    if match == Match():
+        raise ConfigError("match: nothing valid is left of it, and without it the rule would match every error")
+    return match
+
+
+def _any_name(errors: Sequence[ExceptionDetail], wanted: Iterable[str], same: Callable[[str, str], bool]) -> bool:
+    if not wanted:
+        return True
+    names = {form for error in errors for base in error.bases for form in (base, base.rpartition(".")[2])}
+    return any(same(name, given) for given in wanted for name in names)
+
+
+def _any_number(errors: Sequence[ExceptionDetail], wanted: frozenset[int], attributes: Sequence[str]) -> bool:
+    return not wanted or any(error.attributes.get(name) in wanted for error in errors for name in attributes)
+
+
+def _as_pattern(value: object) -> re.Pattern[str]:
+    try:
+        return re.compile(as_text(value))
+    except re.error as error:
+        raise ConfigError(f"not a regular expression: {error}") from error
+
+
+def _as_statuses(value: object) -> frozenset[int]:
+    return frozenset(int(item) for item in _listed(value))
+
+
+def _as_errnos(value: object) -> frozenset[int]:
+    return frozenset(int(getattr(errno, str(item), item)) for item in _listed(value))
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from llama_logging.config import Options, collecting
+from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
+from llama_logging.grouping import GroupingRule, parse_grouping, regrouped, rule_that_joins, rule_that_splits
+from llama_logging.handlers import RegistryHandler
+from llama_logging.pipeline import open_registry
+from llama_logging.stores import urls
+from tests.conftest import make_context
+
+TIMEOUT = ExceptionDetail(type="Timeout", module="shop", message="after 5 s", bases=("shop.Timeout", "OSError"))
+REFUSED = ExceptionDetail(type="Refused", module="shop", message="port 80", bases=("shop.Refused", "OSError"))
+
+
+def rules(*given: dict[str, Any]) -> tuple[GroupingRule, ...]:
+    return parse_grouping(Options("RegistryHandler", {}, (), strict=True), list(given))
+
+
+def error(detail: ExceptionDetail = TIMEOUT, **changes: Any) -> ErrorContext:
+    """An error of its own group: as every exception type is."""
+    grouping = (detail.type, "shop.pay: call()")
+    values = {"exceptions": (detail,), "error_type": detail.type, "grouping": grouping, "fingerprint": detail.type}
+    return make_context(**{**values, "error_message": detail.message, **changes})
+
+
+def test_the_first_rule_that_matches_makes_the_fingerprint() -> None:
+    found = rules(
+        {"match": {"class": "Refused"}, "fingerprint": ["refused"]},
+        {"match": {"class": "OSError"}, "fingerprint": ["network"]},
+        {"match": {"logger": "*"}, "fingerprint": ["anything"]},
+    )
+    assert regrouped(error(), found).grouping == ("rule network",)
+    assert regrouped(error(REFUSED), found).grouping == ("rule refused",)
+    assert regrouped(error(), found).fingerprint != regrouped(error(REFUSED), found).fingerprint
+
+
+def test_an_error_that_no_rule_matches_stays_as_it_is() -> None:
+    context = error()
+    assert regrouped(context, rules({"match": {"class": "KeyError"}, "fingerprint": ["x"]})) is context
+
+
+def test_what_a_rule_no_longer_says_is_taken_back() -> None:
+    """Rules change; the stack's own fingerprint is still known."""
+    found = regrouped(error(), rules({"match": {"class": "Timeout"}, "fingerprint": ["network"]}))
+    assert regrouped(found, ()).grouping == error().grouping
+
+
+@pytest.mark.parametrize(
+    ("part", "line"),
+    [
+        ("{type} in {module}.{function}", "rule Timeout in shop.cart.add"),
+        ("{level} {logger}", "rule CRITICAL shop"),
+        ("{message}", "rule after <n> s"),
+        ("of {tags.tenant}{tags.none}", "rule of a"),
+    ],
+)
+def test_parts_name_what_the_error_says(part: str, line: str) -> None:
+    context = error(severity=ErrorSeverity.CRITICAL, tags={"tenant": "a"})
+    assert regrouped(context, rules({"match": {"class": "Timeout"}, "fingerprint": [part]})).grouping == (line,)
+
+
+def test_default_stands_for_all_that_would_be_there_without_the_rule() -> None:
+    found = rules({"match": {"class": "Timeout"}, "fingerprint": ["{default}", "{tags.tenant}"]})
+    assert regrouped(error(tags={"tenant": "a"}), found).grouping == (*error().grouping, "rule a")
+
+
+def test_what_the_code_says_comes_before_the_rules() -> None:
+    context = replace(error(), grouping=("explicit mine",), fingerprint="v1:mine")
+    assert regrouped(context, rules({"match": {"class": "Timeout"}, "fingerprint": ["network"]})) is context
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"match": {"class": "A"}, "fingerprint": ["{typ}"]}, "did you mean 'type'"),
+        ({"match": {"class": "A"}, "fingerprint": ["{} of it"]}, "unknown {}"),
+        ({"match": {"class": "A"}, "fingerprint": ["x {default}"]}, "must stand alone"),
+        ({"match": {"class": "A"}, "fingerprint": []}, "at least one part"),
+        ({"match": {"class": "A"}}, "'fingerprint' is needed"),
+        ({"match": {"clas": "A"}, "fingerprint": ["x"]}, "did you mean 'class'"),
+        ({"match": {}, "fingerprint": ["x"]}, "at least one of"),
+        ("network", "expected a mapping"),
+    ],
+)
+def test_a_mistake_is_told_and_only_its_rule_left_out(rule: Any, told: str) -> None:
+    with collecting() as problems:
+        options = Options("RegistryHandler", {}, ())
+        found = parse_grouping(options, [rule, {"match": {"class": "OSError"}, "fingerprint": ["network"]}])
+    assert told in "; ".join(map(str, problems))
+    assert all("grouping[0]" in problem.path for problem in problems)
+    assert [rule.parts for rule in found] == [("network",)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (error(), error(REFUSED)),
+        (error(), error(grouping=("Timeout", "shop.get: call()"), fingerprint="other")),
+        (make_context(fingerprint="a", error_type="LogMessage"), make_context(fingerprint="b", logger_name="app")),
+    ],
+)
+def test_a_rule_is_found_that_joins_two_groups(one: ErrorContext, other: ErrorContext) -> None:
+    rule = rule_that_joins(one, other)
+    assert rule is not None
+    assert len({regrouped(each, rules(rule)).fingerprint for each in (one, other)}) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tags": {"tenant": "b"}}, {"error_message": "refused"}, {"logger_name": "app"}, {"severity": ErrorSeverity.INFO}],
+)
+def test_a_rule_is_found_that_splits_a_group(changes: dict[str, Any]) -> None:
+    one, other = error(), error(**changes)
+    rule = rule_that_splits(one, other)
+    assert rule is not None
+    assert len({regrouped(each, rules(rule)).fingerprint for each in (one, other)}) == 2
+
+
+def test_no_rule_is_offered_where_none_helps() -> None:
+    explicit = replace(error(), grouping=("explicit mine",), fingerprint="v1:mine")
+    assert rule_that_joins(explicit, error()) is None
+    assert rule_that_splits(error(), error()) is None
+
+
+def registered() -> list[ErrorContext]:
+    store = open_registry(urls.default())
+    try:
+        return store.errors()
+    finally:
+        store.close()
+
+
+def log(error: BaseException, *handlers: logging.Handler) -> ErrorContext:
+    logger = logging.getLogger("app.grouping")
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        raise error
+    except BaseException:
+        logger.exception("failed")
+    return registered()[0]
+
+
+def test_the_handler_groups_by_the_rules_of_the_yaml() -> None:
+    handler = RegistryHandler(grouping=[{"match": {"class": "OSError"}, "fingerprint": ["network", "{type}"]}])
+    assert log(ConnectionError("a"), handler).grouping == ("rule network", "rule ConnectionError")
+    assert log(KeyError("a")).grouping[0] == "KeyError"
+
+
+class Declined(Exception):
+    __fingerprint__: tuple[str, ...] = ("payment", "declined")
+
+
+def test_an_exception_may_say_its_fingerprint() -> None:
+    """Its class, or the object itself; a logging call's word counts more."""
+    assert log(Declined("card 1"), RegistryHandler()).grouping == ("explicit payment", "explicit declined")
+    special = Declined("card 2")
+    special.__fingerprint__ = ("stolen",)
+    assert log(special).grouping == ("explicit stolen",)
+
+
+class Speaking(Exception):
+    def __str__(self) -> str:
+        return "spoken"
+
+
+def test_a_rule_that_reads_the_message_gets_the_whole_one(own_place: object) -> None:
+    """The early version of an error, without what its own code says, was in another group."""
+    handler = RegistryHandler(grouping=[{"match": {"message": "spoken"}, "fingerprint": ["{message}"]}])
+    context = log(Speaking("silent"), handler)
+    assert context.grouping == ("rule spoken",)
+    store = open_registry(urls.default())
+    assert [(group.fingerprint, group.count) for group in store.groups()] == [(context.fingerprint, 1)]
+    store.close()
