@@ -195,7 +195,7 @@ class Process:
     Attributes:
         process: Random hex text that names this process; a pid is used again, this is not.
         service, environment, release: From OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
-            SENTRY_ENVIRONMENT and SENTRY_RELEASE; empty where unset.
+            SENTRY_ENVIRONMENT and SENTRY_RELEASE, else the commit that is checked out; empty where unset.
     """
 
     process: str

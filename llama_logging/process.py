@@ -7,6 +7,7 @@ import socket
 import sys
 
 from llama_logging.context import Process
+from llama_logging.release import release_of
 
 _current: Process | None = None
 
@@ -50,8 +51,15 @@ def _describe() -> Process:
         python=sys.version.split()[0],
         service=env.get("OTEL_SERVICE_NAME") or resource.get("service.name", ""),
         environment=env.get("SENTRY_ENVIRONMENT") or resource.get("deployment.environment.name", ""),
-        release=env.get("SENTRY_RELEASE") or resource.get("service.version", ""),
+        release=release_of(env, resource, _folder()),
     )
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return ""
 
 
 def _boot_id() -> str:
