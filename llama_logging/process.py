@@ -63,9 +63,13 @@ def _folder() -> str:
 
 
 def _boot_id() -> str:
-    # Bytes: a text file would look its codec up, and a `__del__` that logs in the midst of that breaks it.
+    # Of `os`, not the built-in open: that one is gone when the last objects of an interpreter log in
+    # their `__del__`. Bytes: a text would have its codec looked up, and a `__del__` amidst that breaks it.
     try:
-        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
-            return (file.read() or b"").decode("ascii").strip()
+        fd = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            return os.read(fd, 100).decode("ascii").strip()
+        finally:
+            os.close(fd)
     except OSError:
         return ""

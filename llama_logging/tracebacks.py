@@ -105,17 +105,17 @@ class _Known:
         held: The classes and code objects in its key, so that no others can get their ids.
         pieces: The text, taken apart at the places for the exceptions' own lines; empty where that
             text is the standard library's to make, or too long.
-        heads: Of each of those lines, what stands before the message; empty where they say more.
+        plain_spoken: Whether each of those lines is the class's name and the message, nothing else.
         names: For each exception, where its class may have a number.
         given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
-        single: Whether it is one exception with one line and without numbers, as most are.
+        single: Whether it is one exception with one line, without numbers and not too long, as most are.
     """
 
     stack: Stack
     held: tuple[object, ...]
     pieces: tuple[str, ...]
-    heads: tuple[str, ...]
+    plain_spoken: bool
     names: tuple[tuple[str, ...], ...]
     given: object
     quiet: bool
@@ -150,20 +150,20 @@ def tell(sight: Sight) -> Described:
         own = _dict(error)
         if "__notes__" not in own and _NUMBERED.isdisjoint(own):
             raw = _said(error)
-            whole = f"{known.pieces[0]}{_line(known.heads[0], raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
+            whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
             return Described(known.stack, (), (redact(plain.text(raw)),), (), whole)
     messages = [_said(error) for error in chain]
     clean = tuple([redact(plain.text(message)) for message in messages])
     numbers = tuple([_numbers(error, names) for error, names in zip(chain, known.names, strict=True)])
     stack = known.stack
     parts: tuple[str, ...] = ()
-    lines: list[str] | None = [
-        _line(head, messages[index]) for head, index in zip(known.heads, stack.shown, strict=False)
-    ]
-    if not known.heads or any("__notes__" in _dict(error) for error in chain):
+    lines: list[str] | None
+    if known.plain_spoken and not any("__notes__" in _dict(error) for error in chain):
+        lines = [_line(_head(chain[index]), messages[index]) for index in stack.shown]
+    else:
         lines = _lines(chain[0], stack)
         parts = _bounded(lines) if lines is not None else _own_lines(stack, clean)
-    whole = _joined(known.pieces, lines) if lines is not None else None
+    whole = _joined(known.pieces, lines) if lines is not None and (known.pieces or not stack.shown) else None
     return Described(stack, parts, clean, numbers if any(numbers) else (), whole)
 
 
@@ -241,17 +241,18 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
         text = text_of(calls[index])
         pieces.append(f"{joint}{_HEADER}{text}" if text else joint)
     pieces += [""] if shown else ["", ""]
+    fits = bool(shown) and sum(map(len, pieces)) < MAX_TEXT
     plain_spoken = bool(shown) and all(map(_says_no_more, classes))
     names = tuple(_numbered(cls) for cls in classes)
     return _Known(
         stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
         held=(*classes, *(call.code for own in calls for call in own)),
-        pieces=tuple(pieces) if shown and sum(map(len, pieces)) < MAX_TEXT else (),
-        heads=tuple(_head(classes[index]) for index in shown) if plain_spoken else (),
+        pieces=tuple(pieces) if fits else (),
+        plain_spoken=plain_spoken,
         names=names,
         given=_attribute(classes[0], "__fingerprint__"),
         quiet=plain_spoken and not any(map(_speaks, classes)),
-        single=len(chain) == 1 and plain_spoken and not names[0],
+        single=len(chain) == 1 and plain_spoken and fits and not names[0],
     )
 
 
@@ -283,11 +284,6 @@ def _place(chain: Sequence[BaseException], error: BaseException | None) -> int |
 
 def _is_group(error: BaseException) -> bool:
     return issubclass(type(error), BaseExceptionGroup)
-
-
-def _head(cls: type[BaseException]) -> str:
-    """What the standard library prints before the message."""
-    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _says_no_more(cls: type[BaseException]) -> bool:
@@ -371,6 +367,12 @@ def _said(error: BaseException) -> str:
     except BaseException:
         return "<exception str() failed>"
     return said if type(said) is str else str.__str__(said)
+
+
+def _head(error: BaseException) -> str:
+    """What the standard library prints before the message. Never remembered: a class may get another name."""
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _line(head: str, message: str) -> str:

@@ -364,6 +364,44 @@ def test_objects_that_log_when_they_are_collected_lose_nothing(run: Run) -> None
     assert registry_size() == int(done.out) > 2900
 
 
+LAST = """
+import logging
+from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
+rule = {"match": {"level": "ERROR"}, "ladder": [{"fallback_value": {"value": 1}}]}
+logging.root.handlers = [RegistryHandler(), RecoveryHandler(rules=[rule]), ReportHandler(callback=print)]
+class Last:
+    def __del__(self):
+        try:
+            raise ValueError("at the very end")
+        except ValueError:
+            logging.exception("failed")
+last = Last()
+"""
+
+
+def test_what_the_last_objects_of_a_process_log_is_kept(run: Run) -> None:
+    """Neither modules can be imported then, nor files opened by `open`, nor threads started."""
+    done = run("-c", LAST)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert registry_size() == 1
+
+
+INTERPRETER = """
+import logging
+from llama_logging.handlers import RegistryHandler
+logging.root.addHandler(RegistryHandler())
+logging.error("in an interpreter of its own")
+"""
+
+
+def test_one_interpreter_of_several_may_end(run: Run) -> None:
+    """The process would be aborted if a thread of it were left; mod_wsgi runs its applications so."""
+    pytest.importorskip("_testcapi", reason="the only way to such an interpreter before 3.12")
+    done = run("-c", f"import _testcapi; print(_testcapi.run_in_subinterp({INTERPRETER!r}))")
+    assert (done.code, done.out, done.err) == (0, "0\n", "")
+    assert registry_size() == 1
+
+
 def test_a_recovery_reaches_the_caller() -> None:
     """By outcome(), and on the exception for those who do not import us."""
     rules = [{"match": {"class": "AIGenerationError"}, "ladder": [{"fallback_value": {"value": "Once upon a time"}}]}]

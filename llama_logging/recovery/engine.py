@@ -116,7 +116,7 @@ class Engine:
                 return first.shared_with(context.error_id)
         if not self._worker.submit(lambda: self._run(rule, context, future)):
             self._under_way.pop(rule.scope, None)
-            return _refused(context, f"{WAITING} recoveries are waiting already")
+            return _refused(context, f"{WAITING} recoveries are waiting already, or no thread can be started")
         return outcome
 
     def _run(self, rule: Rule, context: ErrorContext, future: Future[Resolution]) -> None:
