@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from llama_logging.exceptions import StoreError
+from llama_logging.exceptions import LlamaLoggingError, StoreError
 from llama_logging.journal import Reader, journals
 from llama_logging.registry import Batch, Store
 
@@ -55,6 +55,8 @@ def waiting(store: Store | None, directories: Sequence[str]) -> int:
 def _ingest_one(store: Store, path: str, deadline: float | None) -> int:
     with Reader(path) as reader:
         first = start = store.checkpoint(reader.name)
+        # As far as it is now: a process that logs without pause would keep this here for ever.
+        goal = os.path.getsize(path)
         while deadline is None or time.monotonic() < deadline:
             piece = reader.read(start)
             if piece.end > start:
@@ -64,7 +66,7 @@ def _ingest_one(store: Store, path: str, deadline: float | None) -> int:
                 reader.remove()
                 store.forget(reader.name)
                 break
-            if piece.end <= start and not piece.frames:
+            if (piece.end <= start and not piece.frames) or (start >= goal and not reader.abandoned):
                 break
         return start - first
 
@@ -83,7 +85,7 @@ class Ingester:
     def __init__(self, open_store: Callable[[], Store], directories: Sequence[str]) -> None:
         self._open_store = open_store
         self._directories = directories
-        self.failure: StoreError | None = None
+        self.failure: LlamaLoggingError | None = None
         self._started = False
         self._thread: threading.Thread | None = None
         self._begin()
@@ -101,13 +103,11 @@ class Ingester:
 
     def drain(self, timeout: float) -> None:
         """Ingest now, on this thread, for *timeout* seconds at most; a store that fails is left alone."""
-        store = self._open_store()
         try:
-            ingest(store, self._directories, deadline=time.monotonic() + timeout)
-        except StoreError as error:
+            with contextlib.closing(self._open_store()) as store:
+                ingest(store, self._directories, deadline=time.monotonic() + timeout)
+        except LlamaLoggingError as error:
             self.failure = error
-        finally:
-            store.close()
 
     def stop(self, timeout: float) -> None:
         """End the thread, waiting *timeout* seconds at most; `wake` starts it again."""
@@ -129,15 +129,18 @@ class Ingester:
         self._stop = threading.Event()
 
     def _run(self) -> None:
-        stop, store, pause = self._stop, self._open_store(), BUSY_PAUSE
+        stop, pause = self._stop, BUSY_PAUSE
+        store: Store | None = None
         while not stop.wait(pause):
             try:
+                store = store or self._open_store()
                 busy = ingest(store, self._directories) > 0
                 self.failure = None
-            except StoreError as error:
+            except LlamaLoggingError as error:
                 busy, self.failure = False, error
             except Exception as error:
                 # An unforeseen fault must not end the ingester: the next look may go well.
                 busy, self.failure = False, StoreError(f"{type(error).__name__}: {error}")
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
-        store.close()
+        if store is not None:
+            store.close()

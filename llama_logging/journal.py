@@ -286,12 +286,31 @@ def directories_for(path: str) -> list[str]:
 
     The second is for a folder that cannot be written; readers look into both.
     """
-    digest = f"{zlib.crc32(path.encode('utf-8', 'surrogatepass')):08x}"
+    return [f"{path}.journal", os.path.join(_state(), "journal", _label(os.path.basename(path), path))]
+
+
+def directories_among_state(place: str) -> list[str]:
+    """Where the journals of a registry may lie that is no file here: among the user's state, or the temporary files.
+
+    Args:
+        place: Which registry it is; it begins with what people call it.
+    """
+    label = _label(re.sub(r"[^\w.-]", "_", place.partition(" ")[0])[:40], place)
+    user = os.geteuid() if hasattr(os, "geteuid") else ""
+    # Its own folder there, and none in between: in one of another user's it could be replaced.
+    temporary = os.environ.get("TMPDIR") or os.environ.get("TEMP") or "/tmp"
+    return [os.path.join(_state(), "journal", label), os.path.join(temporary, f"llama_logging-{user}-{label}")]
+
+
+def _state() -> str:
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    state = (
+    return (
         os.environ.get("LLAMA_LOGGING_DIR") or os.environ.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
     )
-    return [f"{path}.journal", os.path.join(state, "journal", f"{os.path.basename(path)}-{digest}")]
+
+
+def _label(name: str, whole: str) -> str:
+    return f"{name}-{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _is_whole(line: bytes) -> bool:

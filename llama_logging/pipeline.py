@@ -10,13 +10,13 @@ import os
 from dataclasses import replace
 
 from llama_logging import plain, process, wire
+from llama_logging.config import is_installed, warn
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
-from llama_logging.journal import FRAME_BYTES, Journal, directories_for
-from llama_logging.registry import RecoveryAttempt
+from llama_logging.journal import FRAME_BYTES, Journal
+from llama_logging.registry import RecoveryAttempt, Store
 from llama_logging.stores import open_store
-from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.urls import StoreURL
 
 EXIT_TIMEOUT = 2.0
@@ -28,9 +28,10 @@ class Pipeline:
 
     def __init__(self, url: StoreURL) -> None:
         self.url = url
-        directories = directories_for(url.path)
-        self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
-        self.ingester = Ingester(lambda: open_store(url), directories)
+        if not url.path and not is_installed("psycopg"):
+            warn(f"{url}: psycopg is not installed (pip install 'llama_logging[postgres]'); errors wait in the journal")
+        self.journal = Journal(url.directories, lambda: wire.dumps(wire.encode_process(process.current())))
+        self.ingester = Ingester(lambda: open_store(url), url.directories)
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
@@ -66,19 +67,20 @@ def pipeline_for(url: StoreURL) -> Pipeline:
     return found
 
 
-def open_registry(url: StoreURL) -> SQLiteStore:
+def open_registry(url: StoreURL) -> Store:
     """The store of *url* with everything in it that any process, living or dead, has written.
 
     Raises:
         StoreError: If it cannot be opened; the message says how many errors wait in the journal.
+        MissingExtraError: If what reaches it is not installed.
     """
+    directories = url.directories
     store = open_store(url)
-    directories = directories_for(url.path)
-    if not store.exists and not waiting(None, directories):
-        return store
     try:
-        ingest(store, directories)
+        if store.exists or waiting(None, directories):
+            ingest(store, directories)
     except StoreError as error:
+        store.close()
         count = waiting(None, directories)
         kept = f"; {count} errors are safe in the journal {_where(directories)} and wait for it" if count else ""
         raise StoreError(f"{error}{kept}") from error

@@ -12,11 +12,10 @@ import pytest
 
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import ingest, waiting
-from llama_logging.journal import directories_for, journals
+from llama_logging.journal import journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
-from llama_logging.registry import Batch
+from llama_logging.registry import Batch, Store
 from llama_logging.stores import open_store, urls
-from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context
 
 STORM = """
@@ -36,7 +35,7 @@ for number in range(int(sys.argv[2])):
 """
 
 
-def count(store: SQLiteStore) -> int:
+def count(store: Store) -> int:
     return sum(group.count for group in store.groups())
 
 
@@ -68,10 +67,10 @@ def test_the_journal_of_a_dead_process_is_adopted_and_removed(store_url: urls.St
     pipeline.ingester._started = True  # it died before it could
     pipeline.add(make_context())
     pipeline.journal.close()
-    assert len(list(journals(directories_for(store_url.path)))) == 1
+    assert len(list(journals(store_url.directories))) == 1
     store = open_registry(store_url)
     assert count(store) == 1
-    assert list(journals(directories_for(store_url.path))) == []
+    assert list(journals(store_url.directories)) == []
     store.close()
 
 
@@ -79,7 +78,7 @@ def test_the_journal_of_a_living_process_stays(store_url: urls.StoreURL) -> None
     pipeline = pipeline_for(store_url)
     pipeline.add(make_context())
     open_registry(store_url).close()
-    assert list(journals(directories_for(store_url.path))) == [pipeline.journal.path]
+    assert list(journals(store_url.directories)) == [pipeline.journal.path]
 
 
 def test_nothing_is_counted_twice_however_often_it_is_read(store_url: urls.StoreURL) -> None:
@@ -126,7 +125,7 @@ def test_what_waits_is_counted(store_url: urls.StoreURL) -> None:
     pipeline.ingester._started = True
     pipeline.add(make_context())
     pipeline.add(make_context())
-    directories = directories_for(store_url.path)
+    directories = store_url.directories
     store = open_store(store_url)
     assert waiting(None, directories) == waiting(store, directories) == 2
     ingest(store, directories)
@@ -148,7 +147,7 @@ def test_an_ingester_that_dies_between_commit_and_unlink_does_no_harm(store_url:
     with Reader(path) as reader:
         piece = reader.read(0)
         store.ingest(Batch(reader.name, 0, piece.end, piece.frames))
-    ingest(store, directories_for(store_url.path))
+    ingest(store, store_url.directories)
     assert count(store) == 1
     assert not os.path.exists(path)
     assert store.checkpoint(os.path.basename(path)) == 0
@@ -160,9 +159,9 @@ def test_the_end_of_the_process_brings_everything_in(store_url: urls.StoreURL) -
     done = subprocess.run([sys.executable, "-c", STORM, store_url.url, "50"], check=True, capture_output=True)
     assert done.stderr == b""
     assert settled(store_url, 50) == 50
-    assert list(journals(directories_for(store_url.path))) != []
+    assert list(journals(store_url.directories)) != []
     open_registry(store_url).close()
-    assert list(journals(directories_for(store_url.path))) == []
+    assert list(journals(store_url.directories)) == []
 
 
 def test_a_hundred_errors_and_sigkill_right_after_the_last(store_url: urls.StoreURL, cli: Run) -> None:
@@ -202,9 +201,8 @@ def test_processes_killed_in_a_storm_lose_nothing_and_double_nothing(store_url: 
     # The kill may fall between the write and the word.
     assert said <= found <= said + 8
     assert sum(store.count_by_severity(None, make_context().severity).values()) == found
-    with store._reading() as execute:
-        assert execute("SELECT count(*) FROM errors").fetchone()[0] == found
-        assert execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    health = store.health()
+    assert (health.errors, health.problems) == (found, ())
     store.close()
 
 
@@ -228,6 +226,26 @@ def test_a_forked_child_has_an_ingester_of_its_own(store_url: urls.StoreURL) -> 
         pipeline.add(make_context())
         os._exit(0 if settled(store_url, 2) == 2 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_process_that_logs_without_pause_is_not_run_after(store_url: urls.StoreURL) -> None:
+    """What comes while a journal is read is for the next look."""
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    store = open_store(store_url)
+    take = store.ingest
+
+    def slowly(batch: Batch) -> int:
+        pipeline.add(make_context())
+        return take(batch)
+
+    store.ingest = slowly  # type: ignore[method-assign]
+    for looks in range(1, 4):
+        ingest(store, store_url.directories)
+        assert count(store) == looks
+    pipeline.journal.close()
+    store.close()
 
 
 def test_flush_brings_in_what_this_process_has_logged(store_url: urls.StoreURL) -> None:

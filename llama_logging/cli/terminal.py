@@ -17,8 +17,8 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.formatters import printable, wants_colour
 from llama_logging.pipeline import open_registry
+from llama_logging.registry import Store
 from llama_logging.stores import urls
-from llama_logging.stores.sqlite import SQLiteStore
 
 COLOURS = {
     ErrorSeverity.DEBUG: "2",
@@ -87,10 +87,19 @@ def _severity(text: str) -> ErrorSeverity:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def named(args: argparse.Namespace) -> urls.StoreURL:
+    """The store that `--store` names, else the default.
+
+    Raises:
+        ConfigError: If it names none.
+    """
+    return urls.parse(args.store) if args.store else urls.default()
+
+
 @contextlib.contextmanager
-def opened(args: argparse.Namespace) -> Iterator[SQLiteStore]:
+def opened(args: argparse.Namespace) -> Iterator[Store]:
     """The registry that `--store` names, with all that waits in journals; a hint if there is none."""
-    url = urls.parse(args.store) if args.store else urls.default()
+    url = named(args)
     store = open_registry(url)
     if not store.exists:
         print(
@@ -103,7 +112,7 @@ def opened(args: argparse.Namespace) -> Iterator[SQLiteStore]:
         store.close()
 
 
-def fingerprint_named(store: SQLiteStore, name: str) -> str:
+def fingerprint_named(store: Store, name: str) -> str:
     """The fingerprint that *name* is, or that the error has whose id begins with it.
 
     Raises:
