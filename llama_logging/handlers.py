@@ -105,8 +105,8 @@ class RegistryHandler(ContextHandler):
     """Writes every error durably: to the journal before it returns, to the store soon after.
 
     Args:
-        store: `sqlite:///PATH`; default `LLAMA_LOGGING_STORE`, else sqlite:///llama_logging.db. A
-            relative path counts from the folder in which the handler is made.
+        store: `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`; default `LLAMA_LOGGING_STORE`, else
+            sqlite:///llama_logging.db. A relative path counts from the folder in which the handler is made.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,

@@ -48,6 +48,7 @@ _STEPS = (
         resolved_in    text NOT NULL DEFAULT ''
     ) WITH (fillfactor = 70);
     CREATE INDEX groups_last_seen ON groups (last_seen);
+    CREATE INDEX groups_state ON groups (state) WHERE state IN ('resolved', 'muted');
     CREATE INDEX groups_root ON groups (root) WHERE root IS NOT NULL;
 
     CREATE TABLE stacks (

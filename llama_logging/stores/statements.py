@@ -168,6 +168,8 @@ _TOUCHED = """
     FROM batch JOIN groups AS own ON own.fingerprint = batch.fingerprint
     JOIN groups AS shown ON shown.id = coalesce(own.root, own.id)
 """
+# Asked once, before any row of the batch is looked at.
+_ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = '{}')"
 STATES = (
     """
     INSERT INTO turned
@@ -182,7 +184,8 @@ STATES = (
     {_TOUCHED}
     LEFT JOIN releases AS seen ON seen.release = batch.release
     LEFT JOIN releases AS fixed ON fixed.release = shown.resolved_in
-    WHERE batch.kind IN ('error', 'count') AND shown.state = 'resolved' AND batch.timestamp > shown.state_at
+    WHERE {_ANY.format("resolved")} AND batch.kind IN ('error', 'count') AND shown.state = 'resolved'
+        AND batch.timestamp > shown.state_at
         AND (shown.resolved_in = '' OR coalesce(batch.release, '') = ''
              OR (shown.resolved_after = 0 AND batch.release = shown.resolved_in)
              OR seen.first_seen > fixed.first_seen)
@@ -192,7 +195,8 @@ STATES = (
     INSERT INTO turned
     SELECT shown.id, 'unmuted', max(batch.timestamp), 'it came too often'
     {_TOUCHED}
-    WHERE batch.kind IN ('error', 'count') AND shown.state = 'muted' AND shown.muted_count IS NOT NULL
+    WHERE {_ANY.format("muted")} AND batch.kind IN ('error', 'count') AND shown.state = 'muted'
+        AND shown.muted_count IS NOT NULL
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
         SELECT sum(counts.count) FROM counts JOIN groups AS member ON member.id = counts.group_id
