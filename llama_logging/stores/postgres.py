@@ -39,6 +39,10 @@ STATEMENT_TIMEOUT = 60
 """Seconds for one statement."""
 LOCK_TIMEOUT = 15
 """Seconds to wait for other writers."""
+IDLE_TIMEOUT = 15
+"""Seconds after which a client that is stopped in the midst of a transaction holds up the others no longer."""
+DROP_TIMEOUT = 2
+"""Seconds to wait for readers before a day is dropped: new ones wait behind it."""
 COMMIT_TIMEOUT = 15
 """Seconds to wait until what was written is safe, on synchronous standbys too."""
 _DEFAULTS: dict[str, str | int | None] = {
@@ -86,6 +90,7 @@ _DAYS = """
     SELECT substr(relname, 8)::bigint AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
     WHERE inhparent = 'errors'::regclass AND relname ~ '^errors_[0-9]+$' ORDER BY day
 """
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _MISSING_DAYS = f"""
     SELECT day FROM (
         SELECT timestamp / {DAY} AS day FROM batch WHERE kind = 'error'
@@ -193,6 +198,8 @@ class PostgresStore(SQLStore):
                 self._migrate(connection)
             if not self._writes:
                 connection.execute(TEMPORARY.encode())
+                # A journal is removed once it is in here, so what is committed must be on the disk.
+                connection.execute(_DURABLE)
                 self._writes = True
             connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {self._settings()}".encode())
             execute = _execute(connection)
@@ -225,14 +232,11 @@ class PostgresStore(SQLStore):
             raise StoreError(f"{self.url}: {_explained(error)}") from error
 
     def _settings(self) -> str:
-        """What holds in a transaction; local, so that a connection may be pooled.
-
-        A client that is stopped in the midst of a transaction must not hold up all the others.
-        """
+        """What holds in a transaction, and only there."""
         return (
             f"SET LOCAL search_path = {self._url.schema}; "
             f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'; "
-            f"SET LOCAL idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT}s'"
+            f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL jit = off"
         )
 
     def _wait(self, execute: Execute, turn: int) -> None:
@@ -317,7 +321,7 @@ class PostgresStore(SQLStore):
                     execute(f"DELETE FROM {table} WHERE error_id IN (SELECT error_id FROM {errors})")
                 execute(f"DELETE FROM error_words WHERE id IN (SELECT position FROM {errors})")
                 count = int(execute(f"SELECT count(*) FROM {errors}").fetchone()[0])
-                execute(f"DROP TABLE {errors}")
+                _drop(execute, errors)
                 if count:
                     return count
         return 0
@@ -328,7 +332,7 @@ class PostgresStore(SQLStore):
             for (day,) in execute(_DAYS).fetchall():
                 any_left = f"SELECT EXISTS (SELECT 1 FROM errors_{day})"
                 if (day + 1) * DAY <= before and not execute(any_left).fetchone()[0]:
-                    execute(f"DROP TABLE errors_{day}")
+                    _drop(execute, f"errors_{day}")
             execute("DELETE FROM error_words WHERE id < (SELECT min(position) FROM errors)")
 
     def _size(self, execute: Execute) -> int:
@@ -446,6 +450,11 @@ def _execute(connection: psycopg.Connection[Any]) -> Execute:
         return connection.execute(_translated(sql), parameters) if parameters else connection.execute(sql.encode())
 
     return execute
+
+
+def _drop(execute: Execute, table: str) -> None:
+    execute(f"SET LOCAL lock_timeout = '{DROP_TIMEOUT}s'")
+    execute(f"DROP TABLE {table}")
 
 
 @functools.lru_cache(512)

@@ -17,11 +17,15 @@ import pytest
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.pipeline import open_registry
-from llama_logging.registry import Store
+from llama_logging.registry import Batch, Store
 from llama_logging.stores import urls
 from tests import servers
+from tests.conftest import make_context
+from tests.stores.test_store import add, frames_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+from llama_logging.stores import postgres  # noqa: E402  (it needs psycopg)
 
 WRITERS = 4
 
@@ -81,12 +85,32 @@ def stored(url: urls.StoreURL) -> int:
 
 
 def numbers(store: Store) -> list[str]:
-    found, position = [], 0
+    found: list[str] = []
+    position = 0
     while True:
         position, errors = store.errors_after(position, 1000)
         found += [error.additional_context["number"] for error in errors]
         if not errors:
             return found
+
+
+def test_what_no_standby_has_is_not_taken_for_safe(
+    pair: tuple[servers.Server, servers.Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody sees it before either, and it is there once when the standby is back."""
+    monkeypatch.setattr(postgres, "COMMIT_TIMEOUT", 0.5)
+    primary, standby = pair
+    with contextlib.closing(postgres.PostgresStore(urls.parse(primary.url()))) as store:
+        add(store, make_context())
+        standby.kill()
+        late = Batch("j", 1, 2, frames_of(make_context()))
+        with pytest.raises(StoreError, match="no word that it is safe"):
+            store.ingest(late)
+        assert (store.groups()[0].count, store.checkpoint("j")) == (1, 1)
+        standby.start()
+        until(lambda: store.checkpoint("j") == 2)
+        assert store.ingest(late) == 2
+        assert store.groups()[0].count == 2
 
 
 @pytest.mark.timeout(300)
@@ -109,9 +133,6 @@ def test_no_acknowledged_error_is_lost_or_doubled_when_the_primary_dies(
         with pytest.raises(StoreError, match="errors are safe in the journal"):
             open_registry(url)
         standby.promote()
-        with psycopg.connect(standby.url(), autocommit=True) as admin:
-            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            admin.execute("SELECT pg_reload_conf()")
         reached = stored(url)
         until(lambda: stored(url) > reached + 200)
     finally:
