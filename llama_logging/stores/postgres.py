@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
-import re
 import selectors
 import threading
 import time
@@ -15,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from llama_logging import wire
 from llama_logging.context import to_microseconds
 from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.registry import Retention
 from llama_logging.stores import words
+from llama_logging.stores.copying import COPY, Refused, rows
 from llama_logging.stores.postgres_schema import DAY, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.statements import Execute
@@ -61,23 +59,9 @@ _OLDEST = 130_000
 """PostgreSQL 13."""
 
 _INGESTION, _INDEXING, _MIGRATION = 1, 2, 3
-_YIELD_EVERY = 500
 _SWEEP_AFTER = 500
 # Bytes that an error takes in the indexes (measured).
 _INDEXED = 250
-
-_COLUMNS = (
-    "place", "kind", "error_id", "attempt_id", "timestamp", "severity", "fingerprint", "error_type", "message",
-    "logger_name", "stack", "process", "release", "module", "function", "partial", "details", "amount", "content",
-)  # fmt: skip
-_COPY = f"COPY batch ({', '.join(_COLUMNS)}) FROM STDIN"
-# An error as `wire` writes it, without escapes in what has a column of its own: nearly all of them.
-_PLAIN_ERROR = re.compile(
-    r'\{"k":"error","id":"([^"\\]*)","ts":(\d+),"sev":(\d+),"proc":"([^"\\]*)","fp":"([^"\\]*)","type":"([^"\\]*)",'
-    r'"stack":"([^"\\]*)","msg":"([^"\\]*)",("logger":"([^"\\]*)".*)'
-)
-_HOT = ("k", "id", "ts", "sev", "fp", "type", "msg", "stack", "proc", "n", "crc")
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 # Whether something is there is asked of the catalogue's tables: to_regclass() may answer from before the wait for a
 # lock, as it was when the transaction began.
@@ -254,26 +238,26 @@ class PostgresStore(SQLStore):
         return int(execute('SELECT "offset" FROM journals WHERE journal = ? FOR UPDATE', (journal,)).fetchone()[0])
 
     def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
-        rows = _rows(frames)
+        lines = rows(frames)
         self._staged += len(frames)
         connection = self._connection
         assert connection is not None
-        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.write(rows)
+        with connection.cursor() as cursor, cursor.copy(COPY) as copy:
+            copy.write(lines)
 
     def _attempt(self, execute: Execute, frames: Sequence[str]) -> bool:
         assert self._connection is not None
         execute("SAVEPOINT frames")
         try:
             self._stage(execute, frames)
-            # Errors are looked at in the order of their positions, so they must be committed in that order:
-            # what follows is done by one writer at a time. A row of the day's totals would make them wait for
-            # each other anyway. What depends on the client, sending the frames, came before.
+            # Errors are followed in the order of their positions, so they must be committed in that order: what
+            # comes now is done by one writer at a time, until its transaction ends. A row of the day's totals would
+            # make them wait for each other anyway. What takes a slow client long, sending the frames, came before.
             with self._together():
                 self._wait(execute, _INGESTION)
                 self._make_days(execute)
                 self._settle(execute)
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, _Refused):
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, Refused):
             # psycopg takes for prepared what a pipeline was to prepare after the statement that failed.
             self._connection.prepare_threshold = None
             execute("ROLLBACK TO frames")
@@ -441,10 +425,6 @@ class _Words(words.Index):
         return [row[0] for row in rows]
 
 
-class _Refused(Exception):
-    """A frame is not what it should be."""
-
-
 def _execute(connection: psycopg.Connection[Any]) -> Execute:
     def execute(sql: str, parameters: Sequence[Any] = ()) -> Any:
         return connection.execute(_translated(sql), parameters) if parameters else connection.execute(sql.encode())
@@ -490,87 +470,6 @@ def _commit(connection: psycopg.Connection[Any]) -> None:
             raise psycopg.errors.error_from_result(result)
     if not results or results[-1].command_status != b"COMMIT":
         raise psycopg.OperationalError("the transaction was not committed")
-
-
-def _rows(frames: Sequence[str]) -> str:
-    """*frames* as COPY takes them: a line of `_COLUMNS` for each."""
-    lines = []
-    for place, frame in enumerate(frames):
-        if place % _YIELD_EVERY == 0:
-            time.sleep(0)  # the application's threads need not wait for the GIL until all is done
-        # One alone is looked at closely: it is alone because something among others was refused.
-        found = _PLAIN_ERROR.fullmatch(_unsealed(frame)) if len(frames) > 1 else None
-        lines.append(_line(place, frame) if found is None else _plain_line(place, *found.groups()))
-    return "".join(lines)
-
-
-def _unsealed(frame: str) -> str:
-    """*frame* without its end: the number and the checksum that the journal gave it, and the brace."""
-    if frame[-18:-10] == ',"crc":"':
-        body, _, number = frame[:-18].rpartition(',"n":')
-        return body if number.isdecimal() else frame[:-18]
-    return frame[:-1]
-
-
-def _plain_line(
-    place: int,
-    error_id: str,
-    ts: str,
-    sev: str,
-    proc: str,
-    fp: str,
-    kind: str,
-    stack: str,
-    message: str,
-    rest: str,
-    logger: str,
-) -> str:
-    partial = int(rest.endswith(',"partial":true'))
-    details = int(',"ctx":' in rest or ',"crumbs":' in rest or ',"locals":' in rest)
-    if "\\" in rest:
-        rest = rest.replace("\\", "\\\\")
-    return (
-        f"{place}\terror\t{error_id}\t\\N\t{ts}\t{sev}\t{fp}\t{kind}\t{message}\t{logger}\t{stack}\t{proc}"
-        f"\t\\N\t\\N\t\\N\t{partial}\t{details}\t1\t{{{rest}}}\n"
-    )
-
-
-def _line(place: int, text: str) -> str:
-    """Of any frame.
-
-    Raises:
-        _Refused: If it is not one.
-    """
-    try:
-        frame = json.loads(text)
-        if frame["k"] == "error":
-            text = wire.dumps({name: value for name, value in frame.items() if name not in _HOT})
-        module, function = (*(frame.get("site") or ()), None, None)[:2]
-        values = {
-            "place": place,
-            "kind": frame["k"],
-            "error_id": frame.get("id", frame.get("error_id")),
-            "attempt_id": frame.get("attempt_id"),
-            "timestamp": frame.get("ts", frame.get("started_at")),
-            "severity": frame.get("sev"),
-            "fingerprint": frame.get("fp"),
-            "error_type": frame.get("type"),
-            "message": frame.get("msg"),
-            "logger_name": frame.get("logger"),
-            "stack": frame.get("stack", frame.get("name")),
-            "process": frame.get("proc", frame.get("process")),
-            "release": frame.get("release"),
-            "module": module,
-            "function": function,
-            "partial": int(bool(frame.get("partial")) or frame.get("status") == "pending"),
-            "details": int(any(frame.get(name) is not None for name in ("ctx", "crumbs", "locals"))),
-            "amount": frame.get("count", 1),
-            "content": text,
-        }
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise _Refused from error
-    ordered = [values[column] for column in _COLUMNS]
-    return "\t".join("\\N" if value is None else str(value).translate(_ESCAPES) for value in ordered) + "\n"
 
 
 def _explained(error: Exception) -> str:

@@ -24,13 +24,12 @@ from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.journal import seal, unseal
 from llama_logging.pipeline import Pipeline, open_registry
 from llama_logging.registry import Batch, GroupState, Retention
-from llama_logging.stores import urls
+from llama_logging.stores import copying, urls
 from tests.conftest import NOON, Run, make_context
 from tests.stores.test_store import HOUR, add, frames_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-from llama_logging.stores import postgres  # noqa: E402  (it needs psycopg)
 from llama_logging.stores.postgres import PostgresStore  # noqa: E402
 
 DAY = timedelta(days=1)
@@ -146,8 +145,8 @@ def test_the_fast_way_into_a_row_is_the_same_as_the_careful_one(
         error_message=message, logger_name=logger, additional_context=extra, complete=complete, parts=(f"{message}\n",)
     )
     for frame in (wire.encode_error(context)[0], *sealed(wire.encode_error(context)[0])):
-        careful = postgres._rows([frame]).split("\t")
-        fast = postgres._rows([frame, frame]).partition("\n")[0].split("\t")
+        careful = copying.rows([frame]).split("\t")
+        fast = copying.rows([frame, frame]).partition("\n")[0].split("\t")
         assert fast[:-1] == careful[:-1]
         assert json.loads(unescaped(fast[-1])) == json.loads(unescaped(careful[-1]))
 
@@ -160,7 +159,7 @@ def test_a_plain_error_takes_the_fast_way(store: PostgresStore) -> None:
     """Should the format change, this tells that it no longer does."""
     frame = wire.encode_error(make_context(additional_context={"a": 1}, process=process.current()))[0]
     (one,) = sealed(frame)
-    assert postgres._PLAIN_ERROR.fullmatch(postgres._unsealed(one))
+    assert copying._PLAIN_ERROR.fullmatch(copying._unsealed(one))
 
 
 def test_members_in_another_order_are_read_all_the_same(store: PostgresStore) -> None:
