@@ -134,6 +134,21 @@ def as_seconds(value: object) -> float:
     return seconds
 
 
+def as_bytes(value: object) -> int:
+    """A size: a number of bytes, or text such as `500K`, `256M`, `2G` (of 1024 each).
+
+    >>> as_bytes("2K")
+    2048
+    """
+    units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+    text = str(value).strip().upper().removesuffix("B").removesuffix("I")
+    unit = text[-1:] if text[-1:].isalpha() else ""
+    number = text.removesuffix(unit)
+    if isinstance(value, bool) or unit not in units or not number.isdecimal():
+        raise ConfigError(f"expected a size such as 500000, '256M' or '2G', got {value!r}")
+    return int(number) * units[unit]
+
+
 def as_text(value: object) -> str:
     """*value*, which must be text."""
     if not isinstance(value, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -159,6 +159,21 @@ class Retention:
     period: float | None = None
     errors: int | None = None
     size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unkept:
+    """Errors of one group and minute whose details are not there any more.
+
+    Attributes:
+        severity: The worst of the group.
+    """
+
+    fingerprint: str
+    error_type: str
+    severity: ErrorSeverity
+    minute: datetime
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -397,8 +412,28 @@ class Store(Protocol):
         """
         ...
 
+    def recall(self, name: str) -> str:
+        """What was remembered under *name*; empty if nothing. Under `id` stands the registry's own."""
+        ...
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a short text."""
+        ...
+
+    def unkept(self) -> Iterator[Unkept]:
+        """The errors whose details were pruned, as counted."""
+        ...
+
     def note(self, at: datetime, kind: str, detail: str) -> None:
         """Remember an Incident."""
+        ...
+
+    def incidents(self) -> list[Incident]:
+        """What went wrong with the registry, oldest first."""
+        ...
+
+    def accept(self) -> None:
+        """Take what `health` complains of as known: gaps, damaged frames and incidents begin anew."""
         ...
 
     def health(self, *, thorough: bool = True) -> Health:

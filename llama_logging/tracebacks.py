@@ -36,8 +36,8 @@ _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
 _known: dict[tuple[int, ...], _Known] = {}
 
-_HEADER = "Traceback (most recent call last):\n"
-_CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+HEADER = "Traceback (most recent call last):\n"
+CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 # Read past what a class may pretend: the slots themselves, not attribute access.
@@ -239,7 +239,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
     pieces = []
     for index, joint in zip(shown, joints, strict=True):
         text = text_of(calls[index])
-        pieces.append(f"{joint}{_HEADER}{text}" if text else joint)
+        pieces.append(f"{joint}{HEADER}{text}" if text else joint)
     pieces += [""] if shown else ["", ""]
     fits = bool(shown) and sum(map(len, pieces)) < MAX_TEXT
     plain_spoken = bool(shown) and all(map(_says_no_more, classes))
@@ -268,7 +268,7 @@ def _rendered(chain: Sequence[BaseException]) -> tuple[list[str], tuple[int, ...
         error = chain[shown[-1]]
         cause, context = _place(chain, _cause(error)), _place(chain, _context(error))
         if cause is not None and cause not in shown:
-            joints.append(_CAUSE)
+            joints.append(CAUSE)
             shown.append(cause)
         elif context is not None and context not in shown and not _suppressed(error):
             joints.append(_CONTEXT)
@@ -438,7 +438,7 @@ def _own_lines(stack: Stack, messages: tuple[str, ...]) -> tuple[str, ...]:
     places = [f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in error.frames]
     others = len(stack.exceptions) - 1
     also = f"... and {others} chained exceptions\n" if others else ""
-    return _bounded([f"{_HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
+    return _bounded([f"{HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
 
 
 def _bounded(texts: Iterable[str]) -> tuple[str, ...]:

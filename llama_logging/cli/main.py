@@ -12,7 +12,11 @@ from typing import Any
 from llama_logging import __version__
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 
-COMMANDS = ("init", "check", "run", "demo", "summary", "list", "show", "tail", "explain", "merge", "regroup")
+COMMANDS = (
+    "init", "check", "run", "doctor", "demo",
+    "summary", "list", "show", "tail", "explain",
+    "resolve", "mute", "reopen", "merge", "regroup", "export", "import", "prune",
+)  # fmt: skip
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 

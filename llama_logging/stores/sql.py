@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ from llama_logging.registry import (
     RecoveryAttempt,
     Retention,
     Sighting,
+    Unkept,
 )
 from llama_logging.stores import pruning, statements, words
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
@@ -383,16 +384,61 @@ class SQLStore:
             size = self._size(execute) if retention.size_bytes is not None else 0
             return pruning.prune(execute, retention, to_microseconds(at), size, limit)
 
+    def recall(self, name: str) -> str:
+        with self._reading() as execute:
+            row = execute("SELECT value FROM registry WHERE name = ?", (name,)).fetchone()
+            return str(row[0]) if row else ""
+
+    def remember(self, name: str, value: str) -> None:
+        with self._transaction() as execute:
+            execute(
+                "INSERT INTO registry (name, value) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+
+    def unkept(self) -> Iterator[Unkept]:
+        with self._reading() as execute:
+            rows = execute(
+                f"""
+                SELECT groups.fingerprint, groups.error_type, groups.severity, counts.minute,
+                       counts.count - coalesce(kept.count, 0)
+                FROM counts JOIN groups ON groups.id = counts.group_id
+                LEFT JOIN (
+                    SELECT group_id, timestamp / {MINUTE} AS minute, count(*) AS count FROM errors GROUP BY 1, 2
+                ) AS kept ON kept.group_id = counts.group_id AND kept.minute = counts.minute
+                WHERE counts.count > coalesce(kept.count, 0)
+                """
+            ).fetchall()
+        for fingerprint, error_type, severity, minute, count in rows:
+            yield Unkept(
+                fingerprint=fingerprint,
+                error_type=error_type,
+                severity=ErrorSeverity(severity),
+                minute=from_microseconds(minute * MINUTE),
+                count=count,
+            )
+
     def note(self, at: datetime, kind: str, detail: str) -> None:
         with self._transaction() as execute:
             execute("INSERT INTO incidents (at, kind, detail) VALUES (?, ?, ?)", (to_microseconds(at), kind, detail))
+
+    def incidents(self) -> list[Incident]:
+        with self._reading() as execute:
+            rows = execute("SELECT at, kind, detail FROM incidents ORDER BY at")
+            return [Incident(at=from_microseconds(at), kind=kind, detail=detail) for at, kind, detail in rows]
+
+    def accept(self) -> None:
+        with self._transaction() as execute:
+            execute("UPDATE processes SET frames = last_number WHERE frames < last_number")
+            execute("UPDATE registry SET value = '0' WHERE name = 'damaged'")
+            execute("DELETE FROM incidents")
 
     def health(self, *, thorough: bool = True) -> Health:
         with self._reading() as execute:
             gaps = execute(
                 "SELECT last_number - frames, content FROM processes WHERE last_number > frames ORDER BY id"
             ).fetchall()
-            incidents = execute("SELECT at, kind, detail FROM incidents ORDER BY at").fetchall()
             return Health(
                 version=self.version,
                 errors=execute("SELECT count(*) FROM errors").fetchone()[0],
@@ -400,9 +446,7 @@ class SQLStore:
                 size_bytes=self._size(execute),
                 damaged=int(execute("SELECT value FROM registry WHERE name = 'damaged'").fetchone()[0]),
                 gaps=tuple(Gap(missing=missing, process=_loaded(content)) for missing, content in gaps),
-                incidents=tuple(
-                    Incident(at=from_microseconds(at), kind=kind, detail=detail) for at, kind, detail in incidents
-                ),
+                incidents=tuple(self.incidents()),
                 problems=tuple(self._problems(execute)) if thorough else (),
             )
 
