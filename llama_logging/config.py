@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from llama_logging.exceptions import ConfigError
+from llama_logging.redaction import redact
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -290,7 +291,7 @@ def warn(message: str) -> None:
         return
     _told.add(message)
     with contextlib.suppress(Exception):
-        print(f"llama_logging: {message}", file=sys.stderr, flush=True)
+        print(f"llama_logging: {redact(message)}", file=sys.stderr, flush=True)
 
 
 _collector: ContextVar[list[Problem] | None] = ContextVar("llama_logging_problems", default=None)

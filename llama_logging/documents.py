@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from llama_logging import plain
 from llama_logging.capture import NO_EXCEPTION
 from llama_logging.context import (
     Breadcrumb,
@@ -24,7 +23,7 @@ from llama_logging.context import (
 from llama_logging.exceptions import ConfigError
 from llama_logging.fingerprint import fingerprint, main_of, of_message
 from llama_logging.grouping import EXPLICIT
-from llama_logging.redaction import redact, redact_data
+from llama_logging.redaction import clean, clean_data
 from llama_logging.tracebacks import CAUSE, HEADER, stack_of
 
 Json = Mapping[str, Any]
@@ -119,7 +118,7 @@ def _of_sentry(event: Json) -> ErrorContext:
         error_message=messages[0] if messages else log_message,
         stack=stack,
         messages=messages,
-        additional_context=redact_data(plain.plain(event.get("extra") or {})),
+        additional_context=clean_data(event.get("extra") or {}),
         tags={_text(key): _text(value) for key, value in _pairs(event.get("tags"))},
         trace_id=_text(trace.get("trace_id")),
         span_id=_text(trace.get("span_id")),
@@ -233,4 +232,4 @@ def _pairs(given: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else redact(plain.text(str(value)))
+    return "" if value is None else clean(str(value))

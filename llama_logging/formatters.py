@@ -18,7 +18,7 @@ from llama_logging import plain, semconv
 from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.recovery.outcome import Outcome
-from llama_logging.redaction import REDACTED, is_secret, redact, redact_data
+from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
 from llama_logging.registry import OutcomeStatus
 
 # C0 and C1 controls but tab, bidirectional overrides, line separators: each can forge or hide text.
@@ -76,13 +76,21 @@ class JsonFormatter(_BaseJsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line; of an error the stack that was captured, not formatted anew."""
         if capture(record) is None:
-            return str(super().format(record))
+            return self._line(record)
         kept = record.exc_info, record.exc_text
         record.exc_info = record.exc_text = None
         try:
-            return str(super().format(record))
+            return self._line(record)
         finally:
             record.exc_info, record.exc_text = kept
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return str(super().format(record))
+        except Exception:
+            # Arguments that do not fit: of a formatter that fails, logging prints them all to standard error.
+            told = logging.makeLogRecord({**record.__dict__, "msg": _message(record), "args": None})
+            return str(super().format(told))
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Add who, when and how bad; for an error what was captured, in place of plain exc_info.
@@ -91,12 +99,12 @@ class JsonFormatter(_BaseJsonFormatter):
         """
         fields: dict[str, Any] = {}
         super().add_fields(fields, record, message_dict)
-        fields = {key: REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
+        fields = {redact(key): REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
         severity = ErrorSeverity.from_level(record.levelno).name
         log_data["timestamp"] = _timestamp(record.created)
         log_data[semconv.SEVERITY_TEXT] = record.levelname
         log_data[semconv.SEVERITY_NUMBER] = semconv.SEVERITY_NUMBERS[severity]
-        log_data["logger"] = record.name
+        log_data["logger"] = redact(record.name)
         log_data.update(fields)
         context = capture(record)
         if context is not None:
@@ -109,8 +117,8 @@ class JsonFormatter(_BaseJsonFormatter):
 class ConsoleFormatter(logging.Formatter):
     """Readable lines: time, level, logger, message; under an error its stack, id and recovery.
 
-    Nothing in a message can forge a line or steer the terminal: control characters are escaped and
-    a stack is indented.
+    Secrets are redacted. Nothing in a message can forge a line or steer the terminal: control
+    characters are escaped and a stack is indented.
 
     Args:
         fmt, datefmt, style, validate, defaults: As for logging.Formatter; without *fmt* our own lines.
@@ -139,7 +147,7 @@ class ConsoleFormatter(logging.Formatter):
         if trace:
             lines.append(_indented(trace))
         if record.stack_info:
-            lines.append(_indented(record.stack_info))
+            lines.append(_indented(redact(record.stack_info)))
         if context is not None:
             lines.append(self._painted("2", "  " + _footer(context, record.__dict__.get("_llama_logging_outcome"))))
         return "\n".join(lines)
@@ -149,7 +157,7 @@ class ConsoleFormatter(logging.Formatter):
         record.message = printable(message)
         if not self._own:
             record.asctime = self.formatTime(record, self.datefmt)
-            return self.formatMessage(record)
+            return redact(self.formatMessage(record))
         moment = (
             self.formatTime(record, self.datefmt)
             if self.datefmt
@@ -158,12 +166,13 @@ class ConsoleFormatter(logging.Formatter):
         level = self._painted(
             _COLOURS[ErrorSeverity.from_level(record.levelno).name], f"{printable(record.levelname):<8}"
         )
-        return f"{self._painted('2', moment)} {level} {self._painted('2', printable(record.name))}  {record.message}"
+        name = self._painted("2", printable(redact(record.name)))
+        return f"{self._painted('2', moment)} {level} {name}  {record.message}"
 
     def _trace(self, record: logging.LogRecord) -> str:
         if record.exc_info and not record.exc_text:
-            return self.formatException(record.exc_info)
-        return record.exc_text or ""
+            return redact(self.formatException(record.exc_info))
+        return redact(record.exc_text or "")
 
     def _painted(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
@@ -183,7 +192,7 @@ def _jsonable(value: Any) -> Any:
     if type(value) is str:
         return redact(value)
     # What python-json-logger renders itself, by ISO 8601.
-    return value if isinstance(value, datetime.date | datetime.time) else redact_data(plain.plain(value))
+    return value if isinstance(value, datetime.date | datetime.time) else clean_data(value)
 
 
 def _footer(context: ErrorContext, outcome: Outcome | None) -> str:
@@ -202,9 +211,9 @@ def _indented(text: str) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return redact(record.getMessage())
+        return redact(str(clean_data(record.msg)) if type(record.msg) is dict else record.getMessage())
     except Exception as error:
-        return f"{record.msg!r} [arguments not formatted: {type(error).__name__}]"
+        return clean(f"{plain.plain(record.msg)!r} [arguments not formatted: {type(error).__name__}]")
 
 
 def _timestamp(created: float) -> str:

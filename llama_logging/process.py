@@ -7,6 +7,7 @@ import socket
 import sys
 
 from llama_logging.context import Process
+from llama_logging.redaction import clean
 from llama_logging.release import release_of
 
 _current: Process | None = None
@@ -47,11 +48,11 @@ def _describe() -> Process:
         pid=os.getpid(),
         host=socket.gethostname(),
         boot=_boot_id(),
-        program=sys.argv[0][:500] if getattr(sys, "argv", None) else "",
+        program=clean(sys.argv[0], 500) if getattr(sys, "argv", None) else "",
         python=sys.version.split()[0],
-        service=env.get("OTEL_SERVICE_NAME") or resource.get("service.name", ""),
-        environment=env.get("SENTRY_ENVIRONMENT") or resource.get("deployment.environment.name", ""),
-        release=release_of(env, resource, _folder()),
+        service=clean(env.get("OTEL_SERVICE_NAME") or resource.get("service.name", "")),
+        environment=clean(env.get("SENTRY_ENVIRONMENT") or resource.get("deployment.environment.name", "")),
+        release=clean(release_of(env, resource, _folder())),
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from llama_logging import fingerprint, plain
 from llama_logging.context import ExceptionDetail, Frame, Stack
 from llama_logging.frames import calls_of, frames_of, innermost, text_of
-from llama_logging.redaction import redact, redact_data
+from llama_logging.redaction import clean, clean_data
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
@@ -151,9 +151,9 @@ def tell(sight: Sight) -> Described:
         if "__notes__" not in own and _NUMBERED.isdisjoint(own):
             raw = _said(error)
             whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
-            return Described(known.stack, (), (redact(plain.text(raw)),), (), whole)
+            return Described(known.stack, (), (clean(raw),), (), whole)
     messages = [_said(error) for error in chain]
-    clean = tuple([redact(plain.text(message)) for message in messages])
+    told = tuple([clean(message) for message in messages])
     numbers = tuple([_numbers(error, names) for error, names in zip(chain, known.names, strict=True)])
     stack = known.stack
     parts: tuple[str, ...] = ()
@@ -162,9 +162,9 @@ def tell(sight: Sight) -> Described:
         lines = [_line(_head(chain[index]), messages[index]) for index in stack.shown]
     else:
         lines = _lines(chain[0], stack)
-        parts = _bounded(lines) if lines is not None else _own_lines(stack, clean)
+        parts = _bounded(lines) if lines is not None else _own_lines(stack, told)
     whole = _joined(known.pieces, lines) if lines is not None and (known.pieces or not stack.shown) else None
-    return Described(stack, parts, clean, numbers if any(numbers) else (), whole)
+    return Described(stack, parts, told, numbers if any(numbers) else (), whole)
 
 
 def told_by_arguments(sight: Sight) -> Described:
@@ -195,7 +195,7 @@ def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[in
 
 def message_of(error: BaseException) -> str:
     """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
-    return redact(plain.text(_said(error)))
+    return clean(_said(error))
 
 
 def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int, ...]]:
@@ -321,7 +321,7 @@ def _is_quiet(error: BaseException) -> bool:
 
 
 def _arguments(error: BaseException) -> str:
-    arguments = redact_data(plain.plain(_args(error)))
+    arguments = clean_data(_args(error))
     told = arguments[0] if len(arguments) == 1 else arguments
     return plain.text(told if type(told) is str else dumps(told))
 
@@ -444,4 +444,4 @@ def _own_lines(stack: Stack, messages: tuple[str, ...]) -> tuple[str, ...]:
 def _bounded(texts: Iterable[str]) -> tuple[str, ...]:
     texts = tuple(texts)
     room = max(1000, MAX_TEXT // max(1, len(texts)))
-    return tuple(redact(plain.text(text, room)) for text in texts)
+    return tuple(clean(text, room) for text in texts)

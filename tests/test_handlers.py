@@ -475,7 +475,8 @@ number = 41
     ("code", "message", "log"),
     [
         ("try: raise DyingError('three', 3)\nexcept Exception: logger.exception('said')", '["three", 3]', "said"),
-        ("logger.error('loaded %s of %d', Dying(), number)", None, 'loaded %s of %d % ["<Dying>", 41]'),
+        ("logger.error('loaded %s of %d', Dying(), number)", None, "loaded <Dying> of 41"),
+        ("logger.error('%s of %d', Dying(), 'many')", None, "%s of %d [arguments not formatted]"),
         ("try: raise ValueError(Dying())\nexcept Exception: logger.exception('said')", "<Dying>", "said"),
         ("logger.error(Dying())", None, "<Dying>"),
         ("try: raise DyingError('a') from KeyError('b')\nexcept Exception: logger.exception('said')", "a", "said"),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from llama_logging import tracebacks
 from llama_logging.context import ExceptionDetail
 from llama_logging.frames import MAX_FRAMES
+from llama_logging.redaction import redact
 from llama_logging.tracebacks import MAX_EXCEPTIONS, Described
 
 
@@ -118,7 +119,10 @@ def test_the_text_is_the_standard_librarys(make: Any) -> None:
 
 
 # Lone surrogates and NUL are shown as escapes, which the standard library does not do.
-MESSAGES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+# What looks like a secret is taken out, of which Hypothesis finds some in our own source.
+MESSAGES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20).filter(
+    lambda text: redact(text) is text
+)
 
 
 @settings(max_examples=200, deadline=None)

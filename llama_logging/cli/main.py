@@ -11,6 +11,7 @@ from typing import Any
 
 from llama_logging import __version__
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
+from llama_logging.redaction import redact
 
 COMMANDS = (
     "init", "check", "run", "doctor", "demo",
@@ -63,5 +64,5 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"llama-logging: {error}", file=sys.stderr)
+    print(f"llama-logging: {redact(str(error))}", file=sys.stderr)
     return code

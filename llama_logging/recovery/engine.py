@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
-from llama_logging import plain
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, new_id
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategy import REGISTERED, Call, Deadline, Remedy, StrategyTable
+from llama_logging.redaction import clean
 from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 
 THREADS = 4
@@ -151,22 +151,23 @@ class Engine:
             attempt_id=new_id(),
             error_id=context.error_id,
             fingerprint=context.fingerprint,
-            rule=rule.name,
+            rule=clean(rule.name),
             strategy=strategy.name,
-            scope=rule.scope,
+            scope=clean(rule.scope),
             status=OutcomeStatus.PENDING,
             started_at=datetime.now(UTC),
-            detail=strategy.intent,
+            detail=clean(strategy.intent),
         )
         self._audit(attempt)
         began = time.monotonic()
         remedy = self._remedy(rule, step, context, deadline)
+        remedy = dataclasses.replace(remedy, detail=clean(remedy.detail, 4096))
         if strategy.destructive and remedy.status is OutcomeStatus.FAILED:
             self._failed_at[rule.scope, strategy.name] = time.monotonic()
         attempt = dataclasses.replace(
             attempt,
             status=remedy.status,
-            detail=plain.text(remedy.detail, 4096),
+            detail=remedy.detail,
             duration=round(time.monotonic() - began, 6),
         )
         self._audit(attempt)
@@ -223,6 +224,6 @@ def _refused(context: ErrorContext, why: str) -> Outcome:
 
 def _named(error: BaseException) -> str:
     try:
-        return plain.text(f"{type(error).__name__}: {error}", 1000)
+        return clean(f"{type(error).__name__}: {error}", 1000)
     except BaseException:
         return type(error).__name__

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, Self
 from llama_logging import plain
 from llama_logging.config import Options, as_callable
 from llama_logging.context import ErrorContext
+from llama_logging.redaction import clean_data
 from llama_logging.registry import OutcomeStatus
 
 
@@ -140,7 +141,7 @@ class Call:
             result = asyncio.run(asyncio.wait_for(result, deadline.remaining()))
         if isinstance(result, Remedy):
             return result
-        detail = f"{function_name(self.function)} returned {plain.plain(result, plain.Limits(depth=1))}"
+        detail = f"{function_name(self.function)} returned {clean_data(result, plain.Limits(depth=1))}"
         return Remedy(OutcomeStatus.RECOVERED, result, plain.text(detail, 500))
 
 
