@@ -530,8 +530,12 @@ def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tu
         )
         parameters += [unit, first, int(at_least)] + ([] if end is None else [end // size])
         end = first * size
-    parts.append(f"SELECT {column}, 1 FROM errors WHERE severity >= ? AND timestamp >= ? AND timestamp < ?")
-    parameters += [int(at_least), start, end]
+    # Named one by one, each is looked up in the index by severity and moment.
+    levels = [int(severity) for severity in ErrorSeverity if severity >= at_least]
+    parts.append(
+        f"SELECT {column}, 1 FROM errors WHERE severity IN ({_marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+    )
+    parameters += [*levels, start, end]
     return f"SELECT what, sum(count) FROM ({' UNION ALL '.join(parts)}) AS counted GROUP BY 1", parameters
 
 
