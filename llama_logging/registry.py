@@ -17,6 +17,7 @@ class OutcomeStatus(enum.StrEnum):
     """How a recovery, or one attempt of it, went.
 
     `recovered`: verified to work again. `fallback`: nothing was healed, a value stands in.
+    `advice`: no strategy can heal it; what somebody should do is said.
     `failed`: everything was tried in vain. `observed`: it would have acted, had the rule said
     `mode: act`. `pending`: under way. `refused`: not tried; the detail says why. `unmatched`: no
     rule is for this error. `none`: no error was logged.
@@ -24,6 +25,7 @@ class OutcomeStatus(enum.StrEnum):
 
     RECOVERED = "recovered"
     FALLBACK = "fallback"
+    ADVICE = "advice"
     FAILED = "failed"
     OBSERVED = "observed"
     PENDING = "pending"

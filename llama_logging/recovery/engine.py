@@ -26,6 +26,9 @@ THREADS = 4
 WAITING = 32
 """Ladders that may wait; one more is refused."""
 
+ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
+"""What ends a ladder."""
+
 _REMEMBERED = 1_000
 _logger = logging.getLogger("llama_logging.recovery")
 _local = threading.local()
@@ -136,12 +139,14 @@ class Engine:
                 break
             attempt, remedy = self._attempt(rule, step, context, deadline)
             attempts.append(attempt)
-            if remedy.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK):
-                return Resolution(remedy.status, remedy.value, remedy.detail, tuple(attempts))
+            if remedy.status in ENDS:
+                return Resolution(
+                    remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at, tuple(attempts)
+                )
         detail = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in attempts) or remedy.detail
         observed = any(attempt.status is OutcomeStatus.OBSERVED for attempt in attempts)
         status = OutcomeStatus.OBSERVED if observed else OutcomeStatus.FAILED
-        return Resolution(status, None, detail, tuple(attempts))
+        return Resolution(status, detail=detail, attempts=tuple(attempts))
 
     def _attempt(
         self, rule: Rule, step: Step, context: ErrorContext, deadline: Deadline

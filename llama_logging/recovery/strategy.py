@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self
 
 from llama_logging import plain
@@ -22,14 +23,18 @@ class Remedy:
     """What one try brought.
 
     Attributes:
-        status: `recovered`, `fallback` or `failed`.
+        status: `recovered`, `fallback`, `advice` or `failed`.
         value: What the caller gets: the strategy's result or the value that stands in.
         detail: What was done and seen, for the audit trail.
+        advice: What somebody should do, where no strategy can.
+        retry_at: When it is worth trying again, where that is known; aware UTC.
     """
 
     status: OutcomeStatus
     value: object = None
     detail: str = ""
+    advice: str = ""
+    retry_at: datetime | None = None
 
 
 class Deadline:
