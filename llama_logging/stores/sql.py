@@ -15,19 +15,25 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry import (
     Batch,
     Change,
+    Denial,
     ErrorGroup,
     Gap,
     GroupState,
     Health,
     Incident,
+    Lease,
     Move,
     Order,
+    OutcomeStatus,
+    Policy,
+    Record,
     RecoveryAttempt,
     Retention,
+    ScopeState,
     Sighting,
     Unkept,
 )
-from llama_logging.stores import pruning, statements, words
+from llama_logging.stores import leases, pruning, statements, words
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
 _GROUPS = """
@@ -75,6 +81,10 @@ class SQLStore:
 
     def _problems(self, execute: Execute) -> list[str]:
         """What a check of the database itself finds."""
+        raise NotImplementedError
+
+    def _clock(self, execute: Execute) -> tuple[float, str]:
+        """Seconds on a clock that all who share the registry have, and a name for what it counts from."""
         raise NotImplementedError
 
     def _index(self) -> words.Index:
@@ -376,6 +386,45 @@ class SQLStore:
             _move(execute)
             execute("DELETE FROM moving")
             return int(execute("DELETE FROM moves WHERE moved_at = ?", (latest,)).rowcount)
+
+    # --- recovery
+
+    def acquire(self, scope: str, owner: str, seconds: float, policy: Policy) -> Lease | Denial:
+        with self._transaction() as execute:
+            return leases.acquire(execute, scope, owner, seconds, policy, *self._clock(execute))
+
+    def renew(self, lease: Lease, seconds: float) -> bool:
+        with self._transaction() as execute:
+            return leases.renew(execute, lease, seconds, *self._clock(execute))
+
+    def finish(self, lease: Lease, status: OutcomeStatus, detail: str, policy: Policy) -> bool:
+        with self._transaction() as execute:
+            return leases.finish(execute, lease, status, detail, policy, *self._clock(execute))
+
+    def scopes(self) -> list[ScopeState]:
+        with self._reading() as execute:
+            return leases.every(execute, *self._clock(execute))
+
+    def forget_scope(self, scope: str) -> None:
+        with self._transaction() as execute:
+            leases.forget(execute, scope)
+
+    def records(self, fingerprint: str) -> list[Record]:
+        with self._reading() as execute:
+            rows = execute(
+                "SELECT strategy, count(*), sum(CASE WHEN status = 'recovered' THEN 1 ELSE 0 END), avg(duration) "
+                "FROM attempts WHERE fingerprint = ? AND status IN ('recovered', 'failed') GROUP BY strategy",
+                (fingerprint,),
+            )
+            return [
+                Record(strategy=strategy, tried=tried, recovered=int(recovered), seconds=float(seconds))
+                for strategy, tried, recovered, seconds in rows
+            ]
+
+    def recent_attempts(self, limit: int = 50) -> list[RecoveryAttempt]:
+        with self._reading() as execute:
+            rows = execute("SELECT content FROM attempts ORDER BY started_at DESC, attempt_id DESC LIMIT ?", (limit,))
+            return [wire.decode_attempt(_loaded(row[0])) for row in rows]
 
     # --- upkeep
 

@@ -6,9 +6,11 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from llama_logging import process
 from llama_logging.exceptions import StoreError
 from llama_logging.registry import Retention
 from llama_logging.stores import statements, words
@@ -27,17 +29,19 @@ _HEADER = b"SQLite format 3\0"
 # json_extract and not ->>: SQLite 3.34 is still in use.
 _STAGE = """
     INSERT INTO batch (place, kind, number, error_id, attempt_id, timestamp, severity, fingerprint, error_type,
-                       message, logger_name, stack, process, release, module, function, partial, details, amount,
-                       content)
+                       message, logger_name, stack, process, release, module, function, strategy, status, duration,
+                       partial, details, amount, content)
     SELECT key, json_extract(value, '$.k'), json_extract(value, '$.n'),
            coalesce(json_extract(value, '$.id'), json_extract(value, '$.error_id')),
            json_extract(value, '$.attempt_id'),
            coalesce(json_extract(value, '$.ts'), json_extract(value, '$.started_at')),
-           json_extract(value, '$.sev'), json_extract(value, '$.fp'), json_extract(value, '$.type'),
+           json_extract(value, '$.sev'), coalesce(json_extract(value, '$.fp'), json_extract(value, '$.fingerprint')),
+           json_extract(value, '$.type'),
            json_extract(value, '$.msg'), json_extract(value, '$.logger'),
            coalesce(json_extract(value, '$.stack'), json_extract(value, '$.name')),
            coalesce(json_extract(value, '$.proc'), json_extract(value, '$.process')),
            json_extract(value, '$.release'), json_extract(value, '$.site[0]'), json_extract(value, '$.site[1]'),
+           json_extract(value, '$.strategy'), json_extract(value, '$.status'), json_extract(value, '$.duration'),
            coalesce(json_extract(value, '$.partial'), json_extract(value, '$.status') = 'pending', 0),
            coalesce(json_type(value, '$.ctx'), json_type(value, '$.crumbs'), json_type(value, '$.locals')) IS NOT NULL,
            coalesce(json_extract(value, '$.count'), 1),
@@ -111,6 +115,11 @@ class SQLiteStore(SQLStore):
     def _problems(self, execute: Execute) -> list[str]:
         found = [str(row[0]) for row in execute("PRAGMA integrity_check(20)")]
         return [] if found == ["ok"] else found
+
+    def _clock(self, execute: Execute) -> tuple[float, str]:
+        # Goes on in sleep, and no hand sets it; where it is not to be had, the nearest to it.
+        clock = getattr(time, "CLOCK_BOOTTIME", None)
+        return time.monotonic() if clock is None else time.clock_gettime(clock), process.current().boot
 
     def _index(self) -> words.Index:
         return self._words

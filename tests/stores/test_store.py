@@ -709,13 +709,11 @@ def test_a_file_that_is_gone_is_made_anew(store_url: urls.StoreURL, store: Store
 
 @pytest.mark.parametrize("version", range(1, len(STEPS)))
 def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.StoreURL, version: int) -> None:
-    """Made as that version made it, by its own statements, from the same errors."""
+    """Filled as the first one filled it, and brought up to that version by its own statements."""
     contexts = [in_release("r", n) for n in range(5)]
     contexts.append(make_context(fingerprint="v1:explicit", additional_context={"a": 1}))
     with contextlib.closing(sqlite3.connect(store_url.path)) as connection:
-        for step in STEPS[:version]:
-            connection.executescript(step)
-        connection.execute(f"PRAGMA user_version = {version}")
+        connection.executescript(STEPS[0])
         for number, context in enumerate(contexts):
             error, name, definition = wire.encode_error(context)
             at = to_microseconds(context.timestamp)
@@ -735,6 +733,15 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
         opening = wire.dumps(wire.encode_process(contexts[0].process))
         connection.execute("INSERT INTO processes VALUES ('r', ?)", (opening,))
         connection.execute("INSERT INTO journals VALUES ('j', 7, 2)")
+        attempt = RecoveryAttempt(
+            attempt_id="a", error_id="e", fingerprint="f", rule="r", strategy="s", scope="",
+            status=OutcomeStatus.RECOVERED, started_at=NOON, duration=2.0,
+        )  # fmt: skip
+        audit = wire.dumps({key: value for key, value in wire.encode_attempt(attempt).items() if key != "token"})
+        connection.execute("INSERT INTO attempts VALUES ('a', 'e', ?, ?)", (to_microseconds(NOON), audit))
+        for step in STEPS[1:version]:
+            connection.executescript(step)
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.commit()
     store = open_store(store_url)
     expected = [*(replace(context, process=contexts[0].process) for context in contexts[:5]), contexts[5]]
@@ -744,6 +751,8 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
     assert store.count_by_severity(NOON + HOUR, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 4}
     assert (store.checkpoint("j"), store.health().damaged, store.health().problems) == (7, 2, ())
     assert kinds(store) == ["new", "new"]
+    assert store.attempts("e") == store.recent_attempts() == [attempt]
+    assert [(record.strategy, record.recovered, record.seconds) for record in store.records("f")] == [("s", 1, 2.0)]
     add(store, make_context(timestamp=NOON + 9 * HOUR), journal="k")
     assert counted(store)["v1:0123456789abcdef"] == 6
     store.close()
