@@ -9,11 +9,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
 import sys
 import traceback
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from llama_logging import redaction
 from llama_logging.background import is_ours
@@ -23,17 +24,23 @@ from llama_logging.config import Options, as_bool, as_callable, as_count, as_lev
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
+from llama_logging.journal import directories_for
 from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, pipeline_for
 from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome, remember
-from llama_logging.recovery.rules import as_mode, parse_rules
+from llama_logging.recovery.rules import Rule, as_mode, parse_rules
+from llama_logging.recovery.scopes import SharedScopes
+from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import safe_pattern
+from llama_logging.registry import Store
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
-from llama_logging.stores import urls
+from llama_logging.stores import open_store, urls
 from llama_logging.variables import VARIABLES
+
+T = TypeVar("T")
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by reports under way."""
@@ -180,7 +187,7 @@ class RecoveryHandler(ContextHandler):
         pipeline = self._pipeline()
         mode = self._options.read("mode", as_mode, None)
         rules = self._options.read("rules", lambda given: parse_rules(self._options, given, mode), ())
-        self.engine = Engine(rules, audit=pipeline.add_attempt)
+        self.engine = shared_engine(rules, pipeline)
         active.use(self.engine)
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
@@ -215,6 +222,24 @@ class ReportHandler(ContextHandler):
         """Hand *context* over, unless it was before, or was logged by a callback."""
         if self.channel is not None and not context.again and not is_ours():
             self.channel.send(context)
+
+
+def shared_engine(rules: Sequence[Rule], pipeline: Pipeline) -> Engine:
+    """An engine that shares leases, switch and records with all who use the registry of *pipeline*."""
+    _, state = directories_for(pipeline.url.path)
+    folders = [os.path.dirname(pipeline.url.path), os.path.dirname(os.path.dirname(state))]
+
+    def ask(question: Callable[[Store], T]) -> T:
+        with contextlib.closing(open_store(pipeline.url)) as store:
+            return question(store)
+
+    return Engine(
+        rules,
+        audit=pipeline.add_attempt,
+        scopes=SharedScopes(lambda: open_store(pipeline.url), f"{state}.leases"),
+        switch=Switch(folders, lambda name: ask(lambda store: store.recall(name))),
+        records=lambda fingerprint: ask(lambda store: store.records(fingerprint)),
+    )
 
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:

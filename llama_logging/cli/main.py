@@ -16,7 +16,8 @@ from llama_logging.redaction import redact
 COMMANDS = (
     "init", "check", "run", "doctor", "demo",
     "summary", "list", "show", "tail", "explain",
-    "resolve", "mute", "reopen", "merge", "regroup", "export", "import", "prune",
+    "resolve", "mute", "reopen", "merge", "regroup", "recovery", "export", "import",
+    "prune",
 )  # fmt: skip
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

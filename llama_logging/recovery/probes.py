@@ -44,6 +44,11 @@ def as_probe(value: object) -> Probe:
     return lambda _deadline: _function_problem(function)
 
 
+def problem_now(probe: Probe | None) -> str | None:
+    """What *probe* says is wrong at this moment; None without a probe."""
+    return None if probe is None else probe(Deadline(ANSWER_TIMEOUT))
+
+
 def http_problem(url: str, deadline: Deadline) -> str:
     """What keeps *url* from answering with a status below 400."""
     return ask(url, deadline)[1]

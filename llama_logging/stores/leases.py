@@ -12,13 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from llama_logging.registry import Denial, DenialReason, Lease, OutcomeStatus, Policy, ScopeState
+from llama_logging import leasing
+from llama_logging.registry import Denial, Lease, OutcomeStatus, Policy, ScopeState
 from llama_logging.stores.statements import Execute
-
-LONGEST_REST = 300.0
-"""Seconds; the rest after a failure doubles with each, up to this."""
-LONGEST_OPEN = 1_800.0
-"""Seconds that a breaker stays open at most."""
 
 _COLUMNS = (
     "scope, boot, token, owner, expires_at, incidents, failures, rest_until, open_until, escalated, status, detail"
@@ -30,31 +26,11 @@ def acquire(
     execute: Execute, scope: str, owner: str, seconds: float, policy: Policy, now: float, boot: str
 ) -> Lease | Denial:
     """Lease *scope* to *owner* for so many seconds, or say why not."""
-    state = read(execute, scope, now, boot)
-    if state.leased_for and state.owner != owner:
-        return Denial(DenialReason.BUSY, f"{state.owner} is at it", state.leased_for)
-    if state.rests_for and state.status is OutcomeStatus.RECOVERED:
-        return Denial(DenialReason.RECOVERED, f"it was just recovered: {state.detail}", state.rests_for)
-    if state.rests_for:
-        return Denial(DenialReason.COOLDOWN, f"it failed a moment ago: {state.detail}", state.rests_for)
-    if state.open_for:
-        return Denial(DenialReason.OPEN, f"it has failed {state.failures} times in a row", state.open_for)
-    recent = tuple(moment for moment in state.incidents if moment > now - policy.period)
-    if len(recent) >= policy.attempts and not state.owner:
-        wait = recent[0] + policy.period - now
-        first = not state.escalated
-        if first:
-            _write(execute, replace(state, incidents=recent, escalated=True), now, boot)
-        told = f"{len(recent)} incidents within {policy.period:g} s are all that is allowed"
-        return Denial(DenialReason.BUDGET, told, wait, escalate=first)
-    lost = state.owner if state.owner != owner else ""
-    # What a lost owner has begun goes on: it is the same incident.
-    incidents = recent if state.owner else (*recent, now)
-    granted = replace(
-        state, token=state.token + 1, owner=owner, leased_for=seconds, incidents=incidents, escalated=False
-    )
-    _write(execute, granted, now, boot)
-    return Lease(scope, granted.token, lost)
+    before = read(execute, scope, now, boot)
+    answer, after = leasing.asked(before, owner, seconds, policy, now)
+    if after is not before:
+        _write(execute, after, now, boot)
+    return answer
 
 
 def renew(execute: Execute, lease: Lease, seconds: float, now: float, boot: str) -> bool:
@@ -73,21 +49,7 @@ def finish(
     state = read(execute, lease.scope, now, boot)
     if state.token != lease.token:
         return False
-    failed = status is OutcomeStatus.FAILED
-    failures = state.failures + 1 if failed else 0
-    rest = min(LONGEST_REST, policy.cooldown * 2 ** (failures - 1)) if failed else policy.cooldown
-    beyond = failures - policy.failures
-    ended = replace(
-        state,
-        owner="",
-        leased_for=0.0,
-        failures=failures,
-        rests_for=rest,
-        open_for=min(LONGEST_OPEN, policy.open_for * 2**beyond) if failed and beyond >= 0 else 0.0,
-        status=status,
-        detail=detail,
-    )
-    _write(execute, ended, now, boot)
+    _write(execute, leasing.ended(state, status, detail, policy), now, boot)
     return True
 
 

@@ -153,8 +153,7 @@ class SQLiteStore(SQLStore):
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            aside = self._set_aside(error)
-            raise StoreError(f"{self.url}: {_explained(error)}{aside}") from error
+            raise StoreError(f"{self.url}: {_explained(error)}{self._healed(error)}") from error
 
     def _connect(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
@@ -170,10 +169,12 @@ class SQLiteStore(SQLStore):
             self._file = _identity(self._path)
         return self._connection
 
-    def _set_aside(self, error: Exception) -> str:
+    def _healed(self, error: Exception) -> str:
         """Move a file aside that is damaged, and begin a new one that tells of it; what to say of it."""
         if not isinstance(error, sqlite3.DatabaseError) or not _tells_of_damage(error):
             return ""
+        if _is_foreign(self._path):
+            return "; this is not a SQLite database; it was left as it is. Name another file as the store"
         now = datetime.now(UTC)
         aside = f"{self._path}.corrupt-{now:%Y%m%dT%H%M%SZ}-{os.urandom(2).hex()}"
         with self._lock:
@@ -207,7 +208,6 @@ class _Words(words.Index):
 
 
 def _open(path: str) -> sqlite3.Connection:
-    _refuse_foreign(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if not os.path.exists(path):
         # Before SQLite makes it with the umask's permissions: error texts are nobody else's business.
@@ -218,8 +218,9 @@ def _open(path: str) -> sqlite3.Connection:
 def _prepared(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
-        # Before the first table: so that pruning can give room back.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not connection.execute("PRAGMA schema_version").fetchone()[0]:
+            # Before the first table, so that pruning can give room back; later it would only wait for a lock.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         # FULL: a journal is removed once it is in here, so what is committed must be on the disk.
         connection.execute("PRAGMA synchronous = FULL")
@@ -253,14 +254,15 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _refuse_foreign(path: str) -> None:
-    """A file of somebody else's must not be taken for a damaged registry."""
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        header = file.read(len(_HEADER))
-        if header and header != _HEADER:
-            raise sqlite3.NotSupportedError(
-                "this file is not a SQLite database; it was left as it is. Name another file as the store"
-            )
+def _is_foreign(path: str) -> bool:
+    """Whether it is a file of somebody else's, which must not be taken for a damaged registry.
+
+    Asked only when SQLite has refused it: to open and close the file of a registry in use would drop
+    the locks this process holds on it (sqlite.org/howtocorrupt, 2.2).
+    """
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(len(_HEADER)) != _HEADER
+    return False
 
 
 def _is_damaged(path: str) -> bool:

@@ -23,7 +23,8 @@ from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
 from llama_logging.registry import Batch, GroupState, Move, OutcomeStatus, RecoveryAttempt, Retention, Store
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
-from tests.conftest import NOON, make_context
+from llama_logging.stores.sqlite import SQLiteStore
+from tests.conftest import NOON, Run, make_context
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -756,3 +757,25 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
     add(store, make_context(timestamp=NOON + 9 * HOUR), journal="k")
     assert counted(store)["v1:0123456789abcdef"] == 6
     store.close()
+
+
+LOCKED = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError:
+    print("locked")
+"""
+
+
+def test_a_second_connection_does_not_drop_the_locks_of_the_first(
+    store_url: urls.StoreURL, store: SQLiteStore, run: Run
+) -> None:
+    """To open and close the file is enough for that (sqlite.org/howtocorrupt, 2.2)."""
+    add(store, make_context())
+    with store._transaction():
+        other = open_store(store_url)
+        assert len(other.errors()) == 1
+        other.close()
+        assert run("-c", LOCKED, store_url.path).out == "locked\n"
