@@ -76,7 +76,7 @@ class ContextHandler(logging.Handler):
                 self.pass_by(record)
                 return
             seen = record.__dict__.setdefault(_SEEN, set())
-            if self._identity not in seen and not self._is_ignored(context):
+            if self._identity not in seen and not (self._ignored and self._is_ignored(context)):
                 seen.add(self._identity)
                 self.process(context, record)
         except Exception:
@@ -90,7 +90,7 @@ class ContextHandler(logging.Handler):
         """See a record that is no error."""
 
     def _is_ignored(self, context: ErrorContext) -> bool:
-        return bool(self._ignored) and any(match(context) for match in self._ignored)
+        return any(match(context) for match in self._ignored)
 
     def _pipeline(self) -> Pipeline:
         try:
@@ -140,7 +140,8 @@ class RegistryHandler(ContextHandler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
         self.pipeline.add(context)
-        self.pass_by(record)
+        if self._breadcrumbs:
+            TRAILS.note(record)
 
     def _keep_early(self, context: ErrorContext) -> None:
         if not self._is_ignored(context):

@@ -15,13 +15,13 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import dumps
 from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
-from llama_logging import fingerprint, plain
-from llama_logging.context import ExceptionDetail, Frame, Stack
+from llama_logging import fingerprint, plain, seen
+from llama_logging.context import ExceptionDetail, Form, Frame, Stack
 from llama_logging.frames import calls_of, frames_of, innermost, text_of
 from llama_logging.redaction import redact, redact_data
 
@@ -30,11 +30,12 @@ MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
 _NUMBERED = frozenset(("errno", "status_code", "status", "code", "response"))
+_TELLING = _NUMBERED | {"__notes__", "__fingerprint__", seen.MARK}
 _NO_NUMBERS: dict[str, int] = {}
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
-_known: dict[tuple[int, ...], _Known] = {}
+_known: dict[tuple[int, ...], Known] = {}
 
 _HEADER = "Traceback (most recent call last):\n"
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -79,7 +80,7 @@ class Sight(NamedTuple):
     """
 
     chain: list[BaseException]
-    known: _Known
+    known: Known
 
     @property
     def stack(self) -> Stack:
@@ -98,8 +99,8 @@ class Sight(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A stack that was seen before.
+class Known:
+    """A place that was seen before, or several of a chain.
 
     Attributes:
         held: The classes and code objects in its key, so that no others can get their ids.
@@ -110,6 +111,8 @@ class _Known:
         given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
         single: Whether it is one exception with one line and without numbers, as most are.
+        formal: Whether besides it is quiet and gives no fingerprint: then a message is all there is to it.
+        forms: Those of the errors that were logged from here, by `forms`.
     """
 
     stack: Stack
@@ -120,6 +123,13 @@ class _Known:
     given: object
     quiet: bool
     single: bool
+    formal: bool
+    forms: dict[tuple[int, int], Form] = field(default_factory=dict)
+
+    @property
+    def opening(self) -> str:
+        """The text as far as the message, if it is `single`."""
+        return self.pieces[0] + self.heads[0]
 
 
 def describe(exception: BaseException) -> Described:
@@ -193,6 +203,22 @@ def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[in
     )
 
 
+def recognise(exception: BaseException) -> Known | None:
+    """What is known of the place of *exception*; None if nothing is, or if it may have more to say than a message."""
+    if not _TELLING.isdisjoint(_dict(exception)) or not plain.are_quiet(_args(exception)) or "tracebacklimit" in _sys:
+        return None
+    if _cause(exception) is not None or _context(exception) is not None:
+        return None
+    # As `_identify` does it for a whole chain.
+    key = [id(type(exception))]
+    tb = _traceback(exception)
+    while tb is not None:
+        key.append(id(tb.tb_frame.f_code) + tb.tb_lasti)
+        tb = tb.tb_next
+    known = _known.get(tuple(key))
+    return known if known is not None and known.formal else None
+
+
 def message_of(error: BaseException) -> str:
     """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
     return redact(plain.text(_said(error)))
@@ -231,7 +257,7 @@ def _place_in(chain: list[BaseException], error: BaseException | None) -> int:
     return len(chain) - 1
 
 
-def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
+def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
     chain, classes = [error for error, _ in walked], [type(error) for error, _ in walked]
     calls = [calls_of(_traceback(error)) for error in chain]
     shapes = tuple(_shape(cls, walk[1], frames_of(own)) for cls, walk, own in zip(classes, walked, calls, strict=True))
@@ -243,15 +269,19 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
     pieces += [""] if shown else ["", ""]
     plain_spoken = bool(shown) and all(map(_says_no_more, classes))
     names = tuple(_numbered(cls) for cls in classes)
-    return _Known(
+    given = _attribute(classes[0], "__fingerprint__")
+    quiet = plain_spoken and not any(map(_speaks, classes))
+    single = len(chain) == 1 and plain_spoken and not names[0]
+    return Known(
         stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
         held=(*classes, *(call.code for own in calls for call in own)),
         pieces=tuple(pieces) if shown and sum(map(len, pieces)) < MAX_TEXT else (),
         heads=tuple(_head(classes[index]) for index in shown) if plain_spoken else (),
         names=names,
-        given=_attribute(classes[0], "__fingerprint__"),
-        quiet=plain_spoken and not any(map(_speaks, classes)),
-        single=len(chain) == 1 and plain_spoken and not names[0],
+        given=given,
+        quiet=quiet,
+        single=single,
+        formal=single and quiet and given is None,
     )
 
 
@@ -321,7 +351,7 @@ def _is_quiet(error: BaseException) -> bool:
     arguments = _args(error)
     if issubclass(type(error), OSError):
         arguments = (*arguments, _filename(error))
-    return "__notes__" not in _dict(error) and all(map(plain.is_quiet, arguments))
+    return "__notes__" not in _dict(error) and plain.are_quiet(arguments)
 
 
 def _arguments(error: BaseException) -> str:
