@@ -17,20 +17,19 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from json import dumps
-from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llama_logging import fingerprint, plain, seen
-from llama_logging.context import ExceptionDetail, Form, Frame, Stack
-from llama_logging.frames import calls_of, frames_of, innermost, text_of
+from llama_logging.context import ExceptionDetail, Form, Stack
+from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
+from llama_logging.kinds import NUMBERED, Kind, kind_of
 from llama_logging.redaction import redact, redact_data
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
-_NUMBERED = frozenset(("errno", "status_code", "status", "code", "response"))
-_TELLING = _NUMBERED | {"__notes__", "__fingerprint__", seen.MARK}
+_TELLING = NUMBERED | {"__notes__", "__fingerprint__", seen.MARK}
 _NO_NUMBERS: dict[str, int] = {}
 
 _KEY_LENGTH = 1_000
@@ -50,8 +49,6 @@ _args = BaseException.__dict__["args"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _filename = OSError.__dict__["filename"].__get__
 _dict = BaseException.__dict__["__dict__"].__get__
-_names = type.__dict__["__dict__"].__get__
-_mro = type.__dict__["__mro__"].__get__
 _sys = sys.__dict__
 
 
@@ -103,7 +100,7 @@ class Known:
     """A place that was seen before, or several of a chain.
 
     Attributes:
-        held: The classes and code objects in its key, so that no others can get their ids.
+        held: What holds the classes and code objects in its key, so that no others can get their ids.
         pieces: The text, taken apart at the places for the exceptions' own lines; empty where that
             text is the standard library's to make, or too long.
         heads: Of each of those lines, what stands before the message; empty where they say more.
@@ -158,7 +155,7 @@ def tell(sight: Sight) -> Described:
     if known.single:
         error = chain[0]
         own = _dict(error)
-        if "__notes__" not in own and _NUMBERED.isdisjoint(own):
+        if "__notes__" not in own and NUMBERED.isdisjoint(own):
             raw = _said(error)
             whole = f"{known.pieces[0]}{_line(known.heads[0], raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
             return Described(known.stack, (), (redact(plain.text(raw)),), (), whole)
@@ -258,30 +255,28 @@ def _place_in(chain: list[BaseException], error: BaseException | None) -> int:
 
 
 def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
-    chain, classes = [error for error, _ in walked], [type(error) for error, _ in walked]
+    chain, kinds = [error for error, _ in walked], [kind_of(type(error)) for error, _ in walked]
     calls = [calls_of(_traceback(error)) for error in chain]
-    shapes = tuple(_shape(cls, walk[1], frames_of(own)) for cls, walk, own in zip(classes, walked, calls, strict=True))
+    shapes = tuple([_shape(kind, walk[1], own) for kind, walk, own in zip(kinds, walked, calls, strict=True)])
     joints, shown = _rendered(chain)
     pieces = []
     for index, joint in zip(shown, joints, strict=True):
         text = text_of(calls[index])
         pieces.append(f"{joint}{_HEADER}{text}" if text else joint)
     pieces += [""] if shown else ["", ""]
-    plain_spoken = bool(shown) and all(map(_says_no_more, classes))
-    names = tuple(_numbered(cls) for cls in classes)
-    given = _attribute(classes[0], "__fingerprint__")
-    quiet = plain_spoken and not any(map(_speaks, classes))
-    single = len(chain) == 1 and plain_spoken and not names[0]
+    plain_spoken = bool(shown) and all(kind.says_no_more for kind in kinds)
+    quiet = plain_spoken and not any(kind.speaks for kind in kinds)
+    single = len(chain) == 1 and plain_spoken and not kinds[0].names
     return Known(
         stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
-        held=(*classes, *(call.code for own in calls for call in own)),
+        held=(*kinds, *[call.code for own in calls for call in own]),
         pieces=tuple(pieces) if shown and sum(map(len, pieces)) < MAX_TEXT else (),
-        heads=tuple(_head(classes[index]) for index in shown) if plain_spoken else (),
-        names=names,
-        given=given,
+        heads=tuple([kinds[index].head for index in shown]) if plain_spoken else (),
+        names=tuple([kind.names for kind in kinds]),
+        given=kinds[0].fingerprint,
         quiet=quiet,
         single=single,
-        formal=single and quiet and given is None,
+        formal=single and quiet and kinds[0].fingerprint is None,
     )
 
 
@@ -313,38 +308,6 @@ def _place(chain: Sequence[BaseException], error: BaseException | None) -> int |
 
 def _is_group(error: BaseException) -> bool:
     return issubclass(type(error), BaseExceptionGroup)
-
-
-def _head(cls: type[BaseException]) -> str:
-    """What the standard library prints before the message."""
-    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _says_no_more(cls: type[BaseException]) -> bool:
-    """Whether the standard library writes `Type: message` for *cls*: no hints, no source, no notes, no surprises."""
-    if type(cls) is not type or issubclass(cls, SyntaxError | NameError | AttributeError | ImportError):
-        return False
-    if type(cls.__module__) is not str:
-        return False
-    own = [_names(base) for base in _mro(cls) if base is not BaseException and base is not object]
-    surprises = ("__notes__", "__getattr__", "__getattribute__", "__class__")
-    return not any(name in names for names in own for name in surprises)
-
-
-def _speaks(cls: type[BaseException]) -> bool:
-    """Whether *cls* has code of its own that would run when it is asked for its text and numbers."""
-    asked = [_attribute(cls, name) for name in _numbered(cls)]
-    return type(_attribute(cls, "__str__")) is not WrapperDescriptorType or not all(
-        type(found) in (MemberDescriptorType, GetSetDescriptorType, int) for found in asked
-    )
-
-
-def _numbered(cls: type[BaseException]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in _NUMBERED if _attribute(cls, name) is not None))
-
-
-def _attribute(cls: type, name: str) -> Any:
-    return next((names[name] for names in map(_names, _mro(cls)) if name in names), None)
 
 
 def _is_quiet(error: BaseException) -> bool:
@@ -383,15 +346,14 @@ def _linked(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             yield member, "member"
 
 
-def _shape(cls: type[BaseException], relation: str, frames: tuple[Frame, ...]) -> ExceptionDetail:
-    module = plain.module_name(cls)
+def _shape(kind: Kind, relation: str, calls: Sequence[Call]) -> ExceptionDetail:
     return ExceptionDetail(
-        type=plain.type_name(cls).removeprefix(f"{module}."),
-        module=module,
+        type=kind.type,
+        module=kind.module,
         message="",
-        bases=tuple(plain.type_name(base) for base in _mro(cls)[:-2])[:20],
+        bases=kind.bases,
         relation=relation,
-        frames=frames,
+        frames=frames_of(calls),
     )
 
 
@@ -410,9 +372,9 @@ def _line(head: str, message: str) -> str:
 def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
     """The numbers *error* carries; its `status_code` may be its response's."""
     own = _dict(error)
-    if not names and _NUMBERED.isdisjoint(own):
+    if not names and NUMBERED.isdisjoint(own):
         return _NO_NUMBERS
-    asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in _NUMBERED if name in own}}
+    asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in NUMBERED if name in own}}
     response = asked.pop("response", None)
     if response is not None and type(asked.get("status_code")) is not int:
         asked["status_code"] = _quiet(response, "status_code")

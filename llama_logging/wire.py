@@ -287,13 +287,15 @@ def _encode_stack(stack: Stack) -> _Shared:
         "shown": list(stack.shown),
         "text": stack.template,
     }
-    if len(dumps(content)) > MAX_STACK:
+    text = dumps(content)
+    if len(text) > MAX_STACK:
         # Frames are the most of it; types and places stay in the text.
         for error in content["exceptions"][max(3, stack.main + 1) :]:
             error["frames"] = []
-    name = hashlib.blake2b(dumps(content).encode(), digest_size=8).hexdigest()
+        text = dumps(content)
+    name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
-    return _Shared(stack, name, dumps({"k": "stack", "name": name, **content}), middle)
+    return _Shared(stack, name, f'{{"k":"stack","name":"{name}",{text[1:]}', middle)
 
 
 def _exception(error: Json) -> ExceptionDetail:
