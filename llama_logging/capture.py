@@ -31,12 +31,13 @@ _KNOWN_CONSTANTS = 2_048
 _constants: dict[str, str] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
-_CONTEXT = "_llama_logging_context"
+CONTEXT = "_llama_logging_context"
+"""Where a record has its ErrorContext; None if it is an error that was not captured yet."""
 _MECHANISM = "_llama_logging_mechanism"
 
 _STANDARD = forms.USUAL | {
     "error_context",
-    _CONTEXT,
+    CONTEXT,
     _MECHANISM,
     "_llama_logging_seen",
     "_llama_logging_outcome",
@@ -59,7 +60,7 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
     Returns:
         None if there is nothing to capture.
     """
-    known = record.__dict__.get(_CONTEXT)
+    known = record.__dict__.get(CONTEXT)
     if known is not None:
         return known  # type: ignore[no-any-return]
     exception = _exception_of(record)
@@ -73,7 +74,7 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
     except Exception as failure:
         # No room on the stack or in memory, or an attribute nobody foresaw: less is better than nothing.
         context = _bare(record, exception, failure)
-    record.__dict__[_CONTEXT] = context
+    record.__dict__[CONTEXT] = context
     return context
 
 
@@ -99,6 +100,7 @@ def make_record(
     record = logging.LogRecord(logger_name, int(severity), path, line, message, None, exc_info, function)
     # Apart from the record's attributes: an additional_context may hold any key, `name` and `msg` too.
     record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
+    record.__dict__[CONTEXT] = None
     return record
 
 

@@ -11,12 +11,13 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Callable
+from logging import ERROR
 from typing import Any
 
 from llama_logging import redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.capture import capture
+from llama_logging.capture import CONTEXT, capture
 from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
@@ -60,12 +61,21 @@ class ContextHandler(logging.Handler):
         # Handlers that are equal in this do the same work, and one of them suffices.
         self._identity: object = id(self)
         self._keep: Callable[[ErrorContext], object] | None = None
+        # Sees the records too that are no errors.
+        self._note: Callable[[logging.LogRecord], object] | None = None
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit without the handler's lock: no caller waits for another thread's."""
         passed: Any = self.filter(record) if self.filters else True
-        if passed:
-            self.emit(record if passed is True else passed)
+        if passed is not True:
+            if not passed:
+                return passed
+            record = passed
+        # Most records are no errors, and to see that is all they cost.
+        if record.levelno >= ERROR or record.exc_info is not None or CONTEXT in record.__dict__:
+            self.emit(record)
+        elif self._note is not None:
+            self._pass_by(record)
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -73,7 +83,7 @@ class ContextHandler(logging.Handler):
         try:
             context = capture(record, self._keep)
             if context is None:
-                self.pass_by(record)
+                self._pass_by(record)
                 return
             seen = record.__dict__.setdefault(_SEEN, set())
             if self._identity not in seen and not (self._ignored and self._is_ignored(context)):
@@ -86,8 +96,12 @@ class ContextHandler(logging.Handler):
         """Do the one job of this handler."""
         raise NotImplementedError
 
-    def pass_by(self, record: logging.LogRecord) -> None:
-        """See a record that is no error."""
+    def _pass_by(self, record: logging.LogRecord) -> None:
+        try:
+            if self._note is not None:
+                self._note(record)
+        except Exception:
+            self.handleError(record)
 
     def _is_ignored(self, context: ErrorContext) -> bool:
         return any(match(context) for match in self._ignored)
@@ -128,8 +142,9 @@ class RegistryHandler(ContextHandler):
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),
         )
-        self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
-        TRAILS.keep(self._breadcrumbs)
+        breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
+        TRAILS.keep(breadcrumbs)
+        self._note = TRAILS.note if breadcrumbs else None
         rules = self._options.read("grouping", lambda given: parse_grouping(self._options, given), None)
         if rules is not None:
             GROUPING.use(rules)
@@ -140,17 +155,12 @@ class RegistryHandler(ContextHandler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
         self.pipeline.add(context)
-        if self._breadcrumbs:
-            TRAILS.note(record)
+        if self._note is not None:
+            self._note(record)
 
     def _keep_early(self, context: ErrorContext) -> None:
         if not self._is_ignored(context):
             self.pipeline.add(context)
-
-    def pass_by(self, record: logging.LogRecord) -> None:
-        """Remember *record*: an error may follow."""
-        if self._breadcrumbs:
-            TRAILS.note(record)
 
 
 class RecoveryHandler(ContextHandler):
