@@ -140,7 +140,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
     fields["timestamp"] = _moment(record.created)
     fields["error_message"] = message
     fields["messages"] = (message,)
-    fields["log_message"] = _message(record)
+    fields["log_message"] = _message(record) if record.args else _constant(record.msg)
     fields["thread_name"] = _word(record.threadName)
     fields["process"] = process.current()
     if record.args:

@@ -45,7 +45,7 @@ dumps: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=True, separators=(",
 
 def encode_error(context: ErrorContext) -> tuple[str, str, str]:
     """*context* as an `error` frame, the name of its `stack` frame, and that frame; all as JSON texts."""
-    shared, form = _shared(context.stack), context.form
+    shared, form = _known.get(id(context.stack)) or _learn(context.stack), context.form
     if form is None:
         call, more = _call(context), _optional(context)
     else:
@@ -259,13 +259,11 @@ class _Shared:
     middle: str
 
 
-def _shared(stack: Stack) -> _Shared:
-    known = _known.get(id(stack))
-    if known is None:
-        if len(_known) >= _KNOWN_STACKS:
-            _known.clear()
-        known = _known[id(stack)] = _encode_stack(stack)
-    return known
+def _learn(stack: Stack) -> _Shared:
+    if len(_known) >= _KNOWN_STACKS:
+        _known.clear()
+    shared = _known[id(stack)] = _encode_stack(stack)
+    return shared
 
 
 def _encode_stack(stack: Stack) -> _Shared:
