@@ -24,10 +24,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, pipeline_for
-from llama_logging.recovery import active
-from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome, remember
-from llama_logging.recovery.rules import as_mode, parse_rules
 from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
@@ -179,6 +176,11 @@ class RecoveryHandler(ContextHandler):
     option_names = (*ContextHandler.option_names, "store", "rules", "mode")
 
     def __init__(self, **options: Any) -> None:
+        # Here and not above: where nothing is to be recovered from, nobody waits for half of the package.
+        from llama_logging.recovery import active
+        from llama_logging.recovery.engine import Engine
+        from llama_logging.recovery.rules import as_mode, parse_rules
+
         super().__init__(**options)
         pipeline = self._pipeline()
         mode = self._options.read("mode", as_mode, None)
