@@ -136,6 +136,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
     said, error_id = str(exception), new_id()
     message = redact(plain.text(said))
     fields = form.fields.copy()
+    fields["form"] = form
     fields["error_id"] = error_id
     fields["timestamp"] = _moment(record.created)
     fields["error_message"] = message

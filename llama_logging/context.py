@@ -336,8 +336,8 @@ class Form:
 
     __slots__ = ("fields", "held", "opening")
 
-    def __init__(self, fields: Mapping[str, Any], held: object, opening: str) -> None:
-        self.fields = {**fields, "form": self}
+    def __init__(self, fields: dict[str, Any], held: object, opening: str) -> None:
+        self.fields = fields
         self.held = held
         self.opening = opening
 
