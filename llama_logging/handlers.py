@@ -82,9 +82,9 @@ class ContextHandler(logging.Handler):
             if context is None:
                 self._pass_by(record)
                 return
-            seen = record.__dict__.setdefault(_SEEN, set())
+            seen = record.__dict__.get(_SEEN, ())
             if self._identity not in seen and not (self._ignored and self._is_ignored(context)):
-                seen.add(self._identity)
+                record.__dict__[_SEEN] = (*seen, self._identity)
                 self.process(context, record)
         except Exception:
             self.handleError(record)
