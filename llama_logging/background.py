@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,9 @@ class Worker:
 
     def submit(self, job: Callable[[], object]) -> bool:
         """Have *job* run soon; False if too many wait or no thread can be started."""
+        # Up to 3.11, a thread started then never runs, and its `start` waits for it for ever.
+        if sys.is_finalizing():
+            return False
         if self._pid != os.getpid():
             self._begin()
         if self._jobs.qsize() >= self._capacity or not self._staffed():

@@ -12,9 +12,9 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
-from llama_logging import plain, tasks
+from llama_logging import tasks
 from llama_logging.context import Breadcrumb, ErrorSeverity
-from llama_logging.redaction import redact
+from llama_logging.redaction import clean, clean_data
 
 if TYPE_CHECKING:
     import asyncio
@@ -81,12 +81,16 @@ TRAILS = Trails()
 
 def _breadcrumb(record: logging.LogRecord) -> Breadcrumb:
     try:
-        message = redact(plain.text(record.getMessage(), MAX_TEXT))
+        said: object = record.msg
+        if type(said) is dict:  # structlog, and others that log data
+            message = clean(str(said.get("event") or clean_data(said)), MAX_TEXT)
+        else:
+            message = clean(record.getMessage(), MAX_TEXT)
     except BaseException as error:
         message = f"[arguments not formatted: {type(error).__name__}]"
     return Breadcrumb(
         created=record.created,
         severity=ErrorSeverity.from_level(record.levelno),
-        logger_name=plain.text(record.name, 200),
+        logger_name=clean(record.name, 200),
         message=message,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from llama_logging import fingerprint, forms, plain, printed, process, seen, tra
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, new_id
 from llama_logging.grouping import EXPLICIT, GROUPING
-from llama_logging.redaction import redact, redact_data
+from llama_logging.redaction import clean, clean_data, redact
 from llama_logging.variables import VARIABLES
 
 NO_EXCEPTION = "LogMessage"
@@ -92,7 +93,7 @@ def make_record(
     is no exception counts as a message.
     """
     exc_info: Any = None
-    path, line, function, message = "(unknown file)", 0, "", str(plain.plain(error))
+    path, line, function, message = "(unknown file)", 0, "", str(clean_data(error))
     if isinstance(error, BaseException):
         exc_info = (type(error), error, error.__traceback__)
         path, line, function = _raised_at(error.__traceback__)
@@ -134,7 +135,7 @@ def _capture(
 def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) -> ErrorContext:
     """As `_capture`, for an error of which little is new."""
     said, error_id = str(exception), new_id()
-    message = redact(plain.text(said))
+    message = clean(said)
     fields = form.fields.copy()
     fields["form"] = form
     fields["error_id"] = error_id
@@ -151,7 +152,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
     if TRAILS.size or VARIABLES.first or tracing.may_be_active():
         _add_surroundings(fields, exception)
     if record.exc_text is None and len(said) < tracebacks.MAX_TEXT:
-        record.exc_text = f"{form.opening}: {said}" if said else form.opening
+        record.exc_text = form.opening + tracebacks.last_line(exception, said)
     seen.mark_captured(exception, error_id, record.created)
     context = from_fields(fields)
     return GROUPING.applied(context) if GROUPING.rules else context
@@ -205,18 +206,18 @@ def _context(
         parts=described.parts,
         messages=described.messages,
         attributes=described.attributes,
-        additional_context=redact_data(plain.plain(extra)) if extra else {},
+        additional_context=clean_data(extra) if extra else {},
         tags=tags,
         trace_id=trace_id,
         span_id=span_id,
         breadcrumbs=TRAILS.before(key) if complete else (),
         locals=VARIABLES.of(sight.chain, key) if sight is not None and complete and not again else (),
-        stack_info=redact(plain.text(record.stack_info, tracebacks.MAX_TEXT)) if record.stack_info else "",
+        stack_info=clean(record.stack_info, tracebacks.MAX_TEXT) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
         logger_name=logger_name,
         log_message=message,
-        log_template=redact(plain.text(record.msg)) if _has_arguments(record) and isinstance(record.msg, str) else "",
+        log_template=clean(record.msg) if _has_arguments(record) and isinstance(record.msg, str) else "",
         thread_name=_word(record.threadName),
         task_name=_word(attributes.get("taskName")),
         mechanism=mechanism,
@@ -242,7 +243,7 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
         log_message=grouping[1],
         grouping=grouping,
         fingerprint=fingerprint.fingerprint(grouping),
-        logger_name=record.name if type(record.name) is str and record.name.isascii() else "",
+        logger_name=redact(record.name) if type(record.name) is str and record.name.isascii() else "",
     )
 
 
@@ -274,9 +275,16 @@ def _is_quiet(record: logging.LogRecord) -> bool:
 
 def _template(record: logging.LogRecord) -> str:
     """The message as far as it goes without running any code of the application's."""
-    template = redact_data(plain.plain(record.msg))
-    arguments = f" % {dumps(redact_data(plain.plain(record.args)))}" if _has_arguments(record) else ""
-    return plain.text(f"{template if type(template) is str else dumps(template)}{arguments}")
+    template = clean_data(record.msg)
+    said = template if type(template) is str else plain.text(dumps(template))
+    if not _has_arguments(record):
+        return said
+    if type(record.msg) is str:
+        arguments = clean_data(record.args)
+        # Put in their places, not beside: "password=%s" says what an argument is.
+        with contextlib.suppress(Exception):
+            return clean(record.msg % (tuple(arguments) if type(arguments) is list else arguments))
+    return plain.text(f"{said} [arguments not formatted]")
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -284,19 +292,19 @@ def _message(record: logging.LogRecord) -> str:
         return _constant(record.msg)
     try:
         if type(record.msg) is dict:  # structlog, and others that log data
-            return redact(plain.text(str(record.msg.get("event") or plain.plain(record.msg))))
-        return redact(plain.text(record.getMessage()))
+            return clean(str(record.msg.get("event") or clean_data(record.msg)))
+        return clean(record.getMessage())
     except BaseException as error:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
         template = plain.plain(record.msg, plain.FLAT)
-        return redact(plain.text(f"{template} [arguments not formatted: {type(error).__name__}]"))
+        return clean(f"{template} [arguments not formatted: {type(error).__name__}]")
 
 
 def _constant(message: str) -> str:
-    """A message without arguments: most are literals, the same objects each time."""
+    """A message without arguments, or a name: most are literals, the same objects each time."""
     known = _constants.get(message)
     if known is None:
-        known = redact(plain.text(message))
+        known = clean(message)
         if len(message) < _SHORT:
             if len(_constants) >= _KNOWN_CONSTANTS:
                 _constants.clear()
@@ -312,9 +320,9 @@ def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def _word(value: Any) -> str:
     """A name of a logger, thread, task or function: short text, whatever it is."""
-    if type(value) is str and len(value) <= 200 and value.isascii() and "\0" not in value:
-        return value
-    return "" if value is None else plain.text(str(plain.plain(value, plain.FLAT)), 200)
+    if type(value) is str and len(value) <= 200:
+        return _constant(value)
+    return "" if value is None else clean(str(plain.plain(value, plain.FLAT)), 200)
 
 
 def _moment(created: float) -> datetime:
@@ -337,7 +345,7 @@ def _tags(given: Any, extra: dict[str, Any]) -> Mapping[str, str]:
     if type(given) is not dict:
         extra["tags"] = given
         return _NO_TAGS
-    tags = redact_data(plain.plain(given))
+    tags = clean_data(given)
     return {key: value if type(value) is str else dumps(value) for key, value in list(tags.items())[:MAX_TAGS]}
 
 

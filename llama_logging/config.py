@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from llama_logging.exceptions import ConfigError
+from llama_logging.redaction import redact
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -133,6 +134,21 @@ def as_seconds(value: object) -> float:
     if not 0 <= seconds < float("inf"):
         raise ConfigError(f"expected a duration such as 30, '30s' or '24h', got {value!r}")
     return seconds
+
+
+def as_bytes(value: object) -> int:
+    """A size: a number of bytes, or text such as `500K`, `256M`, `2G` (of 1024 each).
+
+    >>> as_bytes("2K")
+    2048
+    """
+    units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+    text = str(value).strip().upper().removesuffix("B").removesuffix("I")
+    unit = text[-1:] if text[-1:].isalpha() else ""
+    number = text.removesuffix(unit)
+    if isinstance(value, bool) or unit not in units or not number.isdecimal():
+        raise ConfigError(f"expected a size such as 500000, '256M' or '2G', got {value!r}")
+    return int(number) * units[unit]
 
 
 def as_text(value: object) -> str:
@@ -276,7 +292,7 @@ def warn(message: str) -> None:
         return
     _told.add(message)
     with contextlib.suppress(Exception):
-        print(f"llama_logging: {message}", file=sys.stderr, flush=True)
+        print(f"llama_logging: {redact(message)}", file=sys.stderr, flush=True)
 
 
 _collector: ContextVar[list[Problem] | None] = ContextVar("llama_logging_problems", default=None)

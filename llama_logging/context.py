@@ -195,7 +195,7 @@ class Process:
     Attributes:
         process: Random hex text that names this process; a pid is used again, this is not.
         service, environment, release: From OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
-            SENTRY_ENVIRONMENT and SENTRY_RELEASE; empty where unset.
+            SENTRY_ENVIRONMENT and SENTRY_RELEASE, else the commit that is checked out; empty where unset.
     """
 
     process: str
@@ -331,7 +331,7 @@ class Form:
     Attributes:
         fields: Those of their contexts that are the same each time.
         held: What it is kept by, so that nothing else can get the ids.
-        opening: Their stack text as far as the message, as the standard library has it.
+        opening: Their stack text as far as the last line, as the standard library has it.
     """
 
     __slots__ = ("fields", "held", "opening")

@@ -20,7 +20,7 @@ from llama_logging.capture import CONTEXT, capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
-from llama_logging.redaction import REDACTED, is_secret, redact, redact_data
+from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
 from llama_logging.registry import OutcomeStatus
 
 # C0 and C1 controls but tab, bidirectional overrides, line separators: each can forge or hide text.
@@ -112,15 +112,23 @@ class JsonFormatter(_BaseJsonFormatter):
         """One line; of an error the stack that was captured, not formatted anew."""
         context = capture(record)
         if context is None:
-            return str(super().format(record))
+            return self._line(record)
         if self._is_plain and context.form is not None and _is_as_captured(record, context):
             return self._filled(context.form, record, context)
         kept = record.exc_info, record.exc_text
         record.exc_info = record.exc_text = None
         try:
-            return str(super().format(record))
+            return self._line(record)
         finally:
             record.exc_info, record.exc_text = kept
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return str(super().format(record))
+        except Exception:
+            # Arguments that do not fit: of a formatter that fails, logging prints them all to standard error.
+            told = logging.makeLogRecord({**record.__dict__, "msg": _message(record), "args": None})
+            return str(super().format(told))
 
     def _filled(self, form: Form, record: logging.LogRecord, context: ErrorContext) -> str:
         record.message = context.log_message
@@ -145,12 +153,12 @@ class JsonFormatter(_BaseJsonFormatter):
         """
         fields: dict[str, Any] = {}
         super().add_fields(fields, record, message_dict)
-        fields = {key: REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
+        fields = {redact(key): REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
         severity = ErrorSeverity.from_level(record.levelno).name
         log_data["timestamp"] = _timestamp(record.created)
         log_data[semconv.SEVERITY_TEXT] = record.levelname
         log_data[semconv.SEVERITY_NUMBER] = semconv.SEVERITY_NUMBERS[severity]
-        log_data["logger"] = record.name
+        log_data["logger"] = redact(record.name)
         log_data.update(fields)
         context = capture(record)
         if context is not None:
@@ -163,8 +171,8 @@ class JsonFormatter(_BaseJsonFormatter):
 class ConsoleFormatter(logging.Formatter):
     """Readable lines: time, level, logger, message; under an error its stack, id and recovery.
 
-    Nothing in a message can forge a line or steer the terminal: control characters are escaped and
-    a stack is indented.
+    Secrets are redacted. Nothing in a message can forge a line or steer the terminal: control
+    characters are escaped and a stack is indented.
 
     Args:
         fmt, datefmt, style, validate, defaults: As for logging.Formatter; without *fmt* our own lines.
@@ -200,7 +208,7 @@ class ConsoleFormatter(logging.Formatter):
         if trace:
             lines.append(_indented(trace))
         if record.stack_info:
-            lines.append(_indented(record.stack_info))
+            lines.append(_indented(redact(record.stack_info)))
         if context is not None:
             lines.append(self._painted("2", f"  {_footer(context, outcome)}"))
         return "\n".join(lines)
@@ -221,7 +229,7 @@ class ConsoleFormatter(logging.Formatter):
         record.message = message
         if not self._own:
             record.asctime = self.formatTime(record, self.datefmt)
-            return self.formatMessage(record)
+            return redact(self.formatMessage(record))
         moment = self.formatTime(record, self.datefmt) if self.datefmt else _clock(int(record.created))
         return self._line(record, moment, message)
 
@@ -229,12 +237,13 @@ class ConsoleFormatter(logging.Formatter):
         level = self._painted(
             _COLOURS[ErrorSeverity.from_level(record.levelno).name], f"{printable(record.levelname):<8}"
         )
-        return f"{self._painted('2', moment)} {level} {self._painted('2', printable(record.name))}  {message}"
+        name = self._painted("2", printable(redact(record.name)))
+        return f"{self._painted('2', moment)} {level} {name}  {message}"
 
     def _trace(self, record: logging.LogRecord) -> str:
         if record.exc_info and not record.exc_text:
-            return self.formatException(record.exc_info)
-        return record.exc_text or ""
+            return redact(self.formatException(record.exc_info))
+        return redact(record.exc_text or "")
 
     def _painted(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
@@ -254,7 +263,7 @@ def _jsonable(value: Any) -> Any:
     if type(value) is str:
         return redact(value)
     # What python-json-logger renders itself, by ISO 8601.
-    return value if isinstance(value, datetime.date | datetime.time) else redact_data(plain.plain(value))
+    return value if isinstance(value, datetime.date | datetime.time) else clean_data(value)
 
 
 def _footer(context: ErrorContext, outcome: Outcome | None) -> str:
@@ -273,9 +282,9 @@ def _indented(text: str) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return redact(record.getMessage())
+        return redact(str(clean_data(record.msg)) if type(record.msg) is dict else record.getMessage())
     except Exception as error:
-        return f"{record.msg!r} [arguments not formatted: {type(error).__name__}]"
+        return clean(f"{plain.plain(record.msg)!r} [arguments not formatted: {type(error).__name__}]")
 
 
 def _timestamp(created: float) -> str:
@@ -291,7 +300,10 @@ def _is_as_captured(record: logging.LogRecord, context: ErrorContext) -> bool:
     """Whether *record* still says what it said when *context*, which has a form, was made from it, and no more."""
     if context.error_message == "" or record.stack_info is not None or not _OWN.issuperset(record.__dict__):
         return False
-    said = record.getMessage() if record.args else record.msg
+    try:
+        said = record.getMessage() if record.args else record.msg
+    except Exception:  # arguments that do not fit
+        return False
     return type(said) is str and said == context.log_message
 
 

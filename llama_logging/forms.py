@@ -46,7 +46,7 @@ def learn(record: logging.LogRecord, known: tracebacks.Known, context: ErrorCont
     }
     if len(known.forms) >= _KNOWN_FORMS:
         known.forms.clear()
-    known.forms[_key(record)] = Form(fields, (record.name, record.levelno), known.opening)
+    known.forms[_key(record)] = Form(fields, (record.name, record.levelno), known.pieces[0])
 
 
 def _is_usual(record: logging.LogRecord) -> bool:

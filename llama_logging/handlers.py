@@ -9,6 +9,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import sys
+import traceback
 import weakref
 from collections.abc import Callable
 from logging import ERROR
@@ -18,7 +20,7 @@ from llama_logging import redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import CONTEXT, capture
-from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text
+from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text, warn
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
@@ -92,6 +94,12 @@ class ContextHandler(logging.Handler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Do the one job of this handler."""
         raise NotImplementedError
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Tell on standard error what failed here; of *record* nothing: the stock method prints its arguments."""
+        if logging.raiseExceptions:
+            error = sys.exc_info()[1]
+            warn(f"{type(self).__name__} failed: {''.join(traceback.format_exception(error, chain=False)).rstrip()}")
 
     def _pass_by(self, record: logging.LogRecord) -> None:
         try:

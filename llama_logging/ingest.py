@@ -117,6 +117,11 @@ class Ingester:
             thread.join(timeout)
         self._begin()
 
+    def end(self, timeout: float) -> None:
+        """As `stop`, for good: no interpreter may end, of several in a process, while a thread of it runs."""
+        self.stop(timeout)
+        self._started = True
+
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._started = False

@@ -29,8 +29,8 @@ class Kind:
 
     Attributes:
         cls: Held, so that no other can get its id.
+        name: Its dotted name as it was then; a class may get another.
         type, module, bases: See ExceptionDetail.
-        head: What the standard library prints before the message; only if it `says_no_more`.
         names: Which of NUMBERED it has.
         fingerprint: Its `__fingerprint__`; None if it has none.
         says_no_more: Whether the standard library writes `Type: message`: no hints, no source, no notes.
@@ -38,10 +38,10 @@ class Kind:
     """
 
     cls: type[BaseException]
+    name: str
     type: str
     module: str
     bases: tuple[str, ...]
-    head: str
     names: tuple[str, ...]
     fingerprint: object
     says_no_more: bool
@@ -49,9 +49,9 @@ class Kind:
 
 
 def kind_of(cls: type[BaseException]) -> Kind:
-    """What is known of *cls*."""
+    """What is known of *cls*, under the name that it has now."""
     known = _known.get(id(cls))
-    if known is None:
+    if known is None or known.name != plain.type_name(cls):
         if len(_known) >= _KNOWN_KINDS:
             _known.clear()
         known = _known[id(cls)] = _look_into(cls)
@@ -65,23 +65,18 @@ def _look_into(cls: type[BaseException]) -> Kind:
         found.update(names)
     module = plain.module_name(cls)
     names = tuple(sorted(name for name in NUMBERED if found.get(name) is not None))
-    says_no_more = _says_no_more(cls)
     numbers = all(type(found[name]) in (MemberDescriptorType, GetSetDescriptorType, int) for name in names)
     return Kind(
         cls=cls,
+        name=plain.type_name(cls),
         type=plain.type_name(cls).removeprefix(f"{module}."),
         module=module,
         bases=tuple(plain.type_name(base) for base in _mro(cls)[:-2])[:_MOST_BASES],
-        head=_head(cls) if says_no_more else "",
         names=names,
         fingerprint=found.get("__fingerprint__"),
-        says_no_more=says_no_more,
+        says_no_more=_says_no_more(cls),
         speaks=type(found["__str__"]) is not WrapperDescriptorType or not numbers,
     )
-
-
-def _head(cls: type[BaseException]) -> str:
-    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _says_no_more(cls: type[BaseException]) -> bool:

@@ -93,7 +93,13 @@ def flush(timeout: float = EXIT_TIMEOUT) -> None:
 
 
 _pipelines: dict[str, Pipeline] = {}
-atexit.register(flush)
+
+
+@atexit.register
+def _end() -> None:
+    for pipeline in list(_pipelines.values()):
+        pipeline.ingester.end(EXIT_TIMEOUT)
+    flush()
 
 
 def _cut(context: ErrorContext, size: int) -> ErrorContext:

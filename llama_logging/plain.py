@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 MAX_TEXT = 8_192
@@ -66,8 +66,8 @@ def text(value: str, limit: int = MAX_TEXT) -> str:
     return value.replace("\0", "\\x00") if "\0" in value else value
 
 
-def plain(value: Any, limits: Limits = LIMITS) -> Any:
-    """*value* as None, bool, int, float, str, list or dict, all bounded.
+def plain(value: Any, limits: Limits = LIMITS, bounded: Callable[[str, int], str] = text) -> Any:
+    """*value* as None, bool, int, float, str, list or dict, all bounded; texts by *bounded*.
 
     >>> plain({"model": "llama3", "tries": (1, 2), "client": object()})
     {'model': 'llama3', 'tries': [1, 2], 'client': '<object>'}
@@ -77,7 +77,7 @@ def plain(value: Any, limits: Limits = LIMITS) -> Any:
     if value is None or kind is bool:
         return value
     if issubclass(kind, str):
-        return text(value, limits.text)
+        return bounded(value, limits.text)
     if kind is int:
         return value if -(2**63) <= value < 2**63 else text(f"{value:#x}", 80)
     if kind is float:
@@ -89,7 +89,7 @@ def plain(value: Any, limits: Limits = LIMITS) -> Any:
     if issubclass(kind, enum.Enum):
         return text(f"{_qualname(kind)}.{object.__getattribute__(value, '_name_')}")
     if id(kind) in _CONTAINERS or issubclass(kind, dict):
-        return _container(value, limits)
+        return _container(value, limits, bounded)
     return f"<{type_name(kind)}>"
 
 
@@ -131,33 +131,33 @@ def _qualname(cls: type) -> str:
     return text(type.__dict__["__qualname__"].__get__(cls), 200)
 
 
-def _container(value: Any, limits: Limits) -> Any:
+def _container(value: Any, limits: Limits, bounded: Callable[[str, int], str]) -> Any:
     if limits.depth <= 0:
         return f"<{_qualname(type(value))}>"
     inner = limits._replace(depth=limits.depth - 1)
     try:
-        return _mapping(value, inner) if issubclass(type(value), dict) else _sequence(value, inner)
+        return (_mapping if issubclass(type(value), dict) else _sequence)(value, inner, bounded)
     except RuntimeError:
         # Another thread changed it while we looked.
         return f"<{_qualname(type(value))}, changing>"
 
 
-def _mapping(value: dict[Any, Any], limits: Limits) -> dict[str, Any]:
+def _mapping(value: dict[Any, Any], limits: Limits, bounded: Callable[[str, int], str]) -> Any:
     result: dict[str, Any] = {}
     # dict.items and not value.items: a subclass may compute, load or raise there.
     for count, (key, item) in enumerate(dict.items(value)):
         if count == limits.items:
             result["..."] = f"{dict.__len__(value) - limits.items} more"
             break
-        result[text(key if issubclass(type(key), str) else str(plain(key, FLAT)), 200)] = plain(item, limits)
+        result[text(key if issubclass(type(key), str) else str(plain(key, FLAT)), 200)] = plain(item, limits, bounded)
     return result
 
 
-def _sequence(value: Any, limits: Limits) -> list[Any]:
+def _sequence(value: Any, limits: Limits, bounded: Callable[[str, int], str]) -> Any:
     result: list[Any] = []
     for count, item in enumerate(value):
         if count == limits.items:
             result.append(f"... {len(value) - limits.items} more")
             break
-        result.append(plain(item, limits))
+        result.append(plain(item, limits, bounded))
     return result

@@ -7,6 +7,8 @@ import socket
 import sys
 
 from llama_logging.context import Process
+from llama_logging.redaction import clean
+from llama_logging.release import release_of
 
 _current: Process | None = None
 
@@ -46,18 +48,29 @@ def _describe() -> Process:
         pid=os.getpid(),
         host=socket.gethostname(),
         boot=_boot_id(),
-        program=sys.argv[0][:500] if getattr(sys, "argv", None) else "",
+        program=clean(sys.argv[0], 500) if getattr(sys, "argv", None) else "",
         python=sys.version.split()[0],
-        service=env.get("OTEL_SERVICE_NAME") or resource.get("service.name", ""),
-        environment=env.get("SENTRY_ENVIRONMENT") or resource.get("deployment.environment.name", ""),
-        release=env.get("SENTRY_RELEASE") or resource.get("service.version", ""),
+        service=clean(env.get("OTEL_SERVICE_NAME") or resource.get("service.name", "")),
+        environment=clean(env.get("SENTRY_ENVIRONMENT") or resource.get("deployment.environment.name", "")),
+        release=clean(release_of(env, resource, _folder())),
     )
 
 
-def _boot_id() -> str:
-    # Bytes: a text file would look its codec up, and a `__del__` that logs in the midst of that breaks it.
+def _folder() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
-            return (file.read() or b"").decode("ascii").strip()
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return ""
+
+
+def _boot_id() -> str:
+    # Of `os`, not the built-in open: that one is gone when the last objects of an interpreter log in
+    # their `__del__`. Bytes: a text would have its codec looked up, and a `__del__` amidst that breaks it.
+    try:
+        fd = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            return os.read(fd, 100).decode("ascii").strip()
+        finally:
+            os.close(fd)
     except OSError:
         return ""

@@ -23,7 +23,7 @@ from llama_logging import fingerprint, plain, seen
 from llama_logging.context import ExceptionDetail, Form, Stack
 from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
 from llama_logging.kinds import NUMBERED, Kind, kind_of
-from llama_logging.redaction import redact, redact_data
+from llama_logging.redaction import clean, clean_data
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
@@ -36,8 +36,8 @@ _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
 _known: dict[tuple[int, ...], Known] = {}
 
-_HEADER = "Traceback (most recent call last):\n"
-_CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+HEADER = "Traceback (most recent call last):\n"
+CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 # Read past what a class may pretend: the slots themselves, not attribute access.
@@ -103,11 +103,11 @@ class Known:
         held: What holds the classes and code objects in its key, so that no others can get their ids.
         pieces: The text, taken apart at the places for the exceptions' own lines; empty where that
             text is the standard library's to make, or too long.
-        heads: Of each of those lines, what stands before the message; empty where they say more.
+        plain_spoken: Whether each of those lines is the class's name and the message, nothing else.
         names: For each exception, where its class may have a number.
         given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
-        single: Whether it is one exception with one line and without numbers, as most are.
+        single: Whether it is one exception with one line, without numbers and not too long, as most are.
         formal: Whether besides it is quiet and gives no fingerprint: then a message is all there is to it.
         forms: Those of the errors that were logged from here, by `forms`.
     """
@@ -115,18 +115,13 @@ class Known:
     stack: Stack
     held: tuple[object, ...]
     pieces: tuple[str, ...]
-    heads: tuple[str, ...]
+    plain_spoken: bool
     names: tuple[tuple[str, ...], ...]
     given: object
     quiet: bool
     single: bool
     formal: bool
     forms: dict[tuple[int, int], Form] = field(default_factory=dict)
-
-    @property
-    def opening(self) -> str:
-        """The text as far as the message, if it is `single`."""
-        return self.pieces[0] + self.heads[0]
 
 
 def describe(exception: BaseException) -> Described:
@@ -157,21 +152,21 @@ def tell(sight: Sight) -> Described:
         own = _dict(error)
         if "__notes__" not in own and NUMBERED.isdisjoint(own):
             raw = _said(error)
-            whole = f"{known.pieces[0]}{_line(known.heads[0], raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
-            return Described(known.stack, (), (redact(plain.text(raw)),), (), whole)
+            whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
+            return Described(known.stack, (), (clean(raw),), (), whole)
     messages = [_said(error) for error in chain]
-    clean = tuple([redact(plain.text(message)) for message in messages])
+    told = tuple([clean(message) for message in messages])
     numbers = tuple([_numbers(error, names) for error, names in zip(chain, known.names, strict=True)])
     stack = known.stack
     parts: tuple[str, ...] = ()
-    lines: list[str] | None = [
-        _line(head, messages[index]) for head, index in zip(known.heads, stack.shown, strict=False)
-    ]
-    if not known.heads or any("__notes__" in _dict(error) for error in chain):
+    lines: list[str] | None
+    if known.plain_spoken and not any("__notes__" in _dict(error) for error in chain):
+        lines = [_line(_head(chain[index]), messages[index]) for index in stack.shown]
+    else:
         lines = _lines(chain[0], stack)
-        parts = _bounded(lines) if lines is not None else _own_lines(stack, clean)
-    whole = _joined(known.pieces, lines) if lines is not None else None
-    return Described(stack, parts, clean, numbers if any(numbers) else (), whole)
+        parts = _bounded(lines) if lines is not None else _own_lines(stack, told)
+    whole = _joined(known.pieces, lines) if lines is not None and (known.pieces or not stack.shown) else None
+    return Described(stack, parts, told, numbers if any(numbers) else (), whole)
 
 
 def told_by_arguments(sight: Sight) -> Described:
@@ -216,9 +211,15 @@ def recognise(exception: BaseException) -> Known | None:
     return known if known is not None and known.formal else None
 
 
+def last_line(exception: BaseException, said: str) -> str:
+    """The last of the standard library's text for an exception whose place is `formal`, and that says *said*."""
+    head = _head(exception)
+    return f"{head}: {said}" if said else head
+
+
 def message_of(error: BaseException) -> str:
     """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
-    return redact(plain.text(_said(error)))
+    return clean(_said(error))
 
 
 def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int, ...]]:
@@ -262,16 +263,17 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
     pieces = []
     for index, joint in zip(shown, joints, strict=True):
         text = text_of(calls[index])
-        pieces.append(f"{joint}{_HEADER}{text}" if text else joint)
+        pieces.append(f"{joint}{HEADER}{text}" if text else joint)
     pieces += [""] if shown else ["", ""]
+    fits = bool(shown) and sum(map(len, pieces)) < MAX_TEXT
     plain_spoken = bool(shown) and all(kind.says_no_more for kind in kinds)
     quiet = plain_spoken and not any(kind.speaks for kind in kinds)
-    single = len(chain) == 1 and plain_spoken and not kinds[0].names
+    single = len(chain) == 1 and plain_spoken and fits and not kinds[0].names
     return Known(
         stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
         held=(*kinds, *[call.code for own in calls for call in own]),
-        pieces=tuple(pieces) if shown and sum(map(len, pieces)) < MAX_TEXT else (),
-        heads=tuple([kinds[index].head for index in shown]) if plain_spoken else (),
+        pieces=tuple(pieces) if fits else (),
+        plain_spoken=plain_spoken,
         names=tuple([kind.names for kind in kinds]),
         given=kinds[0].fingerprint,
         quiet=quiet,
@@ -292,7 +294,7 @@ def _rendered(chain: Sequence[BaseException]) -> tuple[list[str], tuple[int, ...
         error = chain[shown[-1]]
         cause, context = _place(chain, _cause(error)), _place(chain, _context(error))
         if cause is not None and cause not in shown:
-            joints.append(_CAUSE)
+            joints.append(CAUSE)
             shown.append(cause)
         elif context is not None and context not in shown and not _suppressed(error):
             joints.append(_CONTEXT)
@@ -318,7 +320,7 @@ def _is_quiet(error: BaseException) -> bool:
 
 
 def _arguments(error: BaseException) -> str:
-    arguments = redact_data(plain.plain(_args(error)))
+    arguments = clean_data(_args(error))
     told = arguments[0] if len(arguments) == 1 else arguments
     return plain.text(told if type(told) is str else dumps(told))
 
@@ -363,6 +365,12 @@ def _said(error: BaseException) -> str:
     except BaseException:
         return "<exception str() failed>"
     return said if type(said) is str else str.__str__(said)
+
+
+def _head(error: BaseException) -> str:
+    """What the standard library prints before the message. Never remembered: a class may get another name."""
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _line(head: str, message: str) -> str:
@@ -428,10 +436,10 @@ def _own_lines(stack: Stack, messages: tuple[str, ...]) -> tuple[str, ...]:
     places = [f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in error.frames]
     others = len(stack.exceptions) - 1
     also = f"... and {others} chained exceptions\n" if others else ""
-    return _bounded([f"{_HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
+    return _bounded([f"{HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
 
 
 def _bounded(texts: Iterable[str]) -> tuple[str, ...]:
     texts = tuple(texts)
     room = max(1000, MAX_TEXT // max(1, len(texts)))
-    return tuple(redact(plain.text(text, room)) for text in texts)
+    return tuple(clean(text, room) for text in texts)

@@ -217,7 +217,7 @@ def encode_attempt(attempt: RecoveryAttempt) -> Json:
 
 def decode_attempt(frame: Json) -> RecoveryAttempt:
     """The attempt that was encoded."""
-    values = {field.name: frame[field.name] for field in fields(RecoveryAttempt)}
+    values = {field.name: frame[field.name] for field in fields(RecoveryAttempt) if field.name in frame}
     values["started_at"] = from_microseconds(values["started_at"])
     values["status"] = OutcomeStatus(values["status"])
     return RecoveryAttempt(**values)

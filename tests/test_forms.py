@@ -329,3 +329,14 @@ def test_after_a_fork_an_error_names_its_own_process(run: Run) -> None:
     opened.close()
     assert sorted(message for message, _ in errors) == ["1", "2", "3", "3"]
     assert len({process for message, process in errors if message == "3"}) == 2
+
+
+def test_a_class_may_get_another_name() -> None:
+    class RenamedError(Exception):
+        pass
+
+    both_ways(lambda: record_of(RenamedError("x")))
+    RenamedError.__qualname__, RenamedError.__module__ = "Shop.Error", "shop"
+    _, _, record = both_ways(lambda: record_of(RenamedError("x")))
+    assert record.exc_text is not None
+    assert record.exc_text.endswith("\nshop.Shop.Error: x")

@@ -28,7 +28,7 @@ class Pretending(type):
 
 def test_a_class_is_known_by_its_own_names() -> None:
     kind = kind_of(PlainError)
-    assert (kind.type, kind.module, kind.head) == ("PlainError", __name__, f"{__name__}.PlainError")
+    assert (kind.type, kind.module) == ("PlainError", __name__)
     assert kind.bases == (f"{__name__}.PlainError", "ValueError", "Exception")
     assert kind_of(PlainError) is kind
 
@@ -65,3 +65,12 @@ def test_a_metaclass_has_no_say() -> None:
     kind = kind_of(OddError)
     assert (kind.says_no_more, kind.speaks, kind.names) == (False, False, ())
     assert kind.type.endswith("OddError")
+
+
+def test_a_class_may_get_another_name() -> None:
+    class Error(Exception):
+        pass
+
+    assert kind_of(Error).module == __name__
+    Error.__qualname__, Error.__module__ = "Shop.Error", "shop"
+    assert (kind_of(Error).type, kind_of(Error).module) == ("Shop.Error", "shop")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import add_store, fingerprint_named, opened, print_json
 from llama_logging.exceptions import ErrorNotFound
 
@@ -24,9 +25,10 @@ def execute(args: argparse.Namespace) -> int:
     """Merge, or take it back."""
     with opened(args) as store:
         target, *others = (fingerprint_named(store, name) for name in (args.id, *args.others))
-        undone = store.unmerge([target, *others]) if args.undo else 0
+        now, by = datetime.now(UTC), user()
+        undone = store.unmerge([target, *others], now, by) if args.undo else 0
         if others and not args.undo:
-            store.merge(target, others, datetime.now(UTC))
+            store.merge(target, others, now, by)
         group = store.group(target)
     if group is None:
         raise ErrorNotFound(f"the group {target} is gone from {store.url}")

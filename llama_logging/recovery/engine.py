@@ -13,18 +13,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
-from llama_logging import plain
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, new_id
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategy import REGISTERED, Call, Deadline, Remedy, StrategyTable
+from llama_logging.redaction import clean
 from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 
 THREADS = 4
 """Ladders that run at once; more wait."""
 WAITING = 32
 """Ladders that may wait; one more is refused."""
+
+ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
+"""What ends a ladder."""
 
 _REMEMBERED = 1_000
 _logger = logging.getLogger("llama_logging.recovery")
@@ -116,7 +119,7 @@ class Engine:
                 return first.shared_with(context.error_id)
         if not self._worker.submit(lambda: self._run(rule, context, future)):
             self._under_way.pop(rule.scope, None)
-            return _refused(context, f"{WAITING} recoveries are waiting already")
+            return _refused(context, f"{WAITING} recoveries are waiting already, or no thread can be started")
         return outcome
 
     def _run(self, rule: Rule, context: ErrorContext, future: Future[Resolution]) -> None:
@@ -136,12 +139,14 @@ class Engine:
                 break
             attempt, remedy = self._attempt(rule, step, context, deadline)
             attempts.append(attempt)
-            if remedy.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK):
-                return Resolution(remedy.status, remedy.value, remedy.detail, tuple(attempts))
+            if remedy.status in ENDS:
+                return Resolution(
+                    remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at, tuple(attempts)
+                )
         detail = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in attempts) or remedy.detail
         observed = any(attempt.status is OutcomeStatus.OBSERVED for attempt in attempts)
         status = OutcomeStatus.OBSERVED if observed else OutcomeStatus.FAILED
-        return Resolution(status, None, detail, tuple(attempts))
+        return Resolution(status, detail=detail, attempts=tuple(attempts))
 
     def _attempt(
         self, rule: Rule, step: Step, context: ErrorContext, deadline: Deadline
@@ -151,22 +156,23 @@ class Engine:
             attempt_id=new_id(),
             error_id=context.error_id,
             fingerprint=context.fingerprint,
-            rule=rule.name,
+            rule=clean(rule.name),
             strategy=strategy.name,
-            scope=rule.scope,
+            scope=clean(rule.scope),
             status=OutcomeStatus.PENDING,
             started_at=datetime.now(UTC),
-            detail=strategy.intent,
+            detail=clean(strategy.intent),
         )
         self._audit(attempt)
         began = time.monotonic()
         remedy = self._remedy(rule, step, context, deadline)
+        remedy = dataclasses.replace(remedy, detail=clean(remedy.detail, 4096))
         if strategy.destructive and remedy.status is OutcomeStatus.FAILED:
             self._failed_at[rule.scope, strategy.name] = time.monotonic()
         attempt = dataclasses.replace(
             attempt,
             status=remedy.status,
-            detail=plain.text(remedy.detail, 4096),
+            detail=remedy.detail,
             duration=round(time.monotonic() - began, 6),
         )
         self._audit(attempt)
@@ -223,6 +229,6 @@ def _refused(context: ErrorContext, why: str) -> Outcome:
 
 def _named(error: BaseException) -> str:
     try:
-        return plain.text(f"{type(error).__name__}: {error}", 1000)
+        return clean(f"{type(error).__name__}: {error}", 1000)
     except BaseException:
         return type(error).__name__

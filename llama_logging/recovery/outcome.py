@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from llama_logging import tasks
@@ -23,6 +24,8 @@ class Resolution:
     status: OutcomeStatus
     value: object = None
     detail: str = ""
+    advice: str = ""
+    retry_at: datetime | None = None
     attempts: tuple[RecoveryAttempt, ...] = ()
 
 
@@ -84,6 +87,16 @@ class Outcome:
     def detail(self) -> str:
         """What was done and seen, or why it failed or was refused."""
         return self._now.detail
+
+    @property
+    def advice(self) -> str:
+        """What somebody should do, where no strategy can; empty if there is nothing to say."""
+        return self._now.advice
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When it is worth trying again, where that is known; aware UTC."""
+        return self._now.retry_at
 
     @property
     def attempts(self) -> tuple[RecoveryAttempt, ...]:

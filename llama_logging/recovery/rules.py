@@ -18,7 +18,7 @@ from llama_logging.config import (
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import as_match
-from llama_logging.recovery.strategies import SHIPPED
+from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.recovery.strategy import Call, Strategy
 
 DEADLINE = 30.0
@@ -121,16 +121,18 @@ def _step(options: Options, place: str, entry: object) -> Step:
         raise ConfigError(f"{place}: expected a strategy's name or {{name: {{options}}}}, got {entry!r}")
     [(name, given)] = entry.items()
     given = as_mapping(given or {})
-    cls = SHIPPED.get(name)
-    if cls is None and "." in name:
+    found = load(name)
+    if found is None and "." in name:
         try:
             return Step(Call(as_callable(name)))
         except ConfigError as error:
             raise ConfigError(f"{place}: unknown strategy{did_you_mean(name, SHIPPED)}; {error}") from error
-    if cls is None:
+    if found is None:
         raise ConfigError(f"{place}: unknown strategy {name!r}{did_you_mean(name, SHIPPED)}")
-    reader = options.nested(f"{place}.{name}", given, cls.option_names + STEP_OPTIONS)
+    cls: Any = found if isinstance(found, type) else None
+    reader = options.nested(f"{place}.{name}", given, (*(cls.option_names if cls else ()), *STEP_OPTIONS))
     try:
-        return Step(cls.configure(reader), reader.read("timeout", as_seconds, None))
+        strategy = cls.configure(reader) if cls else Call(found)
+        return Step(strategy, reader.read("timeout", as_seconds, None))
     except ConfigError as error:
         raise ConfigError(f"{place}.{name}: {error}") from error

@@ -1,15 +1,20 @@
-"""The tables of the registry, in numbered steps; `PRAGMA user_version` tells how many were taken.
+"""The tables of the registry in SQLite, in numbered steps; `PRAGMA user_version` tells how many were taken.
 
-groups     all occurrences with one fingerprint, counted
-errors     one row for each error; `content` is its journal frame
+groups     all occurrences with one fingerprint, counted; `root` is the group it is shown in, if merged
+errors     one row for each error whose details are kept; `content` is what its journal frame says besides
 stacks     what errors of one place share; `content` is its journal frame
-processes  who logged; `content` is the first frame of its journals
-counts     errors by minute, group, severity and type: summaries cost the same at any number of errors
+processes  who logged; `content` is the first frame of its journals; frames are numbered, so gaps show
+releases   when each release was first seen: that is their order
+counts     errors by group and minute
+totals     errors by minute, hour and day, severity and type: summaries cost the same at any number of errors
+changes    what became of a group: the history that is shown, and what is alerted on
 sightings  who else logged an error; `content` is the journal frame
 attempts   recovery attempts; `content` is the audit frame
 journals   how much of each journal is in here
-merges     groups that are shown as part of another, by hand; the group's own rows stay as they are
+scopes     things that recovery acts on: who is at it, how often, how it ended
 moves      errors that a new grouping has put into another group, and the one they were in
+incidents  what went wrong with the registry itself
+registry   its own id, and how far the index of words goes
 """
 
 STEPS = (
@@ -76,18 +81,212 @@ STEPS = (
     ) WITHOUT ROWID;
     """,
     """
-    CREATE TABLE merges (
-        fingerprint TEXT PRIMARY KEY,
-        target      TEXT NOT NULL,
-        merged_at   INTEGER NOT NULL
+    ALTER TABLE groups RENAME TO old_groups;
+    ALTER TABLE errors RENAME TO old_errors;
+    ALTER TABLE stacks RENAME TO old_stacks;
+    ALTER TABLE processes RENAME TO old_processes;
+    ALTER TABLE counts RENAME TO old_counts;
+    ALTER TABLE attempts RENAME TO old_attempts;
+    ALTER TABLE journals RENAME TO old_journals;
+    DROP INDEX groups_last_seen;
+    DROP INDEX errors_timestamp;
+    DROP INDEX errors_fingerprint;
+    DROP INDEX attempts_error;
+
+    CREATE TABLE groups (
+        id             INTEGER PRIMARY KEY,
+        fingerprint    TEXT NOT NULL UNIQUE,
+        error_type     TEXT NOT NULL,
+        error_message  TEXT NOT NULL,
+        severity       INTEGER NOT NULL,
+        logger_name    TEXT NOT NULL,
+        stack          INTEGER,
+        count          INTEGER NOT NULL,
+        first_seen     INTEGER NOT NULL,
+        last_seen      INTEGER NOT NULL,
+        last_error_id  TEXT NOT NULL,
+        first_release  TEXT NOT NULL,
+        last_release   TEXT NOT NULL,
+        root           INTEGER,
+        state          TEXT NOT NULL DEFAULT 'open',
+        state_at       INTEGER NOT NULL DEFAULT 0,
+        resolved_in    TEXT NOT NULL DEFAULT '',
+        resolved_after INTEGER NOT NULL DEFAULT 0,
+        muted_until    INTEGER,
+        muted_count    INTEGER,
+        muted_period   INTEGER
+    );
+    CREATE INDEX groups_last_seen ON groups (last_seen);
+    CREATE INDEX groups_root ON groups (root) WHERE root IS NOT NULL;
+
+    CREATE TABLE stacks (
+        id       INTEGER PRIMARY KEY,
+        name     TEXT NOT NULL UNIQUE,
+        module   TEXT NOT NULL,
+        function TEXT NOT NULL,
+        content  TEXT NOT NULL
+    );
+    CREATE TABLE processes (
+        id          INTEGER PRIMARY KEY,
+        name        TEXT NOT NULL UNIQUE,
+        release     TEXT NOT NULL,
+        frames      INTEGER NOT NULL DEFAULT 0,
+        last_number INTEGER NOT NULL DEFAULT 0,
+        content     TEXT NOT NULL
+    );
+    CREATE TABLE releases (release TEXT PRIMARY KEY, first_seen INTEGER NOT NULL) WITHOUT ROWID;
+
+    CREATE TABLE errors (
+        position   INTEGER PRIMARY KEY AUTOINCREMENT,
+        error_id   TEXT NOT NULL UNIQUE,
+        timestamp  INTEGER NOT NULL,
+        severity   INTEGER NOT NULL,
+        group_id   INTEGER NOT NULL,
+        error_type TEXT NOT NULL,
+        message    TEXT NOT NULL,
+        stack      INTEGER,
+        process    INTEGER,
+        partial    INTEGER NOT NULL,
+        details    INTEGER NOT NULL,
+        regrouped  TEXT,
+        content    TEXT NOT NULL
+    );
+    CREATE INDEX errors_severity ON errors (severity, timestamp);
+    CREATE INDEX errors_group ON errors (group_id, timestamp);
+
+    CREATE TABLE counts (
+        group_id INTEGER NOT NULL,
+        minute   INTEGER NOT NULL,
+        count    INTEGER NOT NULL,
+        PRIMARY KEY (group_id, minute)
+    ) WITHOUT ROWID;
+    CREATE TABLE totals (
+        unit       INTEGER NOT NULL,
+        bucket     INTEGER NOT NULL,
+        severity   INTEGER NOT NULL,
+        error_type TEXT NOT NULL,
+        count      INTEGER NOT NULL,
+        PRIMARY KEY (unit, bucket, severity, error_type)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE changes (
+        id       INTEGER PRIMARY KEY,
+        group_id INTEGER NOT NULL,
+        at       INTEGER NOT NULL,
+        kind     TEXT NOT NULL,
+        by       TEXT NOT NULL,
+        detail   TEXT NOT NULL
+    );
+    CREATE INDEX changes_group ON changes (group_id, id);
+
+    CREATE TABLE attempts (
+        attempt_id TEXT PRIMARY KEY,
+        error_id   TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        pending    INTEGER NOT NULL,
+        content    TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX attempts_error ON attempts (error_id, started_at);
+
+    CREATE TABLE journals (
+        journal TEXT PRIMARY KEY,
+        "offset" INTEGER NOT NULL,
+        damaged INTEGER NOT NULL,
+        process TEXT NOT NULL DEFAULT ''
     ) WITHOUT ROWID;
 
     CREATE TABLE moves (
-        moved_at    INTEGER NOT NULL,
+        moved_at INTEGER NOT NULL,
+        error_id TEXT NOT NULL,
+        group_id INTEGER NOT NULL,
+        regrouped TEXT,
+        PRIMARY KEY (moved_at, error_id)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE incidents (at INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL);
+    CREATE TABLE registry (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    INSERT INTO registry VALUES
+        ('id', lower(hex(randomblob(8)))), ('errors indexed', '0'), ('groups indexed', '0'),
+        ('damaged', (SELECT CAST(coalesce(sum(damaged), 0) AS TEXT) FROM old_journals));
+
+    INSERT INTO stacks (name, module, function, content)
+    SELECT name, coalesce(json_extract(content, '$.site[0]'), ''), coalesce(json_extract(content, '$.site[1]'), ''),
+           content FROM old_stacks;
+    INSERT INTO processes (name, release, content)
+    SELECT process, coalesce(json_extract(content, '$.release'), ''), content FROM old_processes;
+    INSERT INTO releases
+    SELECT release, min(timestamp) FROM old_errors JOIN processes ON processes.name = old_errors.process
+    WHERE release <> '' GROUP BY release;
+    INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count, first_seen,
+                        last_seen, last_error_id, first_release, last_release)
+    SELECT fingerprint, error_type, error_message, severity, logger_name, stacks.id, count, first_seen,
+           last_seen, last_error_id, '', ''
+    FROM old_groups LEFT JOIN stacks ON stacks.name = old_groups.stack ORDER BY first_seen;
+    INSERT INTO errors (position, error_id, timestamp, severity, group_id, error_type, message, stack, process,
+                        partial, details, content)
+    SELECT position, error_id, timestamp, old_errors.severity, groups.id, old_errors.error_type,
+           json_extract(old_errors.content, '$.msg'), stacks.id, processes.id,
+           coalesce(json_extract(old_errors.content, '$.partial'), 0),
+           coalesce(json_type(old_errors.content, '$.ctx'), json_type(old_errors.content, '$.crumbs'),
+                    json_type(old_errors.content, '$.locals'), '') <> '',
+           json_remove(old_errors.content, '$.k', '$.id', '$.ts', '$.sev', '$.fp', '$.type', '$.msg', '$.stack',
+                       '$.proc', '$.n', '$.crc')
+    FROM old_errors JOIN groups ON groups.fingerprint = old_errors.fingerprint
+    LEFT JOIN stacks ON stacks.name = old_errors.stack LEFT JOIN processes ON processes.name = old_errors.process
+    ORDER BY position;
+    INSERT INTO counts SELECT groups.id, minute, sum(old_counts.count)
+    FROM old_counts JOIN groups ON groups.fingerprint = old_counts.fingerprint GROUP BY 1, 2;
+    INSERT INTO totals SELECT unit, minute / unit, severity, error_type, sum(count)
+    FROM old_counts JOIN (SELECT 1 AS unit UNION SELECT 60 UNION SELECT 1440) WHERE true GROUP BY 1, 2, 3, 4;
+    INSERT INTO changes (group_id, at, kind, by, detail) SELECT id, first_seen, 'new', '', '' FROM groups;
+    INSERT INTO attempts
+    SELECT attempt_id, error_id, started_at, json_extract(content, '$.status') = 'pending', content FROM old_attempts;
+    INSERT INTO journals SELECT journal, "offset", damaged, '' FROM old_journals;
+    DROP TABLE old_errors;
+    DROP TABLE old_groups;
+    DROP TABLE old_stacks;
+    DROP TABLE old_processes;
+    DROP TABLE old_counts;
+    DROP TABLE old_attempts;
+    DROP TABLE old_journals
+    """,
+    """
+    CREATE TABLE scopes (
+        scope      TEXT PRIMARY KEY,
+        boot       TEXT NOT NULL,
+        token      INTEGER NOT NULL,
+        owner      TEXT NOT NULL,
+        expires_at REAL NOT NULL,
+        incidents  TEXT NOT NULL,
+        failures   INTEGER NOT NULL,
+        rest_until REAL NOT NULL,
+        open_until REAL NOT NULL,
+        escalated  INTEGER NOT NULL,
+        status     TEXT NOT NULL,
+        detail     TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    ALTER TABLE attempts RENAME TO old_attempts;
+    DROP INDEX attempts_error;
+    CREATE TABLE attempts (
+        attempt_id  TEXT PRIMARY KEY,
         error_id    TEXT NOT NULL,
         fingerprint TEXT NOT NULL,
-        grouping    TEXT,
-        PRIMARY KEY (moved_at, error_id)
-    ) WITHOUT ROWID
+        strategy    TEXT NOT NULL,
+        started_at  INTEGER NOT NULL,
+        pending     INTEGER NOT NULL,
+        status      TEXT NOT NULL,
+        duration    REAL NOT NULL,
+        content     TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX attempts_error ON attempts (error_id, started_at);
+    CREATE INDEX attempts_group ON attempts (fingerprint, strategy);
+    CREATE INDEX attempts_started ON attempts (started_at);
+    INSERT INTO attempts
+    SELECT attempt_id, error_id, coalesce(json_extract(content, '$.fingerprint'), ''),
+           coalesce(json_extract(content, '$.strategy'), ''), started_at, pending,
+           coalesce(json_extract(content, '$.status'), ''), coalesce(json_extract(content, '$.duration'), 0), content
+    FROM old_attempts;
+    DROP TABLE old_attempts
     """,
 )

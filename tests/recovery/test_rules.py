@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from llama_logging.config import Options, collecting
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.recovery.rules import Rule, parse_rules
-from llama_logging.recovery.strategies import SHIPPED
+from llama_logging.recovery.strategies import SHIPPED, load
 from tests.conftest import make_context
 
 
@@ -164,7 +165,33 @@ def test_a_function_is_a_strategy_by_its_dotted_path() -> None:
 
 
 def test_every_shipped_strategy_says_what_it_is() -> None:
-    for name, cls in SHIPPED.items():
+    for name in SHIPPED:
+        cls: Any = load(name)
         assert cls.name == name
         assert cls.configure.__doc__
         assert cls.recover.__doc__
+
+
+def test_another_package_may_offer_a_strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an entry point, as a function or as a class; one that cannot be imported is told of."""
+    info = tmp_path / "shop-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[llama_logging.strategies]\n"
+        "shop.restock = shop_recovery:restock\n"
+        "shop.wait = llama_logging.recovery.strategies.wait_and_probe:WaitAndProbe\n"
+        "shop.gone = shop_recovery:gone\n"
+    )
+    (tmp_path / "shop_recovery.py").write_text("def restock(context):\n    return 7\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    match = {"class": "X"}
+    ladder = ["shop.restock", {"shop.wait": {"probe": "tcp://127.0.0.1:1"}}]
+    (parsed,), problems = parse({"match": match, "ladder": ladder})
+    assert problems == []
+    assert [step.strategy.intent for step in parsed.ladder] == [
+        "call shop_recovery.restock",
+        "wait until tcp://127.0.0.1:1 answers",
+    ]
+    _, problems = parse({"match": match, "ladder": ["shop.gone"]})
+    assert "has no attribute 'gone'" in str(problems[0])

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
-from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
-from llama_logging.registry import Batch, Move, OutcomeStatus, RecoveryAttempt, Store
+from llama_logging.registry import Batch, GroupState, Move, OutcomeStatus, RecoveryAttempt, Retention, Store
 from llama_logging.stores import open_store, urls
+from llama_logging.stores.schema import STEPS
 from tests.conftest import NOON, make_context
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -270,7 +273,7 @@ def test_a_killed_transaction_leaves_nothing_half_done(store_url: urls.StoreURL,
     if not child:
         own = open_store(store_url)
         with own._transaction() as execute:
-            execute("INSERT INTO journals VALUES ('half', 5, 0)")
+            execute("INSERT INTO journals VALUES ('half', 5, 0, '')")
             execute("UPDATE groups SET count = 99")
             os._exit(0)
     os.waitpid(child, 0)
@@ -337,7 +340,7 @@ def test_merged_groups_are_shown_as_one(store: Store) -> None:
     assert (merged.severity, merged.last_error_id) == (ErrorSeverity.CRITICAL, late.error_id)
     assert (single.fingerprint, single.count) == ("v1:2", 1)
     assert len(store.errors(fingerprint="v1:0")) == 4
-    assert store.unmerge(["v1:1", "v1:3", "v1:2"]) == 2
+    assert store.unmerge(["v1:1", "v1:3", "v1:2"], NOON) == 2
     assert counted(store) == {"v1:0": 1, "v1:1": 2, "v1:2": 1, "v1:3": 1}
 
 
@@ -395,3 +398,361 @@ def test_what_is_not_there_or_already_there_does_not_move(store: Store) -> None:
     store.move([Move("no such error", "v1:b", None), Move(context.error_id, "v1:a", None)], NOON)
     assert counted(store) == {"v1:a": 1}
     assert store.undo_move() == 0
+
+
+# --- what becomes of a group
+
+
+def kinds(store: Store, fingerprint: str | None = None) -> list[str]:
+    return [change.kind for change in store.changes(fingerprint)]
+
+
+def state(store: Store) -> GroupState:
+    (group,) = store.groups()
+    return group.state
+
+
+def test_a_resolved_group_that_comes_back_has_regressed(store: Store) -> None:
+    """Only by what was logged after it was resolved: what arrives late proves nothing."""
+    add(store, make_context(timestamp=NOON))
+    store.resolve("v1:0123456789abcdef", NOON + HOUR, "ada")
+    add(store, make_context(timestamp=NOON + MINUTE))
+    assert state(store) is GroupState.RESOLVED
+    assert store.groups()[0].state_at == NOON + HOUR
+    add(store, make_context(timestamp=NOON + 2 * HOUR))
+    assert state(store) is GroupState.REGRESSED
+    assert kinds(store) == ["regressed", "resolved", "new"]
+    assert [(change.by, change.at) for change in store.changes()][:2] == [("", NOON + 2 * HOUR), ("ada", NOON + HOUR)]
+    add(store, make_context(timestamp=NOON + 3 * HOUR))
+    assert kinds(store) == ["regressed", "resolved", "new"]
+
+
+def in_release(release: str, hours: int) -> ErrorContext:
+    return make_context(
+        timestamp=NOON + hours * HOUR, process=replace(process.current(), process=release, release=release)
+    )
+
+
+def arrive(store: Store, *contexts: ErrorContext) -> None:
+    opening = [wire.dumps(wire.encode_process(context.process)) for context in contexts if context.process]
+    start = store.checkpoint("r")
+    store.ingest(Batch("r", start, start + 1, [*opening, *frames_of(*contexts)]))
+
+
+def test_releases_are_ordered_by_when_they_were_first_seen(store: Store) -> None:
+    arrive(store, in_release("2.0-beta", 1), in_release("10.0", 2), in_release("1.9", 0))
+    assert list(store.releases()) == ["10.0", "2.0-beta", "1.9"]
+    (group,) = store.groups()
+    assert (group.last_release, state(store)) == ("10.0", GroupState.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("release", "after_latest", "expected"),
+    [
+        ("b", False, {"a": "resolved", "b": "regressed", "c": "regressed", "": "regressed"}),
+        ("", True, {"a": "resolved", "b": "resolved", "c": "regressed"}),
+        ("z", False, {"a": "resolved", "b": "resolved", "z": "regressed"}),
+        ("", False, {"a": "regressed"}),
+    ],
+)
+def test_resolved_in_a_release_expects_errors_of_earlier_ones(
+    store: Store, release: str, after_latest: bool, expected: dict[str, str]
+) -> None:
+    arrive(store, in_release("a", 0), in_release("b", 1))
+    for number, (seen, becomes) in enumerate(expected.items()):
+        store.resolve("v1:0123456789abcdef", NOON + 2 * HOUR, release=release, after_latest=after_latest)
+        arrive(store, in_release(seen, 3 + number))
+        assert state(store).value == becomes, seen
+
+
+def test_a_muted_group_counts_on_until_its_time_is_up(store: Store) -> None:
+    add(store, make_context())
+    store.mute("v1:0123456789abcdef", NOON, "ada", until=datetime.now(UTC) + HOUR)
+    add(store, make_context(timestamp=NOON + HOUR))
+    assert (state(store), store.groups()[0].count) == (GroupState.MUTED, 2)
+    store.mute("v1:0123456789abcdef", NOON, until=NOON + HOUR)
+    add(store, make_context(fingerprint="v1:other"))
+    assert {group.state for group in store.groups()} == {GroupState.OPEN}
+    assert kinds(store, "v1:0123456789abcdef") == ["unmuted", "muted", "muted", "new"]
+
+
+def test_a_muted_group_is_open_again_once_it_comes_too_often(store: Store) -> None:
+    add(store, *[make_context(timestamp=NOON - MINUTE)] * 1)
+    store.mute("v1:0123456789abcdef", NOON, count=3, period=600)
+    add(store, *(make_context(timestamp=NOON + n * HOUR) for n in range(4)))
+    assert state(store) is GroupState.MUTED
+    add(store, *(make_context(timestamp=NOON + 9 * HOUR + n * MINUTE) for n in range(3)))
+    assert state(store) is GroupState.OPEN
+    assert kinds(store)[0] == "unmuted"
+
+
+def test_for_ever_is_for_ever_and_can_be_taken_back(store: Store) -> None:
+    add(store, make_context())
+    store.mute("v1:0123456789abcdef", NOON)
+    add(store, *(make_context(timestamp=NOON + n * MINUTE) for n in range(50)))
+    assert state(store) is GroupState.MUTED
+    store.reopen("v1:0123456789abcdef", NOON)
+    assert state(store) is GroupState.OPEN
+    with pytest.raises(ErrorNotFound, match="no group has the fingerprint 'v1:none'"):
+        store.reopen("v1:none", NOON)
+
+
+def test_the_state_of_merged_groups_is_that_of_the_one_that_is_shown(store: Store) -> None:
+    add(store, make_context(fingerprint="v1:a"), make_context(fingerprint="v1:b"))
+    store.merge("v1:a", ["v1:b"], NOON, "ada")
+    store.resolve("v1:b", NOON)
+    assert state(store) is GroupState.RESOLVED
+    assert [group.fingerprint for group in store.groups(state=GroupState.RESOLVED)] == ["v1:a"]
+    add(store, make_context(fingerprint="v1:b", timestamp=NOON + HOUR))
+    assert state(store) is GroupState.REGRESSED
+    assert store.groups(state=GroupState.OPEN) == []
+    assert "merged" in kinds(store, "v1:a")
+
+
+def test_groups_may_be_had_in_other_orders(store: Store) -> None:
+    add(
+        store,
+        make_context(fingerprint="v1:old", timestamp=NOON - HOUR),
+        make_context(fingerprint="v1:old", timestamp=NOON),
+    )
+    add(
+        store,
+        make_context(fingerprint="v1:often", timestamp=NOON - 2 * HOUR),
+        *[make_context(fingerprint="v1:often", timestamp=NOON - HOUR) for _ in range(4)],
+    )
+    add(store, make_context(fingerprint="v1:new", timestamp=NOON - MINUTE))
+
+    def names(order: Any) -> list[str]:
+        return [group.fingerprint.removeprefix("v1:") for group in store.groups(order=order)]
+
+    assert names("last_seen") == ["old", "new", "often"]
+    assert names("first_seen") == ["new", "old", "often"]
+    assert names("count") == ["often", "old", "new"]
+
+
+# --- words
+
+
+def test_words_are_found_wherever_they_stand(store: Store) -> None:
+    stack = {"template": "Traceback\n  File '/srv/shop/tax.py', line 3, in vat\n\0", "fingerprint": "v1:tax"}
+    one = make_context(
+        error_message="no rate for order A-17 of Čapek", tags={"tenant": "acme"}, trace_id="deadbeef", **stack
+    )
+    other = make_context(error_message="no rate for order A-18", error_type="KeyError", fingerprint="v1:key")
+    add(store, one, other, *[make_context(fingerprint="v1:many", error_message=f"lost {n}") for n in range(30)])
+
+    def found(text: str) -> set[str]:
+        return {group.fingerprint for group in store.groups(search=text)}
+
+    assert found("order 17") == {"v1:tax"}
+    assert found("17") == {"v1:tax", "v1:many"}
+    assert found("rate ORDER") == {"v1:tax", "v1:key"}
+    assert found("keyerr") == {"v1:key"}
+    assert found("tax.py vat") == {"v1:tax"}
+    assert found("acme rate") == {"v1:tax"}
+    assert found("acme 18") == set()
+    assert found("deadbeef") == found("čapek") == {"v1:tax"}
+    assert found("lost 29") == {"v1:many"}
+    assert found("lost 31") == set()
+    assert found('" OR * -') == found("or") == {"v1:tax", "v1:key"}
+    assert found('"* -') == set()
+    assert found("no-such-word") == set()
+
+
+def test_what_comes_later_is_found_too(store: Store) -> None:
+    add(store, make_context(error_message="first"))
+    assert store.groups(search="second") == []
+    add(store, make_context(error_message="second 2"))
+    assert [group.count for group in store.groups(search="2")] == [2]
+
+
+# --- what is kept
+
+
+def test_pruning_drops_the_least_telling_first_and_no_count(store: Store) -> None:
+    rare = make_context(fingerprint="v1:rare")
+    telling = make_context(additional_context={"order": 1}, timestamp=NOON + MINUTE)
+    tried = make_context(timestamp=NOON + 2 * MINUTE)
+    attempt = RecoveryAttempt(
+        attempt_id="a", error_id=tried.error_id, fingerprint="", rule="r", strategy="s", scope="",
+        status=OutcomeStatus.RECOVERED, started_at=NOON,
+    )  # fmt: skip
+    many = [make_context(timestamp=NOON + n * MINUTE) for n in range(100)]
+    add(store, many[0], telling, tried, *many[1:], rare)
+    start = store.checkpoint("j")
+    store.ingest(Batch("j", start, start + 1, [wire.dumps(wire.encode_attempt(attempt))]))
+    before, counts = store.groups(), store.count_by_severity(None, ErrorSeverity.DEBUG)
+
+    retention = Retention(errors=30)
+    while store.prune(retention, NOON, 10):
+        pass
+    kept = {error.error_id for error in store.errors(limit=1000)}
+    assert len(kept) == 30
+    assert {rare.error_id, telling.error_id, tried.error_id, many[0].error_id} < kept
+    assert {error.error_id for error in many[-20:]} < kept
+    assert store.groups() == before
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == counts
+    assert store.attempts(tried.error_id)
+
+    while store.prune(Retention(errors=1), NOON, 10):
+        pass
+    assert len(store.errors(limit=1000)) == 1
+    assert store.groups() == before
+
+
+def test_pruning_by_age(store: Store) -> None:
+    old, new = make_context(timestamp=NOON - 10 * HOUR), make_context(timestamp=NOON)
+    add(store, old, new)
+    assert store.prune(Retention(period=3600), NOON, 10) == 1
+    assert store.errors() == [new]
+    assert store.groups()[0].count == 2
+    assert store.prune(Retention(period=3600), NOON, 10) == 0
+
+
+def test_pruning_by_size(store: Store) -> None:
+    add(store, *(make_context(additional_context={"text": os.urandom(800).hex()}) for _ in range(1000)))
+    size = store.health().size_bytes
+    while store.prune(Retention(size_bytes=size // 2), NOON, 100):
+        pass
+    health = store.health()
+    assert health.size_bytes <= size // 2
+    assert 100 < health.errors < 600
+    assert store.groups()[0].count == 1000
+
+
+def test_a_group_moves_with_counts_that_were_pruned(store: Store) -> None:
+    """What is no longer there stays where it was counted, and the first moment with it."""
+    errors = [make_context(timestamp=NOON + n * MINUTE) for n in range(50)]
+    add(store, *errors)
+    while store.prune(Retention(errors=10), NOON, 100):
+        pass
+    left = store.errors(limit=100)
+    store.move([Move(error.error_id, "v1:b", ("b",)) for error in left], NOON)
+    groups = {group.fingerprint: group for group in store.groups()}
+    assert (groups["v1:0123456789abcdef"].count, groups["v1:b"].count) == (40, 10)
+    assert groups["v1:0123456789abcdef"].first_seen == NOON
+
+
+# --- what was lost
+
+
+def test_a_number_that_is_missing_is_a_proven_loss(store: Store) -> None:
+    opening = wire.dumps(wire.encode_process(process.current()))
+    numbered = [
+        f'{frame[:-1]},"n":{n}}}' for n, frame in enumerate(frames_of(*(make_context() for _ in range(9)))[1::2])
+    ]
+    store.ingest(Batch("one", 0, 1, [opening, *numbered[1:4]]))
+    assert store.health().gaps == ()
+    store.ingest(Batch("two", 0, 1, [opening, *numbered[6:]]))
+    (gap,) = store.health().gaps
+    assert (gap.missing, gap.process["pid"]) == (2, os.getpid())
+    store.ingest(Batch("two", 1, 2, numbered[4:6], damaged=3))
+    health = store.health()
+    assert (health.gaps, health.damaged, health.errors, health.groups) == ((), 3, 8, 1)
+    assert health.problems == ()
+
+
+def test_counts_without_details_are_counted(store: Store) -> None:
+    """What a journal under pressure has room for."""
+    context = make_context()
+    add(store, context)
+    moment = to_microseconds(NOON)
+    frame = (
+        f'{{"k":"count","proc":"p","ts":{moment},"sev":40,"fp":"{context.fingerprint}","type":"ValueError","count":41}}'
+    )
+    start = store.checkpoint("j")
+    store.ingest(Batch("j", start, start + 1, [frame, frame.replace(',"count":41', "")]))
+    assert store.groups()[0].count == 43
+    assert store.groups()[0].last_error_id == context.error_id
+    assert store.count_by_type(None, ErrorSeverity.DEBUG, 5) == {"ValueError": 43}
+    assert len(store.errors()) == 1
+
+
+def test_incidents_are_remembered(store: Store) -> None:
+    store.note(NOON, "corrupt", "it was damaged")
+    (incident,) = store.health().incidents
+    assert (incident.at, incident.kind, incident.detail) == (NOON, "corrupt", "it was damaged")
+
+
+# --- what is SQLite's own, too
+
+
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(store_url: urls.StoreURL, store: Store) -> None:
+    add(store, *(make_context(error_message=os.urandom(400).hex()) for _ in range(200)))
+    store.close()
+    path = Path(store_url.path)
+    damaged = bytearray(path.read_bytes())
+    damaged[4096:] = os.urandom(len(damaged) - 4096)
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"malformed; it was moved to .* and a new registry begun"):
+        store.errors()
+    context = make_context(error_message="after")
+    add(store, context)
+    assert store.errors() == [context]
+    (incident,) = store.health().incidents
+    aside = incident.detail.partition("moved to ")[2].partition(",")[0]
+    assert Path(aside).read_bytes() == damaged
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_file_that_is_gone_is_made_anew(store_url: urls.StoreURL, store: Store, how: str) -> None:
+    add(store, make_context())
+    os.unlink(store_url.path)
+    if how == "replaced":
+        other = open_store(store_url)
+        add(other, make_context(error_message="other"), journal="other")
+        other.close()
+    add(store, make_context(error_message="after"), journal="late")
+    assert store.errors(limit=1)[0].error_message == "after"
+    assert len(store.errors()) == 1 + (how == "replaced")
+
+
+@pytest.mark.parametrize("version", range(1, len(STEPS)))
+def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.StoreURL, version: int) -> None:
+    """Filled as the first one filled it, and brought up to that version by its own statements."""
+    contexts = [in_release("r", n) for n in range(5)]
+    contexts.append(make_context(fingerprint="v1:explicit", additional_context={"a": 1}))
+    with contextlib.closing(sqlite3.connect(store_url.path)) as connection:
+        connection.executescript(STEPS[0])
+        for number, context in enumerate(contexts):
+            error, name, definition = wire.encode_error(context)
+            at = to_microseconds(context.timestamp)
+            row = (number + 1, context.error_id, at, 40, context.fingerprint, "ValueError", name, "r", error)
+            connection.execute("INSERT INTO errors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO stacks VALUES (?, ?) ON CONFLICT DO NOTHING", (name, definition))
+            group = (context.fingerprint, "ValueError", context.error_message, 40, "shop", name, 1, at, at)
+            connection.execute(
+                "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + 1, "
+                "last_seen = excluded.last_seen, last_error_id = excluded.last_error_id",
+                (*group, context.error_id),
+            )
+            connection.execute(
+                "INSERT INTO counts VALUES (?, ?, 40, 'ValueError', 1)", (at // 60_000_000, context.fingerprint)
+            )
+        assert contexts[0].process is not None
+        opening = wire.dumps(wire.encode_process(contexts[0].process))
+        connection.execute("INSERT INTO processes VALUES ('r', ?)", (opening,))
+        connection.execute("INSERT INTO journals VALUES ('j', 7, 2)")
+        attempt = RecoveryAttempt(
+            attempt_id="a", error_id="e", fingerprint="f", rule="r", strategy="s", scope="",
+            status=OutcomeStatus.RECOVERED, started_at=NOON, duration=2.0,
+        )  # fmt: skip
+        audit = wire.dumps({key: value for key, value in wire.encode_attempt(attempt).items() if key != "token"})
+        connection.execute("INSERT INTO attempts VALUES ('a', 'e', ?, ?)", (to_microseconds(NOON), audit))
+        for step in STEPS[1:version]:
+            connection.executescript(step)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
+    store = open_store(store_url)
+    expected = [*(replace(context, process=contexts[0].process) for context in contexts[:5]), contexts[5]]
+    found = {error.error_id: error for error in store.errors(limit=10)}
+    assert found == {error.error_id: replace(error, process=found[error.error_id].process) for error in expected}
+    assert counted(store) == {"v1:0123456789abcdef": 5, "v1:explicit": 1}
+    assert store.count_by_severity(NOON + HOUR, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 4}
+    assert (store.checkpoint("j"), store.health().damaged, store.health().problems) == (7, 2, ())
+    assert kinds(store) == ["new", "new"]
+    assert store.attempts("e") == store.recent_attempts() == [attempt]
+    assert [(record.strategy, record.recovered, record.seconds) for record in store.records("f")] == [("s", 1, 2.0)]
+    add(store, make_context(timestamp=NOON + 9 * HOUR), journal="k")
+    assert counted(store)["v1:0123456789abcdef"] == 6
+    store.close()

@@ -1,0 +1,89 @@
+"""Which errors' details are dropped when there is no room for all: the least telling first.
+
+Counts are kept elsewhere and stay exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llama_logging.context import ErrorSeverity
+from llama_logging.registry import Retention
+from llama_logging.stores.statements import Execute
+
+MARGIN = 0.9
+"""A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
+
+# (at most this telling, how many of the newest of each group stay)
+_TURNS = ((0, 20), (1, 5), (1, 1))
+
+
+def prune(execute: Execute, retention: Retention, now: int, size: int, limit: int) -> int:
+    """Drop the details of at most *limit* errors; how many.
+
+    Args:
+        now: Microseconds since the epoch.
+        size: Bytes of the registry.
+    """
+    gone = _too_old(execute, now - int(retention.period * 1_000_000), limit) if retention.period is not None else []
+    if len(gone) < limit:
+        excess = min(_excess(execute, retention, size), limit - len(gone))
+        gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
+    for position in gone:
+        execute("DELETE FROM sightings WHERE error_id = (SELECT error_id FROM errors WHERE position = ?)", (position,))
+        execute("DELETE FROM attempts WHERE error_id = (SELECT error_id FROM errors WHERE position = ?)", (position,))
+        execute("DELETE FROM errors WHERE position = ?", (position,))
+    return len(gone)
+
+
+def _too_old(execute: Execute, before: int, limit: int) -> list[int]:
+    found: list[int] = []
+    for severity in ErrorSeverity:  # each by its own way through the index
+        rows = execute(
+            "SELECT position FROM errors WHERE severity = ? AND timestamp < ? ORDER BY timestamp LIMIT ?",
+            (int(severity), before, limit - len(found)),
+        )
+        found += [row[0] for row in rows]
+    return found
+
+
+def _excess(execute: Execute, retention: Retention, size: int) -> int:
+    """How many errors there are too many."""
+    if retention.errors is None and (retention.size_bytes is None or size <= retention.size_bytes):
+        return 0
+    stored = execute("SELECT count(*) FROM errors").fetchone()[0]
+    excess = stored - retention.errors if retention.errors is not None else 0
+    if retention.size_bytes is not None and size > retention.size_bytes:
+        excess = max(excess, int(stored * (1 - MARGIN * retention.size_bytes / size)) or 1)
+    return int(max(0, min(excess, stored)))
+
+
+def _least_telling(execute: Execute, count: int, known: set[int]) -> list[int]:
+    found: list[int] = []
+    for details, newest in _TURNS:
+        for group in _groups(execute):
+            rows = execute(
+                """
+                SELECT position FROM errors
+                WHERE group_id = ? AND details <= ? AND timestamp < (
+                    SELECT min(timestamp) FROM (
+                        SELECT timestamp FROM errors WHERE group_id = ? ORDER BY timestamp DESC LIMIT ?
+                    ) AS newest
+                ) AND position > (SELECT min(position) FROM errors WHERE group_id = ?)
+                AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.error_id = errors.error_id)
+                ORDER BY timestamp LIMIT ?
+                """,
+                (group, details, group, newest, group, count - len(found) + len(known)),
+            ).fetchall()
+            found += [row[0] for row in rows if row[0] not in known][: count - len(found)]
+            known.update(found)
+            if len(found) >= count:
+                return found
+    rows = execute("SELECT position FROM errors ORDER BY position LIMIT ?", (count - len(found) + len(known),))
+    return found + [row[0] for row in rows if row[0] not in known][: count - len(found)]
+
+
+def _groups(execute: Execute) -> Iterator[int]:
+    """The most frequent first: of a thousand repeats one less is missed least."""
+    for row in execute("SELECT id FROM groups WHERE count > 1 ORDER BY count DESC, id").fetchall():
+        yield row[0]

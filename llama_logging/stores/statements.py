@@ -1,0 +1,288 @@
+"""How frames become rows: the statements both stores run, in order, within one transaction.
+
+A batch is staged whole in a temporary table, and everything after that is a few statements over all
+of its rows. They are kept to what SQLite 3.34 and PostgreSQL both understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+class Execute(Protocol):
+    """Runs one statement, its parameters marked by `?`; what it gives can be iterated and has `rowcount`."""
+
+    def __call__(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any: ...
+
+
+MINUTE = 60_000_000
+"""Microseconds."""
+UNITS = (1, 60, 1440)
+"""Minutes for which totals are kept: minute, hour, day."""
+
+_UNITS = " UNION ALL ".join(f"SELECT {unit} AS unit" for unit in UNITS)
+
+BATCH = """
+    CREATE TEMP TABLE batch (
+        place INTEGER PRIMARY KEY, kind TEXT, number BIGINT, error_id TEXT, attempt_id TEXT, timestamp BIGINT,
+        severity INTEGER, fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
+        release TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT, duration DOUBLE PRECISION,
+        partial INTEGER, details INTEGER, amount BIGINT, content TEXT
+    )
+"""
+"""One row for each frame. `stack` and `process` are names; `amount` is how many errors it stands for."""
+MOVING = """
+    CREATE TEMP TABLE moving (
+        error_id TEXT PRIMARY KEY, fingerprint TEXT, regrouped TEXT, position BIGINT, was BIGINT, was_regrouped TEXT
+    )
+"""
+"""Errors that go into another group; `was` is the one they are in."""
+TURNED = "CREATE TEMP TABLE turned (group_id BIGINT, kind TEXT, at BIGINT, detail TEXT)"
+"""Groups whose state changes with this batch."""
+
+HAS_TWICE = "SELECT count(*) - count(DISTINCT error_id) FROM batch WHERE kind = 'error'"
+ONCE = """
+    DELETE FROM batch WHERE kind = 'error' AND place NOT IN (
+        SELECT place FROM (
+            SELECT place, row_number() OVER (PARTITION BY error_id ORDER BY partial, place) AS turn
+            FROM batch WHERE kind = 'error'
+        ) AS told WHERE turn = 1
+    )
+"""
+"""Of an error that is there twice, the whole one, else the first, stays."""
+
+STACKS = (
+    """
+    INSERT INTO stacks (name, module, function, content)
+    SELECT stack, min(coalesce(module, '')), min(coalesce(function, '')), min(content)
+    FROM batch WHERE kind = 'stack' GROUP BY stack ORDER BY stack
+    ON CONFLICT (name) DO NOTHING
+    """,
+    """
+    INSERT INTO processes (name, release, content)
+    SELECT process, min(coalesce(release, '')), min(content)
+    FROM batch WHERE kind = 'open' GROUP BY process ORDER BY process
+    ON CONFLICT (name) DO NOTHING
+    """,
+    """
+    UPDATE batch SET release = processes.release FROM processes
+    WHERE batch.process = processes.name AND batch.kind IN ('error', 'count') AND processes.release <> ''
+    """,
+    """
+    INSERT INTO releases (release, first_seen)
+    SELECT release, min(timestamp) FROM batch
+    WHERE kind IN ('error', 'count') AND release <> '' GROUP BY release ORDER BY release
+    ON CONFLICT (release) DO UPDATE SET first_seen = excluded.first_seen
+    WHERE excluded.first_seen < releases.first_seen
+    """,
+)
+
+KNOWN = (
+    # An error whose own code was still to speak, and now has; a rule may group it by what it says.
+    """
+    INSERT INTO moving (error_id, fingerprint, regrouped)
+    SELECT batch.error_id, batch.fingerprint, NULL
+    FROM batch JOIN errors ON errors.error_id = batch.error_id JOIN groups ON groups.id = errors.group_id
+    WHERE batch.kind = 'error' AND errors.partial = 1 AND batch.partial = 0
+        AND groups.fingerprint <> batch.fingerprint
+    """,
+    """
+    UPDATE groups SET error_message = batch.message FROM batch
+    WHERE batch.kind = 'error' AND groups.last_error_id = batch.error_id
+        AND groups.fingerprint = batch.fingerprint AND batch.partial = 0
+    """,
+    """
+    UPDATE errors SET content = batch.content, message = batch.message, partial = 0, details = batch.details
+    FROM batch
+    WHERE batch.kind = 'error' AND errors.error_id = batch.error_id AND errors.partial = 1 AND batch.partial = 0
+    """,
+    """
+    DELETE FROM batch WHERE kind = 'error'
+        AND EXISTS (SELECT 1 FROM errors WHERE errors.error_id = batch.error_id)
+    """,
+)
+
+GROUPS = f"""
+    INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count,
+                        first_seen, last_seen, last_error_id, first_release, last_release)
+    SELECT newest.fingerprint, newest.error_type, coalesce(newest.message, ''), counted.severity,
+           coalesce(newest.logger_name, ''), stacks.id, counted.count, counted.first_seen, newest.timestamp,
+           coalesce(newest.error_id, ''), coalesce(newest.release, ''), coalesce(newest.release, '')
+    FROM (
+        SELECT batch.*, row_number() OVER (PARTITION BY fingerprint ORDER BY timestamp DESC, place DESC) AS turn
+        FROM batch WHERE kind IN ('error', 'count')
+    ) AS newest JOIN (
+        SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(severity) AS severity
+        FROM batch WHERE kind IN ('error', 'count') GROUP BY fingerprint
+    ) AS counted ON counted.fingerprint = newest.fingerprint
+    LEFT JOIN stacks ON stacks.name = newest.stack
+    WHERE newest.turn = 1 ORDER BY newest.fingerprint
+    ON CONFLICT (fingerprint) DO UPDATE SET
+        count = groups.count + excluded.count,
+        severity = CASE WHEN excluded.severity > groups.severity THEN excluded.severity ELSE groups.severity END,
+        first_seen = CASE WHEN excluded.first_seen < groups.first_seen THEN excluded.first_seen
+                          ELSE groups.first_seen END,
+        {
+    ", ".join(
+        f"{column} = CASE WHEN excluded.last_seen >= groups.last_seen AND excluded.last_error_id <> '' "
+        f"THEN excluded.{column} ELSE groups.{column} END"
+        for column in ("error_type", "error_message", "stack", "last_error_id", "last_release")
+    )
+},
+        last_seen = CASE WHEN excluded.last_seen > groups.last_seen THEN excluded.last_seen ELSE groups.last_seen END
+"""
+
+ERRORS = """
+    INSERT INTO errors (error_id, timestamp, severity, group_id, error_type, message, stack, process,
+                        partial, details, content)
+    SELECT batch.error_id, batch.timestamp, batch.severity, groups.id, batch.error_type, batch.message, stacks.id,
+           processes.id, batch.partial, batch.details, batch.content
+    FROM batch JOIN groups ON groups.fingerprint = batch.fingerprint
+    LEFT JOIN stacks ON stacks.name = batch.stack LEFT JOIN processes ON processes.name = batch.process
+    WHERE batch.kind = 'error' ORDER BY batch.place
+"""
+
+COUNTS = f"""
+    INSERT INTO counts (group_id, minute, count)
+    SELECT groups.id, batch.timestamp / {MINUTE}, sum(batch.amount)
+    FROM batch JOIN groups ON groups.fingerprint = batch.fingerprint
+    WHERE batch.kind IN ('error', 'count') GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (group_id, minute) DO UPDATE SET count = counts.count + excluded.count
+"""
+TOTALS = f"""
+    INSERT INTO totals (unit, bucket, severity, error_type, count)
+    SELECT units.unit, batch.timestamp / ({MINUTE} * units.unit), batch.severity, batch.error_type, sum(batch.amount)
+    FROM batch CROSS JOIN ({_UNITS}) AS units
+    WHERE batch.kind IN ('error', 'count') GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
+"""
+
+_TOUCHED = """
+    FROM batch JOIN groups AS own ON own.fingerprint = batch.fingerprint
+    JOIN groups AS shown ON shown.id = coalesce(own.root, own.id)
+"""
+STATES = (
+    """
+    INSERT INTO turned
+    SELECT DISTINCT groups.id, 'new', groups.first_seen, groups.first_release
+    FROM batch JOIN groups ON groups.fingerprint = batch.fingerprint
+    WHERE batch.kind IN ('error', 'count') AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.group_id = groups.id)
+    """,
+    # Back, although resolved: by the order in which releases were first seen, where a release is named.
+    f"""
+    INSERT INTO turned
+    SELECT shown.id, 'regressed', max(batch.timestamp), max(coalesce(batch.release, ''))
+    {_TOUCHED}
+    LEFT JOIN releases AS seen ON seen.release = batch.release
+    LEFT JOIN releases AS fixed ON fixed.release = shown.resolved_in
+    WHERE batch.kind IN ('error', 'count') AND shown.state = 'resolved' AND batch.timestamp > shown.state_at
+        AND (shown.resolved_in = '' OR coalesce(batch.release, '') = ''
+             OR (shown.resolved_after = 0 AND batch.release = shown.resolved_in)
+             OR seen.first_seen > fixed.first_seen)
+    GROUP BY shown.id
+    """,
+    f"""
+    INSERT INTO turned
+    SELECT shown.id, 'unmuted', max(batch.timestamp), 'it came too often'
+    {_TOUCHED}
+    WHERE batch.kind IN ('error', 'count') AND shown.state = 'muted' AND shown.muted_count IS NOT NULL
+    GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
+    HAVING (
+        SELECT sum(counts.count) FROM counts JOIN groups AS member ON member.id = counts.group_id
+        WHERE coalesce(member.root, member.id) = shown.id
+            AND counts.minute > (max(batch.timestamp) - shown.muted_period) / {MINUTE}
+            AND counts.minute >= shown.state_at / {MINUTE}
+    ) >= shown.muted_count
+    """,
+)
+UNMUTE_AT = """
+    INSERT INTO turned
+    SELECT id, 'unmuted', muted_until, 'the time was up' FROM groups
+    WHERE state = 'muted' AND muted_until IS NOT NULL AND muted_until <= ?
+"""
+TURN = (
+    """
+    INSERT INTO changes (group_id, at, kind, by, detail)
+    SELECT group_id, at, kind, '', detail FROM turned ORDER BY group_id
+    """,
+    """
+    UPDATE groups SET
+        state = CASE WHEN turned.kind = 'regressed' THEN 'regressed' ELSE 'open' END, state_at = turned.at,
+        resolved_in = '', resolved_after = 0, muted_until = NULL, muted_count = NULL, muted_period = NULL
+    FROM turned WHERE groups.id = turned.group_id AND turned.kind <> 'new'
+    """,
+    "DELETE FROM turned",
+)
+
+OTHERS = (
+    """
+    INSERT INTO sightings (error_id, timestamp, content)
+    SELECT error_id, timestamp, content FROM batch WHERE kind = 'again'
+    ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO attempts (attempt_id, error_id, fingerprint, strategy, started_at, pending, status, duration, content)
+    SELECT attempt_id, error_id, coalesce(fingerprint, ''), strategy, timestamp, partial, status,
+           coalesce(duration, 0), content
+    FROM (
+        SELECT batch.*, row_number() OVER (PARTITION BY attempt_id ORDER BY partial, place DESC) AS turn
+        FROM batch WHERE kind = 'audit'
+    ) AS told WHERE turn = 1
+    ON CONFLICT (attempt_id) DO UPDATE SET
+        content = excluded.content, pending = excluded.pending, status = excluded.status, duration = excluded.duration
+    WHERE attempts.pending = 1
+    """,
+)
+
+# Errors in `moving` leave their groups, and enter others as new ones do.
+LEAVE = (
+    """
+    UPDATE moving SET position = errors.position, was = errors.group_id, was_regrouped = errors.regrouped
+    FROM errors WHERE errors.error_id = moving.error_id
+    """,
+    """
+    DELETE FROM moving WHERE was IS NULL
+        OR fingerprint = (SELECT groups.fingerprint FROM groups WHERE groups.id = moving.was)
+    """,
+    f"""
+    UPDATE counts SET count = counts.count - gone.count
+    FROM (SELECT moving.was, errors.timestamp / {MINUTE} AS minute, count(*) AS count
+          FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2) AS gone
+    WHERE counts.group_id = gone.was AND counts.minute = gone.minute
+    """,
+    "DELETE FROM counts WHERE count <= 0 AND group_id IN (SELECT was FROM moving)",
+    """
+    UPDATE groups SET count = groups.count - gone.count
+    FROM (SELECT was, count(*) AS count FROM moving GROUP BY 1) AS gone WHERE groups.id = gone.was
+    """,
+    """
+    INSERT INTO batch (place, kind, error_id, timestamp, severity, fingerprint, error_type, message, logger_name,
+                       stack, release, amount)
+    SELECT errors.position, 'error', errors.error_id, errors.timestamp, errors.severity, moving.fingerprint,
+           errors.error_type, errors.message, groups.logger_name, stacks.name, processes.release, 1
+    FROM moving JOIN errors ON errors.position = moving.position JOIN groups ON groups.id = moving.was
+    LEFT JOIN stacks ON stacks.id = errors.stack LEFT JOIN processes ON processes.id = errors.process
+    """,
+)
+ENTER = (
+    """
+    UPDATE errors SET group_id = groups.id, regrouped = moving.regrouped
+    FROM moving JOIN groups ON groups.fingerprint = moving.fingerprint
+    WHERE errors.position = moving.position
+    """,
+    # What was evicted took its moment along: the first one then stays as it was told.
+    """
+    UPDATE groups SET
+        first_seen = CASE WHEN groups.count = rest.count THEN rest.first_seen ELSE groups.first_seen END,
+        severity = CASE WHEN groups.count = rest.count THEN rest.worst ELSE groups.severity END,
+        last_seen = rest.timestamp, last_error_id = rest.error_id, error_type = rest.error_type,
+        error_message = rest.message, stack = rest.stack
+    FROM (
+        SELECT errors.*, count(*) OVER own AS count, min(timestamp) OVER own AS first_seen,
+               max(severity) OVER own AS worst,
+               row_number() OVER (PARTITION BY group_id ORDER BY timestamp DESC, position DESC) AS turn
+        FROM errors WHERE group_id IN (SELECT was FROM moving) WINDOW own AS (PARTITION BY group_id)
+    ) AS rest WHERE rest.turn = 1 AND groups.id = rest.group_id
+    """,
+)

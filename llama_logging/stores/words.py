@@ -1,0 +1,137 @@
+"""The index of words, made when it is asked for: errors come in without waiting for it.
+
+What all errors of a group have in common (type, message without its numbers, logger, stack) is indexed
+once, for the group; of an error only the words that its group does not have: numbers, ids, tags, the
+trace. So the index stays small at any number of repeats, and words in every error are found at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from llama_logging.stores.statements import Execute
+
+STEP = 2_000
+"""Errors that are indexed in one transaction."""
+MOST = 10_000
+"""So many errors, the newest, are looked at for a word."""
+
+_WORD = re.compile(r"\w+")
+_LONGEST = 64
+_KNOWN_GROUPS = 1_000
+
+
+def split(text: str) -> list[str]:
+    """The words of *text*, in lower case.
+
+    >>> split("Order a-17: NOT found")
+    ['order', 'a', '17', 'not', 'found']
+    """
+    return [word[:_LONGEST].lower() for word in _WORD.findall(text)]
+
+
+class Index:
+    """Words of groups and errors; a subclass keeps them as its database does best."""
+
+    def __init__(self, transaction: Callable[[], contextlib.AbstractContextManager[Execute]]) -> None:
+        self._transaction = transaction
+        self._groups: dict[int, frozenset[str]] = {}
+
+    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str]]) -> None:
+        """Add the words of rows to `group_words` or `error_words`."""
+        raise NotImplementedError
+
+    def match(self, execute: Execute, table: str, word: str) -> list[int]:
+        """The newest MOST rows that have a word which begins with *word*."""
+        raise NotImplementedError
+
+    def catch_up(self) -> None:
+        """Index all that came since."""
+        while self.step():
+            pass
+
+    def step(self) -> bool:
+        """Index STEP errors; whether there may be more."""
+        with self._transaction() as execute:
+            groups = execute(
+                "SELECT groups.id, groups.error_type, groups.error_message, groups.logger_name, stacks.content "
+                "FROM groups LEFT JOIN stacks ON stacks.id = groups.stack WHERE groups.id > ? "
+                "ORDER BY groups.id LIMIT ?",
+                (self._reached(execute, "groups indexed"), STEP),
+            ).fetchall()
+            rows = [(row[0], " ".join(sorted(self._of_group(row)))) for row in groups]
+            self.put(execute, "group_words", rows)
+            self._reach(execute, "groups indexed", rows)
+            errors = execute(
+                "SELECT errors.position, errors.group_id, errors.message, errors.content FROM errors "
+                "WHERE position > ? ORDER BY position LIMIT ?",
+                (self._reached(execute, "errors indexed"), STEP),
+            ).fetchall()
+            own = [(row[0], " ".join(sorted(_of_error(row) - self._known(execute, row[1])))) for row in errors]
+            self.put(execute, "error_words", [row for row in own if row[1]])
+            self._reach(execute, "errors indexed", own)
+        return len(groups) == STEP or len(errors) == STEP
+
+    def groups(self, execute: Execute, search: str) -> set[int]:
+        """The groups that have all words of *search*, or an error that has those which the group has not."""
+        found: list[tuple[set[int], set[int]]] = [
+            (set(self.match(execute, "group_words", word)), set(self.match(execute, "error_words", word)))
+            for word in split(search)
+        ]
+        if not found:
+            return set()
+        whole = set.intersection(*(groups for groups, _ in found))
+        for position, group in _groups_of(execute, set.union(*(errors for _, errors in found))):
+            if all(group in groups or position in errors for groups, errors in found):
+                whole.add(group)
+        return whole
+
+    def _known(self, execute: Execute, group: int) -> frozenset[str]:
+        found = self._groups.get(group)
+        if found is None:
+            row = execute(
+                "SELECT groups.id, groups.error_type, groups.error_message, groups.logger_name, stacks.content "
+                "FROM groups LEFT JOIN stacks ON stacks.id = groups.stack WHERE groups.id = ?",
+                (group,),
+            ).fetchone()
+            found = self._of_group(row)
+        return found
+
+    def _of_group(self, row: Sequence[Any]) -> frozenset[str]:
+        number, error_type, message, logger, stack = row
+        content = json.loads(stack) if stack else {}
+        texts = [error_type, logger, *content.get("site", ())[:3], content.get("text", "")]
+        # A word with a digit is one error's own: a number, an id.
+        said = [word for word in split(message) if word.isalpha()]
+        words = frozenset([*said, *(word for text in texts for word in split(text))])
+        if len(self._groups) >= _KNOWN_GROUPS:
+            self._groups.clear()
+        self._groups[number] = words
+        return words
+
+    def _reached(self, execute: Execute, name: str) -> int:
+        return int(execute("SELECT value FROM registry WHERE name = ?", (name,)).fetchone()[0])
+
+    def _reach(self, execute: Execute, name: str, rows: Sequence[tuple[int, str]]) -> None:
+        if rows:
+            execute("UPDATE registry SET value = ? WHERE name = ?", (str(rows[-1][0]), name))
+
+
+def _of_error(row: Sequence[Any]) -> set[str]:
+    _, _, message, content = row
+    frame = json.loads(content) if isinstance(content, str) else content
+    texts = [message, frame.get("log", ""), *frame.get("trace", ())]
+    texts += [text for pair in frame.get("tags", {}).items() for text in pair]
+    return {word for text in texts for word in split(text)}
+
+
+def _groups_of(execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
+    ordered = sorted(positions)
+    for begin in range(0, len(ordered), 500):
+        part = ordered[begin : begin + 500]
+        marks = ", ".join("?" * len(part))
+        yield from execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks})", part).fetchall()
