@@ -6,14 +6,18 @@ mistaken for what led here.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import weakref
 from collections import deque
+from typing import TYPE_CHECKING
 
+from llama_logging import tasks
 from llama_logging.context import Breadcrumb, ErrorSeverity
 from llama_logging.redaction import clean, clean_data
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAX_TEXT = 500
 """Characters of one breadcrumb's message that are kept."""
@@ -59,8 +63,7 @@ class Trails:
         return tuple(_breadcrumb(record) for record in list(self._trail()))
 
     def _trail(self) -> Trail:
-        # The C function gives None without a loop; asyncio.current_task() would raise, at ten times the cost.
-        task = asyncio.current_task() if asyncio._get_running_loop() is not None else None
+        task = tasks.current()
         if task is not None:
             found = self._of_tasks.get(task)
             if found is None:

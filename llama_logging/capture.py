@@ -11,9 +11,9 @@ from json import dumps
 from types import TracebackType
 from typing import Any
 
-from llama_logging import fingerprint, plain, printed, process, seen, tracebacks, tracing
+from llama_logging import fingerprint, forms, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.context import ErrorContext, ErrorSeverity, Stack, make_context, new_id
+from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, new_id
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.redaction import clean, clean_data, redact
 from llama_logging.variables import VARIABLES
@@ -32,15 +32,13 @@ _KNOWN_CONSTANTS = 2_048
 _constants: dict[str, str] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
-_CONTEXT = "_llama_logging_context"
+CONTEXT = "_llama_logging_context"
+"""Where a record has its ErrorContext; None if it is an error that was not captured yet."""
 _MECHANISM = "_llama_logging_mechanism"
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
-    "message",
-    "asctime",
-    "taskName",
+_STANDARD = forms.USUAL | {
     "error_context",
-    _CONTEXT,
+    CONTEXT,
     _MECHANISM,
     "_llama_logging_seen",
     "_llama_logging_outcome",
@@ -63,24 +61,21 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
     Returns:
         None if there is nothing to capture.
     """
-    known = record.__dict__.get(_CONTEXT)
+    known = record.__dict__.get(CONTEXT)
     if known is not None:
         return known  # type: ignore[no-any-return]
     exception = _exception_of(record)
-    by_hand = _MECHANISM in record.__dict__
-    if not by_hand and ((exception is None and record.levelno < logging.ERROR) or _is_ours(record)):
-        return None
-    implicit = False
-    # A finaliser runs in the midst of anything: what is being handled there is not its concern.
-    if exception is None and not by_hand and record.funcName != "__del__":
-        exception = sys.exc_info()[1]
-        implicit = exception is not None
     try:
-        context = _capture(record, exception, implicit, keep)
+        if exception is not None and (form := forms.recognise(record, exception)) is not None:
+            context = _of_form(form, record, exception)
+        elif _is_no_error(record, exception):
+            return None
+        else:
+            context = _capture(record, exception, keep)
     except Exception as failure:
         # No room on the stack or in memory, or an attribute nobody foresaw: less is better than nothing.
         context = _bare(record, exception, failure)
-    record.__dict__[_CONTEXT] = context
+    record.__dict__[CONTEXT] = context
     return context
 
 
@@ -106,16 +101,18 @@ def make_record(
     record = logging.LogRecord(logger_name, int(severity), path, line, message, None, exc_info, function)
     # Apart from the record's attributes: an additional_context may hold any key, `name` and `msg` too.
     record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
+    record.__dict__[CONTEXT] = None
     return record
 
 
 def _capture(
-    record: logging.LogRecord,
-    exception: BaseException | None,
-    implicit: bool,
-    keep: Callable[[ErrorContext], object] | None,
+    record: logging.LogRecord, exception: BaseException | None, keep: Callable[[ErrorContext], object] | None
 ) -> ErrorContext:
-    sight, before = None, ""
+    sight, before, implicit = None, "", False
+    # A finaliser runs in the midst of anything: what is being handled there is not its concern.
+    if exception is None and _MECHANISM not in record.__dict__ and record.funcName != "__del__":
+        exception = sys.exc_info()[1]
+        implicit = exception is not None
     if exception is not None:
         sight = tracebacks.look(exception)
         before = seen.captured_before(exception, record.created)
@@ -129,7 +126,45 @@ def _capture(
     if not implicit and described.text is not None and record.exc_text is None:
         # Every stock handler after us formats nothing: it finds the text made.
         record.exc_text = described.text[:-1]
-    return _context(record, error_id, described, _message(record), sight, implicit=implicit, again=before != "")
+    context = _context(record, error_id, described, _message(record), sight, implicit=implicit, again=before != "")
+    if sight is not None:
+        forms.learn(record, sight.known, context)
+    return context
+
+
+def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) -> ErrorContext:
+    """As `_capture`, for an error of which little is new."""
+    said, error_id = str(exception), new_id()
+    message = clean(said)
+    fields = form.fields.copy()
+    fields["form"] = form
+    fields["error_id"] = error_id
+    fields["timestamp"] = _moment(record.created)
+    fields["error_message"] = message
+    fields["messages"] = (message,)
+    fields["log_message"] = _message(record) if record.args else _constant(record.msg)
+    fields["thread_name"] = _word(record.threadName)
+    fields["process"] = process.current()
+    if record.args:
+        fields["log_template"] = _constant(record.msg)
+    if record.__dict__.get("taskName") is not None:
+        fields["task_name"] = _word(record.__dict__["taskName"])
+    if TRAILS.size or VARIABLES.first or tracing.may_be_active():
+        _add_surroundings(fields, exception)
+    if record.exc_text is None and len(said) < tracebacks.MAX_TEXT:
+        record.exc_text = form.opening + tracebacks.last_line(exception, said)
+    seen.mark_captured(exception, error_id, record.created)
+    context = from_fields(fields)
+    return GROUPING.applied(context) if GROUPING.rules else context
+
+
+def _add_surroundings(fields: dict[str, Any], exception: BaseException) -> None:
+    """What stood around the error, where it is asked for."""
+    key = fields["fingerprint"]
+    trace_id, span_id = tracing.active()
+    trail, variables = TRAILS.before(key), VARIABLES.of((exception,), key)
+    if trace_id or trail or variables:
+        fields.update(trace_id=trace_id, span_id=span_id, breadcrumbs=trail, locals=variables, form=None)
 
 
 def _context(
@@ -212,16 +247,19 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
     )
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
+def _is_no_error(record: logging.LogRecord, exception: BaseException | None) -> bool:
+    if _MECHANISM in record.__dict__:
+        return False
     name = str(record.name)
-    return name == "llama_logging" or name.startswith("llama_logging.")
+    ours = name == "llama_logging" or name.startswith("llama_logging.")
+    return ours or (exception is None and record.levelno < logging.ERROR)
 
 
 def _exception_of(record: logging.LogRecord) -> BaseException | None:
     info: Any = record.exc_info
-    if isinstance(info, BaseException):
-        return info
-    found = info[1] if isinstance(info, tuple) and len(info) == 3 else None
+    if info is None:
+        return None
+    found = info[1] if isinstance(info, tuple) and len(info) == 3 else info
     return found if issubclass(type(found), BaseException) else None
 
 
@@ -232,7 +270,7 @@ def _is_quiet(record: logging.LogRecord) -> bool:
     if not _has_arguments(record):
         return True
     arguments: Any = record.args.values() if type(record.args) is dict else record.args
-    return all(map(plain.is_quiet, arguments))
+    return plain.are_quiet(arguments)
 
 
 def _template(record: logging.LogRecord) -> str:

@@ -7,7 +7,6 @@ error and the default is used. `strict: true` raises instead, and `llama-logging
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import logging
 import os
@@ -84,6 +83,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     >>> did_you_mean("stroe", ["store", "level"])
     ", did you mean 'store'?"
     """
+    import difflib  # here and not above: most configurations have no mistake
+
     close = difflib.get_close_matches(str(name), list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
 

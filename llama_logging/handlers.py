@@ -9,38 +9,29 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import os
 import sys
 import traceback
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from logging import ERROR
+from typing import Any
 
 from llama_logging import redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.capture import capture
+from llama_logging.capture import CONTEXT, capture
 from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text, warn
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
-from llama_logging.journal import directories_for
 from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, pipeline_for
-from llama_logging.recovery import active
-from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome, remember
-from llama_logging.recovery.rules import Rule, as_mode, parse_rules
-from llama_logging.recovery.scopes import SharedScopes
-from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import safe_pattern
-from llama_logging.registry import Store
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
-from llama_logging.stores import open_store, urls
+from llama_logging.stores import urls
 from llama_logging.variables import VARIABLES
-
-T = TypeVar("T")
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by reports under way."""
@@ -69,12 +60,21 @@ class ContextHandler(logging.Handler):
         # Handlers that are equal in this do the same work, and one of them suffices.
         self._identity: object = id(self)
         self._keep: Callable[[ErrorContext], object] | None = None
+        # Sees the records too that are no errors.
+        self._note: Callable[[logging.LogRecord], object] | None = None
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit without the handler's lock: no caller waits for another thread's."""
         passed: Any = self.filter(record) if self.filters else True
-        if passed:
-            self.emit(record if passed is True else passed)
+        if passed is not True:
+            if not passed:
+                return passed
+            record = passed
+        # Most records are no errors, and to see that is all they cost.
+        if record.levelno >= ERROR or record.exc_info is not None or CONTEXT in record.__dict__:
+            self.emit(record)
+        elif self._note is not None:
+            self._pass_by(record)
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -82,11 +82,11 @@ class ContextHandler(logging.Handler):
         try:
             context = capture(record, self._keep)
             if context is None:
-                self.pass_by(record)
+                self._pass_by(record)
                 return
-            seen = record.__dict__.setdefault(_SEEN, set())
-            if self._identity not in seen and not self._is_ignored(context):
-                seen.add(self._identity)
+            seen = record.__dict__.get(_SEEN, ())
+            if self._identity not in seen and not (self._ignored and self._is_ignored(context)):
+                record.__dict__[_SEEN] = (*seen, self._identity)
                 self.process(context, record)
         except Exception:
             self.handleError(record)
@@ -101,11 +101,15 @@ class ContextHandler(logging.Handler):
             error = sys.exc_info()[1]
             warn(f"{type(self).__name__} failed: {''.join(traceback.format_exception(error, chain=False)).rstrip()}")
 
-    def pass_by(self, record: logging.LogRecord) -> None:
-        """See a record that is no error."""
+    def _pass_by(self, record: logging.LogRecord) -> None:
+        try:
+            if self._note is not None:
+                self._note(record)
+        except Exception:
+            self.handleError(record)
 
     def _is_ignored(self, context: ErrorContext) -> bool:
-        return bool(self._ignored) and any(match(context) for match in self._ignored)
+        return any(match(context) for match in self._ignored)
 
     def _pipeline(self) -> Pipeline:
         try:
@@ -143,8 +147,9 @@ class RegistryHandler(ContextHandler):
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),
         )
-        self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
-        TRAILS.keep(self._breadcrumbs)
+        breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
+        TRAILS.keep(breadcrumbs)
+        self._note = TRAILS.note if breadcrumbs else None
         rules = self._options.read("grouping", lambda given: parse_grouping(self._options, given), None)
         if rules is not None:
             GROUPING.use(rules)
@@ -155,16 +160,12 @@ class RegistryHandler(ContextHandler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
         self.pipeline.add(context)
-        self.pass_by(record)
+        if self._note is not None:
+            self._note(record)
 
     def _keep_early(self, context: ErrorContext) -> None:
         if not self._is_ignored(context):
             self.pipeline.add(context)
-
-    def pass_by(self, record: logging.LogRecord) -> None:
-        """Remember *record*: an error may follow."""
-        if self._breadcrumbs:
-            TRAILS.note(record)
 
 
 class RecoveryHandler(ContextHandler):
@@ -183,6 +184,11 @@ class RecoveryHandler(ContextHandler):
     option_names = (*ContextHandler.option_names, "store", "rules", "mode")
 
     def __init__(self, **options: Any) -> None:
+        # Here and not above: where nothing is to be recovered from, nobody waits for half of the package.
+        from llama_logging.recovering import shared_engine
+        from llama_logging.recovery import active
+        from llama_logging.recovery.rules import as_mode, parse_rules
+
         super().__init__(**options)
         pipeline = self._pipeline()
         mode = self._options.read("mode", as_mode, None)
@@ -222,24 +228,6 @@ class ReportHandler(ContextHandler):
         """Hand *context* over, unless it was before, or was logged by a callback."""
         if self.channel is not None and not context.again and not is_ours():
             self.channel.send(context)
-
-
-def shared_engine(rules: Sequence[Rule], pipeline: Pipeline) -> Engine:
-    """An engine that shares leases, switch and records with all who use the registry of *pipeline*."""
-    _, state = directories_for(pipeline.url.path)
-    folders = [os.path.dirname(pipeline.url.path), os.path.dirname(os.path.dirname(state))]
-
-    def ask(question: Callable[[Store], T]) -> T:
-        with contextlib.closing(open_store(pipeline.url)) as store:
-            return question(store)
-
-    return Engine(
-        rules,
-        audit=pipeline.add_attempt,
-        scopes=SharedScopes(lambda: open_store(pipeline.url), f"{state}.leases"),
-        switch=Switch(folders, lambda name: ask(lambda store: store.recall(name))),
-        records=lambda fingerprint: ask(lambda store: store.records(fingerprint)),
-    )
 
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:

@@ -537,3 +537,33 @@ def test_most_errors_are_written_once(own_place: Path) -> None:
     text = Path(handler.pipeline.journal.path).read_text()
     assert text.count('"k":"error"') == 5
     assert '"partial"' not in text
+
+
+CYCLES = """
+import gc, logging
+from llama_logging.handlers import RecoveryHandler, RegistryHandler
+log = logging.getLogger("app")
+log.propagate = False
+log.addHandler(RegistryHandler(breadcrumbs=5))
+log.addHandler(RecoveryHandler())
+def fail(count):
+    for number in range(count):
+        log.info("before %d", number)
+        try:
+            raise ValueError(number) from (KeyError(number) if number % 3 == 0 else None)
+        except ValueError:
+            log.exception("failed for %d", number, extra={"number": number} if number % 5 == 0 else None)
+fail(100)
+gc.collect()
+gc.disable()
+fail(10_000)
+gc.set_debug(gc.DEBUG_SAVEALL)
+gc.collect()
+print(len(gc.garbage), sorted({type(item).__qualname__ for item in gc.garbage}))
+"""
+
+
+def test_errors_leave_nothing_to_the_garbage_collector(run: Run) -> None:
+    """No cycles: an application that has switched the collector off does not grow by its errors."""
+    done = run("-c", CYCLES)
+    assert (done.out, done.err) == ("0 []\n", "")

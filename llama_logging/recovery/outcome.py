@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from llama_logging import tasks
 from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Outcome:
         return bool(self)
 
     def __await__(self) -> Generator[object, None, bool]:
+        import asyncio  # who awaits has it
+
         yield from asyncio.shield(asyncio.wrap_future(self._future)).__await__()
         return bool(self)
 
@@ -104,7 +110,7 @@ class Outcome:
 
 def outcome() -> Outcome:
     """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
-    task = _current_task()
+    task = tasks.current()
     if task is not None:
         return _of_tasks.get(task, _NOTHING)
     return getattr(_of_thread, "latest", _NOTHING)
@@ -116,18 +122,11 @@ def remember(latest: Outcome) -> None:
     Not by a ContextVar: on 3.11 a collection may run within `ContextVar.set`, and a `__del__` that logs
     there sets it again below its feet; the interpreter dies of it (measured: 2,000 such objects).
     """
-    task = _current_task()
+    task = tasks.current()
     if task is not None:
         _of_tasks[task] = latest
     else:
         _of_thread.latest = latest
-
-
-def _current_task() -> asyncio.Task[object] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        return None
 
 
 _PENDING = Resolution(OutcomeStatus.PENDING)

@@ -195,7 +195,8 @@ RULE = Rule(
 WORKER = """
 import logging, os, threading
 from llama_logging import outcome
-from llama_logging.handlers import RecoveryHandler, RegistryHandler, shared_engine
+from llama_logging.handlers import RecoveryHandler, RegistryHandler
+from llama_logging.recovering import shared_engine
 from llama_logging.pipeline import pipeline_for
 from llama_logging.recovery import incident
 from llama_logging.stores import urls
