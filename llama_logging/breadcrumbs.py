@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from llama_logging import tasks
 from llama_logging.context import Breadcrumb, ErrorSeverity
+from llama_logging.records import is_quiet
 from llama_logging.redaction import clean, clean_data
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Trails:
     def note(self, record: logging.LogRecord) -> None:
         """Remember *record*, with its arguments as they are."""
         self._trail().append(record)
+
+    def is_quiet(self) -> bool:
+        """Whether what this thread or task logged last can be told without running any code of the application's."""
+        return not self.size or all(map(is_quiet, list(self._trail())))
 
     def before(self, fingerprint: str) -> tuple[Breadcrumb, ...]:
         """What this thread or task logged last, oldest first; empty where a group has enough of them."""

@@ -15,6 +15,7 @@ from llama_logging import fingerprint, forms, plain, printed, process, seen, tra
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, new_id
 from llama_logging.grouping import EXPLICIT, GROUPING
+from llama_logging.records import has_arguments, is_quiet
 from llama_logging.redaction import clean, clean_data, redact
 from llama_logging.variables import VARIABLES
 
@@ -66,7 +67,7 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
         return known  # type: ignore[no-any-return]
     exception = _exception_of(record)
     try:
-        if exception is not None and (form := forms.recognise(record, exception)) is not None:
+        if exception is not None and (form := forms.recognise(record, exception)) is not None and TRAILS.is_quiet():
             context = _of_form(form, record, exception)
         elif _is_no_error(record, exception):
             return None
@@ -117,7 +118,7 @@ def _capture(
         sight = tracebacks.look(exception)
         before = seen.captured_before(exception, record.created)
     error_id = before or new_id()
-    if keep is not None and not before and not (_is_quiet(record) and (sight is None or sight.is_quiet())):
+    if keep is not None and not before and not _is_quiet(record, sight):
         described = tracebacks.told_by_arguments(sight) if sight is not None else _NO_EXCEPTION
         keep(_context(record, error_id, described, _template(record), sight, implicit=implicit, complete=False))
     if exception is not None and not before:
@@ -217,7 +218,7 @@ def _context(
         grouping=grouping,
         logger_name=logger_name,
         log_message=message,
-        log_template=clean(record.msg) if _has_arguments(record) and isinstance(record.msg, str) else "",
+        log_template=clean(record.msg) if has_arguments(record) and isinstance(record.msg, str) else "",
         thread_name=_word(record.threadName),
         task_name=_word(attributes.get("taskName")),
         mechanism=mechanism,
@@ -263,21 +264,16 @@ def _exception_of(record: logging.LogRecord) -> BaseException | None:
     return found if issubclass(type(found), BaseException) else None
 
 
-def _is_quiet(record: logging.LogRecord) -> bool:
-    """Whether the message can be made without running any code of the application's."""
-    if type(record) is not logging.LogRecord or type(record.msg) is not str:
-        return False
-    if not _has_arguments(record):
-        return True
-    arguments: Any = record.args.values() if type(record.args) is dict else record.args
-    return plain.are_quiet(arguments)
+def _is_quiet(record: logging.LogRecord, sight: tracebacks.Sight | None) -> bool:
+    """Whether all can be told without running any code of the application's."""
+    return is_quiet(record) and (sight is None or sight.is_quiet()) and TRAILS.is_quiet()
 
 
 def _template(record: logging.LogRecord) -> str:
     """The message as far as it goes without running any code of the application's."""
     template = clean_data(record.msg)
     said = template if type(template) is str else plain.text(dumps(template))
-    if not _has_arguments(record):
+    if not has_arguments(record):
         return said
     if type(record.msg) is str:
         arguments = clean_data(record.args)
@@ -288,7 +284,7 @@ def _template(record: logging.LogRecord) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    if type(record.msg) is str and type(record) is logging.LogRecord and not _has_arguments(record):
+    if type(record.msg) is str and type(record) is logging.LogRecord and not has_arguments(record):
         return _constant(record.msg)
     try:
         if type(record.msg) is dict:  # structlog, and others that log data
@@ -333,11 +329,6 @@ def _moment(created: float) -> datetime:
         return datetime.now(UTC)
 
 
-def _has_arguments(record: logging.LogRecord) -> bool:
-    # Not bool(): the arguments may be one foreign mapping.
-    return record.args is not None and not (type(record.args) is tuple and len(record.args) == 0)
-
-
 def _tags(given: Any, extra: dict[str, Any]) -> Mapping[str, str]:
     """The tags that a logging call gave; what is no mapping is put back, as context."""
     if given is None:
@@ -360,7 +351,7 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
 
 def _site(record: logging.LogRecord, logger_name: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
-    rendered = not _has_arguments(record)
+    rendered = not has_arguments(record)
     said = record.msg.get("event") if type(record.msg) is dict else record.msg
     grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, plain.FLAT))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
