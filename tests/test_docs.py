@@ -7,6 +7,7 @@ import ast
 import inspect
 import os
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,14 @@ def test_every_environment_variable_is_in_the_readme() -> None:
         assert f"`{name}`" in text, name
 
 
-def test_every_configuration_in_the_readme_is_valid() -> None:
-    for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
-        data = yaml.safe_load(text)
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_configuration_in_the_docs_is_valid(page: str) -> None:
+    for text in re.findall(r"```yaml\n(.*?)[ ]*```", (ROOT / page).read_text(), re.DOTALL):
+        data = yaml.safe_load(textwrap.dedent(text))
         for option, name in (("rules", "RecoveryHandler"), ("grouping", "RegistryHandler")):
             if option in data:
-                handler = {"class": f"llama_logging.handlers.{name}", **data}
-                data = {"version": 1, "handlers": {"it": handler}, "root": {"handlers": ["it"]}}
+                data = {"handlers": {"it": {"class": f"llama_logging.handlers.{name}", **data}}}
+        data = {"version": 1, "root": {"handlers": list(data["handlers"])}, **data}
         assert check(data) == []
 
 
