@@ -83,14 +83,14 @@ class Engine:
     def _decide(self, context: ErrorContext) -> Outcome:
         if is_inside():
             return _refused(context, "it was logged by a recovery strategy")
-        off = off_in_environment()
-        if off:
-            return _refused(context, off)
         rule = self._rule_for(context)
         if rule is None:
             return Outcome.settled(
                 context.error_id, OutcomeStatus.UNMATCHED, f"no recovery strategy for {context.error_type}"
             )
+        off = off_in_environment()
+        if off:
+            return _refused(context, off)
         if rule.mode == "off":
             return _refused(context, f"the rule {rule.name} is off")
         shared = self._under_way.get(rule.scope) if rule.scope else None

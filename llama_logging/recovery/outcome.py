@@ -35,36 +35,36 @@ class Outcome:
     True if what failed is worth trying again. Await it (`if await outcome:`) or `wait()` for it.
     """
 
-    def __init__(self, error_id: str, future: Future[Resolution]) -> None:
+    def __init__(self, error_id: str, end: Future[Resolution] | Resolution) -> None:
         self.error_id = error_id
-        self._future = future
+        self._end = end
 
     @classmethod
     def settled(cls, error_id: str, status: OutcomeStatus, detail: str = "") -> Outcome:
         """An outcome that is over before it began."""
-        future: Future[Resolution] = Future()
-        future.set_result(Resolution(status, detail=detail))
-        return cls(error_id, future)
+        return cls(error_id, Resolution(status, detail=detail))
 
     def shared_with(self, error_id: str) -> Outcome:
         """The same recovery, for another error that it is to heal too."""
-        return Outcome(error_id, self._future)
+        return Outcome(error_id, self._end)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, *timeout* seconds at most; True if it is worth trying again.
 
         On an event loop this would stop the loop: await the outcome there.
         """
-        try:
-            self._future.result(timeout)
-        except Exception:
-            return False
+        if not isinstance(self._end, Resolution):
+            try:
+                self._end.result(timeout)
+            except Exception:
+                return False
         return bool(self)
 
     def __await__(self) -> Generator[object, None, bool]:
-        import asyncio  # who awaits has it
+        if not isinstance(self._end, Resolution):
+            import asyncio  # who awaits has it
 
-        yield from asyncio.shield(asyncio.wrap_future(self._future)).__await__()
+            yield from asyncio.shield(asyncio.wrap_future(self._end)).__await__()
         return bool(self)
 
     def __bool__(self) -> bool:
@@ -105,7 +105,9 @@ class Outcome:
 
     @property
     def _now(self) -> Resolution:
-        return self._future.result() if self._future.done() else _PENDING
+        if isinstance(self._end, Resolution):
+            return self._end
+        return self._end.result() if self._end.done() else _PENDING
 
 
 def outcome() -> Outcome:
