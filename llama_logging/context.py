@@ -339,13 +339,16 @@ def new_id() -> str:
     >>> new_id() != new_id()
     True
     """
+    if _pid != os.getpid():
+        _draw()  # a fork that ran no hooks, such as uWSGI's
     moment = f"{time.time_ns() // 1_000_000:012x}"
     return f"{moment[:8]}-{moment[8:]}-7{_ours}{next(_counter):012x}"
 
 
 def _draw() -> None:
     """Choose this process's part of all ids; a forked child's must be another."""
-    global _ours, _counter
+    global _ours, _counter, _pid
+    _pid = os.getpid()
     digits = os.urandom(10).hex()
     # The two highest bits of the variant are 1 and 0.
     _ours = f"{digits[:3]}-{'89ab'[int(digits[3], 16) & 3]}{digits[4:7]}-"
@@ -370,6 +373,7 @@ def from_microseconds(value: int) -> datetime:
 
 _new, _set = object.__new__, object.__setattr__
 
+_pid: int
 _ours: str
 _counter: itertools.count[int]
 _draw()

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from llama_logging import redaction
+from llama_logging import mounts, redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import capture
@@ -22,7 +22,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
-from llama_logging.pipeline import Pipeline, pipeline_for
+from llama_logging.pipeline import Pipeline, as_durability, pipeline_for
 from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome, remember
@@ -107,6 +107,8 @@ class RegistryHandler(ContextHandler):
     Args:
         store: `sqlite:///PATH`; default `LLAMA_LOGGING_STORE`, else sqlite:///llama_logging.db. A
             relative path counts from the folder in which the handler is made.
+        durability: What an error survives once the logging call has returned: `process` (the end of
+            the process), `disk` (a power cut too) or `critical` (that for CRITICAL alone).
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,
@@ -119,11 +121,18 @@ class RegistryHandler(ContextHandler):
         strict: Raise ConfigError at a wrong option.
     """
 
-    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "locals", "grouping", "redact", "redact_keys")
+    option_names = (
+        *ContextHandler.option_names,
+        *("store", "durability", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
+    )
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.pipeline = self._pipeline()
+        problem = mounts.refusal(self.pipeline.url.path)
+        if problem:
+            self._options.complain("store", f"{problem}; until then errors wait in the journal, as long as they can")
+        self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)
         redaction.also(
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),

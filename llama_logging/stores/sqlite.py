@@ -15,6 +15,7 @@ from typing import Any
 from llama_logging import wire
 from llama_logging.context import ErrorContext, ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound, StoreError
+from llama_logging.mounts import refuse_network
 from llama_logging.registry import Batch, ErrorGroup, Move, RecoveryAttempt, Sighting
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.urls import StoreURL
@@ -480,6 +481,7 @@ def _move(execute: Any) -> None:
 
 
 def _open(path: str) -> sqlite3.Connection:
+    refuse_network(path)
     _refuse_foreign(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if not os.path.exists(path):
