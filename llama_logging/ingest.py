@@ -30,20 +30,12 @@ STEP_BYTES = 2**16
 """So much of it is read before other threads get the interpreter."""
 
 
-def ingest(
-    store: Store,
-    directories: Sequence[str],
-    *,
-    deadline: float | None = None,
-    anchor: Anchor | None = None,
-    breathe: Callable[[], object] | None = None,
-) -> int:
+def ingest(store: Store, directories: Sequence[str], *, path: str | None = None, deadline: float | None = None) -> int:
     """Bring all that lies in *directories* into *store*, and remove the journals of dead processes.
 
     Args:
+        path: The store's file, if it is one.
         deadline: When to stop, on `time.monotonic`; None to go on to the end.
-        anchor: Tells whether the store's file still is where it was.
-        breathe: Called every now and then, to let other threads have the interpreter.
 
     Returns:
         How many bytes were taken in.
@@ -51,17 +43,103 @@ def ingest(
     Raises:
         StoreError: If the store cannot be written; the journals stay as they are.
     """
-    if anchor is not None:
-        anchor.renew(store)
-    taken = 0
+    return Intake(store, directories, path=path).run(deadline)
+
+
+def waiting(store: Store | None, directories: Sequence[str]) -> int:
+    """How many errors lie in *directories* and not yet in *store* (None: in no store)."""
+    count = 0
     for path in journals(directories):
-        # Gone, of another user, unreadable: the others are not to wait for it.
-        with contextlib.suppress(OSError):
-            taken += _ingest_one(store, path, deadline, anchor, breathe)
-    return taken
+        with contextlib.suppress(OSError), Reader(path) as reader:
+            start = store.checkpoint(reader.name) if store is not None else 0
+            while (piece := reader.read(start)).end > start:
+                count += _errors(piece.frames)
+                start = piece.end
+    return count
 
 
-class Anchor:
+class Intake:
+    """Brings journals into one store, as often as asked.
+
+    Args:
+        store: Used by this alone.
+        directories: Where the journals lie.
+        path: The store's file, if it is one.
+        breathe: Called every now and then, to let other threads have the interpreter.
+        arrived: Called with the number of errors so far.
+
+    Attributes:
+        errors: How many were taken in.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        directories: Sequence[str],
+        *,
+        path: str | None = None,
+        breathe: Callable[[], object] | None = None,
+        arrived: Callable[[int], object] = lambda number: None,
+    ) -> None:
+        self.store = store
+        self.errors = 0
+        self._directories = directories
+        self._anchor = None if path is None else _Anchor(path)
+        self._breathe = breathe
+        self._arrived = arrived
+
+    def run(self, deadline: float | None = None) -> int:
+        """Bring in what there is now; see `ingest`."""
+        if self._anchor is not None:
+            self._anchor.renew(self.store)
+        taken = 0
+        for path in journals(self._directories):
+            # Gone, of another user, unreadable: the others are not to wait for it.
+            with contextlib.suppress(OSError), Reader(path) as reader:
+                taken += self._take(reader, deadline)
+        return taken
+
+    def _take(self, reader: Reader, deadline: float | None) -> int:
+        first = start = self.store.checkpoint(reader.name)
+        if start > reader.size():
+            # Cut short by somebody: ids make it harmless to read again what is left.
+            self.store.forget(reader.name)
+            first = start = 0
+        while deadline is None or time.monotonic() < deadline:
+            piece = self._read(reader, start)
+            if piece.end > start:
+                start = self.store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
+                if self._anchor is not None and not self._anchor.holds():
+                    raise StoreError(f"{self.store.url}: deleted or replaced while errors were written to it")
+                self.errors += _errors(piece.frames)
+                self._arrived(self.errors)
+            if piece.final and start >= piece.end:
+                # Everything is in the store and nobody will write here again.
+                reader.remove()
+                self.store.forget(reader.name)
+                break
+            if piece.end <= start and not piece.frames:
+                break
+        return start - first
+
+    def _read(self, reader: Reader, start: int) -> Piece:
+        """A batch of what comes after *start*, read in steps: in each the interpreter is held for microseconds."""
+        if self._breathe is None:
+            return reader.read(start, BATCH_BYTES)
+        piece = reader.read(start, STEP_BYTES)
+        frames, damaged = piece.frames, piece.damaged
+        while not piece.final and start + BATCH_BYTES > piece.end > start:
+            self._breathe()
+            before = piece.end
+            piece = reader.read(before, STEP_BYTES)
+            frames += piece.frames
+            damaged += piece.damaged
+            if piece.end == before:
+                break
+        return Piece(frames, piece.end, damaged, piece.final)
+
+
+class _Anchor:
     """Notices when the file of a store is deleted or replaced: what is committed to the old one is gone.
 
     Args:
@@ -91,65 +169,6 @@ class Anchor:
             return identity(os.stat(self._path))
         except OSError:
             return None
-
-
-def waiting(store: Store | None, directories: Sequence[str]) -> int:
-    """How many errors lie in *directories* and not yet in *store* (None: in no store)."""
-    count = 0
-    for path in journals(directories):
-        with contextlib.suppress(OSError), Reader(path) as reader:
-            start = store.checkpoint(reader.name) if store is not None else 0
-            while (piece := reader.read(start)).end > start:
-                # By id: one whose own code was still to speak was written twice.
-                count += len({frame[:_TO_ID] for frame in piece.frames if frame.startswith('{"k":"error"')})
-                start = piece.end
-    return count
-
-
-def _ingest_one(
-    store: Store,
-    path: str,
-    deadline: float | None,
-    anchor: Anchor | None,
-    breathe: Callable[[], object] | None,
-) -> int:
-    with Reader(path) as reader:
-        first = start = store.checkpoint(reader.name)
-        if start > reader.size():
-            # Cut short by somebody: ids make it harmless to read again what is left.
-            store.forget(reader.name)
-            first = start = 0
-        while deadline is None or time.monotonic() < deadline:
-            piece = _read(reader, start, breathe)
-            if piece.end > start:
-                start = store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
-                if anchor is not None and not anchor.holds():
-                    raise StoreError(f"{store.url}: deleted or replaced while errors were written to it")
-            if piece.final and start >= piece.end:
-                # Everything is in the store and nobody will write here again.
-                reader.remove()
-                store.forget(reader.name)
-                break
-            if piece.end <= start and not piece.frames:
-                break
-        return start - first
-
-
-def _read(reader: Reader, start: int, breathe: Callable[[], object] | None) -> Piece:
-    """A batch of what comes after *start*, read in steps: in each the interpreter is held for microseconds."""
-    if breathe is None:
-        return reader.read(start, BATCH_BYTES)
-    piece = reader.read(start, STEP_BYTES)
-    frames, damaged = piece.frames, piece.damaged
-    while not piece.final and start + BATCH_BYTES > piece.end > start:
-        breathe()
-        before = piece.end
-        piece = reader.read(before, STEP_BYTES)
-        frames += piece.frames
-        damaged += piece.damaged
-        if piece.end == before:
-            break
-    return Piece(frames, piece.end, damaged, piece.final)
 
 
 class Ingester:
@@ -203,7 +222,7 @@ class Ingester:
         """Ingest now, on this thread, for *timeout* seconds at most; a store that fails is left alone."""
         store = self._open_store()
         try:
-            ingest(store, self._directories, deadline=time.monotonic() + timeout, anchor=self._anchor())
+            ingest(store, self._directories, path=self._path, deadline=time.monotonic() + timeout)
         except StoreError as error:
             self.failure = error
         finally:
@@ -235,26 +254,24 @@ class Ingester:
             # A limit, or the end of the interpreter: the journal keeps everything.
             self._started, self._retry_at = False, time.monotonic() + RETRY_AFTER
 
-    def _anchor(self) -> Anchor | None:
-        return None if self._path is None else Anchor(self._path)
-
     def _run(self, going: Any, ended: Any) -> None:
-        store, anchor, pause, tended = self._open_store(), self._anchor(), BUSY_PAUSE, time.monotonic()
+        store, pause, tended = self._open_store(), BUSY_PAUSE, time.monotonic()
+        intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
         try:
             while not going.acquire(timeout=pause):
-                busy = self._pass(store, anchor)
-                pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
+                pause = BUSY_PAUSE if self._pass(intake) else min(pause * 2, IDLE_PAUSE)
                 if time.monotonic() - tended >= TEND_EVERY:
                     self._tend()
                     tended = time.monotonic()
-            self._pass(store, anchor, self._deadline)
+            self._pass(intake, self._deadline)
             store.close()
         finally:
             ended.release()
 
-    def _pass(self, store: Store, anchor: Anchor | None, deadline: float | None = None) -> bool:
+    def _pass(self, intake: Intake, deadline: float | None = None) -> bool:
+        """Look once; whether anything was there."""
         try:
-            taken = ingest(store, self._directories, deadline=deadline, anchor=anchor, breathe=self._breathe)
+            taken = intake.run(deadline)
             self.failure = None
             return taken > 0
         except StoreError as error:
@@ -263,9 +280,15 @@ class Ingester:
             # An unforeseen fault must not end the ingester: the next look may go well.
             self.failure = StoreError(f"{type(error).__name__}: {error}")
         with contextlib.suppress(Exception):
-            store.close()  # what is wrong may be the connection
+            intake.store.close()  # what is wrong may be the connection
         return False
 
-    def _breathe(self) -> None:
-        # A caller that waits for the interpreter gets it now, and not when its switch interval is over.
-        original("time", "sleep")(0)
+
+def _errors(frames: Sequence[str]) -> int:
+    # By id: one whose own code was still to speak was written twice.
+    return len({frame[:_TO_ID] for frame in frames if frame.startswith('{"k":"error"')})
+
+
+def _breathe() -> None:
+    # A caller that waits for the interpreter gets it now, and not when its switch interval is over.
+    original("time", "sleep")(0)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from llama_logging import plain, process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
-from llama_logging.ingest import Anchor, Ingester, ingest, waiting
+from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.writing import Journal
@@ -92,7 +92,7 @@ def open_registry(url: StoreURL) -> SQLiteStore:
     if not store.exists and not waiting(None, directories):
         return store
     try:
-        ingest(store, directories, anchor=Anchor(url.path))
+        ingest(store, directories, path=url.path)
     except StoreError as error:
         count = waiting(None, directories)
         kept = f"; {count} errors are safe in the journal {_where(directories)} and wait for it" if count else ""

@@ -17,7 +17,7 @@ from llama_logging import native
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
-from llama_logging.ingest import Anchor, ingest, waiting
+from llama_logging.ingest import ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
@@ -299,7 +299,6 @@ def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreU
     pipeline.ingester._started = True
     pipeline.add(make_context())
     pipeline.journal.close()
-    anchor = Anchor(store_url.path)
 
     class Replaced(SQLiteStore):
         def ingest(self, batch: Batch) -> int:
@@ -310,10 +309,12 @@ def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreU
     store = Replaced(store_url)
     store.forget("")
     with pytest.raises(StoreError, match="deleted or replaced"):
-        ingest(store, directories_for(store_url.path), anchor=anchor)
+        ingest(store, directories_for(store_url.path), path=store_url.path)
     store.close()
     assert len(list(journals(directories_for(store_url.path)))) == 1
-    assert count(open_registry(store_url)) == 1
+    store = open_registry(store_url)
+    assert count(store) == 1
+    store.close()
 
 
 def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) -> None:
@@ -399,3 +400,49 @@ def test_where_no_thread_may_run_the_next_process_does_it(
     assert not native.may_have_threads()
     monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt={"enable-threads": True}))
     assert native.may_have_threads()
+
+
+def test_a_command_brings_everything_in(store_url: urls.StoreURL, cli: Run) -> None:
+    """The journal of a dead process and that of a living one; a second time there is nothing to do."""
+    for _ in range(2):
+        pipeline = Pipeline(store_url)
+        pipeline.ingester._started = True
+        pipeline.add(make_context())
+    pipeline.journal.close()
+    done = cli("ingest", "--store", store_url.url)
+    assert (done.code, done.out, done.err) == (0, f"2 errors ingested into {store_url}\n", "")
+    assert json.loads(cli("ingest", "--json", "--store", store_url.url).out) == {"store": store_url.url, "errors": 0}
+    assert settled(store_url, 2) == 2
+
+
+def test_a_command_that_cannot_write_to_the_registry_says_so(store_url: urls.StoreURL, cli: Run) -> None:
+    Path(store_url.path).write_text("not a database")
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    done = cli("ingest", "--store", store_url.url)
+    assert done.code == 1
+    assert "not a SQLite database" in done.err
+    pipeline.journal.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: signal.Signals) -> None:
+    """A registry that cannot be written for a while is told, and waited for."""
+    command = [sys.executable, "-m", "llama_logging", "ingest", "--follow", "--store", store_url.url]
+    Path(store_url.path).write_text("not a database")
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    follower = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert follower.stderr is not None
+    assert "not a SQLite database" in follower.stderr.readline()
+    os.unlink(store_url.path)
+    assert "takes errors again" in follower.stderr.readline()
+    assert settled(store_url, 1) == 1
+    pipeline.add(make_context())
+    assert settled(store_url, 2) == 2
+    follower.send_signal(number)
+    out, err = follower.communicate(timeout=60)
+    assert (follower.returncode, out, err) == (0, f"2 errors ingested into {store_url}\n", "")
+    pipeline.journal.close()

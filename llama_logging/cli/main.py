@@ -12,7 +12,7 @@ from typing import Any
 from llama_logging import __version__
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 
-COMMANDS = ("init", "check", "run", "demo", "summary", "list", "show", "tail", "explain", "merge", "regroup")
+COMMANDS = ("init", "check", "run", "demo", "summary", "list", "show", "tail", "explain", "merge", "regroup", "ingest")
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
