@@ -312,9 +312,9 @@ def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreU
         ingest(store, directories_for(store_url.path), path=store_url.path)
     store.close()
     assert len(list(journals(directories_for(store_url.path)))) == 1
-    store = open_registry(store_url)
-    assert count(store) == 1
-    store.close()
+    opened = open_registry(store_url)
+    assert count(opened) == 1
+    opened.close()
 
 
 def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) -> None:

@@ -72,6 +72,10 @@ class Worker:
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
+    @property
+    def has_spoken(self) -> bool:
+        return bool(self._said)
+
     def listen(self) -> bool:
         """Read what was said so far; False at the end."""
         data = os.read(self.out, 2**16)
@@ -125,9 +129,10 @@ def check(url: urls.StoreURL, said: set[str]) -> None:
     assert [path for directory in directories_for(url.path) for path in Path(directory).glob("*")] == []
 
 
-@pytest.mark.parametrize(
-    ("ingester", "size"), [(False, 0), (True, 0), (False, 100_000)], ids=["plain", "with an ingester", "100 KB messages"]
-)
+PLAIN, LIVE, LARGE = (False, 0), (True, 0), (False, 100_000)
+
+
+@pytest.mark.parametrize(("ingester", "size"), [PLAIN, LIVE, LARGE], ids=["plain", "with an ingester", "100 KB"])
 def test_a_killed_process_loses_nothing_and_doubles_nothing(
     store_url: urls.StoreURL, ingester: bool, size: int
 ) -> None:
@@ -154,12 +159,12 @@ def test_writers_and_ingesters_killed_at_random_lose_nothing_and_double_nothing(
     writers, sidecars = [writer() for _ in range(4)], [sidecar() for _ in range(3)]
     try:
         for _ in range(KILLS):
+            at = random.randrange(len(writers) + len(sidecars))
             until = time.monotonic() + random.uniform(0.02, 0.3)
             with listening(writers) as selector:
-                while (left := until - time.monotonic()) > 0:
-                    for key, _ in selector.select(left):
+                while (left := until - time.monotonic()) > 0 or (at < len(writers) and not writers[at].has_spoken):
+                    for key, _ in selector.select(max(0.01, left)):
                         key.data.listen()
-            at = random.randrange(len(writers) + len(sidecars))
             if at < len(writers):
                 said |= writers[at].kill()
                 writers[at] = writer()
