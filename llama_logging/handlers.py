@@ -30,6 +30,7 @@ from llama_logging.recovery.rules import as_mode, parse_rules
 from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
+from llama_logging.room import with_room
 from llama_logging.stores import urls
 from llama_logging.variables import VARIABLES
 
@@ -71,14 +72,28 @@ class ContextHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Capture *record* and process what was captured; failures go to `handleError`."""
         try:
-            context = capture(record, self._keep)
-            if context is None:
-                self.pass_by(record)
-                return
-            seen = record.__dict__.setdefault(_SEEN, set())
-            if self._identity not in seen and not self._is_ignored(context):
-                seen.add(self._identity)
-                self.process(context, record)
+            self._work(record)
+        except (RecursionError, MemoryError) as problem:
+            self._work_with_room(record, problem)
+        except Exception:
+            self.handleError(record)
+
+    def _work(self, record: logging.LogRecord) -> None:
+        context = capture(record, self._keep)
+        if context is None:
+            self.pass_by(record)
+            return
+        seen = record.__dict__.setdefault(_SEEN, set())
+        if self._identity not in seen and not self._is_ignored(context):
+            seen.add(self._identity)
+            self.process(context, record)
+
+    def _work_with_room(self, record: logging.LogRecord, problem: Exception) -> None:
+        record.__dict__.get(_SEEN, set()).discard(self._identity)
+        try:
+            with_room(problem, lambda: self._work(record))
+        except RecursionError:
+            raise  # the application's own: there is not one call left to be made
         except Exception:
             self.handleError(record)
 

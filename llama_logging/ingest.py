@@ -225,6 +225,8 @@ class Ingester:
             ingest(store, self._directories, path=self._path, deadline=time.monotonic() + timeout)
         except StoreError as error:
             self.failure = error
+        except Exception as error:
+            self.failure = StoreError(f"{type(error).__name__}: {error}")
         finally:
             store.close()
 

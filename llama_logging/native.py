@@ -20,7 +20,8 @@ def original(module: str, name: str) -> Any:
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None:
         return monkey.get_original(module, name)
-    return getattr(importlib.import_module(module), name)
+    # From sys.modules where it can be: there may be little room on the stack.
+    return getattr(sys.modules.get(module) or importlib.import_module(module), name)
 
 
 def may_have_threads() -> bool:

@@ -17,6 +17,7 @@ from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.writing import Journal
 from llama_logging.registry import RecoveryAttempt
+from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.urls import StoreURL
@@ -67,7 +68,10 @@ class Pipeline:
         self._write(wire.dumps(wire.encode_attempt(attempt)))
 
     def _write(self, frame: str, name: str = "", definition: str = "", *, sync: bool = False) -> bool:
-        written = self.journal.write(frame, name, definition, sync=sync)
+        try:
+            written = self.journal.write(frame, name, definition, sync=sync)
+        except (RecursionError, MemoryError) as problem:
+            written = with_room(problem, lambda: self.journal.write(frame, name, definition, sync=sync))
         self.ingester.wake()
         return written
 

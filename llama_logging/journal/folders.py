@@ -169,11 +169,20 @@ def new_name() -> str:
 
 
 def lock(fd: int) -> bool:
-    """Own the file, if nobody else does."""
+    """Own the file, if nobody else does and the file system has locks."""
+    try:
+        return _lock_or_fail(fd)
+    except BlockingIOError:
+        return False
+
+
+def _lock_or_fail(fd: int) -> bool:
     if fcntl is None:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
     except OSError:
         return False
     return True
@@ -187,7 +196,8 @@ def create(folder: Folder, first_frame: bytes) -> tuple[int, str]:
     born = name + NEW if HAS_LOCKS else name
     fd = folder.open(born, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
     try:
-        lock(fd)
+        # One who takes it for left behind, because the clock was set, may have been faster.
+        _lock_or_fail(fd)
         if os.write(fd, first_frame) != len(first_frame):
             raise OSError("the disk took only a part of it")
         if born != name:

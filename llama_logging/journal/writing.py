@@ -142,6 +142,7 @@ class Journal:
         self._losses: list[int] = []
         self._told = Losses()
         self._numbers = itertools.count(1)
+        self._unused: list[int] = []
         self._file: _File | None = None
         # Where frames go while the first medium fails, and until when it is left alone.
         self._second: _File | None = None
@@ -165,24 +166,30 @@ class Journal:
 
         Returns:
             True once the kernel has it all; otherwise it was counted in `lost`.
+
+        Raises:
+            RecursionError, MemoryError: Nothing was written or counted, and it may be tried again.
         """
         if self._pid != os.getpid():
             self._begin_as_child()
-        more = f',"n":{next(self._numbers)}'
+        number = self._unused.pop() if self._unused else next(self._numbers)
+        more = f',"n":{number}'
         lost = 0
         if self._losses:
             lost = self._take_losses()
             more += f',"lost_before":{lost}'
         try:
-            sealed = seal(frame, more)
             file = self._file if not self._detour else self._way()
             if file is None or not file.is_ours():
                 file = self._opened()
-            file.append(sealed, name, definition, sync)
+            file.append(seal(frame, more), name, definition, sync)
         except OSError as error:
-            return self._persist(error, lambda file: file.append(sealed, name, definition, sync), lost)
-        except Exception as error:  # no memory, no room on the stack
-            return self._lose(error, lost)
+            return self._persist(error, lambda file: file.append(seal(frame, more), name, definition, sync), lost)
+        except (RecursionError, MemoryError):
+            self._unused.append(number)
+            if lost:
+                self._losses.append(lost)
+            raise
         if file.size > SEGMENT_BYTES:
             self._rotate(file)
         return True
@@ -247,12 +254,15 @@ class Journal:
             before = self._file
             if before is not None and before.is_ours():
                 return before
-            opened = self._first_usable()
+            # A child that may not open one beside its parent's, after setuid say, has the parent's:
+            # that one will be found.
+            inherited = self._inherited
+            opened = self._first_usable([inherited[0].folder] if inherited else self._folders)
             if self._file is not before and self._file is not None:
                 opened.close()  # a signal handler was faster
                 return self._file
             self._file = opened
-            for file in self._inherited:
+            for file in inherited:
                 file.close()
             self._inherited = []
             self._spare.hold(opened.folder)
@@ -260,9 +270,9 @@ class Journal:
         finally:
             self._opening_lock.release()
 
-    def _first_usable(self) -> _File:
+    def _first_usable(self, folders: Sequence[Folder]) -> _File:
         reasons = []
-        for folder in self._folders:
+        for folder in folders:
             try:
                 return self._create(folder)
             except OSError as error:
@@ -326,8 +336,6 @@ class Journal:
                 return True
             except OSError as another:
                 error = another
-            except Exception as another:
-                return self._lose(another, lost)
         return self._lose(error, lost)
 
     def _others(self, error: OSError) -> Iterator[_File]:
@@ -342,7 +350,11 @@ class Journal:
                 self._detour = 0.0
                 yield first
             yield from self._seconds(first)
-        yield from [file for file in self._inherited if file.is_still_open()]
+        elif self._inherited:
+            yield from [file for file in self._inherited if file.is_still_open()]
+            self._inherited = []
+            with contextlib.suppress(OSError):
+                yield self._opened()
 
     def _seconds(self, first: _File) -> Iterator[_File]:
         """Files in the directories after the first one's, for what it does not take."""
@@ -372,10 +384,10 @@ class Journal:
                 lost += self._losses.pop()
         return lost
 
-    def _lose(self, error: Exception, lost: int) -> bool:
+    def _lose(self, error: OSError, lost: int) -> bool:
         self.lost += 1
         self._losses.append(lost + 1)
-        self._told.add(str(error) or type(error).__name__)
+        self._told.add(str(error))
         return False
 
     def _sync_left(self) -> None:
@@ -395,7 +407,7 @@ class Journal:
             return
         with contextlib.suppress(OSError):
             room = os.fstatvfs(file.fd)
-            if room.f_bavail * room.f_frsize < 16 * RESERVE_BYTES:
+            if room.f_bavail * room.f_frsize < 8 * RESERVE_BYTES:
                 return
             name = file.name + RESERVE
             fd = file.folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
