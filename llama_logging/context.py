@@ -369,6 +369,8 @@ def new_id() -> str:
     True
     """
     global _latest
+    if _pid != os.getpid():
+        _draw()  # a fork that ran no hooks, such as uWSGI's
     millisecond = time.time_ns() // 1_000_000
     latest, beginning = _latest
     if millisecond != latest:
@@ -380,7 +382,8 @@ def new_id() -> str:
 
 def _draw() -> None:
     """Choose this process's part of all ids; a forked child's must be another."""
-    global _ours, _counter, _latest
+    global _ours, _counter, _latest, _pid
+    _pid = os.getpid()
     digits = os.urandom(10).hex()
     # The two highest bits of the variant are 1 and 0.
     _ours = f"{digits[:3]}-{'89ab'[int(digits[3], 16) & 3]}{digits[4:7]}-"
@@ -406,6 +409,7 @@ def from_microseconds(value: int) -> datetime:
 
 _new, _set = object.__new__, object.__setattr__
 
+_pid: int
 _ours: str
 _counter: itertools.count[int]
 _latest: tuple[int, str]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from logging import ERROR
 from typing import Any
 
-from llama_logging import redaction
+from llama_logging import mounts, redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import CONTEXT, capture
@@ -25,11 +25,12 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
-from llama_logging.pipeline import Pipeline, pipeline_for
+from llama_logging.pipeline import Pipeline, as_durability, pipeline_for
 from llama_logging.recovery.outcome import Outcome, remember
 from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
+from llama_logging.room import with_room
 from llama_logging.stores import urls
 from llama_logging.variables import VARIABLES
 
@@ -80,14 +81,29 @@ class ContextHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Capture *record* and process what was captured; failures go to `handleError`."""
         try:
-            context = capture(record, self._keep)
-            if context is None:
-                self._pass_by(record)
-                return
-            seen = record.__dict__.get(_SEEN, ())
-            if self._identity not in seen and not (self._ignored and self._is_ignored(context)):
-                record.__dict__[_SEEN] = (*seen, self._identity)
-                self.process(context, record)
+            self._work(record)
+        except (RecursionError, MemoryError) as problem:
+            self._work_with_room(record, problem)
+        except Exception:
+            self.handleError(record)
+
+    def _work(self, record: logging.LogRecord) -> None:
+        context = capture(record, self._keep)
+        if context is None:
+            self._pass_by(record)
+            return
+        seen = record.__dict__.get(_SEEN, ())
+        if self._identity not in seen and not (self._ignored and self._is_ignored(context)):
+            record.__dict__[_SEEN] = (*seen, self._identity)
+            self.process(context, record)
+
+    def _work_with_room(self, record: logging.LogRecord, problem: Exception) -> None:
+        seen = record.__dict__.get(_SEEN, ())
+        record.__dict__[_SEEN] = tuple(identity for identity in seen if identity != self._identity)
+        try:
+            with_room(problem, lambda: self._work(record))
+        except RecursionError:
+            raise  # the application's own: there is not one call left to be made
         except Exception:
             self.handleError(record)
 
@@ -126,6 +142,8 @@ class RegistryHandler(ContextHandler):
     Args:
         store: `sqlite:///PATH`; default `LLAMA_LOGGING_STORE`, else sqlite:///llama_logging.db. A
             relative path counts from the folder in which the handler is made.
+        durability: What an error survives once the logging call has returned: `process` (the end of
+            the process), `disk` (a power cut too) or `critical` (that for CRITICAL alone).
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,
@@ -138,11 +156,18 @@ class RegistryHandler(ContextHandler):
         strict: Raise ConfigError at a wrong option.
     """
 
-    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "locals", "grouping", "redact", "redact_keys")
+    option_names = (
+        *ContextHandler.option_names,
+        *("store", "durability", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
+    )
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.pipeline = self._pipeline()
+        problem = mounts.refusal(self.pipeline.url.path)
+        if problem:
+            self._options.complain("store", f"{problem}; until then errors wait in the journal, as long as they can")
+        self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)
         redaction.also(
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),

@@ -10,11 +10,14 @@ import os
 from dataclasses import replace
 
 from llama_logging import plain, process, wire
-from llama_logging.context import ErrorContext
-from llama_logging.exceptions import StoreError
+from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
-from llama_logging.journal import FRAME_BYTES, Journal, directories_for
+from llama_logging.journal.folders import directories_for
+from llama_logging.journal.framing import FRAME_BYTES
+from llama_logging.journal.writing import Journal
 from llama_logging.registry import RecoveryAttempt
+from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.urls import StoreURL
@@ -23,14 +26,27 @@ EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""
 
 
+SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
+"""What an error survives once its logging call has returned: the severities that are synced to the disk.
+
+`process`: the end of the process, and a power cut may cost about the last second. `disk`: a power cut
+too, for the price of waiting for the disk. `critical`: that for CRITICAL alone.
+"""
+
+
 class Pipeline:
-    """Writes errors and attempts to the journal of one store, and has them ingested."""
+    """Writes errors and attempts to the journal of one store, and has them ingested.
+
+    Attributes:
+        sync_from: Errors at least this severe are on the disk when they are added; see SYNC_FROM.
+    """
 
     def __init__(self, url: StoreURL) -> None:
         self.url = url
         directories = directories_for(url.path)
         self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
-        self.ingester = Ingester(lambda: open_store(url), directories)
+        self.ingester = Ingester(lambda: open_store(url), directories, self.journal.tend, url.path)
+        self.sync_from: int = SYNC_FROM["process"]
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
@@ -39,7 +55,7 @@ class Pipeline:
         frame, name, definition = wire.encode_error(context)
         if len(frame) > FRAME_BYTES:
             frame, name, definition = wire.encode_error(_cut(context, len(frame)))
-        return self._write(frame, name, definition)
+        return self._write(frame, name, definition, sync=context.severity >= self.sync_from)
 
     def close(self, timeout: float = EXIT_TIMEOUT) -> None:
         """Bring what was written into the store and let go of the files; a later error opens them again."""
@@ -51,8 +67,11 @@ class Pipeline:
         """Make what is known of *attempt* durable."""
         self._write(wire.dumps(wire.encode_attempt(attempt)))
 
-    def _write(self, frame: str, name: str = "", definition: str = "") -> bool:
-        written = self.journal.write(frame, name, definition)
+    def _write(self, frame: str, name: str = "", definition: str = "", *, sync: bool = False) -> bool:
+        try:
+            written = self.journal.write(frame, name, definition, sync=sync)
+        except (RecursionError, MemoryError) as problem:
+            written = with_room(problem, lambda: self.journal.write(frame, name, definition, sync=sync))
         self.ingester.wake()
         return written
 
@@ -77,7 +96,7 @@ def open_registry(url: StoreURL) -> SQLiteStore:
     if not store.exists and not waiting(None, directories):
         return store
     try:
-        ingest(store, directories)
+        ingest(store, directories, path=url.path)
     except StoreError as error:
         count = waiting(None, directories)
         kept = f"; {count} errors are safe in the journal {_where(directories)} and wait for it" if count else ""
@@ -89,7 +108,14 @@ def flush(timeout: float = EXIT_TIMEOUT) -> None:
     """Bring what this process has logged into its stores now, *timeout* seconds at most for each."""
     for pipeline in list(_pipelines.values()):
         if pipeline.journal.path:
-            pipeline.ingester.drain(timeout)
+            pipeline.ingester.finish(timeout)
+
+
+def as_durability(value: object) -> int:
+    """The least severity that the name of a durability stands for."""
+    if value not in SYNC_FROM:
+        raise ConfigError(f"unknown durability {value!r}; expected {', '.join(SYNC_FROM)}")
+    return SYNC_FROM[str(value)]
 
 
 _pipelines: dict[str, Pipeline] = {}
@@ -97,9 +123,10 @@ _pipelines: dict[str, Pipeline] = {}
 
 @atexit.register
 def _end() -> None:
+    flush()
     for pipeline in list(_pipelines.values()):
         pipeline.ingester.end(EXIT_TIMEOUT)
-    flush()
+        pipeline.journal.give_back()
 
 
 def _cut(context: ErrorContext, size: int) -> ErrorContext:

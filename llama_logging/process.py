@@ -14,9 +14,9 @@ _current: Process | None = None
 
 
 def current() -> Process:
-    """This process; made anew after a fork."""
+    """This process; made anew after a fork, also one that runs no hooks, such as uWSGI's."""
     global _current
-    if _current is None:
+    if _current is None or _current.pid != os.getpid():
         _current = _describe()
     return _current
 

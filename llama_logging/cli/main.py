@@ -17,7 +17,7 @@ COMMANDS = (
     "init", "check", "run", "doctor", "demo",
     "summary", "list", "show", "tail", "explain",
     "resolve", "mute", "reopen", "merge", "regroup", "recovery", "export", "import",
-    "prune",
+    "prune", "ingest",
 )  # fmt: skip
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from llama_logging import process
 from llama_logging.exceptions import StoreError
+from llama_logging.mounts import refuse_network
 from llama_logging.registry import Retention
 from llama_logging.stores import statements, words
 from llama_logging.stores.schema import STEPS
@@ -208,6 +209,7 @@ class _Words(words.Index):
 
 
 def _open(path: str) -> sqlite3.Connection:
+    refuse_network(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if not os.path.exists(path):
         # Before SQLite makes it with the umask's permissions: error texts are nobody else's business.
