@@ -11,6 +11,7 @@ import difflib
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from llama_logging.exceptions import ConfigError
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -132,6 +135,18 @@ def as_seconds(value: object) -> float:
     if not 0 <= seconds < float("inf"):
         raise ConfigError(f"expected a duration such as 30, '30s' or '24h', got {value!r}")
     return seconds
+
+
+def as_bytes(value: object) -> int:
+    """A size: a number of bytes, or text such as `512K`, `256M`, `1.5G`; units are powers of 1024.
+
+    >>> as_bytes("256M"), as_bytes("1 GiB"), as_bytes(512)
+    (268435456, 1073741824, 512)
+    """
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if found is None:
+        raise ConfigError(f"expected a size such as 64M, 1G or a number of bytes, got {value!r}")
+    return int(float(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper()))
 
 
 def as_text(value: object) -> str:
