@@ -17,7 +17,7 @@ from llama_logging.registry import Batch, Store
 
 _TO_ID = len('{"k":"error","id":"') + 36
 
-BUSY_PAUSE = 0.05
+BUSY_PAUSE = 0.25
 IDLE_PAUSE = 1.0
 """Seconds between two looks at the journals: from the first, doubling to the second while nothing comes."""
 TEND_EVERY = 1.0
