@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ from urllib.parse import parse_qsl
 
 from llama_logging.exceptions import ConfigError
 from llama_logging.redaction import redact
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -137,18 +140,15 @@ def as_seconds(value: object) -> float:
 
 
 def as_bytes(value: object) -> int:
-    """A size: a number of bytes, or text such as `500K`, `256M`, `2G` (of 1024 each).
+    """A size: a number of bytes, or text such as `512K`, `256M`, `1.5G`; units are powers of 1024.
 
-    >>> as_bytes("2K")
-    2048
+    >>> as_bytes("256M"), as_bytes("1 GiB"), as_bytes(512)
+    (268435456, 1073741824, 512)
     """
-    units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-    text = str(value).strip().upper().removesuffix("B").removesuffix("I")
-    unit = text[-1:] if text[-1:].isalpha() else ""
-    number = text.removesuffix(unit)
-    if isinstance(value, bool) or unit not in units or not number.isdecimal():
-        raise ConfigError(f"expected a size such as 500000, '256M' or '2G', got {value!r}")
-    return int(number) * units[unit]
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if found is None:
+        raise ConfigError(f"expected a size such as 64M, 1G or a number of bytes, got {value!r}")
+    return int(float(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper()))
 
 
 def as_text(value: object) -> str:

@@ -20,7 +20,17 @@ from llama_logging import mounts, redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import CONTEXT, capture
-from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text, warn
+from llama_logging.config import (
+    Options,
+    as_bool,
+    as_bytes,
+    as_callable,
+    as_count,
+    as_level,
+    as_list,
+    as_text,
+    warn,
+)
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
@@ -144,6 +154,8 @@ class RegistryHandler(ContextHandler):
             relative path counts from the folder in which the handler is made.
         durability: What an error survives once the logging call has returned: `process` (the end of
             the process), `disk` (a power cut too) or `critical` (that for CRITICAL alone).
+        quota: Bytes that the journals in one folder may have together, such as 256M, the default. From
+            three quarters of it, repeats are only counted.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,
@@ -158,7 +170,7 @@ class RegistryHandler(ContextHandler):
 
     option_names = (
         *ContextHandler.option_names,
-        *("store", "durability", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
+        *("store", "durability", "quota", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -168,6 +180,8 @@ class RegistryHandler(ContextHandler):
         if problem:
             self._options.complain("store", f"{problem}; until then errors wait in the journal, as long as they can")
         self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)
+        journal = self.pipeline.journal
+        journal.quota = self._options.read("quota", as_bytes, journal.quota)
         redaction.also(
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),

@@ -17,7 +17,7 @@ from llama_logging.registry import Batch, Store
 
 _TO_ID = len('{"k":"error","id":"') + 36
 
-BUSY_PAUSE = 0.05
+BUSY_PAUSE = 0.25
 IDLE_PAUSE = 1.0
 """Seconds between two looks at the journals: from the first, doubling to the second while nothing comes."""
 TEND_EVERY = 1.0
@@ -106,21 +106,26 @@ class Intake:
             self.store.forget(reader.name)
             first = start = 0
         while deadline is None or time.monotonic() < deadline:
-            piece = self._read(reader, start)
-            if piece.end > start:
-                start = self.store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
-                if self._anchor is not None and not self._anchor.holds():
-                    raise StoreError(f"{self.store.url}: deleted or replaced while errors were written to it")
-                self.errors += _errors(piece.frames)
-                self._arrived(self.errors)
-            if piece.final and start >= piece.end:
-                # Everything is in the store and nobody will write here again.
-                reader.remove()
-                self.store.forget(reader.name)
-                break
-            if piece.end <= start and not piece.frames:
-                break
+            with reader.undisturbed() as ours:
+                piece = self._read(reader, start) if ours else None
+                if piece is None or (piece.end <= start and not piece.final):
+                    break
+                if piece.end > start:
+                    start = self._add(reader, start, piece)
+                if piece.final and start >= piece.end:
+                    # Everything is in the store and nobody will write here again.
+                    reader.remove()
+                    self.store.forget(reader.name)
+                    break
         return start - first
+
+    def _add(self, reader: Reader, start: int, piece: Piece) -> int:
+        end = self.store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
+        if self._anchor is not None and not self._anchor.holds():
+            raise StoreError(f"{self.store.url}: deleted or replaced while errors were written to it")
+        self.errors += _errors(piece.frames)
+        self._arrived(self.errors)
+        return end
 
     def _read(self, reader: Reader, start: int) -> Piece:
         """A batch of what comes after *start*, read in steps: in each the interpreter is held for microseconds."""
@@ -181,7 +186,7 @@ class Ingester:
     Args:
         open_store: Gives a store of its own for each thread.
         directories: Where the journals lie.
-        tend: Called about once a second.
+        tend: Called about once a second, with the thread's store.
         path: The store's file, if it is one.
     """
 
@@ -189,7 +194,7 @@ class Ingester:
         self,
         open_store: Callable[[], Store],
         directories: Sequence[str],
-        tend: Callable[[], object] = lambda: None,
+        tend: Callable[[Store], object] = lambda store: None,
         path: str | None = None,
     ) -> None:
         self._open_store = open_store
@@ -268,12 +273,18 @@ class Ingester:
             while not going.acquire(timeout=pause):
                 pause = BUSY_PAUSE if self._pass(intake) else min(pause * 2, IDLE_PAUSE)
                 if time.monotonic() - tended >= TEND_EVERY:
-                    self._tend()
-                    tended = time.monotonic()
+                    tended = self._tended(store)
             self._pass(intake, self._deadline)
             store.close()
         finally:
             ended.release()
+
+    def _tended(self, store: Store) -> float:
+        try:
+            self._tend(store)
+        except Exception as error:  # as in _pass
+            self.failure = StoreError(f"{type(error).__name__}: {error}")
+        return time.monotonic()
 
     def _pass(self, intake: Intake, deadline: float | None = None) -> bool:
         """Look once; whether anything was there."""

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from dataclasses import replace
 
 from llama_logging import plain, process, wire
+from llama_logging.compaction import compact
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import FRAME_BYTES
+from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.writing import Journal
-from llama_logging.registry import RecoveryAttempt
+from llama_logging.registry import RecoveryAttempt, Store
 from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.sqlite import SQLiteStore
@@ -26,6 +29,8 @@ EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""
 
 
+COMPACT_EVERY = 60.0
+"""Seconds until journals that could not be made small enough are looked at again."""
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
 """What an error survives once its logging call has returned: the severities that are synced to the disk.
 
@@ -43,13 +48,17 @@ class Pipeline:
 
     def __init__(self, url: StoreURL) -> None:
         self.url = url
-        directories = directories_for(url.path)
+        self._directories = directories = directories_for(url.path)
         self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
-        self.ingester = Ingester(lambda: open_store(url), directories, self.journal.tend, url.path)
+        self.ingester = Ingester(lambda: open_store(url), directories, self._tend, url.path)
+        self._repeats = Repeats()
+        self._compact_at = 0.0
         self.sync_from: int = SYNC_FROM["process"]
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
+        if (self.journal.pressure or self._repeats.early) and (counted := self._counted(context)) is not None:
+            return counted
         if context.again:
             return self._write(wire.dumps(wire.encode_sighting(context)))
         frame, name, definition = wire.encode_error(context)
@@ -57,11 +66,30 @@ class Pipeline:
             frame, name, definition = wire.encode_error(_cut(context, len(frame)))
         return self._write(frame, name, definition, sync=context.severity >= self.sync_from)
 
+    def _counted(self, context: ErrorContext) -> bool | None:
+        """Count *context* and no more, where there is no room for another like it; None if there is."""
+        if context.complete and self._repeats.was_counted(context.error_id):
+            return True
+        if not self.journal.pressure:
+            return None
+        if context.again:
+            return True
+        if not self._repeats.has(context.fingerprint, context.error_id, context.complete):
+            return None
+        return self._write(wire.dumps(wire.encode_count(context)))
+
     def close(self, timeout: float = EXIT_TIMEOUT) -> None:
         """Bring what was written into the store and let go of the files; a later error opens them again."""
         self.ingester.stop(timeout)
         self.journal.close()
         self.ingester.drain(timeout)
+
+    def _tend(self, store: Store) -> None:
+        self.journal.tend()
+        if self.journal.pressure and time.monotonic() >= self._compact_at:
+            for directory in self._directories:
+                if not compact(store, directory, self.journal.quota):
+                    self._compact_at = time.monotonic() + COMPACT_EVERY
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""

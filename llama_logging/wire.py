@@ -181,6 +181,19 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
     )
 
 
+def encode_count(context: ErrorContext) -> Json:
+    """*context* as no more than a mark that there was one; `count`, where it stands, says how many."""
+    return {
+        "k": "count",
+        "proc": context.process.process if context.process else "",
+        "ts": to_microseconds(context.timestamp),
+        "sev": int(context.severity),
+        "fp": context.fingerprint,
+        "type": context.error_type,
+        "stack": (_known.get(id(context.stack)) or _learn(context.stack)).name,
+    }
+
+
 def encode_sighting(context: ErrorContext) -> Json:
     """What *context* adds to the error that it is `again`."""
     return {

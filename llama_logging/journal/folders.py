@@ -120,6 +120,36 @@ class Folder:
         if self._fd is not None:
             os.fsync(self._fd)
 
+    def size(self) -> int:
+        """How much space the journals take, in bytes; holes in them take none."""
+        total = 0
+        for name in self.names():
+            with contextlib.suppress(OSError):
+                total += self.status(name).st_blocks * 512
+        return total
+
+    def lock(self, *, alone: bool) -> bool:
+        """Keep others from rewriting journals here, until `unlock`; with *alone* from reading them, too.
+
+        Returns:
+            Whether nobody else prevents it.
+        """
+        if fcntl is None or self._fd is None:
+            return not alone
+        try:
+            fcntl.flock(self._fd, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return not alone  # a file system without locks: nobody rewrites there
+        return True
+
+    def unlock(self) -> None:
+        """End what `lock` began."""
+        if fcntl is not None and self._fd is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
     def duplicate(self) -> int | None:
         """Another descriptor of the folder."""
         return None if self._fd is None else os.dup(self._fd)

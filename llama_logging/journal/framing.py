@@ -22,8 +22,8 @@ def seal(text: str, more: str = "") -> bytes:
 
 
 def unseal(data: bytes) -> tuple[list[str], int]:
-    """The JSON texts of the whole frames in *data*, and how many were not whole."""
-    lines = [line for line in data.split(b"\n") if line]
+    """The JSON texts of the whole frames in *data*, and how many were not whole; a hole is none."""
+    lines = [line for line in data.split(b"\n") if line and (line[0] or line.strip(b"\0"))]
     whole = [line.decode("ascii") for line in lines if _is_whole(line)]
     return whole, len(lines) - len(whole)
 

@@ -53,6 +53,44 @@ class Reader:
         os.close(self._fd)
         self._folder.leave()
 
+    @contextlib.contextmanager
+    def undisturbed(self, *, alone: bool = False) -> Iterator[bool]:
+        """Whether, within the block, the journal is what its name stands for: nobody rewrites it.
+
+        Args:
+            alone: Whether nobody is to read any journal of the folder, either.
+        """
+        locked = self._folder.lock(alone=alone)
+        try:
+            yield locked and os.fstat(self._fd).st_nlink > 0
+        finally:
+            if locked:
+                self._folder.unlock()
+
+    def replace(self, start: int, frames: Sequence[bytes]) -> None:
+        """Put a file in place of this one that holds *frames* from *start* on, and before that a hole.
+
+        Its name stays, and so do positions in what is before *start*: whoever has read that far reads on
+        there. At whatever moment the process dies, the name stands for one of the two.
+        """
+        new = self.name + NEW
+        self._folder.unlink(new)
+        fd = self._folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            lock(fd)
+            os.lseek(fd, start, os.SEEK_SET)
+            data = b"".join(frames)
+            while data:
+                data = data[os.write(fd, data) :]
+            os.fsync(fd)
+            self._folder.rename(new, self.name)
+        except OSError:
+            self._folder.unlink(new)
+            raise
+        finally:
+            os.close(fd)
+        self._folder.sync()
+
     def size(self) -> int:
         """How long the file is now, in bytes."""
         return os.fstat(self._fd).st_size

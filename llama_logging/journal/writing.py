@@ -13,6 +13,7 @@ from typing import Any
 from llama_logging.journal.descriptors import Spare, a_few_more, are_exhausted
 from llama_logging.journal.folders import RESERVE, Folder, create, identity, is_file
 from llama_logging.journal.framing import FRAME_BYTES, seal
+from llama_logging.journal.pressure import PRESSURE, QUOTA
 from llama_logging.journal.telling import Losses
 from llama_logging.native import original
 
@@ -129,11 +130,18 @@ class Journal:
     Args:
         directories: Where the journal may lie, in order of preference; the first usable one is taken.
         opening: Gives the JSON text of the first frame of every file.
+
+    Attributes:
+        lost: How many frames nothing took.
+        quota: Bytes that all journals of a directory may have together.
+        pressure: Whether they are about to have more.
     """
 
     def __init__(self, directories: Sequence[str], opening: Callable[[], str]) -> None:
         self._folders = [Folder(directory) for directory in directories]
         self._opening = opening
+        self.quota = QUOTA
+        self.pressure = False
         self._begin()
 
     def _begin(self) -> None:
@@ -207,6 +215,8 @@ class Journal:
             if self._file is not None and not self._detour:
                 self._spare.hold(self._file.folder)
                 self._set_aside(self._file)
+            if self._file is not None:
+                self._measure(self._file.folder)
             if self._second is not None and time.monotonic() > self._detour + IDLE_AFTER:
                 second, self._second = self._second, None
                 second.close()
@@ -296,6 +306,7 @@ class Journal:
             return
         try:
             self._replace(file, file.folder)
+            self._measure(file.folder)
         except OSError:
             # The old file goes on; the next attempt comes after another segment's worth.
             file.size = 0
@@ -375,6 +386,10 @@ class Journal:
                     yield self._second
         finally:
             self._opening_lock.release()
+
+    def _measure(self, folder: Folder) -> None:
+        with contextlib.suppress(OSError):
+            self.pressure = folder.size() > self.quota * PRESSURE
 
     def _take_losses(self) -> int:
         lost = 0
