@@ -12,9 +12,10 @@ library is known to write `Type: message`, and left to it everywhere else.
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps
 from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
@@ -29,8 +30,23 @@ MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
-_NUMBERED = frozenset(("errno", "status_code", "status", "code", "response"))
-_NO_NUMBERS: dict[str, int] = {}
+_CARRIERS = ("response", "headers", "orig")
+"""What may carry some of what follows in its place; to ask it is to run its code."""
+_CODED = frozenset(("errno", "status_code", "status", "code", "sqlstate", "pgcode", *_CARRIERS))
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+_WAITS = (
+    "retry-after",
+    "retry-after-ms",
+    "ratelimit-reset",
+    "x-ratelimit-reset",
+    "x-ratelimit-reset-after",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
+    "x-rate-limit-reset",
+)
+"""Headers that say when to come back."""
+_WAIT = re.compile(r"[\w .,:+-]{1,40}", re.ASCII)
+_NO_CODES: Mapping[str, int | str] = {}
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
@@ -66,7 +82,7 @@ class Described(NamedTuple):
     stack: Stack
     parts: tuple[str, ...]
     messages: tuple[str, ...]
-    attributes: tuple[dict[str, int], ...] = ()
+    attributes: tuple[Mapping[str, int | str], ...] = ()
     text: str | None = None
 
 
@@ -106,10 +122,10 @@ class _Known:
         pieces: The text, taken apart at the places for the exceptions' own lines; empty where that
             text is the standard library's to make, or too long.
         plain_spoken: Whether each of those lines is the class's name and the message, nothing else.
-        names: For each exception, where its class may have a number.
+        names: For each exception, where its class may have a code.
         given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
-        single: Whether it is one exception with one line, without numbers and not too long, as most are.
+        single: Whether it is one exception with one line, without codes and not too long, as most are.
     """
 
     stack: Stack
@@ -148,13 +164,13 @@ def tell(sight: Sight) -> Described:
     if known.single:
         error = chain[0]
         own = _dict(error)
-        if "__notes__" not in own and _NUMBERED.isdisjoint(own):
+        if "__notes__" not in own and _CODED.isdisjoint(own):
             raw = _said(error)
             whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
             return Described(known.stack, (), (clean(raw),), (), whole)
     messages = [_said(error) for error in chain]
     told = tuple([clean(message) for message in messages])
-    numbers = tuple([_numbers(error, names) for error, names in zip(chain, known.names, strict=True)])
+    codes = tuple([_codes(error, names) for error, names in zip(chain, known.names, strict=True)])
     stack = known.stack
     parts: tuple[str, ...] = ()
     lines: list[str] | None
@@ -164,7 +180,7 @@ def tell(sight: Sight) -> Described:
         lines = _lines(chain[0], stack)
         parts = _bounded(lines) if lines is not None else _own_lines(stack, told)
     whole = _joined(known.pieces, lines) if lines is not None and (known.pieces or not stack.shown) else None
-    return Described(stack, parts, told, numbers if any(numbers) else (), whole)
+    return Described(stack, parts, told, codes if any(codes) else (), whole)
 
 
 def told_by_arguments(sight: Sight) -> Described:
@@ -243,7 +259,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
     pieces += [""] if shown else ["", ""]
     fits = bool(shown) and sum(map(len, pieces)) < MAX_TEXT
     plain_spoken = bool(shown) and all(map(_says_no_more, classes))
-    names = tuple(_numbered(cls) for cls in classes)
+    names = tuple(_coded(cls) for cls in classes)
     return _Known(
         stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
         held=(*classes, *(call.code for own in calls for call in own)),
@@ -298,15 +314,15 @@ def _says_no_more(cls: type[BaseException]) -> bool:
 
 
 def _speaks(cls: type[BaseException]) -> bool:
-    """Whether *cls* has code of its own that would run when it is asked for its text and numbers."""
-    asked = [_attribute(cls, name) for name in _numbered(cls)]
+    """Whether *cls* has code of its own that would run when it is asked for its text and codes."""
+    asked = [_attribute(cls, name) for name in _coded(cls)]
     return type(_attribute(cls, "__str__")) is not WrapperDescriptorType or not all(
-        type(found) in (MemberDescriptorType, GetSetDescriptorType, int) for found in asked
+        type(found) in (MemberDescriptorType, GetSetDescriptorType, int, str) for found in asked
     )
 
 
-def _numbered(cls: type[BaseException]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in _NUMBERED if _attribute(cls, name) is not None))
+def _coded(cls: type[BaseException]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in _CODED if _attribute(cls, name) is not None))
 
 
 def _attribute(cls: type, name: str) -> Any:
@@ -317,7 +333,10 @@ def _is_quiet(error: BaseException) -> bool:
     arguments = _args(error)
     if issubclass(type(error), OSError):
         arguments = (*arguments, _filename(error))
-    return "__notes__" not in _dict(error) and all(map(plain.is_quiet, arguments))
+    own = _dict(error)
+    if own and any(own.get(name) is not None for name in _CARRIERS):
+        return False
+    return "__notes__" not in own and all(map(plain.is_quiet, arguments))
 
 
 def _arguments(error: BaseException) -> str:
@@ -379,16 +398,38 @@ def _line(head: str, message: str) -> str:
     return f"{head}: {message}\n" if message else f"{head}\n"
 
 
-def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
-    """The numbers *error* carries; its `status_code` may be its response's."""
+def _codes(error: BaseException, names: tuple[str, ...]) -> Mapping[str, int | str]:
+    """The codes *error* carries; some may be its response's, or those of what a wrapper hides as `orig`."""
     own = _dict(error)
-    if not names and _NUMBERED.isdisjoint(own):
-        return _NO_NUMBERS
-    asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in _NUMBERED if name in own}}
-    response = asked.pop("response", None)
-    if response is not None and type(asked.get("status_code")) is not int:
-        asked["status_code"] = _quiet(response, "status_code")
-    return {name: value for name, value in asked.items() if type(value) is int}
+    if not names and _CODED.isdisjoint(own):
+        return _NO_CODES
+    asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in _CODED if name in own}}
+    response, headers, orig = [asked.pop(name, None) for name in _CARRIERS]
+    if response is not None:
+        if type(asked.get("status_code")) is not int:
+            asked["status_code"] = _quiet(response, "status_code")
+        headers = _quiet(response, "headers") if headers is None else headers
+    told: dict[str, int | str] = {name: value for name, value in asked.items() if type(value) is int}
+    states = [asked.get(name) for name in ("sqlstate", "pgcode")]
+    states += [_quiet(orig, name) for name in ("sqlstate", "pgcode")] if orig is not None else []
+    for state in states:
+        if type(state) is str and _SQLSTATE.fullmatch(state):
+            told.setdefault("sqlstate", state)
+    return {**told, **_waits(headers)} if headers is not None else told
+
+
+def _waits(headers: object) -> dict[str, str]:
+    if type(headers) is dict:
+        headers = {name.lower(): value for name, value in headers.items() if type(name) is str}
+    found = {}
+    try:
+        for name in _WAITS:
+            value = headers.get(name)  # type: ignore[attr-defined]
+            if type(value) is str and _WAIT.fullmatch(value):
+                found[name] = value
+    except BaseException:
+        return found  # no mapping after all
+    return found
 
 
 def _quiet(owner: object, name: str) -> object:
