@@ -15,6 +15,11 @@ ENTRY_POINTS = "llama_logging.strategies"
 SHIPPED = {
     "wait_and_probe": "strategies.wait_and_probe:WaitAndProbe",
     "ollama.restart": "strategies.ollama:OllamaRestart",
+    "wait_for_dependency": "strategies.wait_and_probe:WaitForDependency",
+    "retry": "strategies.later:Retry",
+    "rate_limit": "strategies.later:RateLimit",
+    "sqlite.busy": "strategies.sqlite_busy:SqliteBusy",
+    "dns.refresh": "strategies.dns_refresh:DnsRefresh",
     "call": "strategy:Call",
     "fallback_value": "strategies.fallback:FallbackValue",
     "llm.fallback_text": "strategies.fallback:FallbackText",
