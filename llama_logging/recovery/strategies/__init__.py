@@ -26,6 +26,7 @@ SHIPPED = {
     "fd.relief": "strategies.relief:FdRelief",
     "memory.relief": "strategies.relief:MemoryRelief",
     "dns.refresh": "strategies.dns_refresh:DnsRefresh",
+    "tls.recheck": "strategies.tls_recheck:TlsRecheck",
     "call": "strategy:Call",
     "fallback_value": "strategies.fallback:FallbackValue",
     "llm.fallback_text": "strategies.fallback:FallbackText",
