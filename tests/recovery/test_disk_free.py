@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from llama_logging.exceptions import ConfigError
+from llama_logging.recovery.engine import Engine
+from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategies.disk_free import DiskFree
+from llama_logging.recovery.strategy import StrategyTable
 from llama_logging.registry import OutcomeStatus
-from tests.recovery.acting import attempt, make
+from tests.recovery.acting import attempt, failed, make
 
 OLD = time.time() - 10 * 86_400
 
@@ -171,3 +174,13 @@ def test_another_disk_below_a_root_is_not_touched(small_disk: Path) -> None:
     put(small_disk / "app.log.1")
     attempt(disk(small_disk.parent, never))
     assert names(small_disk) == {"app.log.1"}
+
+
+def test_a_rule_that_does_not_act_deletes_nothing(root: Path) -> None:
+    put(root / "a.tmp")
+    step = Step(disk(root, never))
+    result = Engine([Rule(name="full", match=bool, ladder=(step,))], table=StrategyTable()).dispatch(failed())
+    result.wait(20)
+    assert result.status is OutcomeStatus.OBSERVED
+    assert f"would delete *.tmp, **/*.log.* older than 86400 s below {root}" in result.detail
+    assert names(root) == {"a.tmp"}
