@@ -90,7 +90,8 @@ class ExceptionDetail:
         relation: What it is to the one before it: `raised` (the first), `cause`, `context`,
             `suppressed` (a context hidden by `from None`) or `member` (of a group).
         frames: Its stack, innermost last.
-        attributes: `errno`, `status_code`, `status` or `code` where it carries one, as an int.
+        attributes: `errno`, `status_code`, `status` or `code` where it carries one, as an int; `sqlstate`;
+            headers that say when to come back, such as `retry-after`.
     """
 
     type: str
@@ -99,7 +100,7 @@ class ExceptionDetail:
     bases: tuple[str, ...] = ()
     relation: str = "raised"
     frames: tuple[Frame, ...] = ()
-    attributes: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, int | str] = field(default_factory=dict)
 
     @property
     def qualified_type(self) -> str:
@@ -251,7 +252,7 @@ class ErrorContext:
     stack: Stack
     parts: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
-    attributes: tuple[Mapping[str, int], ...] = ()
+    attributes: tuple[Mapping[str, int | str], ...] = ()
     additional_context: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
@@ -310,10 +311,10 @@ class ErrorContext:
     @property
     def exceptions(self) -> tuple[ExceptionDetail, ...]:
         """The exception, then its causes, contexts and members."""
-        numbers = self.attributes or ({},) * len(self.messages)
+        codes = self.attributes or ({},) * len(self.messages)
         return tuple(
             replace(shape, message=message, attributes=attributes)
-            for shape, message, attributes in zip(self.stack.exceptions, self.messages, numbers, strict=True)
+            for shape, message, attributes in zip(self.stack.exceptions, self.messages, codes, strict=True)
         )
 
     @property

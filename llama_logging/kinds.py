@@ -11,8 +11,10 @@ from typing import Any
 
 from llama_logging import plain
 
-NUMBERED = frozenset(("errno", "status_code", "status", "code", "response"))
-"""Where an exception may carry a number; of a response it is the response's `status_code`."""
+CARRIERS = ("response", "headers", "orig")
+"""What may carry a code in an exception's place."""
+CODED = frozenset(("errno", "status_code", "status", "code", "sqlstate", "pgcode", *CARRIERS))
+"""Where an exception may carry a code."""
 
 _SURPRISES = frozenset(("__notes__", "__getattr__", "__getattribute__", "__class__"))
 _MOST_BASES = 20
@@ -31,10 +33,10 @@ class Kind:
         cls: Held, so that no other can get its id.
         name: Its dotted name as it was then; a class may get another.
         type, module, bases: See ExceptionDetail.
-        names: Which of NUMBERED it has.
+        names: Which of CODED it has.
         fingerprint: Its `__fingerprint__`; None if it has none.
         says_no_more: Whether the standard library writes `Type: message`: no hints, no source, no notes.
-        speaks: Whether it has code of its own that would run when it is asked for its text and numbers.
+        speaks: Whether it has code of its own that would run when it is asked for its text and codes.
     """
 
     cls: type[BaseException]
@@ -64,8 +66,8 @@ def _look_into(cls: type[BaseException]) -> Kind:
     for names in reversed(spaces):
         found.update(names)
     module = plain.module_name(cls)
-    names = tuple(sorted(name for name in NUMBERED if found.get(name) is not None))
-    numbers = all(type(found[name]) in (MemberDescriptorType, GetSetDescriptorType, int) for name in names)
+    names = tuple(sorted(name for name in CODED if found.get(name) is not None))
+    codes = all(type(found[name]) in (MemberDescriptorType, GetSetDescriptorType, int, str) for name in names)
     return Kind(
         cls=cls,
         name=plain.type_name(cls),
@@ -75,7 +77,7 @@ def _look_into(cls: type[BaseException]) -> Kind:
         names=names,
         fingerprint=found.get("__fingerprint__"),
         says_no_more=_says_no_more(cls),
-        speaks=type(found["__str__"]) is not WrapperDescriptorType or not numbers,
+        speaks=type(found["__str__"]) is not WrapperDescriptorType or not codes,
     )
 
 

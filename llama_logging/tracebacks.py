@@ -20,17 +20,17 @@ from json import dumps
 from typing import NamedTuple
 
 from llama_logging import fingerprint, plain, seen
+from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
 from llama_logging.context import ExceptionDetail, Form, Stack
 from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
-from llama_logging.kinds import NUMBERED, Kind, kind_of
+from llama_logging.kinds import Kind, kind_of
 from llama_logging.redaction import clean, clean_data
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
-_TELLING = NUMBERED | {"__notes__", "__fingerprint__", seen.MARK}
-_NO_NUMBERS: dict[str, int] = {}
+_TELLING = TELLING | {"__notes__", "__fingerprint__", seen.MARK}
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
@@ -64,7 +64,7 @@ class Described(NamedTuple):
     stack: Stack
     parts: tuple[str, ...]
     messages: tuple[str, ...]
-    attributes: tuple[dict[str, int], ...] = ()
+    attributes: tuple[Codes, ...] = ()
     text: str | None = None
 
 
@@ -150,13 +150,13 @@ def tell(sight: Sight) -> Described:
     if known.single:
         error = chain[0]
         own = _dict(error)
-        if "__notes__" not in own and NUMBERED.isdisjoint(own):
+        if "__notes__" not in own and TELLING.isdisjoint(own):
             raw = _said(error)
             whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
             return Described(known.stack, (), (clean(raw),), (), whole)
     messages = [_said(error) for error in chain]
     told = tuple([clean(message) for message in messages])
-    numbers = tuple([_numbers(error, names) for error, names in zip(chain, known.names, strict=True)])
+    numbers = tuple([codes_of(error, names) for error, names in zip(chain, known.names, strict=True)])
     stack = known.stack
     parts: tuple[str, ...] = ()
     lines: list[str] | None
@@ -316,7 +316,10 @@ def _is_quiet(error: BaseException) -> bool:
     arguments = _args(error)
     if issubclass(type(error), OSError):
         arguments = (*arguments, _filename(error))
-    return "__notes__" not in _dict(error) and plain.are_quiet(arguments)
+    own = _dict(error)
+    if own and ("__notes__" in own or any(own.get(name) is not None for name in CARRYING)):
+        return False
+    return plain.are_quiet(arguments)
 
 
 def _arguments(error: BaseException) -> str:
@@ -375,25 +378,6 @@ def _head(error: BaseException) -> str:
 
 def _line(head: str, message: str) -> str:
     return f"{head}: {message}\n" if message else f"{head}\n"
-
-
-def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
-    """The numbers *error* carries; its `status_code` may be its response's."""
-    own = _dict(error)
-    if not names and NUMBERED.isdisjoint(own):
-        return _NO_NUMBERS
-    asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in NUMBERED if name in own}}
-    response = asked.pop("response", None)
-    if response is not None and type(asked.get("status_code")) is not int:
-        asked["status_code"] = _quiet(response, "status_code")
-    return {name: value for name, value in asked.items() if type(value) is int}
-
-
-def _quiet(owner: object, name: str) -> object:
-    try:
-        return getattr(owner, name, None)
-    except BaseException:
-        return None
 
 
 def _lines(exception: BaseException, stack: Stack) -> list[str] | None:

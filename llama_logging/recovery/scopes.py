@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from llama_logging import leasing, process
 from llama_logging.exceptions import StoreError
+from llama_logging.recovery.naming import PROCESS
 from llama_logging.registry import Denial, DenialReason, Lease, OutcomeStatus, Policy, ScopeState, Store
 
 try:
@@ -95,9 +96,15 @@ class SharedScopes:
         self._open_store = open_store
         self._folder = folder
         self._held: dict[tuple[str, int], int] = {}
+        self._own = OwnScopes()
 
     def acquire(self, scope: str, owner: str, seconds: float, policy: Policy) -> Lease | Denial:
-        """Ask the registry; without it, be the only one of this host, once in LONELY_REST seconds."""
+        """Ask the registry; without it, be the only one of this host, once in LONELY_REST seconds.
+
+        What lies within this process is nobody else's concern.
+        """
+        if scope.startswith(PROCESS):
+            return self._own.acquire(scope, owner, seconds, policy)
         try:
             with contextlib.closing(self._open_store()) as store:
                 return store.acquire(scope, owner, seconds, policy)
@@ -106,6 +113,8 @@ class SharedScopes:
 
     def renew(self, lease: Lease, seconds: float) -> bool:
         """A registry that cannot be reached just now takes nothing away."""
+        if lease.scope.startswith(PROCESS):
+            return self._own.renew(lease, seconds)
         if (lease.scope, lease.token) in self._held:
             return True
         try:
@@ -116,6 +125,8 @@ class SharedScopes:
 
     def finish(self, lease: Lease, status: OutcomeStatus, detail: str, policy: Policy) -> bool:
         """Tell the registry."""
+        if lease.scope.startswith(PROCESS):
+            return self._own.finish(lease, status, detail, policy)
         held = self._held.pop((lease.scope, lease.token), None)
         if held is not None:
             os.close(held)  # and with it goes the lock

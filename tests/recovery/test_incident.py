@@ -329,3 +329,15 @@ def test_a_rule_may_say_that_it_learns() -> None:
         records=lambda fingerprint: [record("wait", 90, 0), record("unload", 90, 90)],
     )
     assert [attempt.strategy for attempt in outcome_of(acting).attempts] == ["unload"]
+
+
+def test_what_lies_within_a_process_is_its_own_concern(own_place: Path) -> None:
+    """Of two processes both must reset their pool: one lease for both would leave one of them ill."""
+    one, other = (SharedScopes(lambda: open_store(urls.default()), str(own_place)) for _ in range(2))
+    for scopes in (one, other):
+        granted = scopes.acquire("process:pool", "a", 10, Policy())
+        assert isinstance(granted, Lease)
+        assert isinstance(scopes.acquire("process:pool", "b", 10, Policy()), Denial)
+        assert scopes.renew(granted, 10)
+        assert scopes.finish(granted, OutcomeStatus.RECOVERED, "", Policy())
+    assert not Path(urls.default().path).exists()

@@ -34,7 +34,7 @@ def outage() -> ErrorContext:
         message="[Errno 111] Connection refused",
         bases=("httpx.ConnectError", "httpx.TransportError", "Exception"),
         relation="suppressed",
-        attributes={"errno": 111, "status_code": 503},
+        attributes={"errno": 111, "status_code": 503, "sqlstate": "08006"},
     )
     shown = ExceptionDetail(
         type="ConnectionError",
@@ -59,8 +59,12 @@ def outage() -> ErrorContext:
         {"status": [500, 503]},
         {"errno": 111},
         {"errno": ["ECONNREFUSED"]},
+        {"sqlstate": "08006"},
+        {"sqlstate": ["57P", "08"]},
         {"logger": "app.*"},
         {"level": "ERROR"},
+        {"not": {"class": "KeyError"}},
+        {"class": "OSError", "not": {"class": "OSError", "status": 404}},
         {"class": "OSError", "logger": ["web", "app.*"], "level": "warning"},
     ],
 )
@@ -77,9 +81,12 @@ def test_a_rule_matches(match: dict[str, Any]) -> None:
         {"message": "timed out"},
         {"status": 404},
         {"errno": errno.ENOSPC},
+        {"sqlstate": ["57P", "8"]},
         {"logger": "app"},
         {"level": "CRITICAL"},
         {"class": "OSError", "logger": "web"},
+        {"class": "OSError", "not": {"chain": "httpx.*"}},
+        {"not": {"level": "ERROR"}},
     ],
 )
 def test_a_rule_does_not_match(match: dict[str, Any]) -> None:
@@ -114,6 +121,11 @@ def test_text_alone_never_triggers_a_recovery() -> None:
         ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "gopher://x"}}]}, "unknown probe"),
         ({"match": {"message": "("}, "ladder": ["x"]}, "not a regular expression"),
         ({"match": {"errno": "ENOSUCH"}, "ladder": ["x"]}, "rules[0].match.errno"),
+        ({"match": {"class": "X", "not": {}}, "ladder": ["x"]}, "rules[0]: not: match: needs at least one of"),
+        ({"match": {"class": "X", "not": {"clas": "Y"}}, "ladder": ["x"]}, "rules[0].match.not.clas: unknown option"),
+        ({"match": {"class": "X", "not": "Y"}, "ladder": ["x"]}, "rules[0]: not: expected a mapping"),
+        ({"match": {"sqlstate": 40001}, "ladder": ["x"]}, "rules[0].match.sqlstate: expected SQLSTATEs"),
+        ({"match": {"sqlstate": "dead"}, "ladder": ["x"]}, "rules[0].match.sqlstate: expected SQLSTATEs"),
         ("everything", "rules[0]: expected a mapping"),
         ({"match": {"class": "X"}, "ladder": [7]}, "rules[0].ladder[0]: expected a strategy's name"),
     ],
