@@ -1,4 +1,4 @@
-"""`python -m benchmarks` prints what logging an error costs the caller, as ratios to logging.FileHandler.
+"""`python -m benchmarks` prints what logging costs the caller, as ratios to logging.FileHandler, and the process.
 
 Each subject lives in a process of its own; rounds visit them in turn, in an order that rotates, so
 that a machine that is fast now and slow then is so for all. Only the logging call is timed, not the
@@ -22,17 +22,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.subjects import INSTALL, REFERENCE, SUBJECTS
+from benchmarks.process import import_time, storm
+from benchmarks.subjects import INSTALL, SUBJECTS, TABLES, Table
 from benchmarks.workload import SCENARIOS
 
 WARM_UP = 60
+SECTIONS = (*TABLES, "import", "memory")
 PEERS = ("python-json-logger", "loguru", "structlog", "sentry-sdk")
 
 
 def work(name: str) -> None:
     """Be one subject: for each line `SCENARIO CALLS` on standard input, print the median in nanoseconds."""
     log = SUBJECTS[name]()
-    for scenario in SCENARIOS:
+    (table,) = [table for table in TABLES.values() if name in table.subjects]
+    for scenario in table.scenarios:
         measure(log, scenario, WARM_UP)
     print("ready", flush=True)
     for line in sys.stdin:
@@ -49,6 +52,10 @@ def measure(log: Any, scenario: str, calls: int) -> int:
         except LookupError:
             began = time.perf_counter_ns()
             log("cannot check out")
+            times.append(time.perf_counter_ns() - began)
+        else:
+            began = time.perf_counter_ns()
+            log("checked out")
             times.append(time.perf_counter_ns() - began)
     return int(statistics.median(times))
 
@@ -94,16 +101,17 @@ class Subject:
         return self._process.stdout.readline().strip()
 
 
-def compare(names: Sequence[str], rounds: int, calls: int) -> dict[str, Any]:
+def compare(table: Table, words: Sequence[str], rounds: int, calls: int) -> dict[str, Any]:
     """Ratios of each subject and scenario: median, and the 10th and 90th percentile over the rounds."""
-    subjects = [Subject(name) for name in dict.fromkeys([REFERENCE, *names])]
+    reference, *others = table.subjects
+    subjects = [Subject(name) for name in [reference, *(name for name in others if any(w in name for w in words))]]
     running = [subject for subject in subjects if subject.ready]
     times: dict[tuple[str, str], list[int]] = {}
     for number in range(rounds):
         if sys.stderr.isatty():
             print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
         turn = number % len(running)
-        for scenario in SCENARIOS:
+        for scenario in table.scenarios:
             for subject in running[turn:] + running[:turn]:
                 times.setdefault((subject.name, scenario), []).append(subject.ask(scenario, calls))
     if sys.stderr.isatty():
@@ -111,7 +119,7 @@ def compare(names: Sequence[str], rounds: int, calls: int) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for subject in subjects:
         results[subject.name] = (
-            {scenario: _ratios(times, subject.name, scenario) for scenario in SCENARIOS}
+            {name: _ratios(times[subject.name, name], times[reference, name]) for name in table.scenarios}
             if subject.ready
             else {"missing": f"{subject.why_not()} ({INSTALL})"}
         )
@@ -119,15 +127,23 @@ def compare(names: Sequence[str], rounds: int, calls: int) -> dict[str, Any]:
     return results
 
 
-def _ratios(times: dict[tuple[str, str], list[int]], name: str, scenario: str) -> dict[str, float]:
-    pairs = zip(times[name, scenario], times[REFERENCE, scenario], strict=True)
-    ratios = sorted(mine / reference for mine, reference in pairs)
+def _ratios(mine: list[int], reference: list[int]) -> dict[str, float]:
+    ratios = sorted(one / other for one, other in zip(mine, reference, strict=True))
     at = [ratios[round(share * (len(ratios) - 1))] for share in (0.1, 0.5, 0.9)]
     return {"p10": round(at[0], 4), "median": round(at[1], 4), "p90": round(at[2], 4)}
 
 
-def _environment() -> dict[str, str]:
+def weather(errors: int) -> dict[str, Any]:
+    """What a storm of so many errors leaves behind, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks", "--work", f"storm {errors}"]
+        env = {**_environment(), "BENCH_FOLDER": folder}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
 
+
+def _environment() -> dict[str, str]:
     root = str(Path(__file__).parents[1])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
 
@@ -144,35 +160,61 @@ def _versions() -> dict[str, str]:
 
 def _print(document: dict[str, Any]) -> None:
     print(", ".join(f"{name} {version}" for name, version in document["versions"].items()))
-    print(f"{document['rounds']} rounds; ratios to {REFERENCE} in the same round, median (10th-90th percentile)\n")
-    print(f"{'':<46}" + "".join(f"{scenario:<24}" for scenario in SCENARIOS))
-    for name, result in document["ratios"].items():
+    for section, table in TABLES.items():
+        if section in document:
+            _print_table(table, document[section], document["rounds"])
+    if "import" in document:
+        found = document["import"]
+        print(
+            f"\nImporting llama_logging.handlers, logging.config being there: {found['median_ms']} ms"
+            f" (median of {found['interpreters']} interpreters; the fastest {found['min_ms']})"
+        )
+    if "memory" in document:
+        found = document["memory"]
+        print(
+            f"\nAfter {found['errors']:,} errors of one place the process is {found['growth_mb']} MB larger;"
+            f" the collector finds {found['garbage']} objects of them"
+        )
+
+
+def _print_table(table: Table, results: dict[str, Any], rounds: int) -> None:
+    reference = next(iter(table.subjects))
+    print(f"\n{table.title}: {rounds} rounds; ratios to {reference} in the same round, median (10th-90th percentile)\n")
+    print(f"{'':<50}" + "".join(f"{scenario:<24}" for scenario in table.scenarios).rstrip())
+    for name, result in results.items():
         if "missing" in result:
-            print(f"{name:<46}{result['missing']}")
+            print(f"{name:<50}{result['missing']}")
             continue
         cells = [f"{r['median']:.3f} ({r['p10']:.3f}-{r['p90']:.3f})" for r in result.values()]
-        print(f"{name:<46}" + "".join(f"{cell:<24}" for cell in cells).rstrip())
+        print(f"{name:<50}" + "".join(f"{cell:<24}" for cell in cells).rstrip())
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="The cost of logging an error, as ratios."
-    )
-    parser.add_argument("--rounds", type=int, default=15, help="default 15")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The cost of logging, as ratios.")
+    parser.add_argument("--rounds", type=int, default=15, help="default 15; as many interpreters for the import")
     parser.add_argument("--calls", type=int, default=100, help="calls in a round; default 100")
     parser.add_argument("--subjects", default="", help="names that contain one of these words, separated by commas")
+    parser.add_argument("--sections", default=",".join(SECTIONS), help=f"default {','.join(SECTIONS)}")
+    parser.add_argument("--storm", type=int, default=20_000, metavar="N", help="errors for the memory; default 20000")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
         os.chdir(os.environ["BENCH_FOLDER"])
-        work(args.work)
+        kind, _, number = args.work.partition(" ")
+        print(json.dumps(storm(int(number)))) if kind == "storm" else work(args.work)
         return 0
-    words = args.subjects.split(",")
-    names = [name for name in SUBJECTS if any(word.strip() in name for word in words)]
-    ratios = compare(names, args.rounds, args.calls)
-    document = {"versions": _versions(), "rounds": args.rounds, "calls": args.calls, "ratios": ratios}
+    words = [word.strip() for word in args.subjects.split(",")]
+    sections = [word.strip() for word in args.sections.split(",")]
+    document: dict[str, Any] = {"versions": _versions(), "rounds": args.rounds, "calls": args.calls}
+    for section, table in TABLES.items():
+        if section in sections:
+            document[section] = compare(table, words, args.rounds, args.calls)
+    if "import" in sections:
+        document["import"] = import_time(args.rounds)
+    if "memory" in sections:
+        document["memory"] = weather(args.storm)
     print(json.dumps(document, indent=2)) if args.json else _print(document)
     return 0
 

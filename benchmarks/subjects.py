@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 Log = Callable[[str], None]
-"""Logs the exception being handled, with this message."""
+"""Logs this message; and the exception being handled, if it is for errors."""
 
 INSTALL = "pip install '.[bench]'"
 
@@ -129,16 +129,67 @@ def sentry_sdk() -> Log:
     return _stdlib(logging.NullHandler())
 
 
-SUBJECTS: dict[str, Callable[[], Log]] = {
-    "stdlib FileHandler": file_handler,
-    "limit: call + one write": limit,
-    "llama_logging registry": registry,
-    "llama_logging registry + JSON file + console": registry_file_console,
-    "stdlib file + console": file_and_console,
-    "python-json-logger": python_json_logger,
-    "loguru": loguru,
-    "loguru, diagnose off": loguru_plain,
-    "structlog JSON": structlog,
-    "sentry-sdk, null transport": sentry_sdk,
+def info_file_handler() -> Log:
+    """The reference for what is no error: logging.FileHandler at ERROR."""
+    handler = _file()
+    handler.setLevel(logging.ERROR)
+    return _info(handler)
+
+
+def info_registry() -> Log:
+    """RegistryHandler, which lets all pass that is no error."""
+    from llama_logging.handlers import RegistryHandler
+
+    return _info(RegistryHandler(store="sqlite:///bench.db"))
+
+
+def info_breadcrumbs() -> Log:
+    """RegistryHandler that keeps it, for the error that may follow."""
+    from llama_logging.handlers import RegistryHandler
+
+    return _info(RegistryHandler(store="sqlite:///bench.db", breadcrumbs=100))
+
+
+def _info(handler: logging.Handler) -> Log:
+    _stdlib(handler)
+    logger = logging.getLogger("bench")
+    logger.setLevel(logging.DEBUG)
+    return logger.info
+
+
+class Table(NamedTuple):
+    """Subjects that are compared in some scenarios; the first is the reference."""
+
+    title: str
+    scenarios: tuple[str, ...]
+    subjects: dict[str, Callable[[], Log]]
+
+
+TABLES = {
+    "errors": Table(
+        "One logged exception",
+        ("5 frames", "20 frames", "5 frames, first seen"),
+        {
+            "stdlib FileHandler": file_handler,
+            "limit: call + one write": limit,
+            "llama_logging registry": registry,
+            "llama_logging registry + JSON file + console": registry_file_console,
+            "stdlib file + console": file_and_console,
+            "python-json-logger": python_json_logger,
+            "loguru": loguru,
+            "loguru, diagnose off": loguru_plain,
+            "structlog JSON": structlog,
+            "sentry-sdk, null transport": sentry_sdk,
+        },
+    ),
+    "info": Table(
+        "One info record, the handler there for errors",
+        ("info",),
+        {
+            "stdlib FileHandler at ERROR": info_file_handler,
+            "llama_logging registry, info": info_registry,
+            "llama_logging registry, info kept as breadcrumbs": info_breadcrumbs,
+        },
+    ),
 }
-REFERENCE = "stdlib FileHandler"
+SUBJECTS = {name: make for table in TABLES.values() for name, make in table.subjects.items()}

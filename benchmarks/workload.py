@@ -55,6 +55,18 @@ def twenty() -> float:
     return handlers[0](Order(next(_numbers)))
 
 
+def first_seen() -> float:
+    """Fail with a traceback of five frames; the three innermost are new every time."""
+    number = next(_numbers)
+    linecache.cache.pop(f"<release {number - 1}>", None)
+    checkout_anew: Callable[[dict[str, Any]], float] = _compiled(f"<release {number}>", _RELEASE, {})["checkout"]
+    return checkout_anew({"lines": [{"article": f"a{number}", "count": 2}]})
+
+
+def nothing() -> None:
+    """Do not fail."""
+
+
 def _layer(index: int) -> Callable[[Order], float]:
     # Each layer is compiled apart, with a source of its own: a recursion would be folded by the formatter.
     source = (
@@ -62,15 +74,34 @@ def _layer(index: int) -> Callable[[Order], float]:
         f"    rates = {{'layer': {index}, 'rate': 0.5}}\n"
         f"    return rates['layer'] * 2 + (following[{index}](order) - rates['rate'])\n"
     )
-    file = f"<layer {index}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    names: dict[str, Any] = {"following": following}
-    exec(compile(source, file, "exec"), names)
-    layer: Callable[[Order], float] = names[f"layer_{index}"]
+    layer: Callable[[Order], float] = _compiled(f"<layer {index}>", source, {"following": following})[f"layer_{index}"]
     return layer
 
 
+def _compiled(file: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), names)
+    return names
+
+
+_RELEASE = """
+def checkout(order):
+    return total(order, prices={"pen": 1.5}) + 1
+
+def total(order, prices):
+    return sum([line["count"] * price(line, prices) for line in order["lines"]][:1])
+
+def price(line, prices):
+    if line["article"] not in prices:
+        raise LookupError(f"no price for {line['article']}")
+    return prices[line["article"]]
+"""
 following: list[Callable[[Order], float]] = []
 handlers = [_layer(index) for index in range(15)]
 following.extend([*handlers[1:], checkout])
-SCENARIOS: dict[str, Callable[[], float]] = {"5 frames": five, "20 frames": twenty}
+SCENARIOS: dict[str, Callable[[], object]] = {
+    "5 frames": five,
+    "20 frames": twenty,
+    "5 frames, first seen": first_seen,
+    "info": nothing,
+}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from llama_logging.pipeline import flush
     from llama_logging.recovery.outcome import Outcome, outcome
+    from llama_logging.recovery.retrying import attempts, guard
     from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 
 __version__ = "0.1.0"
@@ -42,11 +43,13 @@ __all__ = [
     "RecoveryAttempt",
     "StoreError",
     "attempt_recovery",
+    "attempts",
     "capture_error",
     "configure",
     "error_handler",
     "flush",
     "get_error_summary",
+    "guard",
     "outcome",
     "recovery_strategy",
     "register_recovery_strategy",
@@ -67,6 +70,7 @@ _HOME = {
     ),
     "pipeline": ("flush",),
     "recovery.outcome": ("Outcome", "outcome"),
+    "recovery.retrying": ("attempts", "guard"),
     "registry": ("OutcomeStatus", "RecoveryAttempt"),
 }
 _MODULES = {name: module for module, names in _HOME.items() for name in names}

@@ -6,15 +6,19 @@ mistaken for what led here.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import weakref
 from collections import deque
+from typing import TYPE_CHECKING
 
-from llama_logging import plain
+from llama_logging import tasks
 from llama_logging.context import Breadcrumb, ErrorSeverity
-from llama_logging.redaction import redact
+from llama_logging.records import is_quiet
+from llama_logging.redaction import clean, clean_data
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAX_TEXT = 500
 """Characters of one breadcrumb's message that are kept."""
@@ -47,6 +51,10 @@ class Trails:
         """Remember *record*, with its arguments as they are."""
         self._trail().append(record)
 
+    def is_quiet(self) -> bool:
+        """Whether what this thread or task logged last can be told without running any code of the application's."""
+        return not self.size or all(map(is_quiet, list(self._trail())))
+
     def before(self, fingerprint: str) -> tuple[Breadcrumb, ...]:
         """What this thread or task logged last, oldest first; empty where a group has enough of them."""
         if not self.size:
@@ -60,8 +68,7 @@ class Trails:
         return tuple(_breadcrumb(record) for record in list(self._trail()))
 
     def _trail(self) -> Trail:
-        # The C function gives None without a loop; asyncio.current_task() would raise, at ten times the cost.
-        task = asyncio.current_task() if asyncio._get_running_loop() is not None else None
+        task = tasks.current()
         if task is not None:
             found = self._of_tasks.get(task)
             if found is None:
@@ -79,12 +86,16 @@ TRAILS = Trails()
 
 def _breadcrumb(record: logging.LogRecord) -> Breadcrumb:
     try:
-        message = redact(plain.text(record.getMessage(), MAX_TEXT))
+        said: object = record.msg
+        if type(said) is dict:  # structlog, and others that log data
+            message = clean(str(said.get("event") or clean_data(said)), MAX_TEXT)
+        else:
+            message = clean(record.getMessage(), MAX_TEXT)
     except BaseException as error:
         message = f"[arguments not formatted: {type(error).__name__}]"
     return Breadcrumb(
         created=record.created,
         severity=ErrorSeverity.from_level(record.levelno),
-        logger_name=plain.text(record.name, 200),
+        logger_name=clean(record.name, 200),
         message=message,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -10,11 +11,12 @@ from json import dumps
 from types import TracebackType
 from typing import Any
 
-from llama_logging import fingerprint, plain, printed, process, seen, tracebacks, tracing
+from llama_logging import fingerprint, forms, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.context import ErrorContext, ErrorSeverity, Stack, make_context, new_id
+from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, new_id
 from llama_logging.grouping import EXPLICIT, GROUPING
-from llama_logging.redaction import redact, redact_data
+from llama_logging.records import has_arguments, is_quiet
+from llama_logging.redaction import clean, clean_data, redact
 from llama_logging.variables import VARIABLES
 
 NO_EXCEPTION = "LogMessage"
@@ -31,15 +33,13 @@ _KNOWN_CONSTANTS = 2_048
 _constants: dict[str, str] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
-_CONTEXT = "_llama_logging_context"
+CONTEXT = "_llama_logging_context"
+"""Where a record has its ErrorContext; None if it is an error that was not captured yet."""
 _MECHANISM = "_llama_logging_mechanism"
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
-    "message",
-    "asctime",
-    "taskName",
+_STANDARD = forms.USUAL | {
     "error_context",
-    _CONTEXT,
+    CONTEXT,
     _MECHANISM,
     "_llama_logging_seen",
     "_llama_logging_outcome",
@@ -62,24 +62,21 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
     Returns:
         None if there is nothing to capture.
     """
-    known = record.__dict__.get(_CONTEXT)
+    known = record.__dict__.get(CONTEXT)
     if known is not None:
         return known  # type: ignore[no-any-return]
     exception = _exception_of(record)
-    by_hand = _MECHANISM in record.__dict__
-    if not by_hand and ((exception is None and record.levelno < logging.ERROR) or _is_ours(record)):
-        return None
-    implicit = False
-    # A finaliser runs in the midst of anything: what is being handled there is not its concern.
-    if exception is None and not by_hand and record.funcName != "__del__":
-        exception = sys.exc_info()[1]
-        implicit = exception is not None
     try:
-        context = _capture(record, exception, implicit, keep)
+        if exception is not None and (form := forms.recognise(record, exception)) is not None and TRAILS.is_quiet():
+            context = _of_form(form, record, exception)
+        elif _is_no_error(record, exception):
+            return None
+        else:
+            context = _capture(record, exception, keep)
     except Exception as failure:
         # No room on the stack or in memory, or an attribute nobody foresaw: less is better than nothing.
         context = _bare(record, exception, failure)
-    record.__dict__[_CONTEXT] = context
+    record.__dict__[CONTEXT] = context
     return context
 
 
@@ -97,7 +94,7 @@ def make_record(
     is no exception counts as a message.
     """
     exc_info: Any = None
-    path, line, function, message = "(unknown file)", 0, "", str(plain.plain(error))
+    path, line, function, message = "(unknown file)", 0, "", str(clean_data(error))
     if isinstance(error, BaseException):
         exc_info = (type(error), error, error.__traceback__)
         path, line, function = _raised_at(error.__traceback__)
@@ -105,21 +102,23 @@ def make_record(
     record = logging.LogRecord(logger_name, int(severity), path, line, message, None, exc_info, function)
     # Apart from the record's attributes: an additional_context may hold any key, `name` and `msg` too.
     record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
+    record.__dict__[CONTEXT] = None
     return record
 
 
 def _capture(
-    record: logging.LogRecord,
-    exception: BaseException | None,
-    implicit: bool,
-    keep: Callable[[ErrorContext], object] | None,
+    record: logging.LogRecord, exception: BaseException | None, keep: Callable[[ErrorContext], object] | None
 ) -> ErrorContext:
-    sight, before = None, ""
+    sight, before, implicit = None, "", False
+    # A finaliser runs in the midst of anything: what is being handled there is not its concern.
+    if exception is None and _MECHANISM not in record.__dict__ and record.funcName != "__del__":
+        exception = sys.exc_info()[1]
+        implicit = exception is not None
     if exception is not None:
         sight = tracebacks.look(exception)
         before = seen.captured_before(exception, record.created)
     error_id = before or new_id()
-    if keep is not None and not before and not (_is_quiet(record) and (sight is None or sight.is_quiet())):
+    if keep is not None and not before and not _is_quiet(record, sight):
         described = tracebacks.told_by_arguments(sight) if sight is not None else _NO_EXCEPTION
         keep(_context(record, error_id, described, _template(record), sight, implicit=implicit, complete=False))
     if exception is not None and not before:
@@ -128,7 +127,45 @@ def _capture(
     if not implicit and described.text is not None and record.exc_text is None:
         # Every stock handler after us formats nothing: it finds the text made.
         record.exc_text = described.text[:-1]
-    return _context(record, error_id, described, _message(record), sight, implicit=implicit, again=before != "")
+    context = _context(record, error_id, described, _message(record), sight, implicit=implicit, again=before != "")
+    if sight is not None:
+        forms.learn(record, sight.known, context)
+    return context
+
+
+def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) -> ErrorContext:
+    """As `_capture`, for an error of which little is new."""
+    said, error_id = str(exception), new_id()
+    message = clean(said)
+    fields = form.fields.copy()
+    fields["form"] = form
+    fields["error_id"] = error_id
+    fields["timestamp"] = _moment(record.created)
+    fields["error_message"] = message
+    fields["messages"] = (message,)
+    fields["log_message"] = _message(record) if record.args else _constant(record.msg)
+    fields["thread_name"] = _word(record.threadName)
+    fields["process"] = process.current()
+    if record.args:
+        fields["log_template"] = _constant(record.msg)
+    if record.__dict__.get("taskName") is not None:
+        fields["task_name"] = _word(record.__dict__["taskName"])
+    if TRAILS.size or VARIABLES.first or tracing.may_be_active():
+        _add_surroundings(fields, exception)
+    if record.exc_text is None and len(said) < tracebacks.MAX_TEXT:
+        record.exc_text = form.opening + tracebacks.last_line(exception, said)
+    seen.mark_captured(exception, error_id, record.created)
+    context = from_fields(fields)
+    return GROUPING.applied(context) if GROUPING.rules else context
+
+
+def _add_surroundings(fields: dict[str, Any], exception: BaseException) -> None:
+    """What stood around the error, where it is asked for."""
+    key = fields["fingerprint"]
+    trace_id, span_id = tracing.active()
+    trail, variables = TRAILS.before(key), VARIABLES.of((exception,), key)
+    if trace_id or trail or variables:
+        fields.update(trace_id=trace_id, span_id=span_id, breadcrumbs=trail, locals=variables, form=None)
 
 
 def _context(
@@ -170,18 +207,18 @@ def _context(
         parts=described.parts,
         messages=described.messages,
         attributes=described.attributes,
-        additional_context=redact_data(plain.plain(extra)) if extra else {},
+        additional_context=clean_data(extra) if extra else {},
         tags=tags,
         trace_id=trace_id,
         span_id=span_id,
         breadcrumbs=TRAILS.before(key) if complete else (),
         locals=VARIABLES.of(sight.chain, key) if sight is not None and complete and not again else (),
-        stack_info=redact(plain.text(record.stack_info, tracebacks.MAX_TEXT)) if record.stack_info else "",
+        stack_info=clean(record.stack_info, tracebacks.MAX_TEXT) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
         logger_name=logger_name,
         log_message=message,
-        log_template=redact(plain.text(record.msg)) if _has_arguments(record) and isinstance(record.msg, str) else "",
+        log_template=clean(record.msg) if has_arguments(record) and isinstance(record.msg, str) else "",
         thread_name=_word(record.threadName),
         task_name=_word(attributes.get("taskName")),
         mechanism=mechanism,
@@ -207,58 +244,63 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
         log_message=grouping[1],
         grouping=grouping,
         fingerprint=fingerprint.fingerprint(grouping),
-        logger_name=record.name if type(record.name) is str and record.name.isascii() else "",
+        logger_name=redact(record.name) if type(record.name) is str and record.name.isascii() else "",
     )
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
+def _is_no_error(record: logging.LogRecord, exception: BaseException | None) -> bool:
+    if _MECHANISM in record.__dict__:
+        return False
     name = str(record.name)
-    return name == "llama_logging" or name.startswith("llama_logging.")
+    ours = name == "llama_logging" or name.startswith("llama_logging.")
+    return ours or (exception is None and record.levelno < logging.ERROR)
 
 
 def _exception_of(record: logging.LogRecord) -> BaseException | None:
     info: Any = record.exc_info
-    if isinstance(info, BaseException):
-        return info
-    found = info[1] if isinstance(info, tuple) and len(info) == 3 else None
+    if info is None:
+        return None
+    found = info[1] if isinstance(info, tuple) and len(info) == 3 else info
     return found if issubclass(type(found), BaseException) else None
 
 
-def _is_quiet(record: logging.LogRecord) -> bool:
-    """Whether the message can be made without running any code of the application's."""
-    if type(record) is not logging.LogRecord or type(record.msg) is not str:
-        return False
-    if not _has_arguments(record):
-        return True
-    arguments: Any = record.args.values() if type(record.args) is dict else record.args
-    return all(map(plain.is_quiet, arguments))
+def _is_quiet(record: logging.LogRecord, sight: tracebacks.Sight | None) -> bool:
+    """Whether all can be told without running any code of the application's."""
+    return is_quiet(record) and (sight is None or sight.is_quiet()) and TRAILS.is_quiet()
 
 
 def _template(record: logging.LogRecord) -> str:
     """The message as far as it goes without running any code of the application's."""
-    template = redact_data(plain.plain(record.msg))
-    arguments = f" % {dumps(redact_data(plain.plain(record.args)))}" if _has_arguments(record) else ""
-    return plain.text(f"{template if type(template) is str else dumps(template)}{arguments}")
+    template = clean_data(record.msg)
+    said = template if type(template) is str else plain.text(dumps(template))
+    if not has_arguments(record):
+        return said
+    if type(record.msg) is str:
+        arguments = clean_data(record.args)
+        # Put in their places, not beside: "password=%s" says what an argument is.
+        with contextlib.suppress(Exception):
+            return clean(record.msg % (tuple(arguments) if type(arguments) is list else arguments))
+    return plain.text(f"{said} [arguments not formatted]")
 
 
 def _message(record: logging.LogRecord) -> str:
-    if type(record.msg) is str and type(record) is logging.LogRecord and not _has_arguments(record):
+    if type(record.msg) is str and type(record) is logging.LogRecord and not has_arguments(record):
         return _constant(record.msg)
     try:
         if type(record.msg) is dict:  # structlog, and others that log data
-            return redact(plain.text(str(record.msg.get("event") or plain.plain(record.msg))))
-        return redact(plain.text(record.getMessage()))
+            return clean(str(record.msg.get("event") or clean_data(record.msg)))
+        return clean(record.getMessage())
     except BaseException as error:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
         template = plain.plain(record.msg, plain.FLAT)
-        return redact(plain.text(f"{template} [arguments not formatted: {type(error).__name__}]"))
+        return clean(f"{template} [arguments not formatted: {type(error).__name__}]")
 
 
 def _constant(message: str) -> str:
-    """A message without arguments: most are literals, the same objects each time."""
+    """A message without arguments, or a name: most are literals, the same objects each time."""
     known = _constants.get(message)
     if known is None:
-        known = redact(plain.text(message))
+        known = clean(message)
         if len(message) < _SHORT:
             if len(_constants) >= _KNOWN_CONSTANTS:
                 _constants.clear()
@@ -274,9 +316,9 @@ def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def _word(value: Any) -> str:
     """A name of a logger, thread, task or function: short text, whatever it is."""
-    if type(value) is str and len(value) <= 200 and value.isascii() and "\0" not in value:
-        return value
-    return "" if value is None else plain.text(str(plain.plain(value, plain.FLAT)), 200)
+    if type(value) is str and len(value) <= 200:
+        return _constant(value)
+    return "" if value is None else clean(str(plain.plain(value, plain.FLAT)), 200)
 
 
 def _moment(created: float) -> datetime:
@@ -287,11 +329,6 @@ def _moment(created: float) -> datetime:
         return datetime.now(UTC)
 
 
-def _has_arguments(record: logging.LogRecord) -> bool:
-    # Not bool(): the arguments may be one foreign mapping.
-    return record.args is not None and not (type(record.args) is tuple and len(record.args) == 0)
-
-
 def _tags(given: Any, extra: dict[str, Any]) -> Mapping[str, str]:
     """The tags that a logging call gave; what is no mapping is put back, as context."""
     if given is None:
@@ -299,7 +336,7 @@ def _tags(given: Any, extra: dict[str, Any]) -> Mapping[str, str]:
     if type(given) is not dict:
         extra["tags"] = given
         return _NO_TAGS
-    tags = redact_data(plain.plain(given))
+    tags = clean_data(given)
     return {key: value if type(value) is str else dumps(value) for key, value in list(tags.items())[:MAX_TAGS]}
 
 
@@ -314,7 +351,7 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
 
 def _site(record: logging.LogRecord, logger_name: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
-    rendered = not _has_arguments(record)
+    rendered = not has_arguments(record)
     said = record.msg.get("event") if type(record.msg) is dict else record.msg
     grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, plain.FLAT))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0

@@ -7,10 +7,10 @@ error and the default is used. `strict: true` raises instead, and `llama-logging
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -19,6 +19,9 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from llama_logging.exceptions import ConfigError
+from llama_logging.redaction import redact
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -83,6 +86,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     >>> did_you_mean("stroe", ["store", "level"])
     ", did you mean 'store'?"
     """
+    import difflib  # here and not above: most configurations have no mistake
+
     close = difflib.get_close_matches(str(name), list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
 
@@ -139,6 +144,18 @@ def as_seconds(value: object) -> float:
     if not 0 <= seconds < float("inf"):
         raise ConfigError(f"expected a duration such as 30, '30s' or '24h', got {value!r}")
     return seconds
+
+
+def as_bytes(value: object) -> int:
+    """A size: a number of bytes, or text such as `512K`, `256M`, `1.5G`; units are powers of 1024.
+
+    >>> as_bytes("256M"), as_bytes("1 GiB"), as_bytes(512)
+    (268435456, 1073741824, 512)
+    """
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if found is None:
+        raise ConfigError(f"expected a size such as 64M, 1G or a number of bytes, got {value!r}")
+    return int(float(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper()))
 
 
 def as_text(value: object) -> str:
@@ -282,7 +299,7 @@ def warn(message: str) -> None:
         return
     _told.add(message)
     with contextlib.suppress(Exception):
-        print(f"llama_logging: {message}", file=sys.stderr, flush=True)
+        print(f"llama_logging: {redact(message)}", file=sys.stderr, flush=True)
 
 
 _collector: ContextVar[list[Problem] | None] = ContextVar("llama_logging_problems", default=None)

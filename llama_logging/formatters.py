@@ -10,21 +10,29 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii as _escaped
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
 from llama_logging import plain, semconv
-from llama_logging.capture import capture
-from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.capture import CONTEXT, capture
+from llama_logging.context import ErrorContext, ErrorSeverity, Form
+from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
-from llama_logging.redaction import REDACTED, is_secret, redact, redact_data
+from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
 from llama_logging.registry import OutcomeStatus
 
 # C0 and C1 controls but tab, bidirectional overrides, line separators: each can forge or hide text.
 _CONTROL = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_OUTCOME = "_llama_logging_outcome"
+# What a record has that was captured and has no extra.
+_OWN = USUAL | {CONTEXT, _OUTCOME, "_llama_logging_seen"}
+_KNOWN_FORMS = 4_096
+# Nobody can guess it: it stands in no text.
+_GAP = f"gap {os.urandom(16).hex()}"
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;97;41"}
 
 
@@ -42,6 +50,30 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """As `printable`, but a newline stays one."""
     return "\n".join(printable(line) for line in text.split("\n"))
+
+
+class _Gaps:
+    """Of all errors of a form a formatter writes the same text, but for what fills its gaps: remembers these texts."""
+
+    def __init__(self) -> None:
+        self._known: dict[Form, tuple[object, list[str]]] = {}
+
+    def around(
+        self,
+        form: Form,
+        record: logging.LogRecord,
+        context: ErrorContext,
+        write: Callable[[logging.LogRecord, ErrorContext], str],
+    ) -> list[str]:
+        """What stands around the gaps in what *write* gives; asked again where another handler changed *record*."""
+        outcome = record.__dict__.get(_OUTCOME)
+        asked = (record.name, record.levelno, record.levelname, outcome and outcome.status, context.process)
+        known = self._known.get(form)
+        if known is None or known[0] != asked:
+            if len(self._known) >= _KNOWN_FORMS:
+                self._known.clear()
+            known = self._known[form] = asked, write(record, context).split(_GAP)
+        return known[1]
 
 
 class JsonFormatter(_BaseJsonFormatter):
@@ -68,6 +100,9 @@ class JsonFormatter(_BaseJsonFormatter):
             self._encode = encoder(
                 default=self.json_default, indent=self.json_indent, ensure_ascii=self.json_ensure_ascii
             ).encode
+        # Options may ask for anything about a record; only our own line is known to have no more gaps.
+        self._is_plain = type(self) is JsonFormatter and fmt is None and options == {"json_ensure_ascii": True}
+        self._gaps = _Gaps()
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         """As python-json-logger's."""
@@ -75,14 +110,41 @@ class JsonFormatter(_BaseJsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; of an error the stack that was captured, not formatted anew."""
-        if capture(record) is None:
-            return str(super().format(record))
+        context = capture(record)
+        if context is None:
+            return self._line(record)
+        if self._is_plain and context.form is not None and _is_as_captured(record, context):
+            return self._filled(context.form, record, context)
         kept = record.exc_info, record.exc_text
         record.exc_info = record.exc_text = None
         try:
-            return str(super().format(record))
+            return self._line(record)
         finally:
             record.exc_info, record.exc_text = kept
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return str(super().format(record))
+        except Exception:
+            # Arguments that do not fit: of a formatter that fails, logging prints them all to standard error.
+            told = logging.makeLogRecord({**record.__dict__, "msg": _message(record), "args": None})
+            return str(super().format(told))
+
+    def _filled(self, form: Form, record: logging.LogRecord, context: ErrorContext) -> str:
+        record.message = context.log_message
+        begin, moment, message, error_id, error, end = self._gaps.around(form, record, context, self._with_gaps)
+        said = _escaped(context.error_message)[1:-1]
+        return (
+            f"{begin}{_timestamp(record.created)}{moment}{_escaped(context.log_message)[1:-1]}{message}"
+            f"{context.error_id}{error_id}{said}{error}{said}{end}"
+        )
+
+    def _with_gaps(self, record: logging.LogRecord, context: ErrorContext) -> str:
+        fields: dict[str, Any] = {}
+        self.add_fields(fields, record, {})
+        fields.update(dict.fromkeys(("timestamp", "message", semconv.ERROR_ID, semconv.EXCEPTION_MESSAGE), _GAP))
+        fields[semconv.EXCEPTION_STACKTRACE] = f"{_opening(context)}{_GAP}\n"
+        return self.jsonify_log_record(fields)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Add who, when and how bad; for an error what was captured, in place of plain exc_info.
@@ -91,17 +153,17 @@ class JsonFormatter(_BaseJsonFormatter):
         """
         fields: dict[str, Any] = {}
         super().add_fields(fields, record, message_dict)
-        fields = {key: REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
+        fields = {redact(key): REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
         severity = ErrorSeverity.from_level(record.levelno).name
         log_data["timestamp"] = _timestamp(record.created)
         log_data[semconv.SEVERITY_TEXT] = record.levelname
         log_data[semconv.SEVERITY_NUMBER] = semconv.SEVERITY_NUMBERS[severity]
-        log_data["logger"] = record.name
+        log_data["logger"] = redact(record.name)
         log_data.update(fields)
         context = capture(record)
         if context is not None:
             log_data.update(_attributes(context))
-            outcome = record.__dict__.get("_llama_logging_outcome")
+            outcome = record.__dict__.get(_OUTCOME)
             if outcome is not None:
                 log_data[semconv.RECOVERY_STATUS] = outcome.status.value
 
@@ -109,8 +171,8 @@ class JsonFormatter(_BaseJsonFormatter):
 class ConsoleFormatter(logging.Formatter):
     """Readable lines: time, level, logger, message; under an error its stack, id and recovery.
 
-    Nothing in a message can forge a line or steer the terminal: control characters are escaped and
-    a stack is indented.
+    Secrets are redacted. Nothing in a message can forge a line or steer the terminal: control
+    characters are escaped and a stack is indented.
 
     Args:
         fmt, datefmt, style, validate, defaults: As for logging.Formatter; without *fmt* our own lines.
@@ -129,41 +191,59 @@ class ConsoleFormatter(logging.Formatter):
     ) -> None:
         super().__init__(fmt, datefmt, style, **options)
         self._own = fmt is None
+        self._is_plain = type(self) is ConsoleFormatter and fmt is None and datefmt is None
+        self._gaps = _Gaps()
         self._colour = wants_colour() if colour is None else colour
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of *record*, with its error below it."""
         context = capture(record)
-        lines = [self._headline(record, context)]
+        outcome = record.__dict__.get(_OUTCOME)
+        form = context.form if context is not None and self._is_plain and record.stack_info is None else None
+        if context is not None and form is not None and _is_one_line(context.error_message):
+            return self._filled(form, record, context, outcome)
+        message = context.log_message if context is not None else _message(record)
+        lines = [self._headline(record, printable(message))]
         trace = context.stack_trace if context is not None else self._trace(record)
         if trace:
             lines.append(_indented(trace))
         if record.stack_info:
-            lines.append(_indented(record.stack_info))
+            lines.append(_indented(redact(record.stack_info)))
         if context is not None:
-            lines.append(self._painted("2", "  " + _footer(context, record.__dict__.get("_llama_logging_outcome"))))
+            lines.append(self._painted("2", f"  {_footer(context, outcome)}"))
         return "\n".join(lines)
 
-    def _headline(self, record: logging.LogRecord, context: ErrorContext | None) -> str:
-        message = context.log_message if context is not None else _message(record)
-        record.message = printable(message)
+    def _filled(self, form: Form, record: logging.LogRecord, context: ErrorContext, outcome: Outcome | None) -> str:
+        record.message = printable(context.log_message)
+        begin, moment, message, error, end = self._gaps.around(form, record, context, self._with_gaps)
+        return (
+            f"{begin}{_clock(int(record.created))}{moment}{record.message}{message}"
+            f"{context.error_message}{error}{_footer(context, outcome)}{end}"
+        )
+
+    def _with_gaps(self, record: logging.LogRecord, context: ErrorContext) -> str:
+        headline = self._line(record, _GAP, _GAP)
+        return "\n".join([headline, _indented(f"{_opening(context)}{_GAP}"), self._painted("2", f"  {_GAP}")])
+
+    def _headline(self, record: logging.LogRecord, message: str) -> str:
+        record.message = message
         if not self._own:
             record.asctime = self.formatTime(record, self.datefmt)
-            return self.formatMessage(record)
-        moment = (
-            self.formatTime(record, self.datefmt)
-            if self.datefmt
-            else time.strftime("%H:%M:%S", time.localtime(record.created))
-        )
+            return redact(self.formatMessage(record))
+        moment = self.formatTime(record, self.datefmt) if self.datefmt else _clock(int(record.created))
+        return self._line(record, moment, message)
+
+    def _line(self, record: logging.LogRecord, moment: str, message: str) -> str:
         level = self._painted(
             _COLOURS[ErrorSeverity.from_level(record.levelno).name], f"{printable(record.levelname):<8}"
         )
-        return f"{self._painted('2', moment)} {level} {self._painted('2', printable(record.name))}  {record.message}"
+        name = self._painted("2", printable(redact(record.name)))
+        return f"{self._painted('2', moment)} {level} {name}  {message}"
 
     def _trace(self, record: logging.LogRecord) -> str:
         if record.exc_info and not record.exc_text:
-            return self.formatException(record.exc_info)
-        return record.exc_text or ""
+            return redact(self.formatException(record.exc_info))
+        return redact(record.exc_text or "")
 
     def _painted(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
@@ -183,7 +263,7 @@ def _jsonable(value: Any) -> Any:
     if type(value) is str:
         return redact(value)
     # What python-json-logger renders itself, by ISO 8601.
-    return value if isinstance(value, datetime.date | datetime.time) else redact_data(plain.plain(value))
+    return value if isinstance(value, datetime.date | datetime.time) else clean_data(value)
 
 
 def _footer(context: ErrorContext, outcome: Outcome | None) -> str:
@@ -202,14 +282,34 @@ def _indented(text: str) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return redact(record.getMessage())
+        return redact(str(clean_data(record.msg)) if type(record.msg) is dict else record.getMessage())
     except Exception as error:
-        return f"{record.msg!r} [arguments not formatted: {type(error).__name__}]"
+        return clean(f"{plain.plain(record.msg)!r} [arguments not formatted: {type(error).__name__}]")
 
 
 def _timestamp(created: float) -> str:
     whole, microseconds = divmod(int(created * 1_000_000), 1_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{microseconds:06d}Z"
+    return f"{_date(whole)}.{microseconds:06d}Z"
+
+
+def _is_one_line(text: str) -> bool:
+    return text != "" and text.isascii() and text.isprintable()
+
+
+def _is_as_captured(record: logging.LogRecord, context: ErrorContext) -> bool:
+    """Whether *record* still says what it said when *context*, which has a form, was made from it, and no more."""
+    if context.error_message == "" or record.stack_info is not None or not _OWN.issuperset(record.__dict__):
+        return False
+    try:
+        said = record.getMessage() if record.args else record.msg
+    except Exception:  # arguments that do not fit
+        return False
+    return type(said) is str and said == context.log_message
+
+
+def _opening(context: ErrorContext) -> str:
+    """The stack text as far as the message; there must be one."""
+    return context.stack_trace.removesuffix(f"{context.error_message}\n")
 
 
 def _attributes(context: ErrorContext) -> dict[str, Any]:
@@ -236,3 +336,22 @@ def _attributes(context: ErrorContext) -> dict[str, Any]:
         }
         attributes.update({name: value for name, value in named.items() if value})
     return attributes
+
+
+class _Seconds:
+    """Writes the second of a moment; the last one is remembered, for the next record is likely to be of it too."""
+
+    def __init__(self, write: Callable[[int], str]) -> None:
+        self._write = write
+        self._last = (-1, "")
+
+    def __call__(self, second: int) -> str:
+        last, text = self._last
+        if second != last:
+            text = self._write(second)
+            self._last = second, text
+        return text
+
+
+_date = _Seconds(lambda second: time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+_clock = _Seconds(lambda second: time.strftime("%H:%M:%S", time.localtime(second)))

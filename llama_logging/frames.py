@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType, TracebackType
 
-from llama_logging import plain
 from llama_logging.context import Frame
-from llama_logging.redaction import redact
+from llama_logging.redaction import clean
 
 MAX_FRAMES = 60
 """So many calls of one exception are kept as data: of a deep recursion the first and the last."""
@@ -106,11 +105,11 @@ def _learn(tb: TracebackType) -> Call:
 def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
     code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
     frame = Frame(
-        module=plain.text(module, 200) if type(module) is str else "?",
-        function=plain.text(code.co_qualname, 200),
-        file=plain.text(code.co_filename, 1000),
+        module=clean(module, 200) if type(module) is str else "?",
+        function=clean(code.co_qualname, 200),
+        file=clean(code.co_filename, 1000),
         line=tb.tb_lineno or 0,
-        source=redact(plain.text(source, 500)),
+        source=clean(source, 500),
         in_app=in_app(code.co_filename),
         column=column + 1,
     )

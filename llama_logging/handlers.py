@@ -9,27 +9,38 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import sys
+import traceback
 import weakref
 from collections.abc import Callable
+from logging import ERROR
 from typing import Any
 
-from llama_logging import redaction
+from llama_logging import mounts, redaction
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.capture import capture
-from llama_logging.config import Options, as_bool, as_callable, as_count, as_level, as_list, as_text
+from llama_logging.capture import CONTEXT, capture
+from llama_logging.config import (
+    Options,
+    as_bool,
+    as_bytes,
+    as_callable,
+    as_count,
+    as_level,
+    as_list,
+    as_text,
+    warn,
+)
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
-from llama_logging.pipeline import Pipeline, pipeline_for
-from llama_logging.recovery import active
-from llama_logging.recovery.engine import Engine
+from llama_logging.pipeline import Pipeline, as_durability, pipeline_for
 from llama_logging.recovery.outcome import Outcome, remember
-from llama_logging.recovery.rules import as_mode, parse_rules
 from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
+from llama_logging.room import with_room
 from llama_logging.stores import urls
 from llama_logging.variables import VARIABLES
 
@@ -60,25 +71,49 @@ class ContextHandler(logging.Handler):
         # Handlers that are equal in this do the same work, and one of them suffices.
         self._identity: object = id(self)
         self._keep: Callable[[ErrorContext], object] | None = None
+        # Sees the records too that are no errors.
+        self._note: Callable[[logging.LogRecord], object] | None = None
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit without the handler's lock: no caller waits for another thread's."""
         passed: Any = self.filter(record) if self.filters else True
-        if passed:
-            self.emit(record if passed is True else passed)
+        if passed is not True:
+            if not passed:
+                return passed
+            record = passed
+        # Most records are no errors, and to see that is all they cost.
+        if record.levelno >= ERROR or record.exc_info is not None or CONTEXT in record.__dict__:
+            self.emit(record)
+        elif self._note is not None:
+            self._pass_by(record)
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Capture *record* and process what was captured; failures go to `handleError`."""
         try:
-            context = capture(record, self._keep)
-            if context is None:
-                self.pass_by(record)
-                return
-            seen = record.__dict__.setdefault(_SEEN, set())
-            if self._identity not in seen and not self._is_ignored(context):
-                seen.add(self._identity)
-                self.process(context, record)
+            self._work(record)
+        except (RecursionError, MemoryError) as problem:
+            self._work_with_room(record, problem)
+        except Exception:
+            self.handleError(record)
+
+    def _work(self, record: logging.LogRecord) -> None:
+        context = capture(record, self._keep)
+        if context is None:
+            self._pass_by(record)
+            return
+        seen = record.__dict__.get(_SEEN, ())
+        if self._identity not in seen and not (self._ignored and self._is_ignored(context)):
+            record.__dict__[_SEEN] = (*seen, self._identity)
+            self.process(context, record)
+
+    def _work_with_room(self, record: logging.LogRecord, problem: Exception) -> None:
+        seen = record.__dict__.get(_SEEN, ())
+        record.__dict__[_SEEN] = tuple(identity for identity in seen if identity != self._identity)
+        try:
+            with_room(problem, lambda: self._work(record))
+        except RecursionError:
+            raise  # the application's own: there is not one call left to be made
         except Exception:
             self.handleError(record)
 
@@ -86,11 +121,21 @@ class ContextHandler(logging.Handler):
         """Do the one job of this handler."""
         raise NotImplementedError
 
-    def pass_by(self, record: logging.LogRecord) -> None:
-        """See a record that is no error."""
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Tell on standard error what failed here; of *record* nothing: the stock method prints its arguments."""
+        if logging.raiseExceptions:
+            error = sys.exc_info()[1]
+            warn(f"{type(self).__name__} failed: {''.join(traceback.format_exception(error, chain=False)).rstrip()}")
+
+    def _pass_by(self, record: logging.LogRecord) -> None:
+        try:
+            if self._note is not None:
+                self._note(record)
+        except Exception:
+            self.handleError(record)
 
     def _is_ignored(self, context: ErrorContext) -> bool:
-        return bool(self._ignored) and any(match(context) for match in self._ignored)
+        return any(match(context) for match in self._ignored)
 
     def _pipeline(self) -> Pipeline:
         try:
@@ -107,6 +152,10 @@ class RegistryHandler(ContextHandler):
     Args:
         store: `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`; default `LLAMA_LOGGING_STORE`, else
             sqlite:///llama_logging.db. A relative path counts from the folder in which the handler is made.
+        durability: What an error survives once the logging call has returned: `process` (the end of
+            the process), `disk` (a power cut too) or `critical` (that for CRITICAL alone).
+        quota: Bytes that the journals in one folder may have together, such as 256M, the default. From
+            three quarters of it, repeats are only counted.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,
@@ -119,17 +168,27 @@ class RegistryHandler(ContextHandler):
         strict: Raise ConfigError at a wrong option.
     """
 
-    option_names = (*ContextHandler.option_names, "store", "breadcrumbs", "locals", "grouping", "redact", "redact_keys")
+    option_names = (
+        *ContextHandler.option_names,
+        *("store", "durability", "quota", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
+    )
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.pipeline = self._pipeline()
+        problem = mounts.refusal(self.pipeline.url.path) if self.pipeline.url.path else ""
+        if problem:
+            self._options.complain("store", f"{problem}; until then errors wait in the journal, as long as they can")
+        self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)
+        journal = self.pipeline.journal
+        journal.quota = self._options.read("quota", as_bytes, journal.quota)
         redaction.also(
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),
         )
-        self._breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
-        TRAILS.keep(self._breadcrumbs)
+        breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
+        TRAILS.keep(breadcrumbs)
+        self._note = TRAILS.note if breadcrumbs else None
         rules = self._options.read("grouping", lambda given: parse_grouping(self._options, given), None)
         if rules is not None:
             GROUPING.use(rules)
@@ -140,16 +199,12 @@ class RegistryHandler(ContextHandler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
         self.pipeline.add(context)
-        self.pass_by(record)
+        if self._note is not None:
+            self._note(record)
 
     def _keep_early(self, context: ErrorContext) -> None:
         if not self._is_ignored(context):
             self.pipeline.add(context)
-
-    def pass_by(self, record: logging.LogRecord) -> None:
-        """Remember *record*: an error may follow."""
-        if self._breadcrumbs:
-            TRAILS.note(record)
 
 
 class RecoveryHandler(ContextHandler):
@@ -168,11 +223,16 @@ class RecoveryHandler(ContextHandler):
     option_names = (*ContextHandler.option_names, "store", "rules", "mode")
 
     def __init__(self, **options: Any) -> None:
+        # Here and not above: where nothing is to be recovered from, nobody waits for half of the package.
+        from llama_logging.recovering import shared_engine
+        from llama_logging.recovery import active
+        from llama_logging.recovery.rules import as_mode, parse_rules
+
         super().__init__(**options)
         pipeline = self._pipeline()
         mode = self._options.read("mode", as_mode, None)
         rules = self._options.read("rules", lambda given: parse_rules(self._options, given, mode), ())
-        self.engine = Engine(rules, audit=pipeline.add_attempt)
+        self.engine = shared_engine(rules, pipeline)
         active.use(self.engine)
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:

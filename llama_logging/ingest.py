@@ -5,25 +5,36 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from llama_logging.exceptions import LlamaLoggingError, StoreError
-from llama_logging.journal import Reader, journals
+from llama_logging.exceptions import StoreError
+from llama_logging.journal.folders import Identity, identity
+from llama_logging.journal.reading import Piece, Reader, journals
+from llama_logging.native import may_have_threads, original
 from llama_logging.registry import Batch, Store
 
 _TO_ID = len('{"k":"error","id":"') + 36
 
-BUSY_PAUSE = 0.05
+BUSY_PAUSE = 0.25
 IDLE_PAUSE = 1.0
 """Seconds between two looks at the journals: from the first, doubling to the second while nothing comes."""
+TEND_EVERY = 1.0
+"""Seconds between two calls of what tends the journal of this process."""
+RETRY_AFTER = 10.0
+"""Seconds until a thread that could not be started is tried again."""
+BATCH_BYTES = 2**20
+"""So much of a journal goes into the store in one transaction."""
+STEP_BYTES = 2**16
+"""So much of it is read before other threads get the interpreter."""
 
 
-def ingest(store: Store, directories: Sequence[str], *, deadline: float | None = None) -> int:
+def ingest(store: Store, directories: Sequence[str], *, path: str | None = None, deadline: float | None = None) -> int:
     """Bring all that lies in *directories* into *store*, and remove the journals of dead processes.
 
     Args:
+        path: The store's file, if it is one.
         deadline: When to stop, on `time.monotonic`; None to go on to the end.
 
     Returns:
@@ -32,11 +43,7 @@ def ingest(store: Store, directories: Sequence[str], *, deadline: float | None =
     Raises:
         StoreError: If the store cannot be written; the journals stay as they are.
     """
-    taken = 0
-    for path in journals(directories):
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            taken += _ingest_one(store, path, deadline)
-    return taken
+    return Intake(store, directories, path=path).run(deadline)
 
 
 def waiting(store: Store | None, directories: Sequence[str]) -> int:
@@ -46,75 +53,206 @@ def waiting(store: Store | None, directories: Sequence[str]) -> int:
         with contextlib.suppress(OSError), Reader(path) as reader:
             start = store.checkpoint(reader.name) if store is not None else 0
             while (piece := reader.read(start)).end > start:
-                # By id: one whose own code was still to speak was written twice.
-                count += len({frame[:_TO_ID] for frame in piece.frames if frame.startswith('{"k":"error"')})
+                count += _errors(piece.frames)
                 start = piece.end
     return count
 
 
-def _ingest_one(store: Store, path: str, deadline: float | None) -> int:
-    with Reader(path) as reader:
-        first = start = store.checkpoint(reader.name)
+class Intake:
+    """Brings journals into one store, as often as asked.
+
+    Args:
+        store: Used by this alone.
+        directories: Where the journals lie.
+        path: The store's file, if it is one.
+        breathe: Called every now and then, to let other threads have the interpreter.
+        arrived: Called with the number of errors so far.
+
+    Attributes:
+        errors: How many were taken in.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        directories: Sequence[str],
+        *,
+        path: str | None = None,
+        breathe: Callable[[], object] | None = None,
+        arrived: Callable[[int], object] = lambda number: None,
+    ) -> None:
+        self.store = store
+        self.errors = 0
+        self._directories = directories
+        self._anchor = None if path is None else _Anchor(path)
+        self._breathe = breathe
+        self._arrived = arrived
+
+    def run(self, deadline: float | None = None) -> int:
+        """Bring in what there is now; see `ingest`."""
+        if self._anchor is not None:
+            self._anchor.renew(self.store)
+        taken = 0
+        for path in journals(self._directories):
+            # Gone, of another user, unreadable: the others are not to wait for it.
+            with contextlib.suppress(OSError), Reader(path) as reader:
+                taken += self._take(reader, deadline)
+        return taken
+
+    def _take(self, reader: Reader, deadline: float | None) -> int:
+        first = start = self.store.checkpoint(reader.name)
+        if start > reader.size():
+            # Cut short by somebody: ids make it harmless to read again what is left.
+            self.store.forget(reader.name)
+            first = start = 0
         # As far as it is now: a process that logs without pause would keep this here for ever.
-        goal = os.path.getsize(path)
+        goal = reader.size()
         while deadline is None or time.monotonic() < deadline:
-            piece = reader.read(start)
-            if piece.end > start:
-                start = store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
-            if piece.final and start >= piece.end:
-                # Everything is in the store and nobody will write here again.
-                reader.remove()
-                store.forget(reader.name)
-                break
-            if (piece.end <= start and not piece.frames) or (start >= goal and not reader.abandoned):
-                break
+            with reader.undisturbed() as ours:
+                piece = self._read(reader, start) if ours else None
+                if piece is None or (piece.end <= start and not piece.final):
+                    break
+                if piece.end > start:
+                    start = self._add(reader, start, piece)
+                if piece.final and start >= piece.end:
+                    # Everything is in the store and nobody will write here again.
+                    reader.remove()
+                    self.store.forget(reader.name)
+                    break
+                if start >= goal and not reader.abandoned:
+                    break
         return start - first
+
+    def _add(self, reader: Reader, start: int, piece: Piece) -> int:
+        end = self.store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
+        if self._anchor is not None and not self._anchor.holds():
+            raise StoreError(f"{self.store.url}: deleted or replaced while errors were written to it")
+        self.errors += _errors(piece.frames)
+        self._arrived(self.errors)
+        return end
+
+    def _read(self, reader: Reader, start: int) -> Piece:
+        """A batch of what comes after *start*, read in steps: in each the interpreter is held for microseconds."""
+        if self._breathe is None:
+            return reader.read(start, BATCH_BYTES)
+        piece = reader.read(start, STEP_BYTES)
+        frames, damaged = piece.frames, piece.damaged
+        while not piece.final and start + BATCH_BYTES > piece.end > start:
+            self._breathe()
+            before = piece.end
+            piece = reader.read(before, STEP_BYTES)
+            frames += piece.frames
+            damaged += piece.damaged
+            if piece.end == before:
+                break
+        return Piece(frames, piece.end, damaged, piece.final)
+
+
+class _Anchor:
+    """Notices when the file of a store is deleted or replaced: what is committed to the old one is gone.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: Identity | None = None
+
+    def renew(self, store: Store) -> None:
+        """Have *store* open the file that is there now, if it is another."""
+        now = self._look()
+        if self._file is not None and now != self._file:
+            store.close()
+        self._file = now
+
+    def holds(self) -> bool:
+        """Whether the file is the one that was there at `renew`; if none was, the one that was made since."""
+        now = self._look()
+        if self._file is None:
+            self._file = now
+        return now is not None and now == self._file
+
+    def _look(self) -> Identity | None:
+        try:
+            return identity(os.stat(self._path))
+        except OSError:
+            return None
 
 
 class Ingester:
     """Ingests in the background: one thread, started when first needed and again after a fork.
 
-    Logs nothing and writes nothing to standard error; what goes wrong stays in `failure`, and the
-    errors stay in the journal.
+    A thread of the operating system's own, also where gevent has put greenlets in place of threads;
+    where none may run, the journals wait for another process. Logs nothing and writes nothing to
+    standard error; what goes wrong stays in `failure`, and the errors stay in the journal.
 
     Args:
         open_store: Gives a store of its own for each thread.
         directories: Where the journals lie.
+        tend: Called about once a second, with the thread's store.
+        path: The store's file, if it is one.
     """
 
-    def __init__(self, open_store: Callable[[], Store], directories: Sequence[str]) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        directories: Sequence[str],
+        tend: Callable[[Store], object] = lambda store: None,
+        path: str | None = None,
+    ) -> None:
         self._open_store = open_store
         self._directories = directories
-        self.failure: LlamaLoggingError | None = None
-        self._started = False
-        self._thread: threading.Thread | None = None
+        self._tend = tend
+        self._path = path
+        self.failure: StoreError | None = None
         self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._started = self._running = False
+        self._retry_at = 0.0
+        self._deadline: float | None = None
+        # Held until the thread shall end, and until it has: they serve as events, and belong to nobody.
+        self._going, self._ended = original("_thread", "allocate_lock")(), original("_thread", "allocate_lock")()
+        self._going.acquire()
+        self._ended.acquire()
 
     def wake(self) -> None:
         """Make sure the thread runs. Costs two comparisons when it does."""
         if self._pid != os.getpid():
             self._begin()
-        if not self._started and not sys.is_finalizing():
+        if not self._started and time.monotonic() >= self._retry_at and not sys.is_finalizing():
             self._started = True
-            # Without threads (a limit, the end of the interpreter) the journal keeps everything.
-            with contextlib.suppress(RuntimeError):
-                self._thread = threading.Thread(target=self._run, name="llama_logging-ingester", daemon=True)
-                self._thread.start()
+            if may_have_threads():
+                self._start()
 
     def drain(self, timeout: float) -> None:
         """Ingest now, on this thread, for *timeout* seconds at most; a store that fails is left alone."""
         try:
             with contextlib.closing(self._open_store()) as store:
-                ingest(store, self._directories, deadline=time.monotonic() + timeout)
-        except LlamaLoggingError as error:
+                ingest(store, self._directories, path=self._path, deadline=time.monotonic() + timeout)
+        except StoreError as error:
             self.failure = error
+        except Exception as error:
+            self.failure = StoreError(f"{type(error).__name__}: {error}")
+
+    def finish(self, timeout: float) -> None:
+        """Ingest what there is now, waiting *timeout* seconds at most; on the thread, where there is one.
+
+        A store that is locked by somebody else keeps that thread waiting, and not the end of the process.
+        """
+        if self._running and self._pid == os.getpid():
+            self.stop(timeout)
+        else:
+            self.drain(timeout)
 
     def stop(self, timeout: float) -> None:
-        """End the thread, waiting *timeout* seconds at most; `wake` starts it again."""
-        self._stop.set()
-        thread = self._thread
-        if thread is not None and self._pid == os.getpid():
-            thread.join(timeout)
+        """End the thread once it has ingested what there is, waiting *timeout* seconds; `wake` starts it again."""
+        if self._running and self._pid == os.getpid():
+            self._deadline = time.monotonic() + timeout
+            self._going.release()
+            self._ended.acquire(timeout=timeout)
         self._begin()
 
     def end(self, timeout: float) -> None:
@@ -122,25 +260,62 @@ class Ingester:
         self.stop(timeout)
         self._started = True
 
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._started = False
-        self._thread = None
-        self._stop = threading.Event()
+    def _start(self) -> None:
+        try:
+            original("_thread", "start_new_thread")(self._run, (self._going, self._ended))
+            self._running = True
+        except RuntimeError:
+            # A limit, or the end of the interpreter: the journal keeps everything.
+            self._started, self._retry_at = False, time.monotonic() + RETRY_AFTER
 
-    def _run(self) -> None:
-        stop, pause = self._stop, BUSY_PAUSE
-        store: Store | None = None
-        while not stop.wait(pause):
-            try:
-                store = store or self._open_store()
-                busy = ingest(store, self._directories) > 0
-                self.failure = None
-            except LlamaLoggingError as error:
-                busy, self.failure = False, error
-            except Exception as error:
-                # An unforeseen fault must not end the ingester: the next look may go well.
-                busy, self.failure = False, StoreError(f"{type(error).__name__}: {error}")
-            pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
-        if store is not None:
+    def _run(self, going: Any, ended: Any) -> None:
+        pause, tended = BUSY_PAUSE, time.monotonic()
+        try:
+            store = self._open_store()
+            intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
+            while not going.acquire(timeout=pause):
+                pause = BUSY_PAUSE if self._pass(intake) else min(pause * 2, IDLE_PAUSE)
+                if time.monotonic() - tended >= TEND_EVERY:
+                    tended = self._tended(store)
+            self._pass(intake, self._deadline)
             store.close()
+        except Exception as error:
+            # No memory, or what reaches the store is not installed: it is tried again.
+            if self._going is going:  # it was not stopped meanwhile
+                self._begin()
+                self._retry_at = time.monotonic() + RETRY_AFTER
+            self.failure = StoreError(f"{type(error).__name__}: {error}")
+        finally:
+            ended.release()
+
+    def _tended(self, store: Store) -> float:
+        try:
+            self._tend(store)
+        except Exception as error:  # as in _pass
+            self.failure = StoreError(f"{type(error).__name__}: {error}")
+        return time.monotonic()
+
+    def _pass(self, intake: Intake, deadline: float | None = None) -> bool:
+        """Look once; whether anything was there."""
+        try:
+            taken = intake.run(deadline)
+            self.failure = None
+            return taken > 0
+        except StoreError as error:
+            self.failure = error
+        except Exception as error:
+            # An unforeseen fault must not end the ingester: the next look may go well.
+            self.failure = StoreError(f"{type(error).__name__}: {error}")
+        with contextlib.suppress(Exception):
+            intake.store.close()  # what is wrong may be the connection
+        return False
+
+
+def _errors(frames: Sequence[str]) -> int:
+    # By id: one whose own code was still to speak was written twice.
+    return len({frame[:_TO_ID] for frame in frames if frame.startswith('{"k":"error"')})
+
+
+def _breathe() -> None:
+    # A caller that waits for the interpreter gets it now, and not when its switch interval is over.
+    original("time", "sleep")(0)

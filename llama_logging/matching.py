@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llama_logging.config import Options, as_list, as_mapping, as_text
+from llama_logging.config import Options, as_list, as_mapping, as_text, convert
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 
-MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "logger", "level")
+MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "sqlstate", "logger", "level", "not")
 
 _SEARCHED = 2_000
+_SQLSTATE = re.compile(r"[0-9A-Z]{1,5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,10 @@ class Match:
             without exception in what was logged.
         status: HTTP statuses, where an exception of the chain carries one.
         errno: Numbers of OSErrors of the chain.
+        sqlstate: SQLSTATEs, or what they begin with, of database errors of the chain.
         loggers: Globs of the logger's name.
         level: The least severity.
+        unless: What it must not be like.
     """
 
     classes: tuple[str, ...] = ()
@@ -38,8 +41,10 @@ class Match:
     message: re.Pattern[str] | None = None
     status: frozenset[int] = frozenset()
     errno: frozenset[int] = frozenset()
+    sqlstate: tuple[str, ...] = ()
     loggers: tuple[str, ...] = ()
     level: ErrorSeverity = ErrorSeverity.DEBUG
+    unless: Match | None = None
 
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is such an error."""
@@ -52,8 +57,15 @@ class Match:
             and (not self.loggers or any(fnmatch.fnmatchcase(context.logger_name, glob) for glob in self.loggers))
             and _any_number(errors, self.status, ("status_code", "status", "code"))
             and _any_number(errors, self.errno, ("errno",))
+            and (not self.sqlstate or any(sqlstate(error).startswith(self.sqlstate) for error in errors))
             and (self.message is None or any(self.message.search(message[:_SEARCHED]) for message in messages))
+            and not (self.unless is not None and self.unless(context))
         )
+
+
+def sqlstate(error: ExceptionDetail) -> str:
+    """The SQLSTATE that *error* carries; empty if none."""
+    return str(error.attributes.get("sqlstate", ""))
 
 
 def parse_matches(options: Options, name: str, given: object) -> tuple[Match, ...]:
@@ -72,7 +84,8 @@ def as_match(options: Options, place: str, given: dict[str, Any]) -> Match:
     """Read what an error must be like.
 
     Raises:
-        ConfigError: If nothing is asked for: such a rule would match every error.
+        ConfigError: If nothing is asked for: such a rule would match every error. If `not` is wrong:
+            without it the rule would match what it is to leave alone.
     """
     if not given:
         raise ConfigError("match: needs at least one of " + ", ".join(MATCH_OPTIONS))
@@ -83,12 +96,23 @@ def as_match(options: Options, place: str, given: dict[str, Any]) -> Match:
         message=reader.read("message", _as_pattern, None),
         status=reader.read("status", _as_statuses, frozenset()),
         errno=reader.read("errno", _as_errnos, frozenset()),
+        sqlstate=reader.read("sqlstate", _as_sqlstates, ()),
         loggers=tuple(reader.read("logger", as_list, [])),
         level=reader.read("level", ErrorSeverity.parse, ErrorSeverity.DEBUG),
+        unless=_unless(options, place, given.get("not")),
     )
     if match == Match():
         raise ConfigError("match: nothing valid is left of it, and without it the rule would match every error")
     return match
+
+
+def _unless(options: Options, place: str, given: object) -> Match | None:
+    if given is None:
+        return None
+    try:
+        return as_match(options, f"{place}.not", as_mapping(convert(given)))
+    except ConfigError as error:
+        raise ConfigError(f"not: {error}") from error
 
 
 def _any_name(errors: Sequence[ExceptionDetail], wanted: Iterable[str], same: Callable[[str, str], bool]) -> bool:
@@ -115,6 +139,15 @@ def _as_statuses(value: object) -> frozenset[int]:
 
 def _as_errnos(value: object) -> frozenset[int]:
     return frozenset(int(getattr(errno, str(item), item)) for item in _listed(value))
+
+
+def _as_sqlstates(value: object) -> tuple[str, ...]:
+    codes = tuple(as_list(value) if isinstance(value, str | list) else [value])
+    for code in codes:
+        # YAML reads a bare 40001 as a number, and 01000 as another one.
+        if not isinstance(code, str) or not _SQLSTATE.fullmatch(code):
+            raise ConfigError(f"expected SQLSTATEs or what they begin with, in quotes, such as '08', got {code!r}")
+    return codes
 
 
 def _listed(value: object) -> list[Any]:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from dataclasses import replace
 
 from llama_logging import plain, process, wire
+from llama_logging.compaction import compact
 from llama_logging.config import is_installed, warn
-from llama_logging.context import ErrorContext
-from llama_logging.exceptions import StoreError
+from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
-from llama_logging.journal import FRAME_BYTES, Journal
+from llama_logging.journal.framing import FRAME_BYTES
+from llama_logging.journal.pressure import Repeats
+from llama_logging.journal.writing import Journal
 from llama_logging.registry import RecoveryAttempt, Store
+from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
 
@@ -23,24 +28,56 @@ EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""
 
 
+COMPACT_EVERY = 60.0
+"""Seconds until journals that could not be made small enough are looked at again."""
+SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
+"""What an error survives once its logging call has returned: the severities that are synced to the disk.
+
+`process`: the end of the process, and a power cut may cost about the last second. `disk`: a power cut
+too, for the price of waiting for the disk. `critical`: that for CRITICAL alone.
+"""
+
+
 class Pipeline:
-    """Writes errors and attempts to the journal of one store, and has them ingested."""
+    """Writes errors and attempts to the journal of one store, and has them ingested.
+
+    Attributes:
+        sync_from: Errors at least this severe are on the disk when they are added; see SYNC_FROM.
+    """
 
     def __init__(self, url: StoreURL) -> None:
         self.url = url
         if not url.path and not is_installed("psycopg"):
             warn(f"{url}: psycopg is not installed (pip install 'llama_logging[postgres]'); errors wait in the journal")
-        self.journal = Journal(url.directories, lambda: wire.dumps(wire.encode_process(process.current())))
-        self.ingester = Ingester(lambda: open_store(url), url.directories)
+        self._directories = directories = url.directories
+        self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
+        self.ingester = Ingester(lambda: open_store(url), directories, self._tend, url.path or None)
+        self._repeats = Repeats()
+        self._compact_at = 0.0
+        self.sync_from: int = SYNC_FROM["process"]
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
+        if (self.journal.pressure or self._repeats.early) and (counted := self._counted(context)) is not None:
+            return counted
         if context.again:
             return self._write(wire.dumps(wire.encode_sighting(context)))
         frame, name, definition = wire.encode_error(context)
         if len(frame) > FRAME_BYTES:
             frame, name, definition = wire.encode_error(_cut(context, len(frame)))
-        return self._write(frame, name, definition)
+        return self._write(frame, name, definition, sync=context.severity >= self.sync_from)
+
+    def _counted(self, context: ErrorContext) -> bool | None:
+        """Count *context* and no more, where there is no room for another like it; None if there is."""
+        if context.complete and self._repeats.was_counted(context.error_id):
+            return True
+        if not self.journal.pressure:
+            return None
+        if context.again:
+            return True
+        if not self._repeats.has(context.fingerprint, context.error_id, context.complete):
+            return None
+        return self._write(wire.dumps(wire.encode_count(context)))
 
     def close(self, timeout: float = EXIT_TIMEOUT) -> None:
         """Bring what was written into the store and let go of the files; a later error opens them again."""
@@ -48,12 +85,22 @@ class Pipeline:
         self.journal.close()
         self.ingester.drain(timeout)
 
+    def _tend(self, store: Store) -> None:
+        self.journal.tend()
+        if self.journal.pressure and time.monotonic() >= self._compact_at:
+            for directory in self._directories:
+                if not compact(store, directory, self.journal.quota):
+                    self._compact_at = time.monotonic() + COMPACT_EVERY
+
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""
         self._write(wire.dumps(wire.encode_attempt(attempt)))
 
-    def _write(self, frame: str, name: str = "", definition: str = "") -> bool:
-        written = self.journal.write(frame, name, definition)
+    def _write(self, frame: str, name: str = "", definition: str = "", *, sync: bool = False) -> bool:
+        try:
+            written = self.journal.write(frame, name, definition, sync=sync)
+        except (RecursionError, MemoryError) as problem:
+            written = with_room(problem, lambda: self.journal.write(frame, name, definition, sync=sync))
         self.ingester.wake()
         return written
 
@@ -78,7 +125,7 @@ def open_registry(url: StoreURL) -> Store:
     store = open_store(url)
     try:
         if store.exists or waiting(None, directories):
-            ingest(store, directories)
+            ingest(store, directories, path=url.path or None)
     except StoreError as error:
         store.close()
         count = waiting(None, directories)
@@ -91,7 +138,14 @@ def flush(timeout: float = EXIT_TIMEOUT) -> None:
     """Bring what this process has logged into its stores now, *timeout* seconds at most for each."""
     for pipeline in list(_pipelines.values()):
         if pipeline.journal.path:
-            pipeline.ingester.drain(timeout)
+            pipeline.ingester.finish(timeout)
+
+
+def as_durability(value: object) -> int:
+    """The least severity that the name of a durability stands for."""
+    if value not in SYNC_FROM:
+        raise ConfigError(f"unknown durability {value!r}; expected {', '.join(SYNC_FROM)}")
+    return SYNC_FROM[str(value)]
 
 
 _pipelines: dict[str, Pipeline] = {}
@@ -99,9 +153,10 @@ _pipelines: dict[str, Pipeline] = {}
 
 @atexit.register
 def _end() -> None:
+    flush()
     for pipeline in list(_pipelines.values()):
         pipeline.ingester.end(EXIT_TIMEOUT)
-    flush()
+        pipeline.journal.give_back()
 
 
 def _cut(context: ErrorContext, size: int) -> ErrorContext:

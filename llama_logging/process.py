@@ -7,15 +7,16 @@ import socket
 import sys
 
 from llama_logging.context import Process
+from llama_logging.redaction import clean
 from llama_logging.release import release_of
 
 _current: Process | None = None
 
 
 def current() -> Process:
-    """This process; made anew after a fork."""
+    """This process; made anew after a fork, also one that runs no hooks, such as uWSGI's."""
     global _current
-    if _current is None:
+    if _current is None or _current.pid != os.getpid():
         _current = _describe()
     return _current
 
@@ -47,11 +48,11 @@ def _describe() -> Process:
         pid=os.getpid(),
         host=socket.gethostname(),
         boot=_boot_id(),
-        program=sys.argv[0][:500] if getattr(sys, "argv", None) else "",
+        program=clean(sys.argv[0], 500) if getattr(sys, "argv", None) else "",
         python=sys.version.split()[0],
-        service=env.get("OTEL_SERVICE_NAME") or resource.get("service.name", ""),
-        environment=env.get("SENTRY_ENVIRONMENT") or resource.get("deployment.environment.name", ""),
-        release=release_of(env, resource, _folder()),
+        service=clean(env.get("OTEL_SERVICE_NAME") or resource.get("service.name", "")),
+        environment=clean(env.get("SENTRY_ENVIRONMENT") or resource.get("deployment.environment.name", "")),
+        release=clean(release_of(env, resource, _folder())),
     )
 
 

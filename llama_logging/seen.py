@@ -4,7 +4,8 @@ from __future__ import annotations
 
 SAME_FOR = 60.0
 """Seconds in which one exception that is logged again is the same error."""
-_MARK = "__llama_logging_error__"
+MARK = "__llama_logging_error__"
+"""Where an exception that was captured says so."""
 
 # BaseException's own slots, not attribute access: a class may pretend.
 _cause = BaseException.__dict__["__cause__"].__get__
@@ -26,7 +27,7 @@ def captured_before(exception: BaseException, now: float) -> str:
     for _ in range(_LONGEST):
         if error is None:
             break
-        mark = _dict(error).get(_MARK)
+        mark = _dict(error).get(MARK)
         if type(mark) is tuple and now - mark[1] < SAME_FOR:
             return str(mark[0])
         error = _cause(error)
@@ -35,4 +36,4 @@ def captured_before(exception: BaseException, now: float) -> str:
 
 def mark_captured(exception: BaseException, error_id: str, now: float) -> None:
     """Have `captured_before` know *exception*; no reference to it is kept."""
-    _dict(exception)[_MARK] = (error_id, now)
+    _dict(exception)[MARK] = (error_id, now)

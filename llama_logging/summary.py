@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from llama_logging.context import ErrorContext, ErrorSeverity
-from llama_logging.registry import Store
+from llama_logging.registry import Incident, Store
 
 RECENT = 10
 TOP = 10
@@ -16,12 +16,17 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorSummary:
-    """What happened: totals, by severity, the most frequent types (first), the newest errors (first)."""
+    """What happened: totals, by severity, the most frequent types (first), the newest errors (first).
+
+    Attributes:
+        incidents: What went wrong with the registry itself; then the rest may not be all.
+    """
 
     total_errors: int
     errors_by_severity: Mapping[ErrorSeverity, int]
     top_error_types: Mapping[str, int]
     recent_errors: tuple[ErrorContext, ...]
+    incidents: tuple[Incident, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The mission's form: plain dicts and lists, severities by name, timestamps aware UTC."""
@@ -39,6 +44,7 @@ class ErrorSummary:
                 }
                 for error in self.recent_errors
             ],
+            **({"incidents": [asdict(incident) for incident in self.incidents]} if self.incidents else {}),
         }
 
 
@@ -60,4 +66,5 @@ def summarise(
         errors_by_severity=by_severity,
         top_error_types=store.count_by_type(since, at_least, TOP),
         recent_errors=tuple(store.errors(since=since, at_least=at_least, limit=RECENT)),
+        incidents=tuple(store.incidents()),
     )

@@ -15,29 +15,29 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import dumps
-from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from llama_logging import fingerprint, plain
-from llama_logging.context import ExceptionDetail, Frame, Stack
-from llama_logging.frames import calls_of, frames_of, innermost, text_of
-from llama_logging.redaction import redact, redact_data
+from llama_logging import fingerprint, plain, seen
+from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
+from llama_logging.context import ExceptionDetail, Form, Stack
+from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
+from llama_logging.kinds import Kind, kind_of
+from llama_logging.redaction import clean, clean_data
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
-_NUMBERED = frozenset(("errno", "status_code", "status", "code", "response"))
-_NO_NUMBERS: dict[str, int] = {}
+_TELLING = TELLING | {"__notes__", "__fingerprint__", seen.MARK}
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
-_known: dict[tuple[int, ...], _Known] = {}
+_known: dict[tuple[int, ...], Known] = {}
 
-_HEADER = "Traceback (most recent call last):\n"
-_CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+HEADER = "Traceback (most recent call last):\n"
+CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 # Read past what a class may pretend: the slots themselves, not attribute access.
@@ -49,8 +49,6 @@ _args = BaseException.__dict__["args"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _filename = OSError.__dict__["filename"].__get__
 _dict = BaseException.__dict__["__dict__"].__get__
-_names = type.__dict__["__dict__"].__get__
-_mro = type.__dict__["__mro__"].__get__
 _sys = sys.__dict__
 
 
@@ -66,7 +64,7 @@ class Described(NamedTuple):
     stack: Stack
     parts: tuple[str, ...]
     messages: tuple[str, ...]
-    attributes: tuple[dict[str, int], ...] = ()
+    attributes: tuple[Codes, ...] = ()
     text: str | None = None
 
 
@@ -79,7 +77,7 @@ class Sight(NamedTuple):
     """
 
     chain: list[BaseException]
-    known: _Known
+    known: Known
 
     @property
     def stack(self) -> Stack:
@@ -98,11 +96,11 @@ class Sight(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A stack that was seen before.
+class Known:
+    """A place that was seen before, or several of a chain.
 
     Attributes:
-        held: The classes and code objects in its key, so that no others can get their ids.
+        held: What holds the classes and code objects in its key, so that no others can get their ids.
         pieces: The text, taken apart at the places for the exceptions' own lines; empty where that
             text is the standard library's to make, or too long.
         plain_spoken: Whether each of those lines is the class's name and the message, nothing else.
@@ -110,6 +108,8 @@ class _Known:
         given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
         single: Whether it is one exception with one line, without numbers and not too long, as most are.
+        formal: Whether besides it is quiet and gives no fingerprint: then a message is all there is to it.
+        forms: Those of the errors that were logged from here, by `forms`.
     """
 
     stack: Stack
@@ -120,6 +120,8 @@ class _Known:
     given: object
     quiet: bool
     single: bool
+    formal: bool
+    forms: dict[tuple[int, int], Form] = field(default_factory=dict)
 
 
 def describe(exception: BaseException) -> Described:
@@ -148,13 +150,13 @@ def tell(sight: Sight) -> Described:
     if known.single:
         error = chain[0]
         own = _dict(error)
-        if "__notes__" not in own and _NUMBERED.isdisjoint(own):
+        if "__notes__" not in own and TELLING.isdisjoint(own):
             raw = _said(error)
             whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
-            return Described(known.stack, (), (redact(plain.text(raw)),), (), whole)
+            return Described(known.stack, (), (clean(raw),), (), whole)
     messages = [_said(error) for error in chain]
-    clean = tuple([redact(plain.text(message)) for message in messages])
-    numbers = tuple([_numbers(error, names) for error, names in zip(chain, known.names, strict=True)])
+    told = tuple([clean(message) for message in messages])
+    numbers = tuple([codes_of(error, names) for error, names in zip(chain, known.names, strict=True)])
     stack = known.stack
     parts: tuple[str, ...] = ()
     lines: list[str] | None
@@ -162,9 +164,9 @@ def tell(sight: Sight) -> Described:
         lines = [_line(_head(chain[index]), messages[index]) for index in stack.shown]
     else:
         lines = _lines(chain[0], stack)
-        parts = _bounded(lines) if lines is not None else _own_lines(stack, clean)
+        parts = _bounded(lines) if lines is not None else _own_lines(stack, told)
     whole = _joined(known.pieces, lines) if lines is not None and (known.pieces or not stack.shown) else None
-    return Described(stack, parts, clean, numbers if any(numbers) else (), whole)
+    return Described(stack, parts, told, numbers if any(numbers) else (), whole)
 
 
 def told_by_arguments(sight: Sight) -> Described:
@@ -193,9 +195,31 @@ def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[in
     )
 
 
+def recognise(exception: BaseException) -> Known | None:
+    """What is known of the place of *exception*; None if nothing is, or if it may have more to say than a message."""
+    if not _TELLING.isdisjoint(_dict(exception)) or not plain.are_quiet(_args(exception)) or "tracebacklimit" in _sys:
+        return None
+    if _cause(exception) is not None or _context(exception) is not None:
+        return None
+    # As `_identify` does it for a whole chain.
+    key = [id(type(exception))]
+    tb = _traceback(exception)
+    while tb is not None:
+        key.append(id(tb.tb_frame.f_code) + tb.tb_lasti)
+        tb = tb.tb_next
+    known = _known.get(tuple(key))
+    return known if known is not None and known.formal else None
+
+
+def last_line(exception: BaseException, said: str) -> str:
+    """The last of the standard library's text for an exception whose place is `formal`, and that says *said*."""
+    head = _head(exception)
+    return f"{head}: {said}" if said else head
+
+
 def message_of(error: BaseException) -> str:
     """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
-    return redact(plain.text(_said(error)))
+    return clean(_said(error))
 
 
 def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int, ...]]:
@@ -231,28 +255,30 @@ def _place_in(chain: list[BaseException], error: BaseException | None) -> int:
     return len(chain) - 1
 
 
-def _learn(walked: Sequence[tuple[BaseException, str]]) -> _Known:
-    chain, classes = [error for error, _ in walked], [type(error) for error, _ in walked]
+def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
+    chain, kinds = [error for error, _ in walked], [kind_of(type(error)) for error, _ in walked]
     calls = [calls_of(_traceback(error)) for error in chain]
-    shapes = tuple(_shape(cls, walk[1], frames_of(own)) for cls, walk, own in zip(classes, walked, calls, strict=True))
+    shapes = tuple([_shape(kind, walk[1], own) for kind, walk, own in zip(kinds, walked, calls, strict=True)])
     joints, shown = _rendered(chain)
     pieces = []
     for index, joint in zip(shown, joints, strict=True):
         text = text_of(calls[index])
-        pieces.append(f"{joint}{_HEADER}{text}" if text else joint)
+        pieces.append(f"{joint}{HEADER}{text}" if text else joint)
     pieces += [""] if shown else ["", ""]
     fits = bool(shown) and sum(map(len, pieces)) < MAX_TEXT
-    plain_spoken = bool(shown) and all(map(_says_no_more, classes))
-    names = tuple(_numbered(cls) for cls in classes)
-    return _Known(
+    plain_spoken = bool(shown) and all(kind.says_no_more for kind in kinds)
+    quiet = plain_spoken and not any(kind.speaks for kind in kinds)
+    single = len(chain) == 1 and plain_spoken and fits and not kinds[0].names
+    return Known(
         stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
-        held=(*classes, *(call.code for own in calls for call in own)),
+        held=(*kinds, *[call.code for own in calls for call in own]),
         pieces=tuple(pieces) if fits else (),
         plain_spoken=plain_spoken,
-        names=names,
-        given=_attribute(classes[0], "__fingerprint__"),
-        quiet=plain_spoken and not any(map(_speaks, classes)),
-        single=len(chain) == 1 and plain_spoken and fits and not names[0],
+        names=tuple([kind.names for kind in kinds]),
+        given=kinds[0].fingerprint,
+        quiet=quiet,
+        single=single,
+        formal=single and quiet and kinds[0].fingerprint is None,
     )
 
 
@@ -268,7 +294,7 @@ def _rendered(chain: Sequence[BaseException]) -> tuple[list[str], tuple[int, ...
         error = chain[shown[-1]]
         cause, context = _place(chain, _cause(error)), _place(chain, _context(error))
         if cause is not None and cause not in shown:
-            joints.append(_CAUSE)
+            joints.append(CAUSE)
             shown.append(cause)
         elif context is not None and context not in shown and not _suppressed(error):
             joints.append(_CONTEXT)
@@ -286,42 +312,18 @@ def _is_group(error: BaseException) -> bool:
     return issubclass(type(error), BaseExceptionGroup)
 
 
-def _says_no_more(cls: type[BaseException]) -> bool:
-    """Whether the standard library writes `Type: message` for *cls*: no hints, no source, no notes, no surprises."""
-    if type(cls) is not type or issubclass(cls, SyntaxError | NameError | AttributeError | ImportError):
-        return False
-    if type(cls.__module__) is not str:
-        return False
-    own = [_names(base) for base in _mro(cls) if base is not BaseException and base is not object]
-    surprises = ("__notes__", "__getattr__", "__getattribute__", "__class__")
-    return not any(name in names for names in own for name in surprises)
-
-
-def _speaks(cls: type[BaseException]) -> bool:
-    """Whether *cls* has code of its own that would run when it is asked for its text and numbers."""
-    asked = [_attribute(cls, name) for name in _numbered(cls)]
-    return type(_attribute(cls, "__str__")) is not WrapperDescriptorType or not all(
-        type(found) in (MemberDescriptorType, GetSetDescriptorType, int) for found in asked
-    )
-
-
-def _numbered(cls: type[BaseException]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in _NUMBERED if _attribute(cls, name) is not None))
-
-
-def _attribute(cls: type, name: str) -> Any:
-    return next((names[name] for names in map(_names, _mro(cls)) if name in names), None)
-
-
 def _is_quiet(error: BaseException) -> bool:
     arguments = _args(error)
     if issubclass(type(error), OSError):
         arguments = (*arguments, _filename(error))
-    return "__notes__" not in _dict(error) and all(map(plain.is_quiet, arguments))
+    own = _dict(error)
+    if own and ("__notes__" in own or any(own.get(name) is not None for name in CARRYING)):
+        return False
+    return plain.are_quiet(arguments)
 
 
 def _arguments(error: BaseException) -> str:
-    arguments = redact_data(plain.plain(_args(error)))
+    arguments = clean_data(_args(error))
     told = arguments[0] if len(arguments) == 1 else arguments
     return plain.text(told if type(told) is str else dumps(told))
 
@@ -349,15 +351,14 @@ def _linked(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             yield member, "member"
 
 
-def _shape(cls: type[BaseException], relation: str, frames: tuple[Frame, ...]) -> ExceptionDetail:
-    module = plain.module_name(cls)
+def _shape(kind: Kind, relation: str, calls: Sequence[Call]) -> ExceptionDetail:
     return ExceptionDetail(
-        type=plain.type_name(cls).removeprefix(f"{module}."),
-        module=module,
+        type=kind.type,
+        module=kind.module,
         message="",
-        bases=tuple(plain.type_name(base) for base in _mro(cls)[:-2])[:20],
+        bases=kind.bases,
         relation=relation,
-        frames=frames,
+        frames=frames_of(calls),
     )
 
 
@@ -377,25 +378,6 @@ def _head(error: BaseException) -> str:
 
 def _line(head: str, message: str) -> str:
     return f"{head}: {message}\n" if message else f"{head}\n"
-
-
-def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
-    """The numbers *error* carries; its `status_code` may be its response's."""
-    own = _dict(error)
-    if not names and _NUMBERED.isdisjoint(own):
-        return _NO_NUMBERS
-    asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in _NUMBERED if name in own}}
-    response = asked.pop("response", None)
-    if response is not None and type(asked.get("status_code")) is not int:
-        asked["status_code"] = _quiet(response, "status_code")
-    return {name: value for name, value in asked.items() if type(value) is int}
-
-
-def _quiet(owner: object, name: str) -> object:
-    try:
-        return getattr(owner, name, None)
-    except BaseException:
-        return None
 
 
 def _lines(exception: BaseException, stack: Stack) -> list[str] | None:
@@ -438,10 +420,10 @@ def _own_lines(stack: Stack, messages: tuple[str, ...]) -> tuple[str, ...]:
     places = [f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in error.frames]
     others = len(stack.exceptions) - 1
     also = f"... and {others} chained exceptions\n" if others else ""
-    return _bounded([f"{_HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
+    return _bounded([f"{HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
 
 
 def _bounded(texts: Iterable[str]) -> tuple[str, ...]:
     texts = tuple(texts)
     room = max(1000, MAX_TEXT // max(1, len(texts)))
-    return tuple(redact(plain.text(text, room)) for text in texts)
+    return tuple(clean(text, room) for text in texts)

@@ -8,6 +8,8 @@ from typing import Any
 
 NO_TRACE = ("", "")
 
+_API = "opentelemetry.trace"
+
 
 def current(attributes: Mapping[str, Any]) -> tuple[str, str]:
     """Trace id and span id, as hex digits; both empty without a trace.
@@ -20,7 +22,17 @@ def current(attributes: Mapping[str, Any]) -> tuple[str, str]:
         trace = attributes.get(trace_name)
         if type(trace) is str and trace.strip("0"):
             return trace[:64], str(attributes.get(span_name, ""))[:32]
-    api = sys.modules.get("opentelemetry.trace")
+    return active()
+
+
+def may_be_active() -> bool:
+    """Whether OpenTelemetry has been imported."""
+    return _API in sys.modules
+
+
+def active() -> tuple[str, str]:
+    """Trace id and span id of the trace that OpenTelemetry says is active; both empty without one."""
+    api = sys.modules.get(_API)
     if api is None:
         return NO_TRACE
     try:

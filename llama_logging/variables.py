@@ -15,7 +15,7 @@ from typing import Any
 from llama_logging import plain
 from llama_logging.context import FrameLocals
 from llama_logging.frames import MAX_FRAMES, in_app
-from llama_logging.redaction import redact_data
+from llama_logging.redaction import clean, redact_data
 
 MAX_CALLS = 10
 """Of one exception the innermost so many of the application's own calls."""
@@ -96,7 +96,7 @@ def _locals(exception: int, place: int, tb: TracebackType, deadline: float) -> F
         if count == MAX_VARIABLES or time.perf_counter() > deadline:
             values["..."] = "more"
             break
-        told = redact_data({plain.text(name, 200): plain.plain(value, LIMITS)})
+        told = redact_data({clean(name, 200): plain.plain(value, LIMITS, clean)})
         size = len(dumps(told))
         if size > room:
             told = dict.fromkeys(told, f"<{plain.type_name(type(value))}, {size} characters>")

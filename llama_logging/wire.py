@@ -19,6 +19,7 @@ from llama_logging.context import (
     ErrorContext,
     ErrorSeverity,
     ExceptionDetail,
+    Form,
     Frame,
     FrameLocals,
     Process,
@@ -36,6 +37,7 @@ MAX_STACK = 200_000
 
 _KNOWN_STACKS = 4_096
 _known: dict[int, _Shared] = {}
+_calls: dict[Form, str] = {}
 
 dumps: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 """ASCII on purpose: one escaped line per frame, whatever the text holds."""
@@ -43,16 +45,41 @@ dumps: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=True, separators=(",
 
 def encode_error(context: ErrorContext) -> tuple[str, str, str]:
     """*context* as an `error` frame, the name of its `stack` frame, and that frame; all as JSON texts."""
-    shared = _shared(context.stack)
-    proc = context.process.process if context.process else ""
+    shared, form = _known.get(id(context.stack)) or _learn(context.stack), context.form
+    if form is None:
+        call, more = _call(context), _optional(context)
+    else:
+        call, more = _calls.get(form) or _learn_call(form, context), _whereabouts(context)
+    log = f',"log":{_text(context.log_message)}' if context.log_message != context.error_message else ""
     frame = (
         f'{{"k":"error","id":"{context.error_id}","ts":{to_microseconds(context.timestamp)},'
-        f'"sev":{context.severity.value},"proc":"{proc}","fp":{_text(context.fingerprint)},{shared.middle},'
-        f'"msg":{_text(context.error_message)},"logger":{_text(context.logger_name)}'
+        f'"proc":"{context.process.process if context.process else ""}",{shared.middle},{call},'
+        f'"msg":{_text(context.error_message)}{log}{more}}}'
     )
-    if context.log_message != context.error_message:
-        frame += f',"log":{_text(context.log_message)}'
-    return f"{frame}{_optional(context)}}}", shared.name, shared.definition
+    return frame, shared.name, shared.definition
+
+
+def _call(context: ErrorContext) -> str:
+    """What the errors of a form share besides their stack."""
+    fingerprint, logger = _text(context.fingerprint), _text(context.logger_name)
+    return f'"sev":{context.severity.value},"fp":{fingerprint},"logger":{logger}'
+
+
+def _learn_call(form: Form, context: ErrorContext) -> str:
+    if len(_calls) >= _KNOWN_STACKS:
+        _calls.clear()
+    call = _calls[form] = _call(context)
+    return call
+
+
+def _whereabouts(context: ErrorContext) -> str:
+    """As `_optional`, of an error that has a form."""
+    more = f',"tmpl":{_text(context.log_template)}' if context.log_template else ""
+    if context.thread_name != "MainThread":
+        more += f',"thread":{_text(context.thread_name)}'
+    if context.task_name:
+        more += f',"task":{_text(context.task_name)}'
+    return more
 
 
 def _optional(context: ErrorContext) -> str:
@@ -154,6 +181,19 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
     )
 
 
+def encode_count(context: ErrorContext) -> Json:
+    """*context* as no more than a mark that there was one; `count`, where it stands, says how many."""
+    return {
+        "k": "count",
+        "proc": context.process.process if context.process else "",
+        "ts": to_microseconds(context.timestamp),
+        "sev": int(context.severity),
+        "fp": context.fingerprint,
+        "type": context.error_type,
+        "stack": (_known.get(id(context.stack)) or _learn(context.stack)).name,
+    }
+
+
 def encode_sighting(context: ErrorContext) -> Json:
     """What *context* adds to the error that it is `again`."""
     return {
@@ -190,7 +230,7 @@ def encode_attempt(attempt: RecoveryAttempt) -> Json:
 
 def decode_attempt(frame: Json) -> RecoveryAttempt:
     """The attempt that was encoded."""
-    values = {field.name: frame[field.name] for field in fields(RecoveryAttempt)}
+    values = {field.name: frame[field.name] for field in fields(RecoveryAttempt) if field.name in frame}
     values["started_at"] = from_microseconds(values["started_at"])
     values["status"] = OutcomeStatus(values["status"])
     return RecoveryAttempt(**values)
@@ -232,13 +272,11 @@ class _Shared:
     middle: str
 
 
-def _shared(stack: Stack) -> _Shared:
-    known = _known.get(id(stack))
-    if known is None:
-        if len(_known) >= _KNOWN_STACKS:
-            _known.clear()
-        known = _known[id(stack)] = _encode_stack(stack)
-    return known
+def _learn(stack: Stack) -> _Shared:
+    if len(_known) >= _KNOWN_STACKS:
+        _known.clear()
+    shared = _known[id(stack)] = _encode_stack(stack)
+    return shared
 
 
 def _encode_stack(stack: Stack) -> _Shared:
@@ -260,13 +298,15 @@ def _encode_stack(stack: Stack) -> _Shared:
         "shown": list(stack.shown),
         "text": stack.template,
     }
-    if len(dumps(content)) > MAX_STACK:
+    text = dumps(content)
+    if len(text) > MAX_STACK:
         # Frames are the most of it; types and places stay in the text.
         for error in content["exceptions"][max(3, stack.main + 1) :]:
             error["frames"] = []
-    name = hashlib.blake2b(dumps(content).encode(), digest_size=8).hexdigest()
+        text = dumps(content)
+    name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
-    return _Shared(stack, name, dumps({"k": "stack", "name": name, **content}), middle)
+    return _Shared(stack, name, f'{{"k":"stack","name":"{name}",{text[1:]}', middle)
 
 
 def _exception(error: Json) -> ExceptionDetail:

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,7 +43,6 @@ class Server:
         self._binaries = binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="llama_logging-postgres-"))
         self._data = self._folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         _hand_over(self._folder)
         if not _may_run(self._binaries / "postgres"):
@@ -53,19 +53,8 @@ class Server:
         if copy_of is None:
             self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         else:
-            self._run(
-                "pg_basebackup",
-                "-D",
-                str(self._data),
-                "-d",
-                copy_of.url(),
-                "-R",
-                "-c",
-                "fast",
-                "--no-sync",
-                "-X",
-                "stream",
-            )
+            whence = ("-D", str(self._data), "-d", copy_of.url(), "-X", "stream")
+            self._run("pg_basebackup", *whence, "-R", "-c", "fast", "--no-sync")
         self._configure({**_FAST, **(settings or {})})
         self.start()
 
@@ -75,43 +64,29 @@ class Server:
         return f"postgresql://postgres@{hosts}/{database}"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        log = self._folder / "log"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data], stdout=output, stderr=output, user=_USER, group=_USER
-            )
-        for _ in range(600):
-            if self._process.poll() is not None:
-                break
-            with contextlib.suppress(NoServer):
-                self._run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port))
-                return
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.1)
-        raise NoServer(f"the server did not start: {log.read_text()[-2000:]}")
+        """Start it, no child of this process, and wait until it answers."""
+        self._run("pg_ctl", "start", "-w", "-t", "60", "-s", "-l", str(self._folder / "log"))
 
     def kill(self) -> None:
         """End it and all its processes at once, as a power cut would."""
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for pid in (self._process.pid, *map(int, children)):
+        pid_file = self._data / "postmaster.pid"
+        pid = int(pid_file.read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait()
+                os.kill(each, signal.SIGKILL)
+        while _is_alive(pid):
+            time.sleep(0.01)
+        pid_file.unlink()
 
     def promote(self) -> None:
         """Have a standby become the primary, and wait until it is."""
-        self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
+        self._run("pg_ctl", "promote", "-w", "-s")
 
     def close(self) -> None:
         """End it and remove its folder."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGQUIT)
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        with contextlib.suppress(NoServer):
+            self._run("pg_ctl", "stop", "-m", "immediate", "-s")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _configure(self, settings: Mapping[str, str]) -> None:
@@ -122,18 +97,21 @@ class Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in own.items())
 
     def _run(self, program: str, *words: str) -> None:
-        done = subprocess.run(
-            [self._binaries / program, *words],
-            env={**os.environ, "PGDATA": str(self._data), "LC_ALL": "C"},
-            capture_output=True,
-            text=True,
-            cwd=self._folder,
-            check=False,
-            user=_USER,
-            group=_USER,
-        )
-        if done.returncode:
-            raise NoServer(f"{program} failed: {done.stderr.strip()[-2000:]}")
+        with tempfile.TemporaryFile() as told:  # no pipe: the server would keep it open
+            done = subprocess.run(
+                [self._binaries / program, *words],
+                env={**os.environ, "PGDATA": str(self._data), "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=told,
+                cwd=self._folder,
+                check=False,
+                user=_USER,
+                group=_USER,
+            )
+            told.seek(0)
+            if done.returncode:
+                raise NoServer(f"{program} failed: {told.read().decode().strip()[-2000:]}")
 
 
 def binaries() -> Path:
@@ -157,6 +135,13 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _hand_over(folder: Path) -> None:

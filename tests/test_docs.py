@@ -7,7 +7,9 @@ import ast
 import inspect
 import os
 import re
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +21,7 @@ from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import ContextHandler
 from llama_logging.matching import MATCH_OPTIONS
 from llama_logging.recovery.rules import RULE_OPTIONS, STEP_OPTIONS
-from llama_logging.recovery.strategies import SHIPPED
+from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.registry import OutcomeStatus
 
 ROOT = Path(__file__).parents[1]
@@ -61,10 +63,14 @@ def test_every_word_of_a_rule_is_in_the_readme() -> None:
     text = section("RecoveryHandler")
     for option in (*RULE_OPTIONS, *MATCH_OPTIONS, *STEP_OPTIONS):
         assert f"`{option}`" in text, option
-    for name, strategy in SHIPPED.items():
-        assert f"| `{name}` |" in text, name
+    strategies = (ROOT / "docs" / "strategies.md").read_text()
+    for name in SHIPPED:
+        row = next((line for line in strategies.splitlines() if line.startswith(f"| `{name}` |")), "")
+        assert row, name
+        strategy: Any = load(name)
         for option in strategy.option_names:
-            assert f"`{option}`" in text, f"{name}.{option}"
+            assert f"`{option}`" in row, f"{name}.{option}"
+        assert strategy.destructive is ("*Destructive*" in row), name
     for status in OutcomeStatus:
         assert status.value in text, status
 
@@ -88,13 +94,14 @@ def test_every_environment_variable_is_in_the_readme() -> None:
         assert f"`{name}`" in text, name
 
 
-def test_every_configuration_in_the_readme_is_valid() -> None:
-    for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
-        data = yaml.safe_load(text)
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_configuration_in_the_docs_is_valid(page: str) -> None:
+    for text in re.findall(r"```yaml\n(.*?)[ ]*```", (ROOT / page).read_text(), re.DOTALL):
+        data = yaml.safe_load(textwrap.dedent(text))
         for option, name in (("rules", "RecoveryHandler"), ("grouping", "RegistryHandler")):
             if option in data:
-                handler = {"class": f"llama_logging.handlers.{name}", **data}
-                data = {"version": 1, "handlers": {"it": handler}, "root": {"handlers": ["it"]}}
+                data = {"handlers": {"it": {"class": f"llama_logging.handlers.{name}", **data}}}
+        data = {"version": 1, "root": {"handlers": list(data["handlers"])}, **data}
         assert check(data) == []
 
 

@@ -8,7 +8,11 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from llama_logging.capture import capture
+from llama_logging.context import ErrorContext
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter, printable, wants_colour
 from llama_logging.handlers import RecoveryHandler
 
@@ -163,3 +167,80 @@ def test_what_could_hide_or_forge_is_made_visible(character: str) -> None:
 
 def test_ordinary_text_is_left_alone() -> None:
     assert printable("täglich 🦙\tok") == "täglich 🦙\tok"
+
+
+def of_a_form(message: str, said: str, *args: Any, **changes: Any) -> tuple[logging.LogRecord, ErrorContext]:
+    """A record whose error is of a form that was seen before."""
+    capture(record_of(raised("first"), args=()))
+    record = record_of(raised(said), message, args=args)
+    context = capture(record)
+    assert context is not None
+    assert context.form is not None
+    record.__dict__.update(changes)
+    return record, context
+
+
+texts = st.text() | st.sampled_from([ATTACK, "", "password=hunter2", "lone \udcff", "x" * 9_000, "a\nb", "%s", "🦙"])
+
+
+@settings(deadline=None)
+@given(message=texts, said=texts, args=st.lists(st.integers() | st.text(), max_size=2), colour=st.booleans())
+def test_what_is_remembered_of_a_form_changes_no_character(
+    message: str, said: str, args: list[Any], colour: bool
+) -> None:
+    for formatter in (JsonFormatter(), ConsoleFormatter(colour=colour)):
+        # The texts around the gaps are those of another error.
+        formatter.format(of_a_form("another", "told")[0])
+        record, _ = of_a_form(message, said, *args)
+        ours, whole = told_by(formatter, record)
+        assert ours == whole
+
+
+def told_by(formatter: JsonFormatter | ConsoleFormatter, record: logging.LogRecord) -> tuple[str, str]:
+    """What it says with what it remembers, and without; its mistake, if it makes one."""
+    found = []
+    for remembers in (True, False):
+        formatter._is_plain = remembers
+        try:
+            found.append(formatter.format(record))
+        except (TypeError, ValueError) as error:
+            found.append(repr(error))
+    formatter._is_plain = True
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"levelname": "\x1b[31mERROR"},
+        {"levelno": 50, "levelname": "CRITICAL"},
+        {"name": "renamed"},
+        {"msg": "said later", "args": None},
+        {"msg": 7},
+        {"user": "added by a filter", "api_key": "k"},
+        {"stack_info": "Stack (most recent call last):"},
+        {"created": 1.5},
+    ],
+)
+def test_what_another_handler_changed_is_shown(changes: dict[str, Any]) -> None:
+    for formatter in (JsonFormatter(), ConsoleFormatter(colour=False)):
+        formatter.format(of_a_form("as it was", "told")[0])
+        ours, whole = told_by(formatter, of_a_form("as it was", "told", **changes)[0])
+        assert ours == whole
+        # And the next one is as before.
+        record, _ = of_a_form("as it was", "told")
+        assert told_by(formatter, record)[0] == told_by(formatter, record)[1]
+
+
+def test_a_recovery_is_shown_as_it_stands() -> None:
+    rules = [{"match": {"class": "ValueError"}, "ladder": [{"fallback_value": {"value": 1}}]}]
+    json_formatter, console, handler = JsonFormatter(), ConsoleFormatter(colour=False), RecoveryHandler(rules=rules)
+    shown = []
+    for _ in range(2):
+        record, context = of_a_form("failed", "told")
+        json_formatter.format(record)
+        handler.handle(record)
+        handler.engine.dispatch(context).wait(10)
+        data = json.loads(json_formatter.format(record))
+        shown.append((data["llama_logging.recovery.status"], console.format(record).splitlines()[-1].split(" · ")[0]))
+    assert shown == [("fallback", "  recovery fallback")] * 2

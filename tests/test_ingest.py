@@ -1,21 +1,29 @@
 from __future__ import annotations
 
+import _thread
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from llama_logging import native
+from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
+from llama_logging.handlers import RegistryHandler
 from llama_logging.ingest import ingest, waiting
-from llama_logging.journal import journals
+from llama_logging.journal.folders import directories_for
+from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
 from llama_logging.registry import Batch, Store
-from llama_logging.stores import open_store, urls
+from llama_logging.stores import open_store, sqlite, urls
+from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context
 
 STORM = """
@@ -142,8 +150,6 @@ def test_an_ingester_that_dies_between_commit_and_unlink_does_no_harm(store_url:
     path = pipeline.journal.path
     pipeline.journal.close()
     store = open_store(store_url)
-    from llama_logging.journal import Reader
-
     with Reader(path) as reader:
         piece = reader.read(0)
         store.ingest(Batch(reader.name, 0, piece.end, piece.frames))
@@ -254,3 +260,208 @@ def test_flush_brings_in_what_this_process_has_logged(store_url: urls.StoreURL) 
     pipeline.add(make_context())
     flush()
     assert settled(store_url, 1) == 1
+
+
+def test_an_error_survives_what_its_handler_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut too, where the journal is synced before the logging call returns."""
+    synced: list[int] = []
+    for durability, expected in (("process", 0), ("critical", 1), ("disk", 2)):
+        handler = RegistryHandler(durability=durability)
+        monkeypatch.setattr(handler.pipeline.journal, "tend", lambda: None)
+        synced.clear()
+        monkeypatch.setattr(os, "fdatasync", synced.append)
+        for level in (logging.ERROR, logging.CRITICAL):
+            handler.handle(logging.LogRecord("app", level, "a.py", 1, "x", None, None))
+        assert len(synced) == expected
+        monkeypatch.undo()
+    assert RegistryHandler().pipeline.sync_from == ErrorSeverity.DEBUG  # no word is no change
+
+
+def test_an_unknown_durability_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    RegistryHandler(durability="disc")
+    assert "durability: unknown durability 'disc'; expected process, critical, disk" in capsys.readouterr().err
+
+
+def test_the_journal_is_synced_and_space_set_aside_about_each_second(store_url: urls.StoreURL) -> None:
+    pipeline = pipeline_for(store_url)
+    pipeline.add(make_context())
+    folder, deadline = Path(directories_for(store_url.path)[0]), time.monotonic() + 10
+    while not list(folder.glob("*.reserve")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(folder.glob("*.reserve"))
+    assert pipeline.journal._file is not None
+    assert not pipeline.journal._file.unsynced
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_database_deleted_under_the_ingester_is_made_anew(store_url: urls.StoreURL, replaced: bool) -> None:
+    """What was committed to the old file is gone with it; what still lies in the journal comes again."""
+    pipeline = pipeline_for(store_url)
+    pipeline.add(make_context())
+    assert settled(store_url, 1) == 1
+    if replaced:
+        open_registry(urls.parse(store_url.url + ".other")).close()
+        other = SQLiteStore(urls.parse(store_url.url + ".other"))
+        other.forget("")
+        other.close()
+        os.replace(store_url.path + ".other", store_url.path)
+    else:
+        os.unlink(store_url.path)
+    pipeline.add(make_context())
+    assert settled(store_url, 2) == 2
+    assert pipeline.ingester.failure is None
+
+
+def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreURL) -> None:
+    """The commit went into a file that nobody will find."""
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    pipeline.journal.close()
+
+    class Replaced(SQLiteStore):
+        def ingest(self, batch: Batch) -> int:
+            end = super().ingest(batch)
+            os.unlink(store_url.path)
+            return end
+
+    store = Replaced(store_url)
+    store.forget("")
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        ingest(store, directories_for(store_url.path), path=store_url.path)
+    store.close()
+    assert len(list(journals(directories_for(store_url.path)))) == 1
+    opened = open_registry(store_url)
+    assert count(opened) == 1
+    opened.close()
+
+
+def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) -> None:
+    """Nothing is counted twice, and what comes after the cut is not missed."""
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    for _ in range(10):
+        pipeline.add(make_context())
+    open_registry(store_url).close()
+    os.truncate(pipeline.journal.path, os.path.getsize(pipeline.journal.path) // 2)
+    pipeline.add(make_context())
+    for _ in range(2):
+        store = open_registry(store_url)
+        assert count(store) == 11
+        store.close()
+    pipeline.journal.close()
+
+
+def test_the_end_of_the_process_does_not_wait_for_a_locked_database(store_url: urls.StoreURL, run: Run) -> None:
+    """The thread waits for it and the process does not; the errors wait in the journal."""
+    store = SQLiteStore(store_url)
+    store.forget("")
+    with store._transaction():
+        patient = "from llama_logging.stores import sqlite; sqlite.BUSY_TIMEOUT = 1000.0"
+        done = run("-c", patient + STORM, store_url.url, "3")
+        assert (done.code, done.err) == (0, "")
+    store.close()
+    registry = open_registry(store_url)
+    assert count(registry) == 3
+    registry.close()
+
+
+def test_a_store_that_comes_back_gets_what_waited(store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
+    store = SQLiteStore(store_url)
+    store.forget("")
+    pipeline = pipeline_for(store_url)
+    with store._transaction():
+        pipeline.add(make_context())
+        deadline = time.monotonic() + 10
+        while pipeline.ingester.failure is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "locked" in str(pipeline.ingester.failure)
+    store.close()
+    assert settled(store_url, 1) == 1
+
+
+def test_the_thread_is_one_of_the_operating_systems(store_url: urls.StoreURL) -> None:
+    """And ends when it is told to; the next error starts another."""
+    pipeline = pipeline_for(store_url)
+    before = len(os.listdir("/proc/self/task"))
+    for number in (1, 2):
+        pipeline.add(make_context())
+        assert settled(store_url, number) == number
+        assert len(os.listdir("/proc/self/task")) == before + 1
+        pipeline.ingester.stop(10)
+        deadline = time.monotonic() + 10
+        while len(os.listdir("/proc/self/task")) > before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(os.listdir("/proc/self/task")) == before
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pipeline = pipeline_for(store_url)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    pipeline.add(make_context())
+    monkeypatch.undo()
+    pipeline.ingester._retry_at = 0.0
+    pipeline.add(make_context())
+    assert settled(store_url, 2) == 2
+
+
+def test_where_no_thread_may_run_the_next_process_does_it(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker of uWSGI without enable-threads."""
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt={"http": b":8000"}))
+    assert not native.may_have_threads()
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt={"enable-threads": True}))
+    assert native.may_have_threads()
+
+
+def test_a_command_brings_everything_in(store_url: urls.StoreURL, cli: Run) -> None:
+    """The journal of a dead process and that of a living one; a second time there is nothing to do."""
+    for _ in range(2):
+        pipeline = Pipeline(store_url)
+        pipeline.ingester._started = True
+        pipeline.add(make_context())
+    pipeline.journal.close()
+    done = cli("ingest", "--store", store_url.url)
+    assert (done.code, done.out, done.err) == (0, f"2 errors ingested into {store_url}\n", "")
+    assert json.loads(cli("ingest", "--json", "--store", store_url.url).out) == {"store": store_url.url, "errors": 0}
+    assert settled(store_url, 2) == 2
+
+
+def test_a_command_that_cannot_write_to_the_registry_says_so(store_url: urls.StoreURL, cli: Run) -> None:
+    Path(store_url.path).write_text("not a database")
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    done = cli("ingest", "--store", store_url.url)
+    assert done.code == 1
+    assert "not a SQLite database" in done.err
+    pipeline.journal.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: signal.Signals) -> None:
+    """A registry that cannot be written for a while is told, and waited for."""
+    command = [sys.executable, "-m", "llama_logging", "ingest", "--follow", "--store", store_url.url]
+    Path(store_url.path).write_text("not a database")
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    follower = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert follower.stderr is not None
+    assert "not a SQLite database" in follower.stderr.readline()
+    os.unlink(store_url.path)
+    assert "takes errors again" in follower.stderr.readline()
+    assert settled(store_url, 1) == 1
+    pipeline.add(make_context())
+    assert settled(store_url, 2) == 2
+    follower.send_signal(number)
+    out, err = follower.communicate(timeout=60)
+    assert (follower.returncode, out, err) == (0, f"2 errors ingested into {store_url}\n", "")
+    pipeline.journal.close()

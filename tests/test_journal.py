@@ -1,21 +1,29 @@
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging import journal as journal_module
-from llama_logging.journal import Journal, Reader, directories_for, journals, seal, unseal
+from llama_logging.journal import telling, writing
+from llama_logging.journal.folders import directories_for
+from llama_logging.journal.framing import seal, unseal
+from llama_logging.journal.reading import Reader, journals
+from llama_logging.journal.writing import Journal
 
 OPENING = '{"k":"open"}'
 
@@ -129,7 +137,7 @@ def test_reading_goes_on_where_it_stopped(journal: Journal) -> None:
 def test_a_large_journal_goes_on_in_a_new_file(
     journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 4096)
+    monkeypatch.setattr(writing, "SEGMENT_BYTES", 4096)
     for _ in range(100):
         assert put(journal, "x" * 100, name="s1")
     paths = list(journals([directory]))
@@ -147,7 +155,7 @@ def _abandoned(path: str) -> bool:
 
 def test_threads_write_whole_frames(journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four threads, rotation under them: every frame is there, once."""
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 50_000)
+    monkeypatch.setattr(writing, "SEGMENT_BYTES", 50_000)
     threads = [
         threading.Thread(target=lambda name=name: [put(journal, f"{name}-{n}") for n in range(500)]) for name in "abcd"
     ]
@@ -159,13 +167,19 @@ def test_threads_write_whole_frames(journal: Journal, directory: str, monkeypatc
     assert len(texts) == len(set(texts)) == 2000
 
 
+def descriptor(journal: Journal) -> int:
+    assert journal._file is not None
+    return journal._file.fd
+
+
 def test_a_closed_and_reused_descriptor_gets_none_of_our_bytes(journal: Journal, tmp_path: Path) -> None:
     """Daemonising code closes descriptors it does not know; the application's next file gets the number."""
     put(journal)
-    os.close(journal._fd)
+    number = descriptor(journal)
+    os.close(number)
     other = os.open(tmp_path / "application.txt", os.O_CREAT | os.O_RDWR)
     try:
-        assert other == journal._fd
+        assert other == number
         assert put(journal)
         assert os.path.getsize(tmp_path / "application.txt") == 0
     finally:
@@ -177,12 +191,13 @@ def test_a_reused_descriptor_at_our_position_is_found_out(journal: Journal, tmp_
     """The position is looked at first; soon after, the file itself."""
     for _ in range(times):
         put(journal)
-    (tmp_path / "application.txt").write_bytes(b"x" * journal._position)
-    os.close(journal._fd)
+    assert journal._file is not None
+    (tmp_path / "application.txt").write_bytes(b"x" * journal._file.position)
+    os.close(journal._file.fd)
     other = os.open(tmp_path / "application.txt", os.O_RDWR | os.O_APPEND)
     try:
         os.lseek(other, 0, os.SEEK_END)
-        time.sleep(2 * journal_module.LOOK_EVERY)
+        time.sleep(2 * writing.LOOK_EVERY)
         assert put(journal)
         assert os.path.getsize(tmp_path / "application.txt") == os.lseek(other, 0, os.SEEK_CUR)
         assert b"k" not in (tmp_path / "application.txt").read_bytes()
@@ -194,7 +209,7 @@ def test_a_deleted_file_is_replaced(journal: Journal) -> None:
     put(journal)
     first = journal.path
     os.unlink(first)
-    time.sleep(2 * journal_module.LOOK_EVERY)
+    time.sleep(2 * writing.LOOK_EVERY)
     assert put(journal)
     assert journal.path != first
     assert len(frames(journal.path)) == 2
@@ -207,14 +222,22 @@ def test_the_next_directory_is_used_where_the_first_cannot_be(tmp_path: Path) ->
     assert journal.path.startswith(str(tmp_path / "second"))
 
 
-def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would be said on standard error."""
+    lines: list[str] = []
+    monkeypatch.setattr(telling, "tell", lines.append)
+    return lines
+
+
+def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path, told: list[str]) -> None:
     directory = tmp_path / "open"
     directory.mkdir()
     directory.chmod(0o777)
     journal = Journal([str(directory)], lambda: OPENING)
     assert not put(journal)
     assert journal.lost == 1
-    assert "others may write to it" in capsys.readouterr().err
+    assert "others may write to it" in told[0]
 
 
 def test_a_link_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
@@ -224,19 +247,308 @@ def test_a_link_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path / "elsewhere")
 
 
-def test_a_full_disk_is_told_once_and_counted(journal: Journal, capsys: pytest.CaptureFixture[str]) -> None:
+class Failing:
+    """Stands in for `os.write`: fails with *number* for files in *folder*, while it is set."""
+
+    def __init__(self, folder: str, number: int = errno.ENOSPC) -> None:
+        self.folder, self.number, self.short = folder, number, False
+        self._write = os.write
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if self.number and os.readlink(f"/proc/self/fd/{fd}").startswith(self.folder):
+            if self.short:
+                return self._write(fd, data[: len(data) // 2])
+            raise OSError(self.number, os.strerror(self.number))
+        return self._write(fd, data)
+
+
+def test_a_full_disk_is_told_once_and_counted(
+    journal: Journal, directory: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next frame says how many were lost before it; numbers show which."""
     put(journal)
-    full = os.open("/dev/full", os.O_WRONLY)
-    saved = os.dup(journal._fd)
-    os.dup2(full, journal._fd)
-    journal._device, journal._inode = os.fstat(full).st_dev, os.fstat(full).st_ino
-    assert not put(journal)
-    assert not put(journal)
-    os.dup2(saved, journal._fd)
-    os.close(full)
-    os.close(saved)
-    assert journal.lost == 2
-    assert capsys.readouterr().err.count("No space left") == 1
+    disk = Failing(directory)
+    monkeypatch.setattr(os, "write", disk)
+    assert [put(journal) for _ in range(3)] == [False] * 3
+    disk.number = 0
+    assert put(journal, "later")
+    assert put(journal, "last")
+    assert journal.lost == 3
+    assert told == ["1 error could not be written to the journal: [Errno 28] No space left on device"]
+    read = frames(journal.path)[1:]
+    assert [(frame["n"], frame.get("lost_before")) for frame in read] == [(1, None), (5, 3), (6, None)]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_what_the_disk_does_not_take_goes_to_the_next_directory(
+    tmp_path: Path, directory: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    put(journal, "1", name="s1")
+    disk = Failing(directory, number)
+    monkeypatch.setattr(os, "write", disk)
+    assert put(journal, "2", name="s1")
+    assert put(journal, "3", name="s1")
+    disk.number = 0
+    journal._detour = 1.0  # a second later
+    assert put(journal, "4", name="s1")
+    kinds = [[frame.get("text", frame["k"]) for frame in frames(path)] for path in journals([directory, second])]
+    assert kinds == [["open", "stack", "1", "4"], ["open", "stack", "2", "3"]]
+    assert journal.lost == 0
+
+
+def test_a_frame_the_disk_took_in_part_is_written_whole_elsewhere(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    put(journal, "1")
+    disk = Failing(directory)
+    disk.short = True
+    monkeypatch.setattr(os, "write", disk)
+    assert put(journal, "2")
+    disk.number = 0
+    journal._detour = 1.0
+    assert put(journal, "3")
+    assert [[frame.get("text") for frame in frames(path)[1:]] for path in journals([directory, second])] == [
+        ["1", "3"],
+        ["2"],
+    ]
+
+
+def test_the_third_directory_takes_what_the_second_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directories = [str(tmp_path / name) for name in ("a", "b", "c")]
+    journal = Journal(directories, lambda: OPENING)
+    put(journal, "1")
+    monkeypatch.setattr(os, "write", Failing(directories[0]))
+    assert put(journal, "2")
+    number = journal._second and journal._second.fd
+    monkeypatch.setattr(os, "write", Failing(directories[0][:-1]))
+    assert not put(journal, "lost")
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "write", Failing(directories[1]))
+    journal._detour = 1.0
+    assert put(journal, "3")
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "write", FailingAll(directories[:2]))
+    assert put(journal, "4")
+    assert journal._second is not None
+    assert (journal._second.folder.path, journal._second.fd) == (directories[2], number)
+    found = {
+        str(frame.get("text")): os.path.dirname(path) for path in journals(directories) for frame in frames(path)[1:]
+    }
+    assert found == {"1": directories[0], "2": directories[1], "3": directories[0], "4": directories[2]}
+
+
+class FailingAll:
+    def __init__(self, folders: list[str]) -> None:
+        self._disks = [Failing(folder) for folder in folders]
+        self._write = os.write
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        for disk in self._disks:
+            if os.readlink(f"/proc/self/fd/{fd}").startswith(disk.folder):
+                return disk(fd, data)
+        return self._write(fd, data)
+
+
+def test_space_is_set_aside_for_a_full_disk(journal: Journal, directory: str) -> None:
+    """Real blocks, gone with the journal; it goes along when the journal goes on in a new file."""
+    put(journal)
+    journal.tend()
+    (name,) = [name for name in os.listdir(directory) if name.endswith(".reserve")]
+    status = os.stat(os.path.join(directory, name))
+    assert status.st_blocks * 512 >= writing.RESERVE_BYTES
+    assert name.removesuffix(".reserve") == os.path.basename(journal.path)
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    reserves = [name for name in os.listdir(directory) if name.endswith(".reserve")]
+    assert reserves == [f"{os.path.basename(journal.path)}.reserve"]
+    journal.close()
+    assert not [name for name in os.listdir(directory) if name.endswith(".reserve")]
+
+
+def test_the_space_of_a_dead_process_goes_with_its_journal(journal: Journal, directory: str) -> None:
+    put(journal)
+    journal.tend()
+    path = journal.path
+    journal._reserve = None  # it was killed
+    journal.close()
+    with Reader(path) as reader:
+        reader.remove()
+    assert os.listdir(directory) == []
+
+
+def test_space_whose_journal_is_gone_is_freed(journal: Journal, directory: str) -> None:
+    put(journal)
+    stale = os.path.join(directory, "j1-0000000000000001-1-000000000000.jsonl.reserve")
+    Path(stale).write_bytes(b"")
+    os.utime(stale, (0, 0))
+    assert list(journals([directory])) == [journal.path]
+    assert not os.path.exists(stale)
+
+
+def test_numbers_go_on_over_files_and_begin_anew_in_a_child(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal)
+    journal.close()
+    put(journal)
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    put(journal)
+    numbers = [frame["n"] for path in journals([directory]) for frame in frames(path) if "n" in frame]
+    assert numbers == [1, 2, 3]
+    child = os.fork()
+    if not child:
+        put(journal)
+        os._exit(0 if frames(journal.path)[1]["n"] == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_folder_deleted_and_one_put_in_its_place(journal: Journal, directory: str) -> None:
+    put(journal)
+    shutil.rmtree(directory)
+    time.sleep(2 * writing.LOOK_EVERY)
+    assert put(journal, "anew")
+    assert os.path.dirname(journal.path) == directory
+    os.rename(directory, f"{directory}.old")
+    os.mkdir(directory, 0o700)
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    assert put(journal, "in its place")
+    assert [frame["text"] for path in journals([directory]) for frame in frames(path)[1:]] == ["in its place"]
+    assert [frame["text"] for path in journals([f"{directory}.old"]) for frame in frames(path)[1:]] == ["anew"]
+
+
+def test_a_journal_goes_on_where_its_path_leads_nowhere(journal: Journal, directory: str) -> None:
+    """As after chroot, or when a folder above it was renamed."""
+    put(journal, "before")
+    os.rename(directory, f"{directory}.moved")
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    assert put(journal, "after")
+    assert not os.path.exists(directory)
+    read = [frame["text"] for path in journals([f"{directory}.moved"]) for frame in frames(path)[1:]]
+    assert read == ["before", "after"]
+
+
+def test_a_reader_trusts_no_folder_that_others_may_write_to(journal: Journal, directory: str, tmp_path: Path) -> None:
+    put(journal)
+    os.chmod(directory, 0o777)
+    assert list(journals([directory])) == []
+    with pytest.raises(PermissionError), Reader(journal.path):
+        pass
+    os.chmod(directory, 0o700)
+    os.symlink(directory, tmp_path / "link")
+    assert list(journals([str(tmp_path / "link")])) == []
+    assert list(journals([directory])) == [journal.path]
+
+
+def test_a_link_or_pipe_in_place_of_a_journal_is_not_followed(journal: Journal, directory: str, tmp_path: Path) -> None:
+    put(journal)
+    link, pipe = (os.path.join(directory, f"j1-000000000000000{n}-1-000000000000.jsonl") for n in (1, 2))
+    os.symlink(journal.path, link)
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="symbolic links"), Reader(link):
+        pass
+    with Reader(pipe) as reader:
+        assert not reader.abandoned
+
+
+def test_an_error_can_survive_a_power_cut(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for, it is on the disk before the call returns; otherwise about a second later."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    journal.write('{"k":"error"}')
+    assert synced == []
+    journal.write('{"k":"error"}', sync=True)
+    assert synced == [journal.path]
+    journal.tend()
+    assert synced == [journal.path]
+    journal.write('{"k":"error"}')
+    first = journal.path
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    journal.tend()
+    assert synced[1:] == [first, journal.path]
+
+
+def test_the_descriptors_of_a_journal_are_few(journal: Journal) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        put(journal)
+        assert journal._file is not None
+        journal._rotate(journal._file)
+        journal.tend()
+    assert len(os.listdir("/proc/self/fd")) - before == 3  # the file, its folder, one to spare
+    journal.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_journal_is_opened_where_no_descriptor_is_left(journal: Journal, tmp_path: Path) -> None:
+    put(journal)
+    with no_descriptors():
+        assert journal._file is not None
+        first = journal.path
+        journal._rotate(journal._file)
+        assert put(journal)
+        assert journal.path != first
+
+
+def test_even_the_first_error_is_kept_where_no_descriptor_is_left(journal: Journal) -> None:
+    with no_descriptors():
+        assert put(journal)
+    assert len(frames(journal.path)) == 2
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    taken = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_child_that_can_open_nothing_writes_to_its_parents_journal(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal, "parent")
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(Journal, "_create", refuse)
+        os._exit(0 if put(journal, "child") and put(journal, "child again") else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    put(journal, "parent again")
+    texts = [[frame.get("text") for frame in frames(path)[1:]] for path in journals([directory])]
+    assert texts == [["parent", "child", "child again", "parent again"]]
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_standard_error_that_was_reused_is_not_written_to(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from llama_logging.journal.telling import tell
+tell("seen")
+os.close(2)
+assert os.open("application.txt", os.O_CREAT | os.O_WRONLY) == 2
+tell("not seen")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stderr == b"llama_logging: seen\n"
+    assert (tmp_path / "application.txt").read_bytes() == b""
 
 
 def test_a_forked_child_writes_to_a_journal_of_its_own(journal: Journal, directory: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llama_logging.config import (
+    Options,
     Problem,
     as_level,
     collecting,
@@ -20,6 +21,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.recovery.rules import Rule, as_mode, parse_rules
 
 OURS = (RegistryHandler, RecoveryHandler, ReportHandler, CaptureFilter, JsonFormatter, ConsoleFormatter)
 
@@ -41,6 +43,20 @@ _KNOWN_CLASSES = (
 def check(data: Mapping[str, Any]) -> list[Problem]:
     """The mistakes in *data*, what a logging.yaml holds. No file is opened, no handler attached."""
     return list(_problems(data))
+
+
+def rules_of(data: Mapping[str, Any]) -> list[Rule]:
+    """The recovery rules in *data*.
+
+    Raises:
+        ConfigError: At the first mistake in them.
+    """
+    rules: list[Rule] = []
+    for name, entry in (data.get("handlers") or {}).items():
+        if isinstance(entry, dict) and entry.get("rules") is not None:
+            options = Options(str(name), entry, entry, strict=True)
+            rules += parse_rules(options, convert(entry["rules"]), options.read("mode", as_mode, None))
+    return rules
 
 
 def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from llama_logging.attachment.checking import check
 from llama_logging.cli.terminal import print_json
 from llama_logging.config import Problem, load
 from llama_logging.exceptions import ConfigError
+from llama_logging.redaction import redact
 
 HELP = "find every mistake in a logging.yaml"
 EPILOG = "Exit code 0: no mistake; 1: mistakes, one on each line."
@@ -27,6 +28,7 @@ def execute(args: argparse.Namespace) -> int:
         problems = check(load(args.file))
     except ConfigError as error:
         problems = [Problem("", str(error), fatal=True)]
+    problems = [dataclasses.replace(problem, message=redact(problem.message)) for problem in problems]
     if args.json:
         print_json([dataclasses.asdict(problem) for problem in problems])
     for problem in problems if not args.json else ():

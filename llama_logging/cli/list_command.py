@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 
 from llama_logging.cli.terminal import (
     COLOURS,
@@ -11,11 +10,13 @@ from llama_logging.cli.terminal import (
     add_store,
     ago,
     count,
+    group_document,
     opened,
     print_json,
     print_table,
 )
 from llama_logging.formatters import printable_lines
+from llama_logging.registry import ErrorGroup, GroupState, Store
 
 HELP = "list the errors, one line for all occurrences of the same, the latest first"
 EPILOG = "The last column is the newest occurrence: llama-logging show ID"
@@ -25,6 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
     add_selection(parser)
+    parser.add_argument("--state", choices=[state.value for state in GroupState], help="only groups that are so")
+    parser.add_argument(
+        "--search",
+        metavar="WORDS",
+        default="",
+        help="only what has words that begin so: in type, message, logger, stack, tags or trace id",
+    )
+    parser.add_argument(
+        "--sort", choices=("last_seen", "first_seen", "count"), default="last_seen", help="default last_seen"
+    )
     parser.add_argument("--limit", type=count, default=50, metavar="N", help="at most so many; default 50")
     parser.add_argument("--stack", action="store_true", help="print the newest stack trace of each")
 
@@ -32,22 +43,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print the groups."""
     with opened(args) as store:
-        groups = store.groups(since=args.since, at_least=args.severity, limit=args.limit)
-        stacks = [store.find(group.last_error_id).stack_trace if args.json or args.stack else "" for group in groups]
+        groups = store.groups(
+            since=args.since,
+            at_least=args.severity,
+            state=GroupState(args.state) if args.state else None,
+            search=args.search,
+            order=args.sort,
+            limit=args.limit,
+        )
+        stacks = [_stack(store, group) if args.json or args.stack else "" for group in groups]
     if args.json:
         print_json(
-            [
-                {**dataclasses.asdict(group), "severity": group.severity.name, "stack_trace": stack}
-                for group, stack in zip(groups, stacks, strict=True)
-            ]
+            [{**group_document(group), "stack_trace": stack} for group, stack in zip(groups, stacks, strict=True)]
         )
         return 0
-    heading = ["LAST SEEN", "COUNT", "SEVERITY", "WHERE", "ERROR", "ID"]
+    heading = ["LAST SEEN", "COUNT", "SEVERITY", "STATE", "WHERE", "ERROR", "ID"]
     rows = [
         [
             ago(g.last_seen),
             str(g.count),
             g.severity.name,
+            g.state.value,
             g.source,
             f"{g.error_type}: {g.error_message}",
             g.last_error_id,
@@ -61,3 +77,9 @@ def execute(args: argparse.Namespace) -> int:
     elif rows:
         print_table([heading, *rows], {2: [COLOURS[group.severity] for group in groups]})
     return 0
+
+
+def _stack(store: Store, group: ErrorGroup) -> str:
+    """The newest stack trace that is still there."""
+    newest = store.errors(fingerprint=group.fingerprint, limit=1)
+    return newest[0].stack_trace if newest else ""

@@ -11,8 +11,14 @@ from typing import Any
 
 from llama_logging import __version__
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
+from llama_logging.redaction import redact
 
-COMMANDS = ("init", "check", "run", "demo", "summary", "list", "show", "tail", "explain", "merge", "regroup")
+COMMANDS = (
+    "init", "check", "run", "doctor", "demo",
+    "summary", "list", "show", "tail", "explain",
+    "resolve", "mute", "reopen", "merge", "regroup", "recovery", "export", "import",
+    "prune", "ingest",
+)  # fmt: skip
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -59,5 +65,5 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"llama-logging: {error}", file=sys.stderr)
+    print(f"llama-logging: {redact(str(error))}", file=sys.stderr)
     return code

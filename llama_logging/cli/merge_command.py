@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from datetime import UTC, datetime
 
+from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import add_store, fingerprint_named, opened, print_json
 from llama_logging.exceptions import ErrorNotFound
 
@@ -25,7 +25,7 @@ def execute(args: argparse.Namespace) -> int:
     """Merge, or take it back."""
     with opened(args) as store:
         target, *others = (fingerprint_named(store, name) for name in (args.id, *args.others))
-        now, by = datetime.now(UTC), getpass.getuser()
+        now, by = datetime.now(UTC), user()
         undone = store.unmerge([target, *others], now, by) if args.undo else 0
         if others and not args.undo:
             store.merge(target, others, now, by)

@@ -7,10 +7,11 @@ import dataclasses
 import json
 from datetime import datetime
 
-from llama_logging.cli.terminal import COLOURS, add_store, ago, opened, painted, print_json
+from llama_logging.cli.deciding import told
+from llama_logging.cli.terminal import COLOURS, add_store, ago, group_document, local, opened, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import printable, printable_lines
-from llama_logging.registry import OutcomeStatus, RecoveryAttempt, Sighting
+from llama_logging.registry import Change, ErrorGroup, OutcomeStatus, RecoveryAttempt, Sighting
 from llama_logging.wire import as_document
 
 HELP = "show one error: its stack trace, its context, and what recovery did"
@@ -31,13 +32,18 @@ def execute(args: argparse.Namespace) -> int:
         context = store.find(args.id)
         attempts = store.attempts(context.error_id)
         sightings = store.sightings(context.error_id)
+        group = store.group(context.fingerprint)
+        changes = store.changes(context.fingerprint)
     if args.json:
         document = as_document(context)
         document["recovery_attempts"] = [dataclasses.asdict(attempt) for attempt in attempts]
         document["sightings"] = [dataclasses.asdict(sighting) for sighting in sightings]
+        document["group"], document["changes"] = group and group_document(group), changes
         print_json(document)
     else:
         _print(context, attempts, sightings)
+        if group is not None:
+            _print_group(group, changes)
     return 0
 
 
@@ -71,6 +77,15 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
         for attempt in attempts:
             status = painted(f"{attempt.status:<10}", _ATTEMPT_COLOURS.get(attempt.status, "2"))
             print(f"  {status} {attempt.strategy} ({attempt.duration:.2f} s): {printable(attempt.detail)}")
+
+
+def _print_group(group: ErrorGroup, changes: list[Change]) -> None:
+    print(painted(f"\nIts group: {group.count} errors, {told(group)}", "1"))
+    for moment, words in (
+        (group.last_seen, f"last seen {group.last_release}"),
+        *((change.at, f"{change.kind} {change.detail} {change.by and 'by'} {change.by}") for change in changes),
+    ):
+        print(f"  {painted(local(moment), '2')} {printable(' '.join(words.split()))}")
 
 
 def _print_locals(context: ErrorContext) -> None:

@@ -10,6 +10,7 @@ from llama_logging.cli.terminal import (
     add_selection,
     add_store,
     ago,
+    local,
     opened,
     painted,
     print_json,
@@ -41,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _print(summary: ErrorSummary, since: datetime | None) -> None:
-    period = f" since {since.astimezone().isoformat(sep=' ', timespec='seconds')}" if since else ""
+    period = f" since {local(since)}" if since else ""
     print(painted(f"{summary.total_errors} errors{period}", "1"))
     for level, count in summary.errors_by_severity.items():
         print(f"  {painted(level.name, COLOURS[level])}  {count}")

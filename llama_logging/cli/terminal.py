@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import enum
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from llama_logging.config import as_seconds
+from llama_logging.config import as_bytes, as_seconds
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.formatters import printable, wants_colour
 from llama_logging.pipeline import open_registry
-from llama_logging.registry import Store
+from llama_logging.registry import ErrorGroup, Store
 from llama_logging.stores import urls
+
+T = TypeVar("T")
 
 COLOURS = {
     ErrorSeverity.DEBUG: "2",
@@ -69,6 +72,24 @@ def moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"expected 30m, 24h, 7d or an ISO date and time, got {text!r}") from error
 
 
+def seconds(text: str) -> float:
+    """A duration, such as 30m, 24h or 7d.
+
+    Raises:
+        argparse.ArgumentTypeError: If *text* is none.
+    """
+    return _converted(as_seconds, text)
+
+
+def size(text: str) -> int:
+    """A number of bytes, such as 500M or 2G.
+
+    Raises:
+        argparse.ArgumentTypeError: If *text* is none.
+    """
+    return _converted(as_bytes, text)
+
+
 def count(text: str) -> int:
     """A number of things.
 
@@ -78,6 +99,13 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
     return int(text)
+
+
+def _converted(convert: Callable[[object], T], text: str) -> T:
+    try:
+        return convert(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _severity(text: str) -> ErrorSeverity:
@@ -107,6 +135,8 @@ def opened(args: argparse.Namespace) -> Iterator[Store]:
             file=sys.stderr,
         )
     try:
+        for incident in store.incidents():
+            print(printable(f"llama-logging: {local(incident.at)} {incident.kind}: {incident.detail}"), file=sys.stderr)
         yield store
     finally:
         store.close()
@@ -147,6 +177,11 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
     print(json.dumps(value, indent=indent, default=_jsonable))
 
 
+def group_document(group: ErrorGroup) -> dict[str, Any]:
+    """*group* for `print_json`."""
+    return {**dataclasses.asdict(group), "severity": group.severity.name}
+
+
 def painted(text: str, colour: str) -> str:
     """*text* in a colour, where standard output wants colours."""
     return f"\x1b[{colour}m{text}\x1b[0m" if wants_colour(sys.stdout) else text
@@ -185,6 +220,11 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     return f"{max(0, int(seconds))}s ago"
 
 
+def local(moment: datetime) -> str:
+    """*moment* in local time."""
+    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
 def _fitted(text: str, width: int) -> str:
     return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
 
@@ -192,6 +232,8 @@ def _fitted(text: str, width: int) -> str:
 def _jsonable(value: object) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, enum.Enum):
+        return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return str(value)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
-import queue
-import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
 
-from llama_logging import plain
 from llama_logging.background import Worker
-from llama_logging.context import ErrorContext, new_id
+from llama_logging.context import ErrorContext
+from llama_logging.recovery.incident import Incident, is_inside, named
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
-from llama_logging.recovery.strategy import REGISTERED, Call, Deadline, Remedy, StrategyTable
-from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+from llama_logging.recovery.scopes import OwnScopes, Scopes
+from llama_logging.recovery.strategy import REGISTERED, Call, StrategyTable
+from llama_logging.recovery.switch import Switch, off_in_environment
+from llama_logging.registry import OutcomeStatus, Record, RecoveryAttempt
 
 THREADS = 4
 """Ladders that run at once; more wait."""
@@ -28,12 +25,6 @@ WAITING = 32
 
 _REMEMBERED = 1_000
 _logger = logging.getLogger("llama_logging.recovery")
-_local = threading.local()
-
-
-def switched_off() -> bool:
-    """Whether `LLAMA_LOGGING_RECOVERY` says off."""
-    return os.environ.get("LLAMA_LOGGING_RECOVERY", "").lower() in ("off", "0", "false", "no")
 
 
 class Engine:
@@ -43,6 +34,9 @@ class Engine:
         rules: The first that matches is taken; then what code has registered for the error's type.
         audit: Gets every attempt twice, before (pending) and after; must not raise.
         table: What code has registered.
+        scopes: Who may act on a thing; by default decided for this process alone.
+        switch: The kill switch.
+        records: Gives what each strategy has done for a group so far.
     """
 
     def __init__(
@@ -51,12 +45,17 @@ class Engine:
         *,
         audit: Callable[[RecoveryAttempt], object] = lambda attempt: None,
         table: StrategyTable = REGISTERED,
+        scopes: Scopes | None = None,
+        switch: Switch | None = None,
+        records: Callable[[str], Sequence[Record]] = lambda fingerprint: (),
     ) -> None:
         self._rules = tuple(rules)
         self._audit = audit
         self._table = table
         self._worker = Worker("llama_logging-recovery", threads=THREADS, capacity=WAITING)
-        self._failed_at: dict[tuple[str, str], float] = {}
+        self._scopes = scopes if scopes is not None else OwnScopes()
+        self._switch = switch if switch is not None else Switch()
+        self._records = records
         self._forget()
 
     def dispatch(self, context: ErrorContext) -> Outcome:
@@ -82,15 +81,16 @@ class Engine:
         self._outcomes: OrderedDict[str, Outcome] = OrderedDict()
 
     def _decide(self, context: ErrorContext) -> Outcome:
-        if getattr(_local, "inside", False):
+        if is_inside():
             return _refused(context, "it was logged by a recovery strategy")
-        if switched_off():
-            return _refused(context, "recovery is switched off by LLAMA_LOGGING_RECOVERY")
         rule = self._rule_for(context)
         if rule is None:
             return Outcome.settled(
                 context.error_id, OutcomeStatus.UNMATCHED, f"no recovery strategy for {context.error_type}"
             )
+        off = off_in_environment()
+        if off:
+            return _refused(context, off)
         if rule.mode == "off":
             return _refused(context, f"the rule {rule.name} is off")
         shared = self._under_way.get(rule.scope) if rule.scope else None
@@ -120,93 +120,20 @@ class Engine:
         return outcome
 
     def _run(self, rule: Rule, context: ErrorContext, future: Future[Resolution]) -> None:
+        incident = Incident(
+            rule, context, scopes=self._scopes, switch=self._switch, audit=self._audit, records=self._records
+        )
         try:
-            resolution = self._climb(rule, context, Deadline(rule.deadline))
+            resolution = incident.run()
         except Exception as error:
-            resolution = Resolution(OutcomeStatus.FAILED, detail=_named(error))
+            resolution = Resolution(OutcomeStatus.FAILED, detail=named(error))
         self._under_way.pop(rule.scope, None)
         _tell(rule, context, resolution)
         future.set_result(resolution)
 
-    def _climb(self, rule: Rule, context: ErrorContext, deadline: Deadline) -> Resolution:
-        attempts: list[RecoveryAttempt] = []
-        remedy = Remedy(OutcomeStatus.FAILED, detail="there was no time left")
-        for step in rule.ladder:
-            if not deadline.remaining():
-                break
-            attempt, remedy = self._attempt(rule, step, context, deadline)
-            attempts.append(attempt)
-            if remedy.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK):
-                return Resolution(remedy.status, remedy.value, remedy.detail, tuple(attempts))
-        detail = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in attempts) or remedy.detail
-        observed = any(attempt.status is OutcomeStatus.OBSERVED for attempt in attempts)
-        status = OutcomeStatus.OBSERVED if observed else OutcomeStatus.FAILED
-        return Resolution(status, None, detail, tuple(attempts))
-
-    def _attempt(
-        self, rule: Rule, step: Step, context: ErrorContext, deadline: Deadline
-    ) -> tuple[RecoveryAttempt, Remedy]:
-        strategy = step.strategy
-        attempt = RecoveryAttempt(
-            attempt_id=new_id(),
-            error_id=context.error_id,
-            fingerprint=context.fingerprint,
-            rule=rule.name,
-            strategy=strategy.name,
-            scope=rule.scope,
-            status=OutcomeStatus.PENDING,
-            started_at=datetime.now(UTC),
-            detail=strategy.intent,
-        )
-        self._audit(attempt)
-        began = time.monotonic()
-        remedy = self._remedy(rule, step, context, deadline)
-        if strategy.destructive and remedy.status is OutcomeStatus.FAILED:
-            self._failed_at[rule.scope, strategy.name] = time.monotonic()
-        attempt = dataclasses.replace(
-            attempt,
-            status=remedy.status,
-            detail=plain.text(remedy.detail, 4096),
-            duration=round(time.monotonic() - began, 6),
-        )
-        self._audit(attempt)
-        return attempt, remedy
-
-    def _remedy(self, rule: Rule, step: Step, context: ErrorContext, deadline: Deadline) -> Remedy:
-        if rule.observes(step.strategy):
-            detail = f"would {step.strategy.intent}; `mode: act` in the rule lets it"
-            return Remedy(OutcomeStatus.OBSERVED, detail=detail)
-        since = time.monotonic() - self._failed_at.get((rule.scope, step.strategy.name), float("-inf"))
-        if since < rule.cooldown:
-            return Remedy(
-                OutcomeStatus.REFUSED,
-                detail=f"it failed {since:.0f} s ago; the cooldown is {rule.cooldown:g} s",
-            )
-        return _on_own_thread(step, context, deadline.within(step.timeout or deadline.remaining()))
-
-
-def _on_own_thread(step: Step, context: ErrorContext, deadline: Deadline) -> Remedy:
-    """Run the strategy; one that blocks beyond its deadline is left behind on its thread."""
-    answers: queue.SimpleQueue[Remedy] = queue.SimpleQueue()
-    allowed = deadline.remaining()
-
-    def work() -> None:
-        _local.inside = True
-        try:
-            answers.put(step.strategy.recover(context, deadline))
-        except BaseException as error:
-            answers.put(Remedy(OutcomeStatus.FAILED, detail=_named(error)))
-
-    threading.Thread(target=work, name=f"llama_logging-{step.strategy.name}", daemon=True).start()
-    try:
-        # A second of grace: a strategy that keeps the deadline itself can still say what it saw.
-        return answers.get(timeout=allowed + 1.0)
-    except queue.Empty:
-        return Remedy(OutcomeStatus.FAILED, detail=f"no answer within {allowed:.1f} s; it was left behind")
-
 
 def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:
-    good = resolution.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK)
+    good = resolution.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
     _logger.log(
         logging.INFO if good else logging.WARNING,
         "%s (%s): %s [error %s]",
@@ -219,10 +146,3 @@ def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:
 
 def _refused(context: ErrorContext, why: str) -> Outcome:
     return Outcome.settled(context.error_id, OutcomeStatus.REFUSED, why)
-
-
-def _named(error: BaseException) -> str:
-    try:
-        return plain.text(f"{type(error).__name__}: {error}", 1000)
-    except BaseException:
-        return type(error).__name__

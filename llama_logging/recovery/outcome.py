@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
+from llama_logging import tasks
 from llama_logging.registry import OutcomeStatus, RecoveryAttempt
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,8 @@ class Resolution:
     status: OutcomeStatus
     value: object = None
     detail: str = ""
+    advice: str = ""
+    retry_at: datetime | None = None
     attempts: tuple[RecoveryAttempt, ...] = ()
 
 
@@ -28,34 +35,36 @@ class Outcome:
     True if what failed is worth trying again. Await it (`if await outcome:`) or `wait()` for it.
     """
 
-    def __init__(self, error_id: str, future: Future[Resolution]) -> None:
+    def __init__(self, error_id: str, end: Future[Resolution] | Resolution) -> None:
         self.error_id = error_id
-        self._future = future
+        self._end = end
 
     @classmethod
     def settled(cls, error_id: str, status: OutcomeStatus, detail: str = "") -> Outcome:
         """An outcome that is over before it began."""
-        future: Future[Resolution] = Future()
-        future.set_result(Resolution(status, detail=detail))
-        return cls(error_id, future)
+        return cls(error_id, Resolution(status, detail=detail))
 
     def shared_with(self, error_id: str) -> Outcome:
         """The same recovery, for another error that it is to heal too."""
-        return Outcome(error_id, self._future)
+        return Outcome(error_id, self._end)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, *timeout* seconds at most; True if it is worth trying again.
 
         On an event loop this would stop the loop: await the outcome there.
         """
-        try:
-            self._future.result(timeout)
-        except Exception:
-            return False
+        if not isinstance(self._end, Resolution):
+            try:
+                self._end.result(timeout)
+            except Exception:
+                return False
         return bool(self)
 
     def __await__(self) -> Generator[object, None, bool]:
-        yield from asyncio.shield(asyncio.wrap_future(self._future)).__await__()
+        if not isinstance(self._end, Resolution):
+            import asyncio  # who awaits has it
+
+            yield from asyncio.shield(asyncio.wrap_future(self._end)).__await__()
         return bool(self)
 
     def __bool__(self) -> bool:
@@ -80,18 +89,30 @@ class Outcome:
         return self._now.detail
 
     @property
+    def advice(self) -> str:
+        """What somebody should do, where no strategy can; empty if there is nothing to say."""
+        return self._now.advice
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When it is worth trying again, where that is known; aware UTC."""
+        return self._now.retry_at
+
+    @property
     def attempts(self) -> tuple[RecoveryAttempt, ...]:
         """What was tried, in order; empty while it is under way."""
         return self._now.attempts
 
     @property
     def _now(self) -> Resolution:
-        return self._future.result() if self._future.done() else _PENDING
+        if isinstance(self._end, Resolution):
+            return self._end
+        return self._end.result() if self._end.done() else _PENDING
 
 
 def outcome() -> Outcome:
     """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
-    task = _current_task()
+    task = tasks.current()
     if task is not None:
         return _of_tasks.get(task, _NOTHING)
     return getattr(_of_thread, "latest", _NOTHING)
@@ -103,18 +124,11 @@ def remember(latest: Outcome) -> None:
     Not by a ContextVar: on 3.11 a collection may run within `ContextVar.set`, and a `__del__` that logs
     there sets it again below its feet; the interpreter dies of it (measured: 2,000 such objects).
     """
-    task = _current_task()
+    task = tasks.current()
     if task is not None:
         _of_tasks[task] = latest
     else:
         _of_thread.latest = latest
-
-
-def _current_task() -> asyncio.Task[object] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        return None
 
 
 _PENDING = Resolution(OutcomeStatus.PENDING)

@@ -44,6 +44,34 @@ def as_probe(value: object) -> Probe:
     return lambda _deadline: _function_problem(function)
 
 
+def problem_now(probe: Probe | None) -> str | None:
+    """What *probe* says is wrong at this moment; None without a probe."""
+    return None if probe is None else probe(Deadline(ANSWER_TIMEOUT))
+
+
+def steadily(probe: Probe, settle: float) -> Probe:
+    """A probe that is content once *probe* has been so for *settle* seconds, at every look.
+
+    What has just been restarted works for a moment, whatever ails it.
+    """
+    since: float | None = None
+    problem = ""
+
+    def steady(deadline: Deadline) -> str:
+        nonlocal since, problem
+        if problem and not deadline.remaining():
+            return problem  # no time for another look, which would only say so
+        problem = probe(deadline)
+        if problem:
+            since = None
+            return problem
+        left = deadline.remaining()
+        since = left if since is None else since
+        return "" if since - left >= settle else f"it works, but not yet for {settle:g} s"
+
+    return steady
+
+
 def http_problem(url: str, deadline: Deadline) -> str:
     """What keeps *url* from answering with a status below 400."""
     return ask(url, deadline)[1]

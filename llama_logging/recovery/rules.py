@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,20 @@ from llama_logging.config import (
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import as_match
-from llama_logging.recovery.strategies import SHIPPED
+from llama_logging.recovery.probes import Probe, as_probe
+from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.recovery.strategy import Call, Strategy
+from llama_logging.registry import Policy
 
 DEADLINE = 30.0
 """Seconds a whole ladder may take."""
-COOLDOWN = 30.0
-"""Seconds in which a destructive strategy that has failed is not tried again."""
 MODES = ("act", "observe", "off")
-RULE_OPTIONS = ("name", "match", "ladder", "mode", "scope", "deadline", "cooldown")
+POLICY = Policy()
+ORDERS = ("given", "learned")
+RULE_OPTIONS = (
+    "name", "match", "ladder", "mode", "scope", "deadline", "cooldown", "budget",
+    "verify", "settle", "order", "escalate",
+)  # fmt: skip
 STEP_OPTIONS = ("timeout",)
 
 
@@ -46,7 +51,11 @@ class Rule:
         mode: `act`, `observe` or `off`; None: destructive strategies observe, the others act.
         scope: Name of the thing acted on; errors of one scope share one recovery. Empty for none.
         deadline: Seconds for the whole ladder.
-        cooldown: Seconds in which a destructive strategy that has failed is not tried again.
+        policy: How often the thing may be acted on, by all who share the registry.
+        verify: What must work before a strategy's success is believed.
+        settle: For so many seconds.
+        learned: Whether the strategies are tried in the order of what they have done so far.
+        escalate: What is done once for an incident that was not healed.
     """
 
     name: str
@@ -55,7 +64,11 @@ class Rule:
     mode: str | None = None
     scope: str = ""
     deadline: float = DEADLINE
-    cooldown: float = COOLDOWN
+    policy: Policy = POLICY
+    verify: Probe | None = None
+    settle: float = 0.0
+    learned: bool = False
+    escalate: tuple[Step, ...] = ()
 
     def applies(self, context: ErrorContext) -> bool:
         """Whether *context* is an error for this rule. Text alone never is: there must be an exception."""
@@ -96,10 +109,7 @@ def as_mode(value: object) -> str:
 def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None) -> Rule:
     reader = options.nested(place, given, RULE_OPTIONS)
     match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
-    ladder = tuple(
-        _step(options, f"{place}.ladder[{index}]", entry)
-        for index, entry in enumerate(reader.required("ladder", as_list))
-    )
+    ladder = _steps(options, f"{place}.ladder", reader.required("ladder", as_list))
     if not ladder:
         raise ConfigError("ladder: needs at least one strategy")
     return Rule(
@@ -109,8 +119,39 @@ def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None)
         mode=reader.read("mode", as_mode, mode),
         scope=reader.read("scope", as_text, next((s.strategy.scope for s in ladder if s.strategy.scope), "")),
         deadline=reader.read("deadline", as_seconds, DEADLINE),
-        cooldown=reader.read("cooldown", as_seconds, COOLDOWN),
+        policy=_policy(reader),
+        verify=reader.read("verify", as_probe, None),
+        settle=reader.read("settle", as_seconds, 0.0),
+        learned=reader.read("order", _as_order, "given") == "learned",
+        escalate=_steps(options, f"{place}.escalate", reader.read("escalate", as_list, [])),
     )
+
+
+def _policy(reader: Options) -> Policy:
+    attempts, period = reader.read("budget", as_budget, (POLICY.attempts, POLICY.period))
+    return Policy(attempts=attempts, period=period, cooldown=reader.read("cooldown", as_seconds, POLICY.cooldown))
+
+
+def as_budget(value: object) -> tuple[int, float]:
+    """So many incidents in so long a time: `3/30m`.
+
+    >>> as_budget("3/30m")
+    (3, 1800.0)
+    """
+    number, slash, period = as_text(value).partition("/")
+    if not slash or not number.strip().isdecimal() or int(number) < 1:
+        raise ConfigError(f"expected a number of incidents in a time, such as 3/30m, got {value!r}")
+    return int(number), as_seconds(period)
+
+
+def _as_order(value: object) -> str:
+    if value not in ORDERS:
+        raise ConfigError(f"unknown order {value!r}; expected given or learned{did_you_mean(value, ORDERS)}")
+    return str(value)
+
+
+def _steps(options: Options, place: str, entries: Sequence[object]) -> tuple[Step, ...]:
+    return tuple(_step(options, f"{place}[{index}]", entry) for index, entry in enumerate(entries))
 
 
 def _step(options: Options, place: str, entry: object) -> Step:
@@ -121,16 +162,18 @@ def _step(options: Options, place: str, entry: object) -> Step:
         raise ConfigError(f"{place}: expected a strategy's name or {{name: {{options}}}}, got {entry!r}")
     [(name, given)] = entry.items()
     given = as_mapping(given or {})
-    cls = SHIPPED.get(name)
-    if cls is None and "." in name:
+    found = load(name)
+    if found is None and "." in name:
         try:
             return Step(Call(as_callable(name)))
         except ConfigError as error:
             raise ConfigError(f"{place}: unknown strategy{did_you_mean(name, SHIPPED)}; {error}") from error
-    if cls is None:
+    if found is None:
         raise ConfigError(f"{place}: unknown strategy {name!r}{did_you_mean(name, SHIPPED)}")
-    reader = options.nested(f"{place}.{name}", given, cls.option_names + STEP_OPTIONS)
+    cls: Any = found if isinstance(found, type) else None
+    reader = options.nested(f"{place}.{name}", given, (*(cls.option_names if cls else ()), *STEP_OPTIONS))
     try:
-        return Step(cls.configure(reader), reader.read("timeout", as_seconds, None))
+        strategy = cls.configure(reader) if cls else Call(found)
+        return Step(strategy, reader.read("timeout", as_seconds, None))
     except ConfigError as error:
         raise ConfigError(f"{place}.{name}: {error}") from error

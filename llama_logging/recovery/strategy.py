@@ -8,11 +8,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self
 
 from llama_logging import plain
 from llama_logging.config import Options, as_callable
 from llama_logging.context import ErrorContext
+from llama_logging.redaction import clean_data
 from llama_logging.registry import OutcomeStatus
 
 
@@ -21,14 +23,18 @@ class Remedy:
     """What one try brought.
 
     Attributes:
-        status: `recovered`, `fallback` or `failed`.
+        status: `recovered`, `fallback`, `advice` or `failed`.
         value: What the caller gets: the strategy's result or the value that stands in.
         detail: What was done and seen, for the audit trail.
+        advice: What somebody should do, where no strategy can.
+        retry_at: When it is worth trying again, where that is known; aware UTC.
     """
 
     status: OutcomeStatus
     value: object = None
     detail: str = ""
+    advice: str = ""
+    retry_at: datetime | None = None
 
 
 class Deadline:
@@ -140,7 +146,7 @@ class Call:
             result = asyncio.run(asyncio.wait_for(result, deadline.remaining()))
         if isinstance(result, Remedy):
             return result
-        detail = f"{function_name(self.function)} returned {plain.plain(result, plain.Limits(depth=1))}"
+        detail = f"{function_name(self.function)} returned {clean_data(result, plain.Limits(depth=1))}"
         return Remedy(OutcomeStatus.RECOVERED, result, plain.text(detail, 500))
 
 

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Sequence
 
 from llama_logging import wire
+from llama_logging.native import original
 
 _YIELD_EVERY = 500
 
 _COLUMNS = (
     "place", "kind", "error_id", "attempt_id", "timestamp", "severity", "fingerprint", "error_type", "message",
-    "logger_name", "stack", "process", "release", "module", "function", "partial", "details", "amount", "content",
+    "logger_name", "stack", "process", "release", "module", "function", "strategy", "status", "duration",
+    "partial", "details", "amount", "content",
 )  # fmt: skip
 COPY = f"COPY batch ({', '.join(_COLUMNS)}) FROM STDIN"
 # An error as `wire` writes it, without escapes in what has a column of its own: nearly all of them.
 _PLAIN_ERROR = re.compile(
-    r'\{"k":"error","id":"([^"\\]*)","ts":(\d+),"sev":(\d+),"proc":"([^"\\]*)","fp":"([^"\\]*)","type":"([^"\\]*)",'
-    r'"stack":"([^"\\]*)","msg":"([^"\\]*)",("logger":"([^"\\]*)".*)'
+    r'\{"k":"error","id":"([^"\\]*)","ts":(\d+),"proc":"([^"\\]*)","type":"([^"\\]*)","stack":"([^"\\]*)",'
+    r'"sev":(\d+),"fp":"([^"\\]*)",("logger":"([^"\\]*)"),"msg":"([^"\\]*)"(.*)'
 )
 _HOT = ("k", "id", "ts", "sev", "fp", "type", "msg", "stack", "proc", "n", "crc")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -41,10 +42,10 @@ def rows(frames: Sequence[str]) -> str:
     lines = []
     for place, frame in enumerate(frames):
         if place % _YIELD_EVERY == 0:
-            time.sleep(0)  # the application's threads need not wait for the GIL until all is done
+            original("time", "sleep")(0)  # the application's threads need not wait for the GIL until all is done
         # One alone is looked at closely: it is alone because something among others was refused.
         found = _PLAIN_ERROR.fullmatch(_unsealed(frame)) if len(frames) > 1 else None
-        lines.append(_line(place, frame) if found is None else _plain_line(place, *found.groups()))
+        lines.append(_line(place, frame) if found is None else _plain_line(place, found))
     return "".join(lines)
 
 
@@ -56,26 +57,15 @@ def _unsealed(frame: str) -> str:
     return frame[:-1]
 
 
-def _plain_line(
-    place: int,
-    error_id: str,
-    ts: str,
-    sev: str,
-    proc: str,
-    fp: str,
-    kind: str,
-    stack: str,
-    message: str,
-    rest: str,
-    logger: str,
-) -> str:
+def _plain_line(place: int, match: re.Match[str]) -> str:
+    error_id, ts, proc, kind, stack, sev, fp, member, logger, message, rest = match.groups()
     partial = int(rest.endswith(',"partial":true'))
     details = int(',"ctx":' in rest or ',"crumbs":' in rest or ',"locals":' in rest)
     if "\\" in rest:
         rest = rest.replace("\\", "\\\\")
     return (
         f"{place}\terror\t{error_id}\t\\N\t{ts}\t{sev}\t{fp}\t{kind}\t{message}\t{logger}\t{stack}\t{proc}"
-        f"\t\\N\t\\N\t\\N\t{partial}\t{details}\t1\t{{{rest}}}\n"
+        f"\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t{partial}\t{details}\t1\t{{{member}{rest}}}\n"
     )
 
 
@@ -97,7 +87,7 @@ def _line(place: int, text: str) -> str:
             "attempt_id": frame.get("attempt_id"),
             "timestamp": frame.get("ts", frame.get("started_at")),
             "severity": frame.get("sev"),
-            "fingerprint": frame.get("fp"),
+            "fingerprint": frame.get("fp", frame.get("fingerprint")),
             "error_type": frame.get("type"),
             "message": frame.get("msg"),
             "logger_name": frame.get("logger"),
@@ -106,6 +96,9 @@ def _line(place: int, text: str) -> str:
             "release": frame.get("release"),
             "module": module,
             "function": function,
+            "strategy": frame.get("strategy"),
+            "status": frame.get("status"),
+            "duration": frame.get("duration"),
             "partial": int(bool(frame.get("partial")) or frame.get("status") == "pending"),
             "details": int(any(frame.get(name) is not None for name in ("ctx", "crumbs", "locals"))),
             "amount": frame.get("count", 1),

@@ -84,7 +84,7 @@ _MISSING_DAYS = f"""
 """
 _TABLES = (
     "groups", "stacks", "processes", "releases", "counts", "totals", "changes", "sightings", "attempts", "journals",
-    "moves", "incidents", "group_words", "error_words", "registry",
+    "scopes", "moves", "incidents", "group_words", "error_words", "registry",
 )  # fmt: skip
 
 # What a child of a fork must not close, nor let be collected: the connection is its parent's.
@@ -149,6 +149,9 @@ class PostgresStore(SQLStore):
     def _reading(self) -> Iterator[Execute]:
         # One view for all of its statements, and nothing that a standby or a role that may only read would refuse.
         with self._told(), self._lock, self._ended(self._connect()) as connection:
+            if connection.info.transaction_status == pq.TransactionStatus.INTRANS:
+                yield _execute(connection)  # a question that is part of another
+                return
             if self._made:
                 connection.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
             else:
@@ -273,6 +276,10 @@ class PostgresStore(SQLStore):
         self._wait(execute, _INGESTION)
         # Of one clock, the server's: those of a fleet do not agree.
         return int(execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()[0])
+
+    def _clock(self, execute: Execute) -> tuple[float, str]:
+        now = execute("SELECT extract(epoch FROM clock_timestamp())::double precision").fetchone()[0]
+        return float(now), "postgresql"
 
     def _make_days(self, execute: Execute) -> None:
         for (day,) in execute(_MISSING_DAYS).fetchall():
@@ -406,6 +413,12 @@ class PostgresStore(SQLStore):
     move = _retried(SQLStore.move)
     undo_move = _retried(SQLStore.undo_move)
     note = _retried(SQLStore.note)
+    accept = _retried(SQLStore.accept)
+    acquire = _retried(SQLStore.acquire)
+    renew = _retried(SQLStore.renew)
+    finish = _retried(SQLStore.finish)
+    forget_scope = _retried(SQLStore.forget_scope)
+    remember = _retried(SQLStore.remember)
 
 
 class _Words(words.Index):

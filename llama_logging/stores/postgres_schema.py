@@ -124,13 +124,34 @@ _STEPS = (
     CREATE UNIQUE INDEX sightings_once ON sightings (error_id, timestamp, hashtextextended(content, 0));
 
     CREATE TABLE attempts (
-        attempt_id text PRIMARY KEY,
-        error_id   text NOT NULL,
-        started_at bigint NOT NULL,
-        pending    integer NOT NULL,
-        content    text NOT NULL
+        attempt_id  text PRIMARY KEY,
+        error_id    text NOT NULL,
+        fingerprint text NOT NULL,
+        strategy    text NOT NULL,
+        started_at  bigint NOT NULL,
+        duration    double precision NOT NULL,
+        pending     integer NOT NULL,
+        status      text NOT NULL,
+        content     text NOT NULL
     );
     CREATE INDEX attempts_error ON attempts (error_id, started_at);
+    CREATE INDEX attempts_group ON attempts (fingerprint, strategy);
+    CREATE INDEX attempts_started ON attempts (started_at);
+
+    CREATE TABLE scopes (
+        scope      text PRIMARY KEY,
+        boot       text NOT NULL,
+        token      bigint NOT NULL,
+        owner      text NOT NULL,
+        expires_at double precision NOT NULL,
+        incidents  text NOT NULL,
+        failures   integer NOT NULL,
+        rest_until double precision NOT NULL,
+        open_until double precision NOT NULL,
+        escalated  integer NOT NULL,
+        status     text NOT NULL,
+        detail     text NOT NULL
+    );
 
     CREATE TABLE journals (
         journal  text PRIMARY KEY,

@@ -11,6 +11,7 @@ changes    what became of a group: the history that is shown, and what is alerte
 sightings  who else logged an error; `content` is the journal frame
 attempts   recovery attempts; `content` is the audit frame
 journals   how much of each journal is in here
+scopes     things that recovery acts on: who is at it, how often, how it ended
 moves      errors that a new grouping has put into another group, and the one they were in
 incidents  what went wrong with the registry itself
 registry   its own id, and how far the index of words goes
@@ -248,5 +249,44 @@ STEPS = (
     DROP TABLE old_counts;
     DROP TABLE old_attempts;
     DROP TABLE old_journals
+    """,
+    """
+    CREATE TABLE scopes (
+        scope      TEXT PRIMARY KEY,
+        boot       TEXT NOT NULL,
+        token      INTEGER NOT NULL,
+        owner      TEXT NOT NULL,
+        expires_at REAL NOT NULL,
+        incidents  TEXT NOT NULL,
+        failures   INTEGER NOT NULL,
+        rest_until REAL NOT NULL,
+        open_until REAL NOT NULL,
+        escalated  INTEGER NOT NULL,
+        status     TEXT NOT NULL,
+        detail     TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    ALTER TABLE attempts RENAME TO old_attempts;
+    DROP INDEX attempts_error;
+    CREATE TABLE attempts (
+        attempt_id  TEXT PRIMARY KEY,
+        error_id    TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        strategy    TEXT NOT NULL,
+        started_at  INTEGER NOT NULL,
+        pending     INTEGER NOT NULL,
+        status      TEXT NOT NULL,
+        duration    REAL NOT NULL,
+        content     TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX attempts_error ON attempts (error_id, started_at);
+    CREATE INDEX attempts_group ON attempts (fingerprint, strategy);
+    CREATE INDEX attempts_started ON attempts (started_at);
+    INSERT INTO attempts
+    SELECT attempt_id, error_id, coalesce(json_extract(content, '$.fingerprint'), ''),
+           coalesce(json_extract(content, '$.strategy'), ''), started_at, pending,
+           coalesce(json_extract(content, '$.status'), ''), coalesce(json_extract(content, '$.duration'), 0), content
+    FROM old_attempts;
+    DROP TABLE old_attempts
     """,
 )

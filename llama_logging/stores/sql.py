@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,18 +15,25 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry import (
     Batch,
     Change,
+    Denial,
     ErrorGroup,
     Gap,
     GroupState,
     Health,
     Incident,
+    Lease,
     Move,
     Order,
+    OutcomeStatus,
+    Policy,
+    Record,
     RecoveryAttempt,
     Retention,
+    ScopeState,
     Sighting,
+    Unkept,
 )
-from llama_logging.stores import pruning, statements, words
+from llama_logging.stores import leases, pruning, statements, words
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
 _GROUPS = """
@@ -90,6 +97,10 @@ class SQLStore:
 
     def _problems(self, execute: Execute) -> list[str]:
         """What a check of the database itself finds."""
+        raise NotImplementedError
+
+    def _clock(self, execute: Execute) -> tuple[float, str]:
+        """Seconds on a clock that all who share the registry have, and a name for what it counts from."""
         raise NotImplementedError
 
     def _index(self) -> words.Index:
@@ -390,6 +401,45 @@ class SQLStore:
             execute("DELETE FROM moving")
             return int(execute("DELETE FROM moves WHERE moved_at = ?", (latest,)).rowcount)
 
+    # --- recovery
+
+    def acquire(self, scope: str, owner: str, seconds: float, policy: Policy) -> Lease | Denial:
+        with self._transaction() as execute:
+            return leases.acquire(execute, scope, owner, seconds, policy, *self._clock(execute))
+
+    def renew(self, lease: Lease, seconds: float) -> bool:
+        with self._transaction() as execute:
+            return leases.renew(execute, lease, seconds, *self._clock(execute))
+
+    def finish(self, lease: Lease, status: OutcomeStatus, detail: str, policy: Policy) -> bool:
+        with self._transaction() as execute:
+            return leases.finish(execute, lease, status, detail, policy, *self._clock(execute))
+
+    def scopes(self) -> list[ScopeState]:
+        with self._reading() as execute:
+            return leases.every(execute, *self._clock(execute))
+
+    def forget_scope(self, scope: str) -> None:
+        with self._transaction() as execute:
+            leases.forget(execute, scope)
+
+    def records(self, fingerprint: str) -> list[Record]:
+        with self._reading() as execute:
+            rows = execute(
+                "SELECT strategy, count(*), sum(CASE WHEN status = 'recovered' THEN 1 ELSE 0 END), avg(duration) "
+                "FROM attempts WHERE fingerprint = ? AND status IN ('recovered', 'failed') GROUP BY strategy",
+                (fingerprint,),
+            )
+            return [
+                Record(strategy=strategy, tried=tried, recovered=int(recovered), seconds=float(seconds))
+                for strategy, tried, recovered, seconds in rows
+            ]
+
+    def recent_attempts(self, limit: int = 50) -> list[RecoveryAttempt]:
+        with self._reading() as execute:
+            rows = execute("SELECT content FROM attempts ORDER BY started_at DESC, attempt_id DESC LIMIT ?", (limit,))
+            return [wire.decode_attempt(_loaded(row[0])) for row in rows]
+
     # --- upkeep
 
     def prune(self, retention: Retention, at: datetime, limit: int) -> int:
@@ -397,16 +447,61 @@ class SQLStore:
             size = self._size(execute) if retention.size_bytes is not None else 0
             return pruning.prune(execute, retention, to_microseconds(at), size, limit)
 
+    def recall(self, name: str) -> str:
+        with self._reading() as execute:
+            row = execute("SELECT value FROM registry WHERE name = ?", (name,)).fetchone()
+            return str(row[0]) if row else ""
+
+    def remember(self, name: str, value: str) -> None:
+        with self._transaction() as execute:
+            execute(
+                "INSERT INTO registry (name, value) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+
+    def unkept(self) -> Iterator[Unkept]:
+        with self._reading() as execute:
+            rows = execute(
+                f"""
+                SELECT groups.fingerprint, groups.error_type, groups.severity, counts.minute,
+                       counts.count - coalesce(kept.count, 0)
+                FROM counts JOIN groups ON groups.id = counts.group_id
+                LEFT JOIN (
+                    SELECT group_id, timestamp / {MINUTE} AS minute, count(*) AS count FROM errors GROUP BY 1, 2
+                ) AS kept ON kept.group_id = counts.group_id AND kept.minute = counts.minute
+                WHERE counts.count > coalesce(kept.count, 0)
+                """
+            ).fetchall()
+        for fingerprint, error_type, severity, minute, count in rows:
+            yield Unkept(
+                fingerprint=fingerprint,
+                error_type=error_type,
+                severity=ErrorSeverity(severity),
+                minute=from_microseconds(minute * MINUTE),
+                count=count,
+            )
+
     def note(self, at: datetime, kind: str, detail: str) -> None:
         with self._transaction() as execute:
             execute("INSERT INTO incidents (at, kind, detail) VALUES (?, ?, ?)", (to_microseconds(at), kind, detail))
+
+    def incidents(self) -> list[Incident]:
+        with self._reading() as execute:
+            rows = execute("SELECT at, kind, detail FROM incidents ORDER BY at")
+            return [Incident(at=from_microseconds(at), kind=kind, detail=detail) for at, kind, detail in rows]
+
+    def accept(self) -> None:
+        with self._transaction() as execute:
+            execute("UPDATE processes SET frames = last_number WHERE frames < last_number")
+            execute("UPDATE registry SET value = '0' WHERE name = 'damaged'")
+            execute("DELETE FROM incidents")
 
     def health(self, *, thorough: bool = True) -> Health:
         with self._reading() as execute:
             gaps = execute(
                 "SELECT last_number - frames, content FROM processes WHERE last_number > frames ORDER BY id"
             ).fetchall()
-            incidents = execute("SELECT at, kind, detail FROM incidents ORDER BY at").fetchall()
             return Health(
                 version=self.version,
                 errors=execute("SELECT count(*) FROM errors").fetchone()[0],
@@ -414,9 +509,7 @@ class SQLStore:
                 size_bytes=self._size(execute),
                 damaged=int(execute("SELECT value FROM registry WHERE name = 'damaged'").fetchone()[0]),
                 gaps=tuple(Gap(missing=missing, process=_loaded(content)) for missing, content in gaps),
-                incidents=tuple(
-                    Incident(at=from_microseconds(at), kind=kind, detail=detail) for at, kind, detail in incidents
-                ),
+                incidents=tuple(self.incidents()),
                 problems=tuple(self._problems(execute)) if thorough else (),
             )
 
@@ -521,8 +614,12 @@ def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tu
         )
         parameters += [unit, first, int(at_least)] + ([] if end is None else [end // size])
         end = first * size
-    parts.append(f"SELECT {column}, 1 FROM errors WHERE severity >= ? AND timestamp >= ? AND timestamp < ?")
-    parameters += [int(at_least), start, end]
+    # Named one by one, each is looked up in the index by severity and moment.
+    levels = [int(severity) for severity in ErrorSeverity if severity >= at_least]
+    parts.append(
+        f"SELECT {column}, 1 FROM errors WHERE severity IN ({_marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+    )
+    parameters += [*levels, start, end]
     return f"SELECT what, sum(count) FROM ({' UNION ALL '.join(parts)}) AS counted GROUP BY 1", parameters
 
 

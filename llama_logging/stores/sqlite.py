@@ -6,10 +6,13 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from llama_logging import process
 from llama_logging.exceptions import StoreError
+from llama_logging.mounts import refuse_network
 from llama_logging.registry import Retention
 from llama_logging.stores import statements, words
 from llama_logging.stores.schema import STEPS
@@ -27,17 +30,19 @@ _HEADER = b"SQLite format 3\0"
 # json_extract and not ->>: SQLite 3.34 is still in use.
 _STAGE = """
     INSERT INTO batch (place, kind, number, error_id, attempt_id, timestamp, severity, fingerprint, error_type,
-                       message, logger_name, stack, process, release, module, function, partial, details, amount,
-                       content)
+                       message, logger_name, stack, process, release, module, function, strategy, status, duration,
+                       partial, details, amount, content)
     SELECT key, json_extract(value, '$.k'), json_extract(value, '$.n'),
            coalesce(json_extract(value, '$.id'), json_extract(value, '$.error_id')),
            json_extract(value, '$.attempt_id'),
            coalesce(json_extract(value, '$.ts'), json_extract(value, '$.started_at')),
-           json_extract(value, '$.sev'), json_extract(value, '$.fp'), json_extract(value, '$.type'),
+           json_extract(value, '$.sev'), coalesce(json_extract(value, '$.fp'), json_extract(value, '$.fingerprint')),
+           json_extract(value, '$.type'),
            json_extract(value, '$.msg'), json_extract(value, '$.logger'),
            coalesce(json_extract(value, '$.stack'), json_extract(value, '$.name')),
            coalesce(json_extract(value, '$.proc'), json_extract(value, '$.process')),
            json_extract(value, '$.release'), json_extract(value, '$.site[0]'), json_extract(value, '$.site[1]'),
+           json_extract(value, '$.strategy'), json_extract(value, '$.status'), json_extract(value, '$.duration'),
            coalesce(json_extract(value, '$.partial'), json_extract(value, '$.status') = 'pending', 0),
            coalesce(json_type(value, '$.ctx'), json_type(value, '$.crumbs'), json_type(value, '$.locals')) IS NOT NULL,
            coalesce(json_extract(value, '$.count'), 1),
@@ -112,6 +117,11 @@ class SQLiteStore(SQLStore):
         found = [str(row[0]) for row in execute("PRAGMA integrity_check(20)")]
         return [] if found == ["ok"] else found
 
+    def _clock(self, execute: Execute) -> tuple[float, str]:
+        # Goes on in sleep, and no hand sets it; where it is not to be had, the nearest to it.
+        clock = getattr(time, "CLOCK_BOOTTIME", None)
+        return time.monotonic() if clock is None else time.clock_gettime(clock), process.current().boot
+
     def _index(self) -> words.Index:
         return self._words
 
@@ -144,8 +154,7 @@ class SQLiteStore(SQLStore):
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            aside = self._set_aside(error)
-            raise StoreError(f"{self.url}: {_explained(error)}{aside}") from error
+            raise StoreError(f"{self.url}: {_explained(error)}{self._healed(error)}") from error
 
     def _connect(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
@@ -161,10 +170,12 @@ class SQLiteStore(SQLStore):
             self._file = _identity(self._path)
         return self._connection
 
-    def _set_aside(self, error: Exception) -> str:
+    def _healed(self, error: Exception) -> str:
         """Move a file aside that is damaged, and begin a new one that tells of it; what to say of it."""
         if not isinstance(error, sqlite3.DatabaseError) or not _tells_of_damage(error):
             return ""
+        if _is_foreign(self._path):
+            return "; this is not a SQLite database; it was left as it is. Name another file as the store"
         now = datetime.now(UTC)
         aside = f"{self._path}.corrupt-{now:%Y%m%dT%H%M%SZ}-{os.urandom(2).hex()}"
         with self._lock:
@@ -198,7 +209,7 @@ class _Words(words.Index):
 
 
 def _open(path: str) -> sqlite3.Connection:
-    _refuse_foreign(path)
+    refuse_network(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if not os.path.exists(path):
         # Before SQLite makes it with the umask's permissions: error texts are nobody else's business.
@@ -209,8 +220,9 @@ def _open(path: str) -> sqlite3.Connection:
 def _prepared(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
-        # Before the first table: so that pruning can give room back.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not connection.execute("PRAGMA schema_version").fetchone()[0]:
+            # Before the first table, so that pruning can give room back; later it would only wait for a lock.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         # FULL: a journal is removed once it is in here, so what is committed must be on the disk.
         connection.execute("PRAGMA synchronous = FULL")
@@ -244,14 +256,15 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _refuse_foreign(path: str) -> None:
-    """A file of somebody else's must not be taken for a damaged registry."""
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        header = file.read(len(_HEADER))
-        if header and header != _HEADER:
-            raise sqlite3.NotSupportedError(
-                "this file is not a SQLite database; it was left as it is. Name another file as the store"
-            )
+def _is_foreign(path: str) -> bool:
+    """Whether it is a file of somebody else's, which must not be taken for a damaged registry.
+
+    Asked only when SQLite has refused it: to open and close the file of a registry in use would drop
+    the locks this process holds on it (sqlite.org/howtocorrupt, 2.2).
+    """
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(len(_HEADER)) != _HEADER
+    return False
 
 
 def _is_damaged(path: str) -> bool:

@@ -27,8 +27,8 @@ BATCH = """
     CREATE TEMP TABLE batch (
         place INTEGER PRIMARY KEY, kind TEXT, number BIGINT, error_id TEXT, attempt_id TEXT, timestamp BIGINT,
         severity INTEGER, fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
-        release TEXT, module TEXT, function TEXT, partial INTEGER, details INTEGER, amount BIGINT, grouping TEXT,
-        content TEXT
+        release TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT, duration DOUBLE PRECISION,
+        partial INTEGER, details INTEGER, amount BIGINT, content TEXT
     )
 """
 """One row for each frame. `stack` and `process` are names; `amount` is how many errors it stands for."""
@@ -232,12 +232,15 @@ OTHERS = (
     ON CONFLICT DO NOTHING
     """,
     """
-    INSERT INTO attempts (attempt_id, error_id, started_at, pending, content)
-    SELECT attempt_id, error_id, timestamp, partial, content FROM (
+    INSERT INTO attempts (attempt_id, error_id, fingerprint, strategy, started_at, pending, status, duration, content)
+    SELECT attempt_id, error_id, coalesce(fingerprint, ''), strategy, timestamp, partial, status,
+           coalesce(duration, 0), content
+    FROM (
         SELECT batch.*, row_number() OVER (PARTITION BY attempt_id ORDER BY partial, place DESC) AS turn
         FROM batch WHERE kind = 'audit'
     ) AS told WHERE turn = 1
-    ON CONFLICT (attempt_id) DO UPDATE SET content = excluded.content, pending = excluded.pending
+    ON CONFLICT (attempt_id) DO UPDATE SET
+        content = excluded.content, pending = excluded.pending, status = excluded.status, duration = excluded.duration
     WHERE attempts.pending = 1
     """,
 )

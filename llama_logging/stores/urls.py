@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
 from llama_logging.exceptions import ConfigError
-from llama_logging.journal import directories_among_state, directories_for
+from llama_logging.journal.folders import directories_elsewhere, directories_for
 
 DEFAULT = "sqlite:///llama_logging.db"
 """The default store: a file in the folder the process was started in."""
@@ -49,7 +49,14 @@ class StoreURL:
     @property
     def directories(self) -> list[str]:
         """Where its journals may lie: writers take the first that they can, readers look into all."""
-        return directories_for(self.path) if self.path else directories_among_state(self.place)
+        if self.path:
+            return directories_for(self.path)
+        return directories_elsewhere(re.sub(r"[^\w.-]", "_", self.place.partition(" ")[0])[:40], self.place)
+
+    @property
+    def state(self) -> str:
+        """That of them which lies among the user's state."""
+        return self.directories[1 if self.path else 0]
 
 
 def parse(url: object) -> StoreURL:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from llama_logging.config import Options, collecting
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.recovery.rules import Rule, parse_rules
-from llama_logging.recovery.strategies import SHIPPED
+from llama_logging.recovery.strategies import SHIPPED, load
 from tests.conftest import make_context
 
 
@@ -33,7 +34,7 @@ def outage() -> ErrorContext:
         message="[Errno 111] Connection refused",
         bases=("httpx.ConnectError", "httpx.TransportError", "Exception"),
         relation="suppressed",
-        attributes={"errno": 111, "status_code": 503},
+        attributes={"errno": 111, "status_code": 503, "sqlstate": "08006"},
     )
     shown = ExceptionDetail(
         type="ConnectionError",
@@ -58,8 +59,12 @@ def outage() -> ErrorContext:
         {"status": [500, 503]},
         {"errno": 111},
         {"errno": ["ECONNREFUSED"]},
+        {"sqlstate": "08006"},
+        {"sqlstate": ["57P", "08"]},
         {"logger": "app.*"},
         {"level": "ERROR"},
+        {"not": {"class": "KeyError"}},
+        {"class": "OSError", "not": {"class": "OSError", "status": 404}},
         {"class": "OSError", "logger": ["web", "app.*"], "level": "warning"},
     ],
 )
@@ -76,9 +81,12 @@ def test_a_rule_matches(match: dict[str, Any]) -> None:
         {"message": "timed out"},
         {"status": 404},
         {"errno": errno.ENOSPC},
+        {"sqlstate": ["57P", "8"]},
         {"logger": "app"},
         {"level": "CRITICAL"},
         {"class": "OSError", "logger": "web"},
+        {"class": "OSError", "not": {"chain": "httpx.*"}},
+        {"not": {"level": "ERROR"}},
     ],
 )
 def test_a_rule_does_not_match(match: dict[str, Any]) -> None:
@@ -113,6 +121,11 @@ def test_text_alone_never_triggers_a_recovery() -> None:
         ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "gopher://x"}}]}, "unknown probe"),
         ({"match": {"message": "("}, "ladder": ["x"]}, "not a regular expression"),
         ({"match": {"errno": "ENOSUCH"}, "ladder": ["x"]}, "rules[0].match.errno"),
+        ({"match": {"class": "X", "not": {}}, "ladder": ["x"]}, "rules[0]: not: match: needs at least one of"),
+        ({"match": {"class": "X", "not": {"clas": "Y"}}, "ladder": ["x"]}, "rules[0].match.not.clas: unknown option"),
+        ({"match": {"class": "X", "not": "Y"}, "ladder": ["x"]}, "rules[0]: not: expected a mapping"),
+        ({"match": {"sqlstate": 40001}, "ladder": ["x"]}, "rules[0].match.sqlstate: expected SQLSTATEs"),
+        ({"match": {"sqlstate": "dead"}, "ladder": ["x"]}, "rules[0].match.sqlstate: expected SQLSTATEs"),
         ("everything", "rules[0]: expected a mapping"),
         ({"match": {"class": "X"}, "ladder": [7]}, "rules[0].ladder[0]: expected a strategy's name"),
     ],
@@ -164,7 +177,33 @@ def test_a_function_is_a_strategy_by_its_dotted_path() -> None:
 
 
 def test_every_shipped_strategy_says_what_it_is() -> None:
-    for name, cls in SHIPPED.items():
+    for name in SHIPPED:
+        cls: Any = load(name)
         assert cls.name == name
         assert cls.configure.__doc__
         assert cls.recover.__doc__
+
+
+def test_another_package_may_offer_a_strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an entry point, as a function or as a class; one that cannot be imported is told of."""
+    info = tmp_path / "shop-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[llama_logging.strategies]\n"
+        "shop.restock = shop_recovery:restock\n"
+        "shop.wait = llama_logging.recovery.strategies.wait_and_probe:WaitAndProbe\n"
+        "shop.gone = shop_recovery:gone\n"
+    )
+    (tmp_path / "shop_recovery.py").write_text("def restock(context):\n    return 7\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    match = {"class": "X"}
+    ladder = ["shop.restock", {"shop.wait": {"probe": "tcp://127.0.0.1:1"}}]
+    (parsed,), problems = parse({"match": match, "ladder": ladder})
+    assert problems == []
+    assert [step.strategy.intent for step in parsed.ladder] == [
+        "call shop_recovery.restock",
+        "wait until tcp://127.0.0.1:1 answers",
+    ]
+    _, problems = parse({"match": match, "ladder": ["shop.gone"]})
+    assert "has no attribute 'gone'" in str(problems[0])

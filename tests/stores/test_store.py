@@ -24,7 +24,7 @@ from llama_logging.registry import Batch, GroupState, Move, OutcomeStatus, Recov
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import SQLiteStore
-from tests.conftest import NOON, make_context
+from tests.conftest import NOON, Run, make_context
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -716,13 +716,11 @@ def test_a_file_that_is_gone_is_made_anew(store_url: urls.StoreURL, file_store: 
 
 @pytest.mark.parametrize("version", range(1, len(STEPS)))
 def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.StoreURL, version: int) -> None:
-    """Made as that version made it, by its own statements, from the same errors."""
+    """Filled as the first one filled it, and brought up to that version by its own statements."""
     contexts = [in_release("r", n) for n in range(5)]
     contexts.append(make_context(fingerprint="v1:explicit", additional_context={"a": 1}))
     with contextlib.closing(sqlite3.connect(store_url.path)) as connection:
-        for step in STEPS[:version]:
-            connection.executescript(step)
-        connection.execute(f"PRAGMA user_version = {version}")
+        connection.executescript(STEPS[0])
         for number, context in enumerate(contexts):
             error, name, definition = wire.encode_error(context)
             at = to_microseconds(context.timestamp)
@@ -742,6 +740,15 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
         opening = wire.dumps(wire.encode_process(contexts[0].process))
         connection.execute("INSERT INTO processes VALUES ('r', ?)", (opening,))
         connection.execute("INSERT INTO journals VALUES ('j', 7, 2)")
+        attempt = RecoveryAttempt(
+            attempt_id="a", error_id="e", fingerprint="f", rule="r", strategy="s", scope="",
+            status=OutcomeStatus.RECOVERED, started_at=NOON, duration=2.0,
+        )  # fmt: skip
+        audit = wire.dumps({key: value for key, value in wire.encode_attempt(attempt).items() if key != "token"})
+        connection.execute("INSERT INTO attempts VALUES ('a', 'e', ?, ?)", (to_microseconds(NOON), audit))
+        for step in STEPS[1:version]:
+            connection.executescript(step)
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.commit()
     store = open_store(store_url)
     expected = [*(replace(context, process=contexts[0].process) for context in contexts[:5]), contexts[5]]
@@ -751,6 +758,30 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
     assert store.count_by_severity(NOON + HOUR, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 4}
     assert (store.checkpoint("j"), store.health().damaged, store.health().problems) == (7, 2, ())
     assert kinds(store) == ["new", "new"]
+    assert store.attempts("e") == store.recent_attempts() == [attempt]
+    assert [(record.strategy, record.recovered, record.seconds) for record in store.records("f")] == [("s", 1, 2.0)]
     add(store, make_context(timestamp=NOON + 9 * HOUR), journal="k")
     assert counted(store)["v1:0123456789abcdef"] == 6
     store.close()
+
+
+LOCKED = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError:
+    print("locked")
+"""
+
+
+def test_a_second_connection_does_not_drop_the_locks_of_the_first(
+    store_url: urls.StoreURL, file_store: SQLiteStore, run: Run
+) -> None:
+    """To open and close the file is enough for that (sqlite.org/howtocorrupt, 2.2)."""
+    add(file_store, make_context())
+    with file_store._transaction():
+        other = open_store(store_url)
+        assert len(other.errors()) == 1
+        other.close()
+        assert run("-c", LOCKED, store_url.path).out == "locked\n"

@@ -1,0 +1,170 @@
+"""`python -m benchmarks.hostile` times redaction and normalisation on text that an attacker would choose.
+
+For each kind of text the milliseconds for 200 KB, and their ratio to those for 100 KB: about 2 is
+linear, 4 would be quadratic. The worst pattern is told by its name. Each is the best of three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from llama_logging import redaction
+from llama_logging.fingerprint import _VARIABLE, normalise
+
+SIZE = 200_000
+"""Characters."""
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
+HOSTILE = {
+    "a.": "a.",
+    "a": "a",
+    "spaces": " ",
+    "newlines": "\n",
+    "NUL": "\0",
+    "digits": "1",
+    "digits and spaces": "1 ",
+    "digits and hyphens": "12-",
+    "cards": "4111 1111 1111 1111, ",
+    "cards that are none": "4111 1111 1111 1112, ",
+    "twelve digits": "123456789012 ",
+    "hex": "0x",
+    "hex digest": "d41d8cd98f00b204e9800998ecf8427e ",
+    "UUIDs": "123e4567-e89b-12d3-a456-426614174000 ",
+    "halves of UUIDs": "123e4567-e89b-12d3-",
+    "://": "://",
+    "URLs": "http://example/a ",
+    "URLs with user info": "http://a:b@c ",
+    "user info without end": "://" + "a" * 300,
+    "@ without end": "://a@" + "a@" * 200 + " ",
+    "@": "@",
+    "-": "-",
+    "-----BEGIN": "-----BEGIN ",
+    "PEM without end": "-----BEGIN KEY-----",
+    "PEM headers": "-----BEGIN " + "KEY " * 10 + "- ",
+    "PEM": "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n",
+    "PEM ends": "-----BEGIN KEY-----" + "-----END " * 20,
+    "bearer": "bearer ",
+    "bearer and tab": "Bearer\t",
+    "bearer of words": "bearer " + "a" * 300 + " ",
+    "bearer tokens": "bearer abcdefg1 ",
+    "basic": "BaSiC   ",
+    "eyJ": "eyJ",
+    "eyJ-": "eyJ-",
+    "halves of JWT": " eyJaaaaaaaa",
+    "JWT": JWT + " ",
+    "sk-": "sk-",
+    "sk- and space": "sk- ",
+    "OpenAI keys": "sk-abcdefghijklmnop ",
+    "AKIA": "AKIA",
+    "AWS keys": "AKIAIOSFODNN7EXAMPLE ",
+    "ghp_": "ghp_",
+    "GitHub keys": "ghp_abcdefghijklmnopqrstuvwxyz ",
+    "Hugging Face keys": "hf_abcdefghijklmnopqrst ",
+    "Stripe keys": "sk_live_abcdefghij ",
+    "Slack keys": "xoxb-1234567890 ",
+    "Google keys": "AIza0123456789012345678901234567890 ",
+    "GitLab keys": "glpat-0123456789abcdef ",
+    "secrets": "secret=abc ",
+    "authorizations": "authorization: bearer abc ",
+    "github_pat_": "github_pat_ ",
+    "hf_": "hf_ ",
+    "xoxb-": "xoxb-",
+    "AIza": "AIza ",
+    "glpat-": "glpat- ",
+    "password": "password",
+    "password=": "password=",
+    "password= and quote": "password='",
+    "passwords": "pwd=abc ",
+    "passwords, one letter": "pwd=a ",
+    "passwords quoted": "password: 'abc', ",
+    "token=": "token=",
+    "api_key and spaces": "api_key   =   ",
+    "access": "access",
+    "api-": "api-",
+    "key:": "key: ",
+    "keys of JSON": '{"a": "b"}, ',
+    "secret keys of JSON": '"token": "b", ',
+    "keys without end": "'" + "a" * 60 + ": ",
+    "quotes": "'",
+    "double quotes": '"',
+    "quotes and colons": "'':",
+    "backslashes": "\\",
+    "quoted backslashes": "'token': '\\\\",
+    "brackets": "[{(",
+    "redacted": redaction.REDACTED,
+    "all first letters": "pPsSaAbBrRiItTgGxXhHeE",
+    "umlauts": "ä",
+    "umlauts and =": "ä=",
+    "emoji": "\U0001f999",
+    "surrogates": "\ud800",
+    "other digits": "\u0661",
+    "other digits and spaces": "\u0661 ",
+    "long s and Kelvin": "pa\u017f\u017fword=\u212aey:",
+    "mixed": "password=a eyJ. sk-1 ://a@b 4111-1111 bearer 'token': -----BEGIN \n",
+}
+"""What is repeated, by name."""
+
+
+def subjects() -> Iterator[tuple[str, Callable[[str], object]]]:
+    """What is timed: redact, each pattern by itself, the normaliser and its pattern."""
+    yield "redact", redaction.redact
+    for name, pattern in redaction.PATTERNS.items():
+        yield name, lambda text, pattern=pattern: pattern.sub("", text)  # type: ignore[misc]
+    yield "normalise", normalise
+    yield "normalise, its pattern", lambda text: _VARIABLE.sub("<n>", text)
+
+
+def repeated(seed: str, size: int = SIZE) -> str:
+    """*seed* again and again, *size* characters."""
+    return (seed * (size // len(seed) + 1))[:size]
+
+
+def seconds(function: Callable[[str], object], text: str, rounds: int = 3) -> float:
+    """The shortest of some calls."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        function(text)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def measure(size: int = SIZE) -> dict[str, dict[str, dict[str, float]]]:
+    """For each kind of text and each subject: `ms`, and the `ratio` to half of the text."""
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for kind, seed in HOSTILE.items():
+        whole, half = repeated(seed, size), repeated(seed, size // 2)
+        for name, function in subjects():
+            long, short = seconds(function, whole), seconds(function, half)
+            results.setdefault(kind, {})[name] = {"ms": round(long * 1e3, 3), "ratio": round(long / short, 2)}
+    return results
+
+
+def _print(results: dict[str, dict[str, dict[str, float]]]) -> None:
+    print(f"{SIZE} characters of ...          redact: ms  ratio   normalise: ms   the slowest pattern: ms  ratio")
+    for kind, found in results.items():
+        whole, normal = found.pop("redact"), found.pop("normalise")
+        slowest = max(found, key=lambda name: found[name]["ms"])
+        worst = found[slowest]
+        print(
+            f"{kind:<32}{whole['ms']:>10.2f} {whole['ratio']:>6.1f} {normal['ms']:>15.3f}"
+            f"   {slowest:<24}{worst['ms']:>7.2f} {worst['ratio']:>6.1f}"
+        )
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description="Redaction of hostile text.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args()
+    results = measure()
+    print(json.dumps({"size": SIZE, "texts": results}, indent=2)) if args.json else _print(results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""What `resolve`, `mute` and `reopen` share: groups by name, and what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from llama_logging.cli.terminal import add_store, fingerprint_named, group_document, local, opened, print_json
+from llama_logging.formatters import printable
+from llama_logging.registry import ErrorGroup, Store
+
+Decision = Callable[[Store, str, datetime, str], None]
+"""Gets the store, a fingerprint, now, and who decides."""
+
+
+def add_groups(parser: argparse.ArgumentParser) -> None:
+    """Add the groups that are named, `--store` and `--json`."""
+    parser.add_argument(
+        "ids", metavar="ID", nargs="+", help="of an error of the group, cut short or not, or a fingerprint"
+    )
+    add_store(parser)
+
+
+def decide(args: argparse.Namespace, decision: Decision) -> int:
+    """Make *decision* for each group that is named, and say what became of it."""
+    with opened(args) as store:
+        # All are looked for first: half a decision would be worse than none.
+        names = list(dict.fromkeys(fingerprint_named(store, name) for name in args.ids))
+        for name in names:
+            decision(store, name, datetime.now(UTC), user())
+        groups = [group for name in names if (group := store.group(name)) is not None]
+    if args.json:
+        print_json([group_document(group) for group in groups])
+    else:
+        for group in groups:
+            print(f"{told(group)}: {printable(f'{group.error_type}: {group.error_message}')}  {group.fingerprint}")
+    return 0
+
+
+def user() -> str:
+    """Who sits here, for the history; empty where nobody knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user in this container
+        return ""
+
+
+def told(group: ErrorGroup) -> str:
+    """The state of *group* in words."""
+    how = ""
+    if group.resolved_in:
+        how = f" in {printable(group.resolved_in)}"
+    elif group.muted_until is not None:
+        how = f" until {local(group.muted_until)}"
+    elif group.muted_count is not None and group.muted_period is not None:
+        how = f" until {group.muted_count} come within {group.muted_period:g} s"
+    return f"{group.state.value}{how}"

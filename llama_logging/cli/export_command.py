@@ -1,0 +1,63 @@
+"""`llama-logging export`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable
+
+from llama_logging.cli.terminal import add_selection, add_store, fingerprint_named, opened, print_json, progress
+from llama_logging.context import ErrorContext
+from llama_logging.transfer import errors_of
+from llama_logging.wire import as_document
+
+HELP = "print errors for other programs: JSON Lines that `import` reads, or CSV"
+EPILOG = "Example: llama-logging export --since 7d > week.jsonl"
+
+_COLUMNS = (
+    "error_id", "timestamp", "severity", "error_type", "error_message", "source_module", "source_function",
+    "source_file", "source_line", "logger_name", "log_message", "fingerprint", "trace_id", "host", "service", "release",
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default jsonl")
+    parser.add_argument("--group", metavar="ID", help="only errors of this group: an error's id, or a fingerprint")
+    add_store(parser)
+    add_selection(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print them in the order in which they came."""
+    with opened(args) as store, progress("errors exported") as tick:
+        group = store.group(fingerprint_named(store, args.group)) if args.group else None
+        names = {group.fingerprint, *group.merged} if group is not None else set()
+        chosen = (
+            error
+            for number, error in enumerate(errors_of(store), 1)
+            if tick(number) is None
+            and error.severity >= args.severity
+            and (args.since is None or error.timestamp >= args.since)
+            and (not names or error.fingerprint in names)
+        )
+        if args.format == "csv":
+            _print_csv(chosen)
+        else:
+            for error in chosen:
+                print_json(as_document(error), indent=None)
+    return 0
+
+
+def _print_csv(errors: Iterable[ErrorContext]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for error in errors:
+        document = {**as_document(error), **(as_document(error)["process"] or {})}
+        writer.writerow([_safe(document.get(column, "")) for column in _COLUMNS])
+
+
+def _safe(value: object) -> object:
+    """A spreadsheet takes text that begins so for a formula (OWASP, CSV injection)."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

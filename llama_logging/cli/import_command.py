@@ -1,0 +1,95 @@
+"""`llama-logging import`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llama_logging import transfer
+from llama_logging.cli.terminal import add_store, print_json, progress
+from llama_logging.context import ErrorContext
+from llama_logging.documents import context_of
+from llama_logging.exceptions import ConfigError
+from llama_logging.pipeline import open_registry
+from llama_logging.stores import urls
+
+HELP = "take errors over: from another registry, from `export`, or from files of Sentry's event format"
+EPILOG = "Each error comes in once, however often it is imported."
+
+_SQLITE = b"SQLite format 3\0"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a registry, JSON Lines, or JSON; - for standard input"
+    )
+    add_store(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Import them one after another."""
+    target = open_registry(urls.parse(args.store) if args.store else urls.default())
+    read, refused = 0, 0
+    try:
+        for name in args.files:
+            with progress(f"errors of {name}") as tick:
+                if _is_registry(name):
+                    source = open_registry(urls.parse(f"sqlite:///{name}"))
+                    read += transfer.merge(source, target, tick)
+                    source.close()
+                else:
+                    mistakes: list[str] = []
+                    read += transfer.add(target, _contexts(name, mistakes), tick)
+                    refused += len(mistakes)
+    finally:
+        target.close()
+    if args.json:
+        print_json({"read": read, "refused": refused})
+    else:
+        print(f"{read} errors read" + (f", {refused} refused" if refused else ""))
+    return 1 if refused else 0
+
+
+def _is_registry(name: str) -> bool:
+    try:
+        with open(name, "rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError as error:
+        if name == "-":
+            return False
+        raise ConfigError(f"{name}: {error.strerror or error}") from error
+
+
+def _contexts(name: str, mistakes: list[str]) -> Iterator[ErrorContext]:
+    for place, document in _documents(name):
+        try:
+            yield context_of(document)
+        except ConfigError as error:
+            # Nothing is lost on one bad line but that line.
+            mistakes.append(place)
+            print(f"llama-logging: {place}: {error}", file=sys.stderr)
+
+
+def _documents(name: str) -> Iterator[tuple[str, Any]]:
+    text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8", errors="replace")
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield f"{name}:{number}", _parsed(line)
+    else:
+        for number, document in enumerate(whole if isinstance(whole, list) else [whole], 1):
+            yield f"{name}[{number}]", document
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

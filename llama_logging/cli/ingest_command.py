@@ -1,0 +1,70 @@
+"""`llama-logging ingest`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from llama_logging.cli.terminal import add_store, named, print_json, progress
+from llama_logging.exceptions import StoreError
+from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
+from llama_logging.stores import open_store
+
+HELP = "bring what waits in journals into the registry: once, for cron, or for ever, beside a service"
+EPILOG = "Any number of these may run, and be killed, beside the applications: every error is counted once."
+
+_STEP = 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--follow", action="store_true", help="stay, until Ctrl-C or SIGTERM")
+    add_store(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Ingest, and say how many errors that were."""
+    url = named(args)
+    store = open_store(url)
+    try:
+        with progress("errors ingested") as tick:
+            intake = Intake(store, url.directories, path=url.path or None, arrived=_steps(tick))
+            if args.follow:
+                _follow(intake)
+            else:
+                intake.run()
+    finally:
+        store.close()
+    if args.json:
+        print_json({"store": str(url), "errors": intake.errors})
+    else:
+        print(f"{intake.errors} {'error' if intake.errors == 1 else 'errors'} ingested into {url}")
+    return 0
+
+
+def _follow(intake: Intake) -> None:
+    """Go on until told to end: that is no failure, and may come at any moment, as SIGKILL may."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    pause, problem = BUSY_PAUSE, ""
+    try:
+        while True:
+            try:
+                busy, now = intake.run() > 0, ""
+            except StoreError as error:
+                busy, now = False, str(error)
+                intake.store.close()
+            if now != problem:
+                print(f"llama-logging: {now or 'the registry takes errors again'}", file=sys.stderr, flush=True)
+            problem = now
+            pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
+            time.sleep(pause)
+    except KeyboardInterrupt:
+        return
+
+
+def _steps(tick: Callable[[int], None]) -> Callable[[int], None]:
+    """*tick* for numbers that come in leaps."""
+    return lambda number: tick(number // _STEP * _STEP)

@@ -1,0 +1,42 @@
+"""`llama-logging prune`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from llama_logging.cli.terminal import add_store, count, opened, print_json, progress, seconds, size
+from llama_logging.exceptions import ConfigError
+from llama_logging.registry import Retention
+
+HELP = "drop the details of errors, the least telling first; every count stays"
+EPILOG = "The RegistryHandler's option `retention` does this by itself."
+
+BATCH = 500
+"""Errors in one transaction: nobody who writes waits long."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--older-than", type=seconds, metavar="TIME", help="all that are older: 90d, 4w")
+    parser.add_argument("--keep", type=count, metavar="N", help="at most so many errors' details")
+    parser.add_argument("--max-size", type=size, metavar="SIZE", help="at most so large a registry: 500M, 2G")
+    add_store(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Prune in small batches."""
+    retention = Retention(period=args.older_than, errors=args.keep, size_bytes=args.max_size)
+    if retention == Retention():
+        raise ConfigError("prune needs --older-than, --keep or --max-size")
+    total = 0
+    with opened(args) as store, progress("errors pruned") as tick:
+        while store.exists and (dropped := store.prune(retention, datetime.now(UTC), BATCH)):
+            total += dropped
+            tick(total)
+        health = store.health(thorough=False)
+    if args.json:
+        print_json({"pruned": total, "errors": health.errors, "size_bytes": health.size_bytes})
+    else:
+        print(f"{total} errors pruned; the details of {health.errors} are kept in {health.size_bytes / 1e6:.1f} MB")
+    return 0

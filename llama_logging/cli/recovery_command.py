@@ -1,0 +1,162 @@
+"""`llama-logging recovery`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+from llama_logging.attachment.checking import rules_of
+from llama_logging.cli.deciding import user
+from llama_logging.cli.terminal import add_store, ago, count, local, opened, painted, print_json, print_table
+from llama_logging.config import load
+from llama_logging.exceptions import ConfigError
+from llama_logging.formatters import printable
+from llama_logging.recovery.probes import problem_now
+from llama_logging.recovery.rules import Rule
+from llama_logging.recovery.switch import ROW
+from llama_logging.registry import OutcomeStatus, ScopeState
+
+HELP = "what recovery acts on, what it has done, and the switch that stops it"
+EPILOG = "Example: llama-logging recovery off --why 'maintenance until noon'"
+
+_COLOURS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33", OutcomeStatus.FAILED: "31"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands."""
+    commands: Any = parser.add_subparsers(metavar="ACTION", required=True)
+    listed = commands.add_parser("list", help="the things that were acted on: who is at it, how often, how it ended")
+    listed.set_defaults(action=_list)
+    log = commands.add_parser("log", help="the latest attempts")
+    log.add_argument("--limit", type=count, default=20, metavar="N", help="default 20")
+    log.set_defaults(action=_log)
+    test = commands.add_parser("test", help="which rule an error would be recovered by, and what it would do")
+    test.add_argument("id", metavar="ID", help="of an error, cut short or not")
+    test.add_argument("-c", "--config", default="logging.yaml", metavar="FILE", help="default logging.yaml")
+    test.set_defaults(action=_test)
+    off = commands.add_parser("off", help="stop all recovery, on all machines that share the registry")
+    off.add_argument("--why", default="", metavar="TEXT", help="what is shown with it")
+    off.set_defaults(action=_off)
+    on = commands.add_parser("on", help="let it act again")
+    on.set_defaults(action=_on)
+    forget = commands.add_parser("forget", help="have a thing as if it had never been acted on")
+    forget.add_argument("scope", metavar="SCOPE", help="as `list` shows it")
+    forget.set_defaults(action=_forget)
+    for command in (listed, log, test, off, on, forget):
+        add_store(command)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Do what was asked."""
+    code: int = args.action(args)
+    return code
+
+
+def _list(args: argparse.Namespace) -> int:
+    with opened(args) as store:
+        scopes, off = store.scopes(), store.recall(ROW)
+    if args.json:
+        print_json({"off": off, "scopes": [dataclasses.asdict(scope) for scope in scopes]})
+        return 0
+    if off:
+        print(painted(f"recovery is switched off: {printable(off)}", "31"))
+    if scopes:
+        rows = [[s.scope, _now(s), str(len(s.incidents)), s.status.value, s.detail, str(s.token)] for s in scopes]
+        print_table([["SCOPE", "NOW", "INCIDENTS", "LAST", "DETAIL", "TOKEN"], *rows])
+    return 0
+
+
+def _now(state: ScopeState) -> str:
+    if state.leased_for:
+        return f"{state.owner} is at it"
+    left = max(state.open_for, state.rests_for)
+    return f"{'open' if state.open_for else 'resting'} for {left:.0f} s" if left else "idle"
+
+
+def _log(args: argparse.Namespace) -> int:
+    with opened(args) as store:
+        attempts = store.recent_attempts(args.limit)
+    if args.json:
+        print_json([dataclasses.asdict(attempt) for attempt in attempts])
+    elif attempts:
+        heading = ["WHEN", "STATUS", "RULE", "STRATEGY", "SCOPE", "TOOK", "DETAIL", "ERROR"]
+        rows = [
+            [
+                ago(a.started_at),
+                a.status.value,
+                a.rule,
+                a.strategy,
+                a.scope,
+                f"{a.duration:.2f} s",
+                a.detail,
+                a.error_id,
+            ]
+            for a in attempts
+        ]
+        print_table([heading, *rows], {1: [_COLOURS.get(attempt.status, "2") for attempt in attempts]})
+    return 0
+
+
+def _test(args: argparse.Namespace) -> int:
+    """Say what would be done; nothing is, but that probes are asked."""
+    rules = rules_of(load(args.config))
+    with opened(args) as store:
+        context = store.find(args.id)
+    rule = next((rule for rule in rules if rule.applies(context)), None)
+    if rule is None:
+        raise ConfigError(f"no rule in {args.config} matches {context.error_type}: {context.error_message}"[:300])
+    steps = [
+        {
+            "strategy": step.strategy.name,
+            "intent": step.strategy.intent,
+            "destructive": step.strategy.destructive,
+            "observed": rule.observes(step.strategy),
+        }
+        for step in rule.ladder
+    ]
+    problem = problem_now(rule.verify)
+    if args.json:
+        print_json({"rule": rule.name, "scope": rule.scope, "mode": rule.mode, "steps": steps, "problem": problem})
+    else:
+        _print_rule(rule, steps, problem)
+    return 0
+
+
+def _print_rule(rule: Rule, steps: list[dict[str, Any]], problem: str | None) -> None:
+    print(painted(f"{printable(rule.name)} on {printable(rule.scope or 'nothing that is shared')}", "1"))
+    for number, step in enumerate(steps, 1):
+        would = "only say that it would" if step["observed"] else "would"
+        print(f"  {number}. {step['strategy']}: {would} {printable(step['intent'])}")
+    if problem is not None:
+        print(f"  its probe says now: {printable(problem) or 'all is well'}")
+
+
+def _off(args: argparse.Namespace) -> int:
+    told = f"by {user() or 'somebody'} at {local(datetime.now(UTC))}" + (f": {args.why}" if args.why else "")
+    return _switch(args, told)
+
+
+def _on(args: argparse.Namespace) -> int:
+    return _switch(args, "")
+
+
+def _switch(args: argparse.Namespace, told: str) -> int:
+    with opened(args) as store:
+        store.remember(ROW, told)
+    if args.json:
+        print_json({"off": told})
+    else:
+        print(f"recovery is switched off: {printable(told)}" if told else "recovery may act")
+    return 0
+
+
+def _forget(args: argparse.Namespace) -> int:
+    with opened(args) as store:
+        store.forget_scope(args.scope)
+    if args.json:
+        print_json({"forgotten": args.scope})
+    else:
+        print(f"{printable(args.scope)} is as if it had never been acted on")
+    return 0

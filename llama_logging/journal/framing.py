@@ -1,0 +1,33 @@
+"""What a frame looks like on disk."""
+
+from __future__ import annotations
+
+import zlib
+
+FRAME_BYTES = 256 * 2**10
+"""A larger frame is not written."""
+
+_CRC_LENGTH = len(b',"crc":"01234567"}')
+_crc32 = zlib.crc32
+
+
+def seal(text: str, more: str = "") -> bytes:
+    r"""A frame of the JSON object *text*, with the members *more*.
+
+    >>> seal('{"k":"error"}', ',"n":1')
+    b'\n{"k":"error","n":1,"crc":"ce87e384"}\n'
+    """
+    body = f"{text[:-1]}{more}".encode("ascii")
+    return b'\n%b,"crc":"%08x"}\n' % (body, _crc32(body))
+
+
+def unseal(data: bytes) -> tuple[list[str], int]:
+    """The JSON texts of the whole frames in *data*, and how many were not whole; a hole is none."""
+    lines = [line for line in data.split(b"\n") if line and (line[0] or line.strip(b"\0"))]
+    whole = [line.decode("ascii") for line in lines if _is_whole(line)]
+    return whole, len(lines) - len(whole)
+
+
+def _is_whole(line: bytes) -> bool:
+    body = line[:-_CRC_LENGTH]
+    return line[-_CRC_LENGTH:] == b',"crc":"%08x"}' % _crc32(body)

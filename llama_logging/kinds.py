@@ -1,0 +1,90 @@
+"""What is to be known of a class of exceptions, found out once.
+
+Read past what the class may pretend: from the namespaces along its MRO, not by attribute access.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
+from typing import Any
+
+from llama_logging import plain
+
+CARRIERS = ("response", "headers", "orig")
+"""What may carry a code in an exception's place."""
+CODED = frozenset(("errno", "status_code", "status", "code", "sqlstate", "pgcode", *CARRIERS))
+"""Where an exception may carry a code."""
+
+_SURPRISES = frozenset(("__notes__", "__getattr__", "__getattribute__", "__class__"))
+_MOST_BASES = 20
+_KNOWN_KINDS = 2_048
+_known: dict[int, Kind] = {}
+
+_names = type.__dict__["__dict__"].__get__
+_mro = type.__dict__["__mro__"].__get__
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A class of exceptions.
+
+    Attributes:
+        cls: Held, so that no other can get its id.
+        name: Its dotted name as it was then; a class may get another.
+        type, module, bases: See ExceptionDetail.
+        names: Which of CODED it has.
+        fingerprint: Its `__fingerprint__`; None if it has none.
+        says_no_more: Whether the standard library writes `Type: message`: no hints, no source, no notes.
+        speaks: Whether it has code of its own that would run when it is asked for its text and codes.
+    """
+
+    cls: type[BaseException]
+    name: str
+    type: str
+    module: str
+    bases: tuple[str, ...]
+    names: tuple[str, ...]
+    fingerprint: object
+    says_no_more: bool
+    speaks: bool
+
+
+def kind_of(cls: type[BaseException]) -> Kind:
+    """What is known of *cls*, under the name that it has now."""
+    known = _known.get(id(cls))
+    if known is None or known.name != plain.type_name(cls):
+        if len(_known) >= _KNOWN_KINDS:
+            _known.clear()
+        known = _known[id(cls)] = _look_into(cls)
+    return known
+
+
+def _look_into(cls: type[BaseException]) -> Kind:
+    spaces = [_names(base) for base in _mro(cls)]
+    found: dict[str, Any] = {}
+    for names in reversed(spaces):
+        found.update(names)
+    module = plain.module_name(cls)
+    names = tuple(sorted(name for name in CODED if found.get(name) is not None))
+    codes = all(type(found[name]) in (MemberDescriptorType, GetSetDescriptorType, int, str) for name in names)
+    return Kind(
+        cls=cls,
+        name=plain.type_name(cls),
+        type=plain.type_name(cls).removeprefix(f"{module}."),
+        module=module,
+        bases=tuple(plain.type_name(base) for base in _mro(cls)[:-2])[:_MOST_BASES],
+        names=names,
+        fingerprint=found.get("__fingerprint__"),
+        says_no_more=_says_no_more(cls),
+        speaks=type(found["__str__"]) is not WrapperDescriptorType or not codes,
+    )
+
+
+def _says_no_more(cls: type[BaseException]) -> bool:
+    if type(cls) is not type or issubclass(cls, SyntaxError | NameError | AttributeError | ImportError):
+        return False
+    if type(cls.__module__) is not str:
+        return False
+    own = [_names(base) for base in _mro(cls) if base is not BaseException and base is not object]
+    return all(map(_SURPRISES.isdisjoint, own))

@@ -1,0 +1,61 @@
+"""Whether a thing may be acted on: decided from what is known of it, wherever that is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llama_logging.registry import Denial, DenialReason, Lease, OutcomeStatus, Policy, ScopeState
+
+LONGEST_REST = 300.0
+"""Seconds; the rest after a failure doubles with each, up to this."""
+LONGEST_OPEN = 1_800.0
+"""Seconds that a breaker stays open at most."""
+
+
+def asked(
+    state: ScopeState, owner: str, seconds: float, policy: Policy, now: float
+) -> tuple[Lease | Denial, ScopeState]:
+    """What *owner* is answered who wants to act for so many seconds, and what is known then.
+
+    Args:
+        now: On the clock that `state.incidents` are told on.
+    """
+    if state.leased_for and state.owner != owner:
+        return Denial(DenialReason.BUSY, f"{state.owner} is at it", state.leased_for), state
+    if state.rests_for and state.status is OutcomeStatus.RECOVERED:
+        return Denial(DenialReason.RECOVERED, f"it was just recovered: {state.detail}", state.rests_for), state
+    if state.rests_for:
+        return Denial(DenialReason.COOLDOWN, f"it failed a moment ago: {state.detail}", state.rests_for), state
+    if state.open_for:
+        return Denial(DenialReason.OPEN, f"it has failed {state.failures} times in a row", state.open_for), state
+    recent = tuple(moment for moment in state.incidents if moment > now - policy.period)
+    if len(recent) >= policy.attempts and not state.owner:
+        told = f"{len(recent)} incidents within {policy.period:g} s are all that is allowed"
+        wait = recent[0] + policy.period - now
+        denial = Denial(DenialReason.BUDGET, told, wait, escalate=not state.escalated)
+        return denial, replace(state, incidents=recent, escalated=True)
+    lost = state.owner if state.owner != owner else ""
+    # What a lost owner has begun goes on: it is the same incident.
+    incidents = recent if state.owner else (*recent, now)
+    granted = replace(
+        state, token=state.token + 1, owner=owner, leased_for=seconds, incidents=incidents, escalated=False
+    )
+    return Lease(state.scope, granted.token, lost), granted
+
+
+def ended(state: ScopeState, status: OutcomeStatus, detail: str, policy: Policy) -> ScopeState:
+    """What is known after a lease that ended so."""
+    failed = status is OutcomeStatus.FAILED
+    failures = state.failures + 1 if failed else 0
+    rest = min(LONGEST_REST, policy.cooldown * 2 ** (failures - 1)) if failed else policy.cooldown
+    beyond = failures - policy.failures
+    return replace(
+        state,
+        owner="",
+        leased_for=0.0,
+        failures=failures,
+        rests_for=rest,
+        open_for=min(LONGEST_OPEN, policy.open_for * 2**beyond) if failed and beyond >= 0 else 0.0,
+        status=status,
+        detail=detail,
+    )

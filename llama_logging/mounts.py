@@ -1,0 +1,85 @@
+"""Which file system a path lies on: SQLite must not be kept on one that other machines write to.
+
+Its write-ahead log needs shared memory, "all processes using a database must be on the same host
+computer" (sqlite.org/wal.html), and the locks of network file systems do not hold
+(sqlite.org/howtocorrupt.html, 2.1).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from llama_logging.exceptions import StoreError
+
+# Their types; as far as they are programs, after `fuse.`.
+_NETWORK = re.compile(
+    "nfs4?|cifs|smb3|smbfs|ncpfs|9p|afs|coda|davfs|gpfs|lustre|beegfs|orangefs|pvfs2|panfs|ceph|glusterfs|"
+    r"fuse\.(sshfs|glusterfs|ceph|davfs|s3fs|s3ql|goofys|gcsfuse|blobfuse2?|rclone|juicefs|seaweedfs|mfs|moosefs|"
+    "lizardfs|curlftpfs|smbnetfs|gvfsd-fuse)"
+)
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+def file_system(path: str, mountinfo: str) -> str:
+    r"""The type of the file system that *path* lies on; empty if *mountinfo* does not tell.
+
+    Args:
+        path: Absolute, without links.
+        mountinfo: What /proc/self/mountinfo holds (proc_pid_mountinfo(5)).
+
+    >>> lines = r'''27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+    ... 40 27 0:35 / /mnt/my\040files rw shared:1 - nfs4 server:/files rw'''
+    >>> file_system("/mnt/my files/errors.db", lines), file_system("/mnt/my", lines)
+    ('nfs4', 'ext4')
+    """
+    best, found = "", ""
+    for line in mountinfo.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields, kinds = before.split(" "), after.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4])
+        # Of several mounted at one place, the last hides the others.
+        if len(point) >= len(best) and (path == point or path.startswith(point.rstrip("/") + "/")):
+            best, found = point, kinds[0]
+    return found
+
+
+def is_network(kind: str) -> bool:
+    """Whether file systems of this type lie on another machine.
+
+    >>> is_network("fuse.sshfs"), is_network("fuse.ntfs-3g"), is_network("nfs4"), is_network("tmpfs")
+    (True, False, True, False)
+    """
+    return _NETWORK.fullmatch(kind) is not None
+
+
+def refusal(path: str) -> str:
+    """Why SQLite must not be kept at *path*, and what to do instead; empty if it may be."""
+    kind = file_system(os.path.realpath(path), _mountinfo())
+    if not is_network(kind):
+        return ""
+    return (
+        f"{path} lies on a network file system ({kind}), where SQLite's locks do not hold; "
+        "name a file on a local disk, or a PostgreSQL database"
+    )
+
+
+def refuse_network(path: str) -> None:
+    """Let no SQLite database be opened where it would be damaged.
+
+    Raises:
+        StoreError: If *path* lies on a network file system.
+    """
+    problem = refusal(path)
+    if problem:
+        raise StoreError(f"sqlite:///{path}: {problem}")
+
+
+def _mountinfo() -> str:
+    try:
+        with open("/proc/self/mountinfo", "rb", buffering=0) as file:
+            return (file.readall() or b"").decode(errors="surrogateescape")
+    except OSError:  # not Linux
+        return ""

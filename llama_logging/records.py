@@ -1,0 +1,24 @@
+"""What a LogRecord can be asked without running any code of the application's."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from llama_logging import plain
+
+
+def has_arguments(record: logging.LogRecord) -> bool:
+    """Whether the message has arguments to be put in."""
+    # Not bool(): the arguments may be one foreign mapping.
+    return record.args is not None and not (type(record.args) is tuple and len(record.args) == 0)
+
+
+def is_quiet(record: logging.LogRecord) -> bool:
+    """Whether its message can be made without running any code of the application's."""
+    if type(record) is not logging.LogRecord or type(record.msg) is not str:
+        return False
+    if not has_arguments(record):
+        return True
+    arguments: Any = record.args.values() if type(record.args) is dict else record.args
+    return plain.are_quiet(arguments)

@@ -1,0 +1,34 @@
+"""Functions of the application that a strategy calls to close, reset or rebuild what is the application's."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable
+
+from llama_logging.config import as_callable, as_list
+from llama_logging.recovery.strategy import Deadline, function_name
+from llama_logging.tracebacks import message_of
+
+Hook = Callable[..., object]
+
+
+def as_hooks(value: object) -> tuple[Hook, ...]:
+    """Functions without arguments, by their dotted paths; they may be coroutine functions."""
+    return tuple(as_callable(path) for path in as_list(value))
+
+
+def problem_of(hook: Hook, deadline: Deadline, *arguments: object) -> str:
+    """What went wrong in *hook*; empty if it came to its end. What it returns is not looked at."""
+    try:
+        result = hook(*arguments)
+        if inspect.iscoroutine(result):
+            asyncio.run(asyncio.wait_for(result, deadline.remaining()))
+    except Exception as error:
+        return f"{function_name(hook)}: {type(error).__name__}: {message_of(error)}"
+    return ""
+
+
+def problems_of(hooks: Iterable[Hook], deadline: Deadline) -> str:
+    """What went wrong in any of *hooks*; each is called, whatever the others do."""
+    return "; ".join(problem for hook in hooks if (problem := problem_of(hook, deadline)))

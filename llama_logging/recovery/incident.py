@@ -1,0 +1,238 @@
+"""One ladder, climbed for one error: alone where something is acted on, verified, and on record.
+
+Harmless rungs need nobody's leave. Before the first that stops or restarts something, the thing is
+leased in the registry: one acts, and all others wait for what comes of it. The lease lasts for the
+rest of the ladder, so that a budget counts incidents and not rungs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from llama_logging import process
+from llama_logging.context import ErrorContext, new_id
+from llama_logging.recovery import commands, learning
+from llama_logging.recovery.outcome import Resolution
+from llama_logging.recovery.rules import Rule, Step
+from llama_logging.recovery.scopes import Scopes
+from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.switch import Switch
+from llama_logging.redaction import clean
+from llama_logging.registry import Denial, DenialReason, Lease, OutcomeStatus, Record, RecoveryAttempt
+
+LEASE = 10.0
+"""Seconds for which a thing is leased; prolonged at a third of it. A lost owner is succeeded after that."""
+WATCH = 10.0
+"""Seconds for which a rule that only observes watches whether it comes back by itself."""
+ESCALATION = 10.0
+"""Seconds that telling somebody may take."""
+GRACE = 1.0
+"""Seconds in which a strategy that keeps its deadline can still say what it saw."""
+
+_ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
+_LOOKS = 0.2
+_inside = threading.local()
+
+
+def is_inside() -> bool:
+    """Whether this thread runs a strategy."""
+    return getattr(_inside, "strategy", False)
+
+
+class Incident:
+    """The climb of one ladder.
+
+    Args:
+        audit: Gets every attempt twice, before (pending) and after; must not raise.
+        records: What each strategy has done for a group so far.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        context: ErrorContext,
+        *,
+        scopes: Scopes,
+        switch: Switch,
+        audit: Callable[[RecoveryAttempt], object],
+        records: Callable[[str], Sequence[Record]],
+    ) -> None:
+        self._rule, self._context = rule, context
+        self._scopes, self._switch, self._audit, self._records = scopes, switch, audit, records
+        self._owner = f"{process.current().host}/{process.current().pid}/{process.current().process}/{new_id()[-6:]}"
+        self._lease: Lease | None = None
+        self._denial: Denial | None = None
+        self._attempts: list[RecoveryAttempt] = []
+
+    def run(self) -> Resolution:
+        """Climb until a rung helps, none is left, or the time is over."""
+        resolution = self._climb(Deadline(self._rule.deadline))
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            healed = resolution.status is OutcomeStatus.RECOVERED
+            status = OutcomeStatus.RECOVERED if healed else OutcomeStatus.FAILED
+            acted = [attempt for attempt in self._attempts if attempt.token]
+            self._scopes.finish(lease, status, acted[-1].detail if acted else resolution.detail, self._rule.policy)
+        failed = resolution.status not in _ENDS or resolution.status is OutcomeStatus.FALLBACK
+        if failed and (lease is not None or (self._denial is not None and self._denial.escalate)):
+            self._escalate()
+        return dataclasses.replace(resolution, attempts=tuple(self._attempts))
+
+    def _climb(self, deadline: Deadline) -> Resolution:
+        for step in self._ladder():
+            off = self._switch.off()
+            if off:
+                return Resolution(OutcomeStatus.REFUSED, detail=off)
+            if not deadline.remaining():
+                break
+            remedy = self._try(step, deadline)
+            if remedy.status in _ENDS:
+                return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at)
+        told = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in self._attempts)
+        seen = {attempt.status for attempt in self._attempts}
+        status = next((s for s in (OutcomeStatus.OBSERVED, OutcomeStatus.FAILED) if s in seen), OutcomeStatus.FAILED)
+        if self._denial is not None and OutcomeStatus.FAILED not in seen:
+            status = OutcomeStatus.REFUSED
+        return Resolution(status, detail=told or "there was no time left", retry_at=self._retry_at())
+
+    def _ladder(self) -> Sequence[Step]:
+        if not self._rule.learned:
+            return self._rule.ladder
+        return learning.ordered(self._rule.ladder, self._records(self._context.fingerprint), random.Random())
+
+    def _try(self, step: Step, deadline: Deadline) -> Remedy:
+        acts = step.strategy.destructive and not self._rule.observes(step.strategy)
+        refused = self._leave(deadline) if acts and self._lease is None else None
+        if refused is not None:
+            return self._told(self._begun(step), refused)
+        attempt = self._begun(step)
+        self._audit(attempt)
+        return self._told(attempt, self._remedy(step, deadline))
+
+    def _begun(self, step: Step) -> RecoveryAttempt:
+        lost = self._lease.lost_owner if self._lease is not None else ""
+        return RecoveryAttempt(
+            attempt_id=new_id(),
+            error_id=self._context.error_id,
+            fingerprint=self._context.fingerprint,
+            rule=clean(self._rule.name),
+            strategy=step.strategy.name,
+            scope=clean(self._rule.scope),
+            status=OutcomeStatus.PENDING,
+            started_at=datetime.now(UTC),
+            detail=clean(step.strategy.intent) + (f"; {lost}, which was at it, is gone" if lost else ""),
+            token=self._lease.token if self._lease is not None else 0,
+        )
+
+    def _told(self, attempt: RecoveryAttempt, remedy: Remedy) -> Remedy:
+        ended = dataclasses.replace(
+            attempt,
+            status=remedy.status,
+            detail=clean(remedy.detail, commands.TAIL),
+            duration=round((datetime.now(UTC) - attempt.started_at).total_seconds(), 6),
+        )
+        self._attempts.append(ended)
+        self._audit(ended)
+        return dataclasses.replace(remedy, detail=ended.detail)
+
+    def _leave(self, deadline: Deadline) -> Remedy | None:
+        """Lease what is acted on; None once it is ours, else what stands in place of the attempt."""
+        waited = False
+        while True:
+            if not self._rule.scope:
+                return None
+            answer = self._scopes.acquire(self._rule.scope, self._owner, LEASE, self._rule.policy)
+            if isinstance(answer, Lease):
+                self._lease = answer
+                return None
+            if answer.reason is DenialReason.BUSY and deadline.remaining():
+                time.sleep(min(_LOOKS * random.uniform(0.8, 1.2), deadline.remaining()))
+                waited = True
+                continue
+            self._denial = answer
+            if answer.reason is DenialReason.RECOVERED and (waited or not self._problem(deadline)):
+                return Remedy(OutcomeStatus.RECOVERED, detail=answer.detail)
+            return Remedy(
+                OutcomeStatus.REFUSED, detail=f"{answer.reason}: {answer.detail}; {answer.retry_in:.0f} s left"
+            )
+
+    def _remedy(self, step: Step, deadline: Deadline) -> Remedy:
+        if self._rule.observes(step.strategy):
+            return self._observed(step, deadline)
+        remedy = self._answer(step, deadline.within(step.timeout or deadline.remaining()))
+        if remedy.status is OutcomeStatus.RECOVERED and step.strategy.scope:
+            problem = self._unsettled(deadline)
+            if problem:
+                return Remedy(OutcomeStatus.FAILED, detail=f"{remedy.detail}; but then: {problem}")
+        return remedy
+
+    def _observed(self, step: Step, deadline: Deadline) -> Remedy:
+        told = f"would {step.strategy.intent}; `mode: act` in the rule lets it"
+        if self._rule.verify is None:
+            return Remedy(OutcomeStatus.OBSERVED, detail=told)
+        began = time.monotonic()
+        problem = deadline.within(WATCH).wait_for(self._rule.verify)
+        if problem:
+            return Remedy(OutcomeStatus.OBSERVED, detail=f"{told}; it did not come back by itself: {problem}")
+        passed = time.monotonic() - began
+        return Remedy(OutcomeStatus.RECOVERED, detail=f"{told}; it came back by itself within {passed:.1f} s")
+
+    def _problem(self, deadline: Deadline) -> str:
+        """What the rule's probe says is wrong; empty if nothing, or if the rule has none."""
+        return self._rule.verify(deadline) if self._rule.verify is not None else ""
+
+    def _unsettled(self, deadline: Deadline) -> str:
+        """What went wrong within the time for which it must work before that is believed."""
+        settled = Deadline(self._rule.settle)
+        while True:
+            problem = self._problem(deadline)
+            if problem or not settled.remaining():
+                return problem
+            time.sleep(min(0.5, settled.remaining()))
+
+    def _answer(self, step: Step, deadline: Deadline) -> Remedy:
+        """Run the strategy on a thread of its own; one that blocks beyond its deadline is left behind there."""
+        answers: queue.SimpleQueue[Remedy] = queue.SimpleQueue()
+        lease, allowed = self._lease, deadline.remaining()
+
+        def work() -> None:
+            _inside.strategy = True
+            try:
+                with commands.fenced(lease.token if lease is not None else 0):
+                    answers.put(step.strategy.recover(self._context, deadline))
+            except BaseException as error:
+                answers.put(Remedy(OutcomeStatus.FAILED, detail=named(error)))
+
+        threading.Thread(target=work, name=f"llama_logging-{step.strategy.name}", daemon=True).start()
+        patience = Deadline(allowed + GRACE)
+        while True:
+            try:
+                return answers.get(timeout=min(LEASE / 3, patience.remaining()) if lease else patience.remaining())
+            except queue.Empty:
+                if not patience.remaining():
+                    return Remedy(OutcomeStatus.FAILED, detail=f"no answer within {allowed:.1f} s; it was left behind")
+                if lease is not None and not self._scopes.renew(lease, LEASE):
+                    return Remedy(OutcomeStatus.FAILED, detail="another has taken over; its answer is not waited for")
+
+    def _escalate(self) -> None:
+        for step in self._rule.escalate:
+            attempt = self._begun(step)
+            self._audit(attempt)
+            self._told(attempt, self._answer(step, Deadline(step.timeout or ESCALATION)))
+
+    def _retry_at(self) -> datetime | None:
+        return datetime.now(UTC) + timedelta(seconds=self._denial.retry_in) if self._denial is not None else None
+
+
+def named(error: BaseException) -> str:
+    """What *error* says, bounded; never raises."""
+    try:
+        return clean(f"{type(error).__name__}: {error}", 1000)
+    except BaseException:
+        return type(error).__name__

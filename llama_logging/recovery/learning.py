@@ -1,0 +1,37 @@
+"""Which remedy first: from what each has done for a group so far.
+
+Thompson sampling (Thompson, Biometrika 25, 1933): the chance that a strategy helps is drawn from what is
+known of it, a beta distribution over its recoveries and failures, so that one of which little is
+known is tried now and then. Among strategies that are tried one after another until one helps, the
+expected time is least in the order of chance over cost (Mitten, Operations Research 8, 1960, 'An
+analytic solution to the least cost testing sequence problem').
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from llama_logging.recovery.rules import Step
+from llama_logging.registry import Record
+
+SECONDS = 2.0
+"""What a try is taken to cost while nothing is known of it; counts as one try."""
+
+
+def ordered(steps: Sequence[Step], records: Iterable[Record], draw: random.Random) -> list[Step]:
+    """*steps* with the likeliest to help soon first; destructive ones never ahead of harmless ones.
+
+    What hands a fallback over stays at the end: it heals nothing, and would end the ladder.
+    """
+    known = {record.strategy: record for record in records}
+
+    def worth(step: Step) -> float:
+        record = known.get(step.strategy.name, Record(strategy="", tried=0, recovered=0, seconds=0.0))
+        chance = draw.betavariate(1 + record.recovered, 1 + record.tried - record.recovered)
+        return chance / ((SECONDS + record.seconds * record.tried) / (1 + record.tried))
+
+    heals = [step for step in steps if step.strategy.scope]
+    rest = [step for step in steps if not step.strategy.scope]
+    worths = {id(step): worth(step) for step in heals}
+    return sorted(heals, key=lambda step: (step.strategy.destructive, -worths[id(step)])) + rest

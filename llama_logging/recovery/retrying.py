@@ -1,0 +1,174 @@
+"""The caller's own code, tried again after a recovery."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, cast
+
+from llama_logging.recovery.outcome import Outcome
+from llama_logging.registry import OutcomeStatus
+
+F = TypeVar("F", bound=Callable[..., Any])
+Exceptions = type[Exception] | tuple[type[Exception], ...]
+
+TIMEOUT = 30.0
+"""Seconds that a recovery is waited for."""
+_NOTHING: Any = object()
+_NONE = Outcome.settled("", OutcomeStatus.NONE)
+
+
+class Attempt:
+    """One try: `with attempt:` around the code that may fail.
+
+    Attributes:
+        number: From 1.
+        value: For the caller to put a result in; what stands in for one, if a fallback was asked for.
+        error: What was raised; None if nothing was.
+        outcome: How its recovery went.
+    """
+
+    def __init__(self, number: int, logger: logging.Logger, message: str, exceptions: Exceptions) -> None:
+        self.number = number
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.outcome = _NONE
+        self._logger, self._message, self._exceptions = logger, message, exceptions
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[True] | None:
+        if not isinstance(error, self._exceptions):
+            return None
+        self.error = error
+        self._logger.error(self._message, exc_info=error, stacklevel=2)
+        self.outcome = getattr(error, "__llama_outcome__", _NONE)
+        return True
+
+
+class attempts:  # noqa: N801: it is used as a function, and a generator could not be iterated both ways
+    """Tries of the same code, as long as a recovery says that another is worth it.
+
+    `for attempt in attempts(logger, "generation failed"):`, then `with attempt:` around the code; on an
+    event loop `async for`. A failure is logged, its recovery waited for, and if that helped the loop goes
+    round again. If it did not, or this was the last, the error is raised where the loop stands, or, with a
+    *fallback*, `attempt.value` gets what the recovery hands over, else the fallback, and the loop ends.
+
+    Args:
+        logger: Where failures are logged; a RecoveryHandler must see them.
+        message: What is logged.
+        times: How many tries at most.
+        timeout: Seconds that each recovery is waited for.
+        exceptions: Which failures; all others pass through.
+        fallback: What stands in for a result in the end.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        message: str,
+        *,
+        times: int = 2,
+        timeout: float = TIMEOUT,
+        exceptions: Exceptions = Exception,
+        fallback: Any = _NOTHING,
+    ) -> None:
+        if times < 1:
+            raise ValueError(f"expected at least one try, got times={times}")
+        self._make = functools.partial(Attempt, logger=logger, message=message, exceptions=exceptions)
+        self._times, self._timeout, self._fallback = times, timeout, fallback
+
+    def __iter__(self) -> Iterator[Attempt]:
+        for number in range(1, self._times + 1):
+            attempt = self._make(number)
+            yield attempt
+            if attempt.error is None:
+                return
+            if number == self._times or not self._worth_it(attempt):
+                self._give_up(attempt)
+                return
+
+    async def __aiter__(self) -> AsyncIterator[Attempt]:
+        for number in range(1, self._times + 1):
+            attempt = self._make(number)
+            yield attempt
+            if attempt.error is None:
+                return
+            if number == self._times or not await self._worth_it_later(attempt):
+                self._give_up(attempt)
+                return
+
+    def _worth_it(self, attempt: Attempt) -> bool:
+        if attempt.outcome.wait(self._timeout):
+            return True
+        pause = self._pause(attempt.outcome)
+        time.sleep(pause or 0.0)
+        return pause is not None
+
+    async def _worth_it_later(self, attempt: Attempt) -> bool:
+        try:
+            if await asyncio.wait_for(attempt.outcome, self._timeout):
+                return True
+        except TimeoutError:
+            return False
+        pause = self._pause(attempt.outcome)
+        await asyncio.sleep(pause or 0.0)
+        return pause is not None
+
+    def _pause(self, outcome: Outcome) -> float | None:
+        """Seconds until it is worth trying again by what is known; None if that is not known, or too long."""
+        if outcome.retry_at is None or outcome.status is not OutcomeStatus.ADVICE:
+            return None
+        pause = max(0.0, (outcome.retry_at - datetime.now(UTC)).total_seconds())
+        return pause if pause <= self._timeout else None
+
+    def _give_up(self, attempt: Attempt) -> None:
+        if self._fallback is _NOTHING:
+            assert attempt.error is not None
+            raise attempt.error
+        handed_over = attempt.outcome.wait(self._timeout) or attempt.outcome.status is OutcomeStatus.FALLBACK
+        attempt.value = attempt.outcome.value if handed_over else self._fallback
+
+
+class guard:  # noqa: N801: a decorator
+    """Have a function tried again after a recovery: `@guard(logger, fallback="...")`.
+
+    Takes what `attempts` takes; works on functions and on coroutine functions.
+    """
+
+    def __init__(self, logger: logging.Logger, message: str = "", **options: Any) -> None:
+        self._logger, self._message, self._options = logger, message, options
+        attempts(logger, message, **options)  # a mistake shows here, not at the first failure
+
+    def __call__(self, function: F) -> F:
+        """Wrap *function*."""
+        message = self._message or f"{getattr(function, '__qualname__', function)} failed"
+        tries = attempts(self._logger, message, **self._options)
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def guarded_later(*args: Any, **kwargs: Any) -> Any:
+                async for attempt in tries:
+                    with attempt:
+                        attempt.value = await function(*args, **kwargs)
+                return attempt.value
+
+            return cast(F, guarded_later)
+
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            for attempt in tries:
+                with attempt:
+                    attempt.value = function(*args, **kwargs)
+            return attempt.value
+
+        return cast(F, guarded)

@@ -1,0 +1,20 @@
+"""The asyncio task that runs here; where the application has not imported asyncio none does, and nor do we."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+def current() -> asyncio.Task[object] | None:
+    """The task of this thread; None outside of one."""
+    # Not `asyncio` itself: while that is being imported it has no such names yet.
+    events = sys.modules.get("asyncio.events")
+    # The C function gives None without a loop; asyncio.current_task() would raise, at ten times the cost.
+    if events is None or events._get_running_loop() is None:
+        return None
+    task: asyncio.Task[object] | None = sys.modules["asyncio"].current_task()
+    return task

@@ -1,0 +1,97 @@
+"""Errors from one registry, or from files, into another: each once, however often it is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+
+from llama_logging import wire
+from llama_logging.context import ErrorContext, to_microseconds
+from llama_logging.registry import Batch, ErrorGroup, GroupState, Store
+
+BATCH = 500
+"""So many errors go over in one transaction."""
+
+Progress = Callable[[int], object]
+"""Gets how many errors went over."""
+
+
+def errors_of(store: Store) -> Iterator[ErrorContext]:
+    """All errors whose details are kept, in the order in which they came."""
+    position = 0
+    while True:
+        position, errors = store.errors_after(position, BATCH)
+        if not errors:
+            return
+        yield from errors
+
+
+def add(store: Store, contexts: Iterable[ErrorContext], progress: Progress = bool) -> int:
+    """Put *contexts* into *store*; how many. One that is there already changes nothing."""
+    journal, start = f"import-{os.urandom(8).hex()}", 0
+    waiting: list[str] = []
+    count = 0
+    for count, context in enumerate(contexts, 1):
+        waiting += _frames(context)
+        progress(count)
+        if count % BATCH == 0:
+            start = store.ingest(Batch(journal, start, start + 1, waiting))
+            waiting = []
+    store.ingest(Batch(journal, start, start + 1, waiting))
+    store.forget(journal)
+    return count
+
+
+def merge(source: Store, target: Store, progress: Progress = bool) -> int:
+    """Put all of *source* into *target*; how many errors' details went over.
+
+    Counts of errors whose details were pruned go over too, the first time. The state of a group that
+    *target* knows already stays; of others it is taken over.
+    """
+    groups = {group.fingerprint: group for group in source.groups(limit=1_000_000)}
+    known = {name for name in groups if target.group(name) is not None}
+    count = add(target, errors_of(source), progress)
+    mark = f"imported {source.recall('id')}"
+    if not target.recall(mark):
+        _add_unkept(source, target)
+        target.remember(mark, "1")
+    for name, group in groups.items():
+        if name not in known and group.state_at is not None:
+            _take_over(group, target, group.state_at)
+    return count
+
+
+def _frames(context: ErrorContext) -> list[str]:
+    error, _, stack = wire.encode_error(context)
+    process = [wire.dumps(wire.encode_process(context.process))] if context.process is not None else []
+    return [*process, stack, error]
+
+
+def _add_unkept(source: Store, target: Store) -> None:
+    frames = []
+    for entry in source.unkept():
+        frames.append(
+            wire.dumps(
+                {
+                    "k": "count",
+                    "ts": to_microseconds(entry.minute + timedelta(seconds=1)),
+                    "sev": entry.severity.value,
+                    "fp": entry.fingerprint,
+                    "type": entry.error_type,
+                    "count": entry.count,
+                }
+            )
+        )
+    journal = f"import-{os.urandom(8).hex()}"
+    target.ingest(Batch(journal, 0, 1, frames))
+    target.forget(journal)
+
+
+def _take_over(group: ErrorGroup, target: Store, at: datetime) -> None:
+    if group.state is GroupState.RESOLVED:
+        target.resolve(group.fingerprint, at, "import", release=group.resolved_in)
+    elif group.state is GroupState.MUTED:
+        target.mute(
+            group.fingerprint, at, "import", until=group.muted_until, count=group.muted_count, period=group.muted_period
+        )

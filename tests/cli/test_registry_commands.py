@@ -1,0 +1,134 @@
+"""The commands that change the registry, examine it, or carry errors in and out."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from llama_logging.pipeline import pipeline_for
+from llama_logging.stores import urls
+from tests.cli.test_commands import NOW, answer, document, keep, some_errors
+from tests.conftest import Run, make_context
+
+STORM = """
+import logging, os, llama_logging.ingest
+from llama_logging.handlers import RegistryHandler
+llama_logging.ingest.Ingester.wake = lambda self: None
+logging.getLogger().addHandler(RegistryHandler())
+for n in range(5):
+    logging.error("number %d", n)
+os._exit(0)
+"""
+
+
+def test_groups_are_resolved_muted_and_reopened(capsys: pytest.CaptureFixture[str]) -> None:
+    error, other = make_context(timestamp=NOW - timedelta(hours=1)), make_context(fingerprint="v1:other")
+    keep(error, other)
+    assert "resolved in 1.2: ValueError" in answer(capsys, "resolve", error.error_id, "--in", "1.2")
+    assert [row["resolved_in"] for row in document(capsys, "list", "--state", "resolved")] == ["1.2"]
+    answer(capsys, "mute", error.error_id, "v1:other", "--until-count", "5", "--per", "1h")
+    assert {row["state"] for row in document(capsys, "list")} == {"muted"}
+    assert "muted until 2" in answer(capsys, "mute", error.error_id, "--for", "7d")
+    assert document(capsys, "reopen", error.error_id)[0]["state"] == "open"
+    shown = document(capsys, "show", error.error_id)
+    assert [change["kind"] for change in shown["changes"]] == ["reopened", "muted", "muted", "resolved", "new"]
+    assert shown["group"]["severity"] == "ERROR"
+    assert "resolved 1.2 by " in answer(capsys, "show", error.error_id)
+
+
+def test_half_a_decision_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(make_context())
+    answer(capsys, "resolve", "v1:0123456789abcdef", "v1:none", code=1)
+    answer(capsys, "mute", "v1:0123456789abcdef", "--per", "1h", code=2)
+    answer(capsys, "mute", "v1:0123456789abcdef", "--per", "1h", "--until-count", "0", code=2)
+    assert [row["state"] for row in document(capsys, "list")] == ["open"]
+
+
+def test_words_and_order_choose_what_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(*some_errors())
+    assert [row["error_type"] for row in document(capsys, "list", "--search", "olderr")] == ["OldError"]
+    assert document(capsys, "list", "--search", "nothing like it") == []
+    assert [row["count"] for row in document(capsys, "list", "--sort", "count")] == [2, 1, 1]
+
+
+def test_details_are_pruned_and_counts_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(*(make_context(timestamp=NOW - timedelta(days=n)) for n in range(40)))
+    pruned = document(capsys, "prune", "--older-than", "30d")
+    assert (pruned["pruned"], pruned["errors"]) == (10, 30)
+    assert "1 errors pruned; the details of 29 are kept" in answer(capsys, "prune", "--keep", "29")
+    assert document(capsys, "summary")["total_errors"] == 40
+    answer(capsys, "prune", code=2)
+
+
+def test_a_group_without_details_is_listed_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(make_context(), make_context(fingerprint="v1:gone", timestamp=NOW - timedelta(days=90)))
+    answer(capsys, "prune", "--older-than", "60d")
+    assert {row["fingerprint"]: row["stack_trace"] != "" for row in document(capsys, "list")} == {
+        "v1:0123456789abcdef": False,
+        "v1:gone": False,
+    }
+    assert "resolved" in answer(capsys, "resolve", "v1:gone")
+
+
+def test_a_frame_that_was_cut_out_by_hand_is_said_to_be_missing(own_place: Path, run: Run, cli: Run) -> None:
+    """And a whole registry is said to be whole."""
+    run("-c", STORM)
+    examined = cli("doctor")
+    assert (examined.code, "nothing is missing" in examined.out) == (0, True)
+    run("-c", STORM)
+    (journal,) = (own_place / "llama_logging.db.journal").glob("*.jsonl")
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if "number 2" not in line))
+    examined = cli("doctor", "--json")
+    assert examined.code == 1
+    assert json.loads(examined.out)["gaps"][0]["missing"] == 1
+    assert "1 frames are missing of those that a process wrote" in cli("doctor", "--accept").out
+    assert cli("doctor").code == 0
+    assert json.loads(cli("summary", "--json").out)["total_errors"] == 9
+
+
+def test_damage_is_said_in_every_report(own_place: Path, cli: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    path = own_place / "llama_logging.db"
+    keep(*some_errors())
+    answer(capsys, "list")
+    pipeline_for(urls.default()).close()
+    path.write_bytes(path.read_bytes()[:4096] + os.urandom(100_000))
+    assert "a new registry begun" in cli("list").err
+    for command in ("summary", "list", "doctor"):
+        done = cli(command)
+        assert f"{path}.corrupt-" in done.out + done.err
+    assert document(capsys, "summary")["incidents"][0]["kind"] == "corrupt"
+    assert cli("doctor").code == 1
+
+
+def test_errors_go_out_and_come_in_again(own_place: Path, cli: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(*some_errors())
+    text = answer(capsys, "export")
+    (own_place / "errors.jsonl").write_text(text + "not json\n")
+    brought = cli("import", "errors.jsonl", "--store", "sqlite:///other.db", "--json")
+    assert brought.code == 1
+    assert json.loads(brought.out) == {"read": 4, "refused": 1}
+    assert "errors.jsonl:5: not an error" in brought.err
+    assert cli("export", "--store", "sqlite:///other.db").out == text
+    assert cli("import", "other.db").out == "4 errors read\n"
+    assert document(capsys, "summary", "--severity", "DEBUG")["total_errors"] == 4
+    assert cli("import", "missing.db").code == 2
+
+
+def test_a_group_goes_out_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(*some_errors(), make_context(fingerprint="v1:formula", error_message="=HYPERLINK(1)"))
+    rows = answer(capsys, "export", "--format", "csv", "--group", "v1:old").splitlines()
+    assert rows[0].startswith("error_id,timestamp,severity")
+    assert [row.split(",")[3] for row in rows[1:]] == ["OldError"]
+    assert ",'=HYPERLINK(1)," in answer(capsys, "export", "--format", "csv")
+
+
+def test_events_of_sentrys_format_come_in(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    event = {"event_id": "f" * 32, "message": "disk full", "level": "error", "timestamp": NOW.isoformat()}
+    (own_place / "event.json").write_text(json.dumps([event, event]))
+    assert document(capsys, "import", "event.json") == {"read": 2, "refused": 0}
+    assert [row["count"] for row in document(capsys, "list")] == [1]

@@ -1,0 +1,343 @@
+"""Leases, verification, budgets, the switch, escalation: what makes it safe to let a rule act."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llama_logging.pipeline import open_registry
+from llama_logging.recovery import incident, learning
+from llama_logging.recovery.engine import Engine
+from llama_logging.recovery.rules import Rule, Step
+from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
+from llama_logging.recovery.strategy import Deadline, Remedy, StrategyTable
+from llama_logging.recovery.switch import FILE, ROW, Switch
+from llama_logging.registry import Denial, DenialReason, Lease, OutcomeStatus, Policy, Record
+from llama_logging.stores import open_store, urls
+from llama_logging.stores.sqlite import SQLiteStore
+from tests.recovery.test_engine import FAILED, RECOVERED, Act, Restart, engine, failing, noting
+
+
+def outcome_of(acting: Engine) -> Any:
+    result = acting.dispatch(failing())
+    result.wait(20)
+    return result
+
+
+def test_a_success_that_does_not_last_is_none() -> None:
+    """The probe must go on saying so for as long as it takes to settle."""
+    answers = iter(["", "", "it is down again"])
+
+    def probe(deadline: Deadline) -> str:
+        return next(answers, "")
+
+    restart = Restart(lambda context, deadline: RECOVERED, scope="s")
+    result = outcome_of(engine(restart, mode="act", scope="s", verify=probe, settle=5.0))
+    assert result.status is OutcomeStatus.FAILED
+    assert "healed; but then: it is down again" in result.detail
+
+
+def test_a_success_is_believed_once_it_has_settled() -> None:
+    restart = Restart(lambda context, deadline: RECOVERED, scope="s")
+    assert outcome_of(engine(restart, mode="act", scope="s", verify=lambda deadline: "", settle=0.6))
+
+
+def test_what_comes_back_by_itself_while_a_rule_observes_is_told() -> None:
+    restart = Restart(lambda context, deadline: RECOVERED, scope="s")
+    answers = iter(["down", "down"])
+    result = outcome_of(engine(restart, scope="s", verify=lambda deadline: next(answers, "")))
+    assert result.status is OutcomeStatus.RECOVERED
+    assert "would act" in result.detail
+    assert "it came back by itself" in result.detail
+
+
+def test_what_does_not_come_back_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incident, "WATCH", 0.2)
+    restart = Restart(lambda context, deadline: RECOVERED, scope="s")
+    result = outcome_of(engine(restart, scope="s", verify=lambda deadline: "still down"))
+    assert result.status is OutcomeStatus.OBSERVED
+    assert "it did not come back by itself: still down" in result.detail
+
+
+def test_one_lease_is_for_the_whole_ladder(own_place: Path) -> None:
+    """Two rungs that act are one incident, under one token; a harmless one needs none."""
+    store = open_store(urls.default())
+    scopes = SharedScopes(lambda: open_store(urls.default()), str(own_place / "leases"))
+    rule = Rule(
+        name="r", match=bool, mode="act", scope="s",
+        ladder=(
+            Step(Act(lambda c, d: FAILED)), Step(Restart(lambda c, d: FAILED)), Step(Restart(lambda c, d: RECOVERED)),
+        ),
+    )  # fmt: skip
+    result = outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes))
+    assert [attempt.token for attempt in result.attempts] == [0, 1, 1]
+    (state,) = store.scopes()
+    assert (state.status, len(state.incidents), state.owner) == (OutcomeStatus.RECOVERED, 1, "")
+    store.close()
+
+
+def test_a_strategy_that_was_overtaken_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incident, "LEASE", 0.3)
+    scopes = OwnScopes()
+    scopes.renew = lambda lease, seconds: False  # type: ignore[method-assign]
+
+    def slow(context: Any, deadline: Deadline) -> Remedy:
+        time.sleep(5)
+        return RECOVERED
+
+    rule = Rule(name="r", match=bool, ladder=(Step(Restart(slow, scope="s")),), mode="act", scope="s")
+    result = outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes))
+    assert (result.status, "another has taken over" in result.detail) == (OutcomeStatus.FAILED, True)
+
+
+def test_somebody_is_told_once_for_an_incident() -> None:
+    told: list[str] = []
+    escalate = (Step(Act(noting(told, RECOVERED, "told"))),)
+    policy = Policy(attempts=2, period=600, cooldown=0, failures=9)
+    acting = engine(Restart(lambda c, d: FAILED, scope="s"), mode="act", scope="s", escalate=escalate, policy=policy)
+    for _ in range(5):
+        outcome_of(acting)
+    assert len(told) == 3  # two incidents, and once that there were too many
+
+
+def test_nobody_is_told_of_what_was_healed() -> None:
+    told: list[str] = []
+    escalate = (Step(Act(noting(told, RECOVERED, "told"))),)
+    outcome_of(engine(Restart(lambda c, d: RECOVERED, scope="s"), mode="act", scope="s", escalate=escalate))
+    assert told == []
+
+
+def test_the_switch_stops_at_the_next_rung(tmp_path: Path) -> None:
+    """Thrown while a ladder is climbed: by a file, by the registry, by the environment."""
+    runs: list[str] = []
+
+    def throw(context: Any, deadline: Deadline) -> Remedy:
+        (tmp_path / FILE).touch()
+        return FAILED
+
+    rule = Rule(name="r", match=bool, ladder=(Step(Act(throw)), Step(Act(noting(runs, RECOVERED)))))
+    result = outcome_of(Engine([rule], table=StrategyTable(), switch=Switch([str(tmp_path)])))
+    assert (result.status, runs) == (OutcomeStatus.REFUSED, [])
+    assert f"by the file {tmp_path / FILE}" in result.detail
+
+
+def test_the_switch_of_the_registry_is_for_all(own_place: Path) -> None:
+    store = open_store(urls.default())
+    store.remember(ROW, "by ada")
+    assert Switch([], store.recall).off() == "recovery is switched off: by ada"
+    store.remember(ROW, "")
+    assert Switch([], store.recall).off() == ""
+    store.close()
+
+
+def unreachable(own_place: Path) -> SharedScopes:
+    (own_place / "file").write_text("")
+    url = urls.parse(f"sqlite:///{own_place}/file/errors.db")
+    return SharedScopes(lambda: SQLiteStore(url), str(own_place / "leases"))
+
+
+def test_without_the_registry_a_host_is_careful(own_place: Path) -> None:
+    """One at a time, and once in ten minutes, whatever the policy says."""
+    scopes = unreachable(own_place)
+    granted = scopes.acquire("s", "a", 10, Policy(cooldown=0))
+    assert isinstance(granted, Lease)
+    other = unreachable(own_place).acquire("s", "b", 10, Policy(cooldown=0))
+    assert isinstance(other, Denial)
+    assert other.reason is DenialReason.BUSY
+    assert scopes.renew(granted, 10)
+    assert scopes.finish(granted, OutcomeStatus.RECOVERED, "", Policy(cooldown=0))
+    again = scopes.acquire("s", "a", 10, Policy(cooldown=0))
+    assert isinstance(again, Denial)
+    assert again.reason is DenialReason.BUDGET
+    assert LONELY_REST - 60 < again.retry_in <= LONELY_REST
+
+
+# --- many processes, one thing
+
+
+def works(deadline: Deadline | None = None) -> str:
+    """Whether the thing that the processes below depend on is there: a file."""
+    return "" if Path(os.environ["THING"]).exists() else "it is not there"
+
+
+def start(context: Any, deadline: Deadline) -> Remedy:
+    """Note that it was started; after a while it is there."""
+    with open(os.environ["STARTS"], "a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(float(os.environ["START_TAKES"]))
+    if os.environ["HELPS"] == "yes":
+        Path(os.environ["THING"]).touch()
+    return RECOVERED
+
+
+RULE = Rule(
+    name="down",
+    match=bool,
+    mode="act",
+    scope="thing",
+    deadline=40,
+    policy=Policy(cooldown=30),
+    verify=works,
+    ladder=(
+        Step(Act(lambda context, deadline: Remedy(OutcomeStatus.FAILED, detail=works())), 0.3),
+        Step(Restart(start, scope="thing")),
+    ),
+)
+WORKER = """
+import logging, os, threading
+from llama_logging import outcome
+from llama_logging.handlers import RecoveryHandler, RegistryHandler
+from llama_logging.recovering import shared_engine
+from llama_logging.pipeline import pipeline_for
+from llama_logging.recovery import incident
+from llama_logging.stores import urls
+from tests.recovery.test_incident import RULE, works
+incident.LEASE = float(os.environ["LEASE"])
+log = logging.getLogger("app")
+log.propagate = False
+log.addHandler(RegistryHandler())
+log.addHandler(RecoveryHandler())
+log.handlers[1].engine = shared_engine([RULE], pipeline_for(urls.default()))
+def ask():
+    if works():
+        raise ConnectionError("refused")
+    return "answer"
+def call():
+    try:
+        text = ask()
+    except ConnectionError:
+        log.exception("cannot ask")
+        text = ask() if outcome().wait(40) else outcome().status.value
+    os.write(1, f"{text}\\n".encode())
+threads = [threading.Thread(target=call) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def workers(folder: Path, count: int, **env: str) -> list[subprocess.Popen[str]]:
+    settings = {"LEASE": "10", "START_TAKES": "0.5", "HELPS": "yes", **env}
+    settings |= {"THING": str(folder / "thing"), "STARTS": str(folder / "starts")}
+    root = str(Path(__file__).parents[2])
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            cwd=folder,
+            env={**os.environ, **settings, "PYTHONPATH": root},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+
+
+def answers(processes: list[subprocess.Popen[str]]) -> Counter[str]:
+    return Counter(line for process in processes for line in process.communicate(timeout=100)[0].split())
+
+
+def starts(folder: Path) -> list[str]:
+    return (folder / "starts").read_text().split()
+
+
+def test_of_many_processes_one_acts_and_all_are_helped(own_place: Path) -> None:
+    """`LLAMA_LOGGING_TEST_INCIDENTS=50` has as many incidents."""
+    for number in range(int(os.environ.get("LLAMA_LOGGING_TEST_INCIDENTS", "1"))):
+        folder = own_place / str(number)
+        folder.mkdir()
+        assert answers(workers(folder, 8)) == {"answer": 32}
+        assert len(starts(folder)) == 1
+
+
+def test_an_owner_that_is_killed_is_succeeded(own_place: Path) -> None:
+    """What it began is not begun again where that helped; its lease runs out, and the next one looks first."""
+    (owner,) = workers(own_place, 1, LEASE="1.5", START_TAKES="60")
+    while not (own_place / "starts").exists():
+        time.sleep(0.02)
+    others = workers(own_place, 2, LEASE="1.5", START_TAKES="0.1")
+    time.sleep(1.0)
+    owner.send_signal(signal.SIGKILL)
+    owner.communicate()
+    assert answers(others) == {"answer": 8}
+    assert len(starts(own_place)) == 2  # the one that was killed in it, and the one that took over
+    store = open_registry(urls.default())
+    acted = [attempt for attempt in store.recent_attempts() if attempt.token]
+    assert [attempt.status for attempt in acted] == [OutcomeStatus.RECOVERED, OutcomeStatus.PENDING]
+    (state,) = store.scopes()
+    assert (state.token, len(state.incidents)) == (2, 1)
+    store.close()
+
+
+def test_what_does_not_help_is_tried_once(own_place: Path) -> None:
+    told = answers(workers(own_place, 6, HELPS="no"))
+    assert sum(told.values()) == 24
+    assert set(told) <= {"failed", "refused"}
+    assert len(starts(own_place)) == 1
+
+
+# --- which first
+
+
+def step(name: str, destructive: bool = False, scope: str = "s") -> Step:
+    cls = type(name, (Act,), {"name": name, "destructive": destructive})
+    return Step(cls(lambda context, deadline: RECOVERED, scope=scope))
+
+
+def order(steps: list[Step], records: list[Record], seed: int = 1) -> list[str]:
+    return [found.strategy.name for found in learning.ordered(steps, records, random.Random(seed))]
+
+
+def record(name: str, tried: int, recovered: int, seconds: float = 1.0) -> Record:
+    return Record(strategy=name, tried=tried, recovered=recovered, seconds=seconds)
+
+
+def test_what_has_helped_goes_first() -> None:
+    steps = [step("wait"), step("unload")]
+    firsts = Counter(order(steps, [record("wait", 30, 1), record("unload", 30, 28)], seed)[0] for seed in range(100))
+    assert firsts["unload"] > 95
+
+
+def test_of_two_that_help_alike_the_quicker_goes_first() -> None:
+    records = [record("slow", 50, 45, 20.0), record("quick", 50, 45, 1.0)]
+    assert {order([step("slow"), step("quick")], records, seed)[0] for seed in range(50)} == {"quick"}
+
+
+def test_destructive_ones_never_go_ahead_and_fallbacks_stay_last() -> None:
+    steps = [step("wait"), step("restart", destructive=True), step("text", scope="")]
+    records = [record("wait", 99, 0), record("restart", 99, 99), record("text", 99, 99)]
+    assert {tuple(order(steps, records, seed)) for seed in range(50)} == {("wait", "restart", "text")}
+
+
+def test_what_is_not_known_is_tried_now_and_then() -> None:
+    steps = [step("known"), step("new")]
+    firsts = Counter(order(steps, [record("known", 20, 10)], seed)[0] for seed in range(200))
+    assert min(firsts.values()) > 20
+
+
+def test_a_rule_may_say_that_it_learns() -> None:
+    acting = Engine(
+        [Rule(name="r", match=bool, learned=True, ladder=(step("wait"), step("unload")))],
+        table=StrategyTable(),
+        records=lambda fingerprint: [record("wait", 90, 0), record("unload", 90, 90)],
+    )
+    assert [attempt.strategy for attempt in outcome_of(acting).attempts] == ["unload"]
+
+
+def test_what_lies_within_a_process_is_its_own_concern(own_place: Path) -> None:
+    """Of two processes both must reset their pool: one lease for both would leave one of them ill."""
+    one, other = (SharedScopes(lambda: open_store(urls.default()), str(own_place)) for _ in range(2))
+    for scopes in (one, other):
+        granted = scopes.acquire("process:pool", "a", 10, Policy())
+        assert isinstance(granted, Lease)
+        assert isinstance(scopes.acquire("process:pool", "b", 10, Policy()), Denial)
+        assert scopes.renew(granted, 10)
+        assert scopes.finish(granted, OutcomeStatus.RECOVERED, "", Policy())
+    assert not Path(urls.default().path).exists()

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from llama_logging import process
+from llama_logging.cli.terminal import _jsonable
+from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, FrameLocals
+from llama_logging.documents import context_of
+from llama_logging.exceptions import ConfigError
+from llama_logging.tracebacks import describe
+from llama_logging.wire import as_document
+from tests.conftest import NOON, make_context
+
+EVENT: dict[str, Any] = {
+    "event_id": "fc6d8c0c43fc4630ad850ee518f1b9d0",
+    "timestamp": "2026-03-01T12:00:00Z",
+    "level": "fatal",
+    "logger": "shop.checkout",
+    "platform": "python",
+    "logentry": {"message": "cannot pay %s", "params": ["7"], "formatted": "cannot pay 7"},
+    "exception": {
+        "values": [
+            {"type": "KeyError", "module": "builtins", "value": "'vat'", "stacktrace": {"frames": []}},
+            {
+                "type": "PaymentError",
+                "module": "shop.errors",
+                "value": "declined, password=hunter22",
+                "mechanism": {"type": "excepthook", "handled": False},
+                "stacktrace": {
+                    "frames": [
+                        {"module": "lib", "function": "call", "filename": "lib.py", "lineno": 3, "in_app": False},
+                        {
+                            "module": "shop.pay", "function": "pay", "abs_path": "/srv/shop/pay.py", "lineno": 12,
+                            "colno": 5, "context_line": "    charge(card)", "in_app": True,
+                        },
+                    ]
+                },
+            },
+        ]
+    },
+    "tags": [["tenant", "acme"], ["n", 1]],
+    "extra": {"order": 7, "api_key": "abc"},
+    "contexts": {"trace": {"trace_id": "a" * 32, "span_id": "b" * 16}, "runtime": {"version": "3.12.1"}},
+    "release": "shop@1.2",
+    "environment": "production",
+    "server_name": "web-1",
+    "fingerprint": ["{{ default }}"],
+    "breadcrumbs": {"values": [{"timestamp": 1772366390.5, "category": "shop", "level": "info", "message": "paying"}]},
+}  # fmt: skip
+
+
+def real_error() -> ErrorContext:
+    try:
+        try:
+            raise KeyError("vat")
+        except KeyError as error:
+            raise ValueError("no rate") from error
+    except ValueError as error:
+        described = describe(error)
+    stack = described.stack
+    return replace(
+        make_context(),
+        stack=stack,
+        parts=described.parts,
+        messages=described.messages,
+        error_message="no rate",
+        fingerprint=stack.fingerprint,
+        grouping=stack.grouping,
+        tags={"a": "b"},
+        process=process.current(),
+        locals=(FrameLocals(exception=0, frame=0, values={"x": 1}),),
+        breadcrumbs=(Breadcrumb(created=1.5, severity=ErrorSeverity.INFO, logger_name="a", message="b"),),
+    )
+
+
+def test_what_was_exported_comes_back() -> None:
+    """All that is shown; where the text was put together from pieces, it is one piece now."""
+    context = real_error()
+    again = context_of(json.loads(json.dumps(as_document(context), default=_jsonable)))
+    assert as_document(again) == as_document(context)
+    assert again.frames == context.frames
+
+
+def test_an_event_of_sentrys_format_is_an_error() -> None:
+    context = context_of(EVENT)
+    assert context.error_id == "fc6d8c0c-43fc-4630-ad85-0ee518f1b9d0"
+    assert (context.timestamp, context.severity) == (NOON, ErrorSeverity.CRITICAL)
+    assert (context.error_type, context.error_message) == ("PaymentError", "declined, password=[redacted]")
+    assert (context.logger_name, context.log_message, context.log_template) == (
+        "shop.checkout",
+        "cannot pay 7",
+        "cannot pay %s",
+    )
+    assert (context.source_module, context.source_function, context.source_line) == ("shop.pay", "pay", 12)
+    assert [error.relation for error in context.exceptions] == ["raised", "cause"]
+    assert context.additional_context == {"order": 7, "api_key": "[redacted]"}
+    assert context.tags == {"tenant": "acme", "n": "1"}
+    assert (context.trace_id, context.span_id, context.handled) == ("a" * 32, "b" * 16, False)
+    assert context.process is not None
+    assert (context.process.release, context.process.host) == ("shop@1.2", "web-1")
+    assert context.grouping == ("shop.errors.PaymentError", "shop.pay.pay: charge(card)", "cause KeyError")
+    assert context.breadcrumbs[0].message == "paying"
+    assert context.stack_trace == (
+        "KeyError: 'vat'\n"
+        "\nThe above exception was the direct cause of the following exception:\n\n"
+        "Traceback (most recent call last):\n"
+        '  File "lib.py", line 3, in call\n'
+        '  File "/srv/shop/pay.py", line 12, in pay\n'
+        "    charge(card)\n"
+        "shop.errors.PaymentError: declined, password=[redacted]\n"
+    )
+
+
+def test_an_event_groups_as_the_same_error_captured_here() -> None:
+    other = json.loads(json.dumps(EVENT).replace('"lineno": 12', '"lineno": 99').replace("declined", "refused"))
+    assert context_of(other).fingerprint == context_of(EVENT).fingerprint
+    assert context_of({**EVENT, "fingerprint": ["pay"]}).grouping == ("explicit pay",)
+
+
+def test_an_event_may_have_a_message_alone() -> None:
+    context = context_of({"message": "disk 7 is full", "level": "warning"})
+    assert (context.error_type, context.error_message, context.stack_trace) == ("LogMessage", "disk 7 is full", "")
+    assert context.fingerprint == context_of({"message": "disk 8 is full", "level": "warning"}).fingerprint
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, 7, [], {}, {"error_id": "x"}, {"event_id": "x", "exception": 3}, {"message": "x", "timestamp": "yesterday"}],
+)
+def test_what_is_no_error_is_refused(document: object) -> None:
+    with pytest.raises(ConfigError, match="not an error"):
+        context_of(document)
