@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from llama_logging.config import is_installed
+from llama_logging.exceptions import MissingExtraError
 from llama_logging.registry import Store
 from llama_logging.stores.sqlite import SQLiteStore
-from llama_logging.stores.urls import StoreURL
+from llama_logging.stores.urls import NEEDED, StoreURL
 
 
 def open_store(url: StoreURL) -> Store:
@@ -15,6 +17,9 @@ def open_store(url: StoreURL) -> Store:
     """
     if url.path:
         return SQLiteStore(url)
+    # Asked first: of two threads whose import fails at once, one is told something else by Python.
+    if not is_installed("psycopg"):
+        raise MissingExtraError(NEEDED)
     from llama_logging.stores.postgres import PostgresStore  # here: only what has such a store needs psycopg
 
     return PostgresStore(url)

@@ -21,14 +21,14 @@ from llama_logging.stores.copying import COPY, Refused, rows
 from llama_logging.stores.postgres_schema import DAY, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.statements import Execute
-from llama_logging.stores.urls import StoreURL, without_schema
+from llama_logging.stores.urls import NEEDED, StoreURL, without_schema
 
 try:
     import psycopg
     from psycopg import conninfo, pq
     from psycopg.pq.abc import PGconn
 except ImportError as error:
-    raise MissingExtraError("a PostgreSQL store needs psycopg: pip install 'llama_logging[postgres]'") from error
+    raise MissingExtraError(f"{NEEDED} ({error})") from error
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -12,6 +12,8 @@ from llama_logging.journal.folders import directories_elsewhere, directories_for
 
 DEFAULT = "sqlite:///llama_logging.db"
 """The default store: a file in the folder the process was started in."""
+NEEDED = "a PostgreSQL store needs psycopg: pip install 'llama_logging[postgres]'"
+"""What to say where psycopg cannot be imported."""
 SCHEMA = "llama_logging"
 """The default schema of a PostgreSQL store: names such as `errors` would else meet the application's own."""
 
