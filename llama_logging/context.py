@@ -90,7 +90,9 @@ class ExceptionDetail:
         relation: What it is to the one before it: `raised` (the first), `cause`, `context`,
             `suppressed` (a context hidden by `from None`) or `member` (of a group).
         frames: Its stack, innermost last.
-        attributes: `errno`, `status_code`, `status` or `code` where it carries one, as an int.
+        attributes: `errno`, `status_code`, `status` or `code` where it carries one, as an int. Where it
+            carries a request or an answer that was read: `server`, as host:port, and `response`, what
+            the server said was wrong.
     """
 
     type: str
@@ -99,12 +101,18 @@ class ExceptionDetail:
     bases: tuple[str, ...] = ()
     relation: str = "raised"
     frames: tuple[Frame, ...] = ()
-    attributes: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, int | str] = field(default_factory=dict)
 
     @property
     def qualified_type(self) -> str:
         """The class as a traceback shows it: dotted, built-ins by their bare name."""
         return self.type if self.module in ("builtins", "__main__") else f"{self.module}.{self.type}"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What there is to search: its message, and what a server said was wrong."""
+        said = self.attributes.get("response")
+        return (self.message, said) if isinstance(said, str) else (self.message,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +257,7 @@ class ErrorContext:
     stack: Stack
     parts: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
-    attributes: tuple[Mapping[str, int], ...] = ()
+    attributes: tuple[Mapping[str, int | str], ...] = ()
     additional_context: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""

@@ -16,9 +16,10 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from json import dumps
+from json import dumps, loads
 from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from llama_logging import fingerprint, plain
 from llama_logging.context import ExceptionDetail, Frame, Stack
@@ -30,7 +31,11 @@ MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
 _NUMBERED = frozenset(("errno", "status_code", "status", "code", "response"))
-_NO_NUMBERS: dict[str, int] = {}
+_ASKED = frozenset(("response", "request", "_request"))
+_TELLING = _NUMBERED | _ASKED
+_NO_NUMBERS: dict[str, int | str] = {}
+_MAX_ANSWER = 8_192
+"""Bytes of a server's answer that are looked into."""
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
@@ -66,7 +71,7 @@ class Described(NamedTuple):
     stack: Stack
     parts: tuple[str, ...]
     messages: tuple[str, ...]
-    attributes: tuple[dict[str, int], ...] = ()
+    attributes: tuple[dict[str, int | str], ...] = ()
     text: str | None = None
 
 
@@ -148,7 +153,7 @@ def tell(sight: Sight) -> Described:
     if known.single:
         error = chain[0]
         own = _dict(error)
-        if "__notes__" not in own and _NUMBERED.isdisjoint(own):
+        if "__notes__" not in own and _TELLING.isdisjoint(own):
             raw = _said(error)
             whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
             return Described(known.stack, (), (clean(raw),), (), whole)
@@ -317,7 +322,8 @@ def _is_quiet(error: BaseException) -> bool:
     arguments = _args(error)
     if issubclass(type(error), OSError):
         arguments = (*arguments, _filename(error))
-    return "__notes__" not in _dict(error) and all(map(plain.is_quiet, arguments))
+    own = _dict(error)
+    return "__notes__" not in own and _ASKED.isdisjoint(own) and all(map(plain.is_quiet, arguments))
 
 
 def _arguments(error: BaseException) -> str:
@@ -379,16 +385,66 @@ def _line(head: str, message: str) -> str:
     return f"{head}: {message}\n" if message else f"{head}\n"
 
 
-def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int]:
-    """The numbers *error* carries; its `status_code` may be its response's."""
+def _numbers(error: BaseException, names: tuple[str, ...]) -> dict[str, int | str]:
+    """The numbers *error* carries; its `status_code` may be its response's.
+
+    Besides, as `response`, what a server said was wrong, and as `server` which one was asked.
+    """
     own = _dict(error)
-    if not names and _NUMBERED.isdisjoint(own):
+    if not names and _TELLING.isdisjoint(own):
         return _NO_NUMBERS
     asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in _NUMBERED if name in own}}
     response = asked.pop("response", None)
     if response is not None and type(asked.get("status_code")) is not int:
         asked["status_code"] = _quiet(response, "status_code")
-    return {name: value for name, value in asked.items() if type(value) is int}
+    request = own.get("request") or own.get("_request")
+    texts = {"response": _answer(response), "server": _server(request) or _server(_parts_of(response, "request"))}
+    numbers = {name: value for name, value in asked.items() if type(value) is int}
+    return {**numbers, **{name: text for name, text in texts.items() if text}}
+
+
+def _parts_of(owner: object, *names: str) -> object:
+    """What lies in *owner* under one of these names; no property is asked."""
+    try:
+        parts = object.__getattribute__(owner, "__dict__")
+        return next((parts[name] for name in names if parts.get(name) is not None), None)
+    except Exception:
+        return None
+
+
+def _server(request: object) -> str:
+    """Host and port that *request* went to: requests has the address as text, httpx in parts."""
+    url = _parts_of(request, "url")
+    try:
+        if type(url) is str:
+            split = urlsplit(url[:_MAX_ANSWER])
+            scheme, host, port = split.scheme, split.hostname, split.port
+        else:
+            parts: Any = _parts_of(url, "_uri_reference")
+            scheme, host, port = (tuple.__getitem__(parts, index) for index in (0, 2, 3))
+        if type(host) is not str or not (port is None or type(port) is int):
+            return ""
+        return clean(f"{host}:{port or (443 if scheme == 'https' else 80)}", 300)
+    except Exception:
+        return ""
+
+
+def _answer(response: object) -> str:
+    """What a server said was wrong, if the client has read its answer: `error` or the like of a JSON object.
+
+    requests.HTTPError and httpx.HTTPStatusError do not say it themselves. Their `text` would read from
+    the network; `_content`, of both, is there or is not. The rest of an answer is the application's.
+    """
+    content = _parts_of(response, "_content")
+    if type(content) is not bytes or not content.startswith(b"{") or len(content) > _MAX_ANSWER:
+        return ""
+    try:
+        data = loads(content)
+        said = next((data[name] for name in ("error", "message", "detail") if name in data), "")
+        said = said.get("message", "") if type(said) is dict else said
+        return clean(said, 1_000) if type(said) is str else ""
+    except Exception:
+        return ""
 
 
 def _quiet(owner: object, name: str) -> object:
