@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         register_recovery_strategy,
     )
     from llama_logging.pipeline import flush
+    from llama_logging.recovery.flags import flags
     from llama_logging.recovery.outcome import Outcome, outcome
     from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 
@@ -45,6 +46,7 @@ __all__ = [
     "capture_error",
     "configure",
     "error_handler",
+    "flags",
     "flush",
     "get_error_summary",
     "outcome",
@@ -66,6 +68,7 @@ _HOME = {
         "register_recovery_strategy",
     ),
     "pipeline": ("flush",),
+    "recovery.flags": ("flags",),
     "recovery.outcome": ("Outcome", "outcome"),
     "registry": ("OutcomeStatus", "RecoveryAttempt"),
 }
