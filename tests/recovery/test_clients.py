@@ -259,8 +259,9 @@ def test_a_restart_runs_what_was_configured_to_the_letter(ollama: Ollama, own_pl
     """Whatever the error says: nothing of it is in the command's words or environment."""
     program = "import json, os, sys; open('said.json', 'w').write(json.dumps([sys.argv[1:], dict(os.environ)]))"
     log = healing(ollama, restart=[sys.executable, "-c", program, "ollama", "{model}", "$HOME"])
-    ollama.fault("status", status=500, error="$(touch pwned) {model} marked-by-the-server", times=None)
-    tell(through_httpx(ollama.url), "llama3.2", log)
+    error = "$(touch pwned) {model} marked-by-the-server"
+    ollama.fault("status", status=500, error=error, path="/api/generate", times=None)
+    assert tell(through_httpx(ollama.url), "llama3.2", log)[0] == FALLBACK
     said = (own_place / "said.json").read_text()
     assert '["ollama", "{model}", "$HOME"]' in said
     assert "marked-by-the-server" not in said

@@ -105,10 +105,10 @@ def _names(base_url: str) -> frozenset[str]:
 
 
 def _rules(parts: _Parts) -> list[dict[str, Any]]:
-    server, restart = parts.server, parts.restart
+    restart = parts.restart
     wait = {"ollama.wait": {**parts.model, "timeout": 30}}
     look = {"ollama.wait": {**parts.model, "timeout": parts.patience}}
-    answers = {"wait_and_probe": {"probe": f"{server['base_url']}/api/version", "timeout": 1}}
+    glance = {"ollama.wait": {**parts.model, "timeout": 1}}
     unload = {"ollama.unload": {**parts.model, "timeout": 60}}
     warm = {"ollama.warm": {**parts.model, "timeout": parts.patience * 2}}
     reask: dict[str, Any] = {"llm.reask_json": {}}
@@ -124,7 +124,7 @@ def _rules(parts: _Parts) -> list[dict[str, Any]]:
         parts.rule("overloaded", {"status": [429, 502, 503, 504]}, [wait], BUSY_ADVICE),
         parts.rule("failed", {"status": 500}, [look, restart], DIED_ADVICE),
         parts.rule("timeout", {"chain": [*TIMEOUTS]}, [restart]),
-        parts.rule("connection", {"chain": [*CONNECTIONS]}, [answers, restart]),
+        parts.rule("connection", {"chain": [*CONNECTIONS]}, [glance, restart]),
         parts.rule("malformed-answer", {"chain": [*MALFORMED]}, [reask]),
     ]
 

@@ -80,8 +80,7 @@ class OllamaPull:
         if not model:
             return Remedy(OutcomeStatus.FAILED, detail="the error names no model that is missing")
         if not allowed(model, self.models):
-            advice = f"pull it by hand, `ollama pull {model}`, or add it to `models`"
-            return Remedy(OutcomeStatus.FAILED, detail=f"{model} is none of {', '.join(self.models)}", advice=advice)
+            return Remedy(OutcomeStatus.FAILED, detail=f"{model} is none of {', '.join(self.models)}")
         if full(model) in self.server.installed(deadline)[0]:
             return Remedy(OutcomeStatus.RECOVERED, detail=f"{model} is installed already")
         problem = self._pull(model, deadline)
