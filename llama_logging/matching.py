@@ -26,8 +26,8 @@ class Match:
     Attributes:
         classes: Names, with or without module, of the class of the exception or one of its bases.
         chain: Globs of the same for any exception of the chain, hidden contexts too.
-        message: Searched in the first 2,000 characters of every message of the chain; of a record
-            without exception in what was logged.
+        message: Searched in the first 2,000 characters of every message of the chain, and of what a
+            server answered; of a record without exception in what was logged.
         status: HTTP statuses, where an exception of the chain carries one.
         errno: Numbers of OSErrors of the chain.
         sqlstate: SQLSTATEs, or what they begin with, of database errors of the chain.
@@ -49,7 +49,7 @@ class Match:
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is such an error."""
         errors = context.exceptions
-        messages = [error.message for error in errors] or [context.log_message]
+        messages = [text for error in errors for text in error.texts] or [context.log_message]
         return (
             context.severity >= self.level
             and _any_name(errors[:1], self.classes, lambda name, given: name == given)

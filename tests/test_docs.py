@@ -20,12 +20,14 @@ from llama_logging.cli.main import COMMANDS, parser
 from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import ContextHandler
 from llama_logging.matching import MATCH_OPTIONS
+from llama_logging.recovery.presets import PRESETS
 from llama_logging.recovery.rules import RULE_OPTIONS, STEP_OPTIONS
 from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.registry import OutcomeStatus
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+STRATEGIES = ROOT / "docs" / "strategies.md"
 
 
 def section(heading: str) -> str:
@@ -63,7 +65,7 @@ def test_every_word_of_a_rule_is_in_the_readme() -> None:
     text = section("RecoveryHandler")
     for option in (*RULE_OPTIONS, *MATCH_OPTIONS, *STEP_OPTIONS):
         assert f"`{option}`" in text, option
-    strategies = (ROOT / "docs" / "strategies.md").read_text()
+    strategies = STRATEGIES.read_text()
     for name in SHIPPED:
         row = next((line for line in strategies.splitlines() if line.startswith(f"| `{name}` |")), "")
         assert row, name
@@ -114,11 +116,27 @@ def test_every_python_example_is_python_and_every_public_name_is_named() -> None
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in README.splitlines()}
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        path, _, anchor = target.partition("#")
-        assert (ROOT / path).exists(), target
-        assert not anchor or anchor in headings, target
+    for page in (ROOT / "README.md", STRATEGIES):
+        for target in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
+            path, _, anchor = target.partition("#")
+            aim = page.parent / path if path else page
+            assert aim.exists(), target
+            assert not anchor or anchor in headings(aim), target
+
+
+def headings(page: Path) -> set[str]:
+    """What the headings of a page are linked by."""
+    return {
+        re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in page.read_text().splitlines()
+    }
+
+
+def test_every_option_of_a_preset_is_described() -> None:
+    text = STRATEGIES.read_text()
+    for name, (options, _) in PRESETS.items():
+        table = text.partition(f"use: {name}")[2].partition("\n## ")[0]
+        for option in options:
+            assert f"`{option}`" in table, f"{name}.{option}"
 
 
 def test_the_test_command_is_what_ci_runs() -> None:

@@ -3,73 +3,15 @@ from __future__ import annotations
 import http.client
 import json
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llama_logging.demo import ollama_server
-
-
-class Ollama:
-    """A stand-in server that runs, and a client for it."""
-
-    def __init__(self, folder: Path, *options: str, port: str = "0") -> None:
-        command = [sys.executable, ollama_server.__file__, "serve", "--port", port, "--state", str(folder), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().rpartition(" ")[2].strip()
-
-    def ask(self, method: str, path: str, body: Any = None, timeout: float = 5) -> tuple[int, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                text = answer.read().decode()
-                return answer.status, [json.loads(line) for line in text.splitlines()] if "{" in text else text
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-    def generate(self, **body: Any) -> tuple[int, Any]:
-        return self.ask("POST", "/api/generate", {"model": "llama3.2", "prompt": "a llama", **body})
-
-    def fault(self, name: str, **more: Any) -> None:
-        assert self.ask("POST", "/_control/faults", {"fault": name, "times": 1, **more})[0] == 200
-
-    def kill(self, signal_: int = signal.SIGKILL) -> int:
-        self.process.send_signal(signal_)
-        code = self.process.wait(10)
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
-        return code
-
-
-Start = Callable[..., Ollama]
-
-
-@pytest.fixture
-def start(own_place: Path) -> Iterator[Start]:
-    """Starts servers that keep their state in one folder, and kills what is left of them."""
-    started: list[Ollama] = []
-
-    def new(*options: str, port: str = "0") -> Ollama:
-        started.append(Ollama(own_place / "server", *options, port=port))
-        return started[-1]
-
-    yield new
-    for server in started:
-        if server.process.poll() is None:
-            server.kill()
-        for pipe in (server.process.stdout, server.process.stderr):
-            if pipe is not None:
-                pipe.close()
+from tests.conftest import Start
 
 
 def test_it_looks_like_ollama(start: Start) -> None:
