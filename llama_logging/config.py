@@ -175,6 +175,13 @@ def as_count(value: object) -> int:
     return value
 
 
+def as_number(value: object) -> int:
+    """A whole number above 0."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"expected a whole number above 0, got {value!r}")
+    return value
+
+
 def as_bool(value: object) -> bool:
     """*value*, which must be true or false (from the environment also as text)."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

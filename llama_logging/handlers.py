@@ -35,7 +35,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
-from llama_logging.pipeline import Pipeline, as_durability, pipeline_for
+from llama_logging.pipeline import Pipeline, as_durability, as_retention, pipeline_for
 from llama_logging.recovery.outcome import Outcome, remember
 from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
@@ -156,6 +156,8 @@ class RegistryHandler(ContextHandler):
             the process), `disk` (a power cut too) or `critical` (that for CRITICAL alone).
         quota: Bytes that the journals in one folder may have together, such as 256M, the default. From
             three quarters of it, repeats are only counted.
+        retention: How much of the errors' details the registry keeps, `{age: 90d, errors: 1000000, size: 2G}`;
+            default a size of 2G. Every count stays.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,
@@ -170,7 +172,7 @@ class RegistryHandler(ContextHandler):
 
     option_names = (
         *ContextHandler.option_names,
-        *("store", "durability", "quota", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
+        *("store", "durability", "quota", "retention", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -182,6 +184,7 @@ class RegistryHandler(ContextHandler):
         self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)
         journal = self.pipeline.journal
         journal.quota = self._options.read("quota", as_bytes, journal.quota)
+        self.pipeline.retention = self._options.read("retention", as_retention, self.pipeline.retention)
         redaction.also(
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),

@@ -18,9 +18,9 @@ from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.pipeline import flush, open_registry
 from llama_logging.registry import OutcomeStatus
-from llama_logging.stores import urls
+from llama_logging.stores import open_store, urls
 from tests.conftest import Run
 
 reported: list[ErrorContext] = []
@@ -202,6 +202,11 @@ def test_levels_and_filters_are_respected() -> None:
         (RegistryHandler, {"store": 7}, "store: unknown store 7"),
         (RegistryHandler, {"store": "env://NOT_SET"}, "the environment variable NOT_SET is not set"),
         (RegistryHandler, {"level": "ERORR"}, "level: unknown level 'ERORR', did you mean 'ERROR'?"),
+        (
+            RegistryHandler,
+            {"retention": {"ag": "90d"}},
+            "retention: ag: unknown option, did you mean 'age'?",
+        ),
         (RecoveryHandler, {"mode": "akt"}, "mode: unknown mode 'akt'"),
         (RecoveryHandler, {"rules": "all"}, "rules: expected a list of rules"),
         (ReportHandler, {"callback": "no.such.thing"}, "callback: cannot import 'no.such.thing'"),
@@ -578,3 +583,19 @@ def test_a_breadcrumb_that_kills_the_process_costs_no_error(run: Run) -> None:
     code += "    logger.info('asked for %s', Dying())\n"
     assert run("-c", code).code == -signal.SIGKILL
     assert registry_size() == 2
+
+
+def test_the_registry_is_kept_within_its_retention() -> None:
+    """By the thread that ingests, some at a time; what was counted stays counted."""
+    handler = RegistryHandler(retention={"errors": 5})
+    store = open_store(handler.pipeline.url)
+    logger = logging.getLogger("app")
+    logger.addHandler(handler)
+    for _ in range(50):
+        logger.error("again")
+    flush(10)
+    for _ in range(3):
+        handler.pipeline._tend(store)
+    assert store.health().errors == 5
+    assert store.groups()[0].count == 50
+    store.close()
