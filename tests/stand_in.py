@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -79,7 +80,7 @@ class Ollama:
                 self.ask("GET", "/_control/faults")
                 return
             except OSError:
-                signal.sigtimedwait([], 0.05)
+                time.sleep(0.05)
         raise AssertionError("the stand-in server does not start")
 
     def asked(self) -> list[dict[str, Any]]:

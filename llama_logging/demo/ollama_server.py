@@ -332,9 +332,9 @@ def _speak(handler: Handler, prompt: str, wrap: Callable[[str], dict[str, Any]] 
         read = min(len(prompt.split()), length)
         limit = int(options.get("num_predict") or body.get("max_tokens") or 1000)
         words = story(prompt)[:limit] if prompt else []
+        if body.get("keep_alive") == 0:
+            state.unload(model)  # before the last word: who has read that may look
         (_say_as_ollama if wrap else _say_as_openai)(handler, model, read, words, wrap or (lambda word: {}))
-    if body.get("keep_alive") == 0:
-        state.unload(model)
 
 
 def _say_as_ollama(
