@@ -118,7 +118,7 @@ def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None,
         raise ConfigError("ladder: needs at least one strategy")
     return Rule(
         name=reader.read("name", as_text, place),
-        match=lambda context: about(context) and match(context),
+        match=lambda context: match(context) and about(context),
         ladder=ladder,
         mode=reader.read("mode", as_mode, mode),
         scope=reader.read("scope", as_text, next((s.strategy.scope for s in ladder if s.strategy.scope), "")),
