@@ -193,6 +193,7 @@ class RecoveryHandler(ContextHandler):
         pipeline = self._pipeline()
         mode = self._options.read("mode", as_mode, None)
         rules = self._options.read("rules", lambda given: parse_rules(self._options, given, mode), ())
+        self._identity = f"recovery {pipeline.url} {mode} {options.get('rules')!r}"
         self.engine = shared_engine(rules, pipeline)
         active.use(self.engine)
 
@@ -219,6 +220,7 @@ class ReportHandler(ContextHandler):
         self.channel: Channel | None = None
         callback: Callable[[ErrorContext], object] | None = self._options.read("callback", as_callable, None)
         if callback is not None:
+            self._identity = ("report", callback)
             self.channel = Channel(CallbackReporter(callback))
             _channels.add(self.channel)
         elif options.get("callback") is None:

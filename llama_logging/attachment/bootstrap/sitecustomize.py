@@ -16,11 +16,9 @@ def _attach() -> None:
     home = os.environ.get("LLAMA_LOGGING_HOME")
     if home and importlib.util.find_spec("llama_logging") is None:
         sys.path.append(home)  # another virtual environment; at the end, so that its own packages win
-    from llama_logging.attachment import hooks
-    from llama_logging.attachment.configuration import configure_safely
+    from llama_logging.attachment.attaching import attach
 
-    configure_safely(os.environ["LLAMA_LOGGING_CONFIG"])
-    hooks.install()
+    attach(os.environ)
 
 
 def _next_sitecustomize() -> None:
