@@ -59,7 +59,7 @@ class Sink:
     def handler(self) -> logging.Handler:
         """The handler, made when it is first asked for."""
         if self._handler is None:
-            self._handler = unlisted(self._make)
+            self._handler = unlisted(self._make) if self.see_through else self._make()
         return self._handler
 
     def take(self, record: logging.LogRecord) -> None:
@@ -68,7 +68,7 @@ class Sink:
             return
         handler = self.handler
         if record.levelno >= handler.level:
-            handler.handle(record)
+            getattr(handler, "handle_once", handler.handle)(record)
 
 
 RELAYS: set[str] = set()
@@ -83,6 +83,7 @@ class _Guard(threading.local):
 _guard = _Guard()
 _sinks: tuple[Sink, ...] = ()
 _notes = False
+_sticking: dict[str, Sink] = {}
 _handed_over: dict[tuple[Any, ...], None] = {}
 
 
@@ -99,6 +100,19 @@ def remove(sink: Sink) -> None:
 def is_open() -> bool:
     """Whether anybody sees through: then a record reaches its handlers whatever the loggers' settings are."""
     return any(sink.see_through for sink in _sinks)
+
+
+def stick(handler: logging.Handler, name: str, *, notes: bool = False) -> None:
+    """Let *handler* have every record that a logger emits; levels and filters decide as ever.
+
+    Args:
+        handler: One that hangs in the tree, maybe for a while only.
+        name: Of several with one name the last counts: they are of one configuration that was read again.
+        notes: Whether it wants to see what is no error, too.
+    """
+    known = _sticking.get(name)
+    sink = _sticking[name] = Sink(lambda: handler, see_through=False, notes=notes)
+    _use((*(other for other in _sinks if other is not known), sink))
 
 
 def takes_notes() -> bool:

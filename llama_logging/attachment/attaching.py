@@ -8,7 +8,14 @@ from typing import Any
 
 from llama_logging import tap
 from llama_logging.attachment import bridges, detached, hooks
-from llama_logging.attachment.run import CONFIG_VARIABLE, CONFIGURE, DATA_VARIABLE, PRINTED, RUN_VARIABLE
+from llama_logging.attachment.run import (
+    CONFIG_VARIABLE,
+    CONFIGURE,
+    DATA_VARIABLE,
+    DOCTOR_VARIABLE,
+    PRINTED,
+    RUN_VARIABLE,
+)
 from llama_logging.config import collecting, load, warn
 from llama_logging.exceptions import ConfigError
 
@@ -25,6 +32,9 @@ def attach(environ: Mapping[str, str]) -> bool:
     if _attached:
         return False
     _attached = True
+    if environ.get(DOCTOR_VARIABLE):
+        _examine(environ.get(CONFIG_VARIABLE, ""), environ[DOCTOR_VARIABLE])
+        return True
     path, asked = environ[CONFIG_VARIABLE], environ.get(RUN_VARIABLE, "").split(",")
     if CONFIGURE in asked:
         from llama_logging.attachment.configuration import configure_safely
@@ -64,3 +74,14 @@ def _without_mistakes(path: str, data: dict[str, Any]) -> list[tap.Sink]:
     for problem in fatal:
         warn(f"{path}: {problem}; left out")
     return detached.sinks_of(with_registry(without(data, fatal)))
+
+
+def _examine(path: str, folder: str) -> None:
+    """Attach nothing: what the application's own tree does with its errors is the question."""
+    from llama_logging.attachment import examining
+
+    if path:
+        from llama_logging.attachment.configuration import configure_safely
+
+        configure_safely(path)
+    examining.begin(folder)

@@ -12,7 +12,7 @@ from llama_logging.handlers import ContextHandler, RegistryHandler
 from llama_logging.stores import urls
 
 OURS = "llama_logging."
-_NOT_OPTIONS = ("class", "()", ".", "formatter", "filters")
+_NOT_OPTIONS = ("class", "()", ".", "formatter", "filters", "sticky")
 _REFERENCES = ("ext://", "cfg://")
 
 

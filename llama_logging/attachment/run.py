@@ -13,6 +13,7 @@ from llama_logging.exceptions import ConfigError
 CONFIG_VARIABLE = "LLAMA_LOGGING_CONFIG"
 DATA_VARIABLE = "LLAMA_LOGGING_DATA"
 RUN_VARIABLE = "LLAMA_LOGGING_RUN"
+DOCTOR_VARIABLE = "LLAMA_LOGGING_DOCTOR"
 CONFIGURE, PRINTED = "configure", "printed"
 """What may stand in RUN_VARIABLE, separated by commas."""
 HOME_VARIABLE = "LLAMA_LOGGING_HOME"

@@ -31,7 +31,8 @@ def _next_sitecustomize() -> None:
 
 
 try:
-    if os.environ.get("LLAMA_LOGGING_CONFIG") and not os.environ.get("LLAMA_LOGGING_DISABLED"):
+    asked = os.environ.get("LLAMA_LOGGING_CONFIG") or os.environ.get("LLAMA_LOGGING_DOCTOR")
+    if asked and not os.environ.get("LLAMA_LOGGING_DISABLED"):
         _attach()
 except BaseException as error:
     if os.environ.get("LLAMA_LOGGING_DEBUG"):
