@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,12 @@ def attach(environ: Mapping[str, str]) -> bool:
     hooks.install(printed=PRINTED in asked)
     bridges.install()
     return True
+
+
+def attach_if_asked() -> None:
+    """Attach where a wrapper's sitecustomize hides ours: opentelemetry-instrument calls this at its start."""
+    if os.environ.get(CONFIG_VARIABLE) and not os.environ.get("LLAMA_LOGGING_DISABLED"):
+        attach(os.environ)
 
 
 def _sinks(path: str, ready: str) -> list[tap.Sink]:

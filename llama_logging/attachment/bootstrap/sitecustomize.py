@@ -22,12 +22,18 @@ def _attach() -> None:
 
 
 def _next_sitecustomize() -> None:
-    """Run the sitecustomize that ours hides."""
+    """Run the sitecustomize that ours hides; not once more the one that has run ours, or is run by it."""
     here = os.path.dirname(os.path.abspath(__file__))
-    others = [path for path in sys.path if os.path.abspath(path or ".") != here]
-    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
-    if spec is not None and spec.loader is not None:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    paths = [os.path.abspath(path or ".") for path in sys.path]
+    behind = paths[paths.index(here) + 1 :] if here in paths else paths
+    # In `sys`, for this file is executed anew by every other one that runs the next.
+    run = sys.__dict__.setdefault("_llama_logging_sitecustomize", {here})
+    for path in behind:
+        spec = importlib.machinery.PathFinder.find_spec("sitecustomize", [path])
+        if spec is not None and spec.loader is not None and path not in run:
+            run.add(path)
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+            return
 
 
 try:
