@@ -293,6 +293,11 @@ def collecting() -> Iterator[list[Problem]]:
         _collector.reset(token)
 
 
+def is_collecting() -> bool:
+    """Whether parts are made only to find the mistakes in their options."""
+    return _collector.get() is not None
+
+
 def warn(message: str) -> None:
     """One line on standard error, once for each message; never raises."""
     if message in _told:

@@ -29,6 +29,7 @@ from llama_logging.config import (
     as_level,
     as_list,
     as_text,
+    is_collecting,
     warn,
 )
 from llama_logging.context import ErrorContext
@@ -42,6 +43,7 @@ from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
 from llama_logging.room import with_room
 from llama_logging.stores import urls
+from llama_logging.tap import stick
 from llama_logging.variables import VARIABLES
 
 EXIT_TIMEOUT = 2.0
@@ -57,7 +59,7 @@ class ContextHandler(logging.Handler):
     A record that reaches the same handler by two ways (a logger and its parent) is processed once.
     """
 
-    option_names: tuple[str, ...] = ("level", "strict", "ignore")
+    option_names: tuple[str, ...] = ("level", "strict", "ignore", "sticky")
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
@@ -73,6 +75,13 @@ class ContextHandler(logging.Handler):
         self._keep: Callable[[ErrorContext], object] | None = None
         # Sees the records too that are no errors.
         self._note: Callable[[logging.LogRecord], object] | None = None
+        self._sticky = self._options.read("sticky", as_bool, False)
+        self._given = repr((type(self).__qualname__, sorted(options.items(), key=str)))
+
+    def handle_once(self, record: logging.LogRecord) -> None:
+        """Handle *record*, unless this handler or one of the same work did: no filter is asked twice."""
+        if self._identity not in record.__dict__.get(_SEEN, ()):
+            self.handle(record)
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit without the handler's lock: no caller waits for another thread's."""
@@ -127,6 +136,11 @@ class ContextHandler(logging.Handler):
             error = sys.exc_info()[1]
             warn(f"{type(self).__name__} failed: {''.join(traceback.format_exception(error, chain=False)).rstrip()}")
 
+    def _stick(self) -> None:
+        """Stay, if that was asked for; the last thing a constructor does."""
+        if self._sticky and not is_collecting():
+            stick(self, self._given, notes=self._note is not None)
+
     def _pass_by(self, record: logging.LogRecord) -> None:
         try:
             if self._note is not None:
@@ -168,6 +182,8 @@ class RegistryHandler(ContextHandler):
         level: As for every handler; default NOTSET, which still means errors only.
         ignore: List of what errors are none to this handler, as in a rule's `match`.
         strict: Raise ConfigError at a wrong option.
+        sticky: Stay when the application configures logging once more; every record that any logger
+            emits is seen then, wherever the handler hangs.
     """
 
     option_names = (
@@ -198,6 +214,7 @@ class RegistryHandler(ContextHandler):
         VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
         self._keep = self._keep_early
+        self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
@@ -220,7 +237,7 @@ class RecoveryHandler(ContextHandler):
         mode: For rules that name none: `act`, `observe` or `off`. Without it harmless strategies act
             and destructive ones observe.
         store: Where the attempts are written; as for RegistryHandler.
-        level, ignore, strict: As for RegistryHandler.
+        level, ignore, strict, sticky: As for RegistryHandler.
     """
 
     option_names = (*ContextHandler.option_names, "store", "rules", "mode")
@@ -235,8 +252,10 @@ class RecoveryHandler(ContextHandler):
         pipeline = self._pipeline()
         mode = self._options.read("mode", as_mode, None)
         rules = self._options.read("rules", lambda given: parse_rules(self._options, given, mode), ())
+        self._identity = f"recovery {pipeline.url} {mode} {options.get('rules')!r}"
         self.engine = shared_engine(rules, pipeline)
         active.use(self.engine)
+        self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Begin the recovery of *context*."""
@@ -251,7 +270,7 @@ class ReportHandler(ContextHandler):
     Args:
         callback: A function that takes an ErrorContext, or its dotted path. What it raises is
             counted, and logged once.
-        level, ignore, strict: As for RegistryHandler.
+        level, ignore, strict, sticky: As for RegistryHandler.
     """
 
     option_names = (*ContextHandler.option_names, "callback")
@@ -261,10 +280,12 @@ class ReportHandler(ContextHandler):
         self.channel: Channel | None = None
         callback: Callable[[ErrorContext], object] | None = self._options.read("callback", as_callable, None)
         if callback is not None:
+            self._identity = ("report", callback)
             self.channel = Channel(CallbackReporter(callback))
             _channels.add(self.channel)
         elif options.get("callback") is None:
             self._options.complain("callback", "is needed: without it nothing is reported")
+        self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Hand *context* over, unless it was before, or was logged by a callback."""

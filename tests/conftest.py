@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, redaction, variables
+from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, redaction, tap, variables
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 from llama_logging.recovery import active, flags, outcome, strategy
 from llama_logging.stores import urls
@@ -44,6 +44,8 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     for known in list(pipeline._pipelines.values()):
         known.close()
     pipeline._pipelines.clear()
+    tap._use(())
+    tap._sticking.clear()
     active._engine = None
     strategy.REGISTERED._functions.clear()
     flags.flags._values.clear()

@@ -7,13 +7,15 @@ import logging.handlers
 import queue
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import llama_logging
-from llama_logging import pipeline
+from llama_logging import pipeline, tap
+from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
@@ -599,3 +601,41 @@ def test_the_registry_is_kept_within_its_retention() -> None:
     assert store.health().errors == 5
     assert store.groups()[0].count == 50
     store.close()
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda: logging.config.dictConfig({"version": 1, "disable_existing_loggers": False}),
+        lambda: logging.basicConfig(force=True),
+        lambda: logging.root.handlers.clear(),
+        lambda: setattr(logging.getLogger("app"), "propagate", False),
+    ],
+    ids=["dictConfig", "force", "clear", "propagate"],
+)
+def test_a_sticky_handler_stays(again: Callable[[], object]) -> None:
+    """Each error is there once, before and after."""
+    registry = {"class": "llama_logging.handlers.RegistryHandler", "sticky": True, "breadcrumbs": 5}
+    configure({"h": registry})
+    log = logging.getLogger("app")
+    log.warning("crumb")
+    log.error("before")
+    again()
+    log.error("after")
+    log.setLevel(logging.CRITICAL)
+    log.error("of no interest")
+    store = open_registry(urls.parse(urls.DEFAULT))
+    errors = {error.log_message: [crumb.message for crumb in error.breadcrumbs] for error in store.errors()}
+    store.close()
+    assert errors == {"before": ["crumb"], "after": ["crumb", "before"]}
+
+
+def test_a_sticky_configuration_that_is_read_again_is_one() -> None:
+    for _ in range(3):
+        ReportHandler(callback=print, sticky=True)
+    assert len(tap._sinks) == 1
+
+
+def test_checking_sticks_nothing() -> None:
+    assert check({"version": 1, "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler", "sticky": True}}})
+    assert tap._sinks == ()
