@@ -13,7 +13,9 @@ import logging
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
@@ -59,7 +61,9 @@ class Sink:
     def handler(self) -> logging.Handler:
         """The handler, made when it is first asked for."""
         if self._handler is None:
-            self._handler = unlisted(self._make) if self.see_through else self._make()
+            made = unlisted(self._make) if self.see_through else self._make()
+            # No lock: what is logged meanwhile would wait for itself. Of two threads one wins.
+            self._handler = self._handler or made
         return self._handler
 
     def take(self, record: logging.LogRecord) -> None:
@@ -75,16 +79,14 @@ RELAYS: set[str] = set()
 """Modules that have a tap of their own: a record they hand on to `logging` was seen there."""
 
 
-class _Guard(threading.local):
-    depth = 0
-    at_work = 0
-
-
-_guard = _Guard()
+# Of a thread, or of a greenlet, where a host has put these in the place of threads.
+_depth: ContextVar[int] = ContextVar("llama_logging_tap_depth", default=0)
+_at_work: ContextVar[bool] = ContextVar("llama_logging_tap_at_work", default=False)
 _sinks: tuple[Sink, ...] = ()
 _notes = False
 _sticking: dict[str, Sink] = {}
-_handed_over: dict[tuple[Any, ...], None] = {}
+_handed_over: dict[tuple[Any, ...], weakref.ref[logging.LogRecord]] = {}
+_children: set[int] = set()
 
 
 def add(sink: Sink) -> None:
@@ -122,7 +124,7 @@ def takes_notes() -> bool:
 
 def is_at_work() -> bool:
     """Whether this thread is in the application's handlers for a record that the tap will take after them."""
-    return _guard.at_work > 0
+    return _at_work.get()
 
 
 def would_emit(logger: logging.Logger, level: int) -> bool:
@@ -138,9 +140,10 @@ def dispatch(record: logging.LogRecord, *, stopped: bool = False) -> None:
         stopped: Whether the application's own settings have stopped it.
     """
     # What a __str__ logs while its exception is captured is captured too, but not without end.
-    if _guard.depth >= _DEEPEST:
+    depth = _depth.get()
+    if depth >= _DEEPEST:
         return
-    _guard.depth += 1
+    token = _depth.set(depth + 1)
     try:
         for sink in _sinks:
             if sink.see_through or not stopped:
@@ -149,7 +152,7 @@ def dispatch(record: logging.LogRecord, *, stopped: bool = False) -> None:
                 except Exception as error:
                     warn(f"an error was not kept: {type(error).__name__}: {error}")
     finally:
-        _guard.depth -= 1
+        _depth.reset(token)
 
 
 def unlisted(make: Callable[[], logging.Handler]) -> logging.Handler:
@@ -204,12 +207,13 @@ def handle(self: logging.Logger, record: logging.LogRecord) -> None:
 
 
 def _tap(logger: logging.Logger, record: logging.LogRecord) -> None:
-    seen_before = _is_handed_over(record) or _is_relayed()
+    given = record.exc_info
+    seen_before = _is_seen_before(record) or _is_relayed()
     stopped = is_open() and not _enabled(logger, record.levelno) and _comes_from_a_logging_call()
     passed, failure = (record, None) if stopped else _host(logger, record)
     if passed is not None and not seen_before:
         # Behind the host's failure, not within: the exception being handled is the caller's again.
-        dispatch(passed, stopped=stopped or logger.disabled)
+        dispatch(_for_us(passed, given), stopped=stopped or logger.disabled)
     if failure is not None:
         try:
             raise failure
@@ -219,7 +223,7 @@ def _tap(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 def _host(logger: logging.Logger, record: logging.LogRecord) -> tuple[logging.LogRecord | None, BaseException | None]:
     """What the application's own tree does: the record its filters let through, and what it raised."""
-    _guard.at_work += 1
+    token = _at_work.set(True)
     try:
         if not logger.filters:
             _handle(logger, record)
@@ -236,21 +240,53 @@ def _host(logger: logging.Logger, record: logging.LogRecord) -> tuple[logging.Lo
     except BaseException as error:
         return record, error
     finally:
-        _guard.at_work -= 1
+        _at_work.reset(token)
     return record, None
 
 
-def _is_handed_over(record: logging.LogRecord) -> bool:
-    """Whether another thread of this process, or a child of it, has logged this, and a queue brought it here."""
-    thread, key = threading.get_ident(), (record.created, record.thread, record.lineno, record.name)
-    if record.process is not None and record.process != os.getpid():
-        return record.process in _children()
-    if record.thread is None or record.thread == thread:
+def _for_us(record: logging.LogRecord, given: Any) -> logging.LogRecord:
+    """A record for our handlers: what they put on it is nothing to a handler of the host that keeps its own for later.
+
+    Args:
+        record: As the host's handlers have left it.
+        given: Its exc_info before: some formatters take it away so that no other prints it.
+    """
+    if record.levelno < LEVEL and not given:
+        return record
+    try:
+        mine = type(record).__new__(type(record))
+        mine.__dict__.update(record.__dict__)
+    except Exception:  # of a class of the host's own
+        return record
+    mine.exc_info = record.exc_info or given
+    return mine
+
+
+def _is_seen_before(record: logging.LogRecord) -> bool:
+    """Whether this very record, or a copy of it that a queue brings here from another thread or a child, was seen."""
+    try:
+        if record.process is not None and record.process != os.getpid():
+            return is_open() and record.process in _pids_of_children()
+        key = (record.created, record.thread, record.lineno, record.name)
+        known = _handed_over.get(key)
+        if known is not None and (known() is record or record.thread != threading.get_ident()):
+            return True
         if len(_handed_over) >= _HANDED_OVER:
             _handed_over.clear()
-        _handed_over[key] = None
+        _handed_over[key] = weakref.ref(record)
+    except Exception:  # no LogRecord, or not all of it
         return False
-    return key in _handed_over
+    return False
+
+
+def _pids_of_children() -> set[int]:
+    """The processes that `multiprocessing` has started from here: they are attached themselves."""
+    module = sys.modules.get("multiprocessing.process")
+    for child in list(getattr(module, "_dangling", ())):
+        pid = getattr(getattr(child, "_popen", None), "pid", None)
+        if isinstance(pid, int):
+            _children.add(pid)
+    return _children
 
 
 def _is_relayed() -> bool:
@@ -264,11 +300,6 @@ def _is_relayed() -> bool:
     return False
 
 
-def _children() -> set[int | None]:
-    module = sys.modules.get("multiprocessing.process")
-    return {child.pid for child in list(getattr(module, "_children", ()))}
-
-
 def _comes_from_a_logging_call() -> bool:
     """Whether `Logger._log` called; `Logger.handle` itself asks for no level, nor may we."""
     frame: FrameType | None = sys._getframe(2)
@@ -277,3 +308,10 @@ def _comes_from_a_logging_call() -> bool:
         if frame is not None and frame.f_code is _log_code:
             return True
     return False
+
+
+# When a call does not fit its arguments, `logging` prints the stack from its own frames outward. Ours
+# between them must pass for its own, or what is printed would be another.
+for _function in (handle, _tap, _host):
+    _place = os.path.join(logging.__path__[0], "llama_logging.tap")
+    _function.__code__ = _function.__code__.replace(co_filename=_place)

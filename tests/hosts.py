@@ -137,7 +137,7 @@ class Program:
 
     Attributes:
         name: As it stands in the table.
-        needs: The module that must be there; empty for the standard library.
+        needs: The modules that must be there; empty for the standard library.
         code: The text of app.py.
         seen: What must be seen, each once: type and message, with the line of app.py where it is told.
         words: What to type.
@@ -267,6 +267,86 @@ if os.fork() == 0:
 os.close(writer)
 os.read(reader, 1)
 print("ended")
+""",
+        _BOTH,
+    ),
+    Program(
+        "calls that do not fit their arguments",
+        "",
+        """
+import logging
+logging.basicConfig(level=logging.INFO)
+def work():
+    logging.info("%d apples", "no")
+    logging.error("no stock: %d", "none")
+work()
+""",
+        (("LogMessage", "no stock: %d [arguments not formatted: TypeError]"),),
+    ),
+    Program(
+        "a buffer that formats in its own way, later",
+        "",
+        """
+import json, logging, logging.handlers, sys
+class Own(logging.Formatter):
+    def formatException(self, info):
+        return "own text of " + repr(info[1])
+    def format(self, record):
+        known = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+        return super().format(record) + json.dumps(sorted(set(vars(record)) - known))
+behind = logging.StreamHandler(sys.stdout)
+behind.setFormatter(Own())
+logging.root.addHandler(logging.handlers.MemoryHandler(100, flushLevel=99, target=behind))
+try:
+    raise LookupError("broken")
+except LookupError:
+    logging.exception("cannot check out", extra={"user": 3})
+logging.error("no stock")
+""",
+        _BOTH,
+    ),
+    Program(
+        "a formatter that takes the exception away",
+        "",
+        """
+import logging, sys
+class Short(logging.Formatter):
+    def format(self, record):
+        record.exc_info = record.exc_text = None
+        return super().format(record)
+handler = logging.StreamHandler(sys.stdout)
+handler.setFormatter(Short())
+logging.root.addHandler(handler)
+def fail():
+    try:
+        raise LookupError("broken")
+    except LookupError as error:
+        return error
+logging.error("cannot check out", exc_info=fail())
+""",
+        (("LookupError", "broken"),),
+    ),
+    Program(
+        "records that a queue brings from a process to its parent",
+        "",
+        """
+import logging, logging.handlers, multiprocessing, threading
+def work(queue):
+    logging.root.handlers[:] = [logging.handlers.QueueHandler(queue)]
+    try:
+        raise LookupError("broken")
+    except LookupError:
+        logging.exception("cannot check out")
+    logging.error("no stock")
+if __name__ == "__main__":
+    logging.basicConfig()
+    queue = multiprocessing.get_context("spawn").Queue()
+    child = multiprocessing.get_context("spawn").Process(target=work, args=(queue,))
+    child.start()
+    for _ in range(2):
+        record = queue.get()
+        logging.getLogger(record.name).handle(record)
+    child.join()
 """,
         _BOTH,
     ),

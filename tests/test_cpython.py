@@ -139,7 +139,10 @@ def test_its_tests_of_logging_go_as_ever(envs: dict[str, dict[str, str]]) -> Non
     plain, stock, ours, tapped = results("test.test_logging", envs)
 
     assert_in_force(plain, stock, ours, tapped)
-    assert changed(stock, ours) == changed(plain, tapped) == {}
+    assert changed(stock, ours) == {}
+    # With a tap alone, none but the one that minds that logging was imported before it.
+    early = tuple(f"test.test_logging.{name}" for name in NO_HANDLER_ALLOWED if "relativeCreated" in name)
+    assert {id_: told for id_, told in changed(plain, tapped).items() if not id_.startswith(early)} == {}
     allowed = tuple(f"test.test_logging.{beginning}" for beginning in NO_HANDLER_ALLOWED)
     different = changed(plain, ours)
     assert {id_: told for id_, told in different.items() if not id_.startswith(allowed)} == {}

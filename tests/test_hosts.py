@@ -361,7 +361,7 @@ def test_a_wrapper_that_attaches_as_we_do(own_place: Path, outside: bool) -> Non
 
 @pytest.mark.parametrize("outside", [True, False], ids=["run outside", "run inside"])
 def test_opentelemetry_instrument(own_place: Path, outside: bool) -> None:
-    need("opentelemetry.instrumentation") if importlib.util.find_spec("opentelemetry") else need("opentelemetry")
+    need("opentelemetry opentelemetry.instrumentation")
     if not importlib.metadata.entry_points(group="opentelemetry_pre_instrument", name="llama_logging"):
         pytest.skip("the installed llama_logging is an older one")
     (own_place / "app.py").write_text(APP)

@@ -184,6 +184,22 @@ def test_a_record_that_a_queue_brings_back_is_the_same(kept: Kept) -> None:
     assert kept.said == ["once"]
 
 
+def test_one_record_is_taken_once_though_two_loggers_handle_it(kept: Kept) -> None:
+    record = log.makeRecord(log.name, logging.ERROR, __file__, 1, "once", (), None)
+    log.handle(record)
+    logging.getLogger("app").handle(record)
+    assert kept.said == ["once"]
+
+
+def test_a_clock_that_stands_makes_no_two_records_one(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(50):
+        record = log.makeRecord(log.name, logging.ERROR, __file__, 1, "each", (), None)
+        record.created = 1.0
+        log.handle(record)
+        del record
+    assert len(kept.said) == 50
+
+
 def test_a_sink_that_does_not_see_through_respects_levels(kept: Kept) -> None:
     handler = Kept()
     sink = tap.Sink(lambda: handler, see_through=False)
