@@ -127,6 +127,9 @@ class Reporting:
                     left = until - time.monotonic()
                     if left > 0:
                         self.send(store, name, left / (len(due) - number))
+            for sender in self._senders.values():
+                # One that is under way takes what has come meanwhile along, and gives its lease back.
+                sender.finish(max(0.0, until - time.monotonic()))
 
     def run(self, timeout: float) -> dict[str, int]:
         """Look, and send what is due, for so many seconds; how many arrived, by channel."""

@@ -17,8 +17,11 @@ class Reporter(Protocol):
     """
 
     option_names: ClassVar[tuple[str, ...]]
-    secrets: tuple[str, ...]
-    """Texts that must stand in no message: the token of a webhook's URL, a password."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must stand in no message: the token of a webhook's URL, a password."""
+        ...
 
     @classmethod
     def configure(cls, options: Options) -> Self:
