@@ -271,6 +271,7 @@ class ReportHandler(ContextHandler):
             rules,
             plan,
             bring_in=pipeline.ingester.drain,
+            begin=pipeline.ingester.wake,
             keep=lambda context: context.severity >= self.level and not self._is_ignored(context),
         )
 

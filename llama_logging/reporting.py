@@ -67,6 +67,7 @@ class Reporting:
     Args:
         open_store: Gives a store of its own for each thread.
         bring_in: Has what waits in the journals brought into the store, so many seconds at most.
+        begin: Called when the thread starts: what dead processes have left is to be brought in, too.
         keep: Whether an error may be reported at all.
         since: What happened before is nothing to a rule that the registry has not seen yet.
         clock: Aware now; tests pass their own.
@@ -80,12 +81,14 @@ class Reporting:
         plan: DigestPlan | None = None,
         *,
         bring_in: Callable[[float], object] = lambda timeout: None,
+        begin: Callable[[], object] = lambda: None,
         keep: Callable[[ErrorContext], bool] = lambda context: True,
         since: datetime | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.channels, self.rules, self.plan = dict(channels), tuple(rules), plan
         self._open_store, self._bring_in, self._keep, self._clock = open_store, bring_in, keep, clock
+        self._on_start = begin
         self._since = since or clock()
         self._owner = ""
         self._complained: set[str] = set()
@@ -151,6 +154,7 @@ class Reporting:
         self._stop = threading.Event()
 
     def _run(self, stop: threading.Event) -> None:
+        self._on_start()
         store, pause = self._open_store(), BUSY_PAUSE
         while not stop.wait(pause):
             try:
@@ -185,6 +189,7 @@ class Reporting:
             busy |= self._ask(store, rule)
         if self.plan is not None:
             busy |= self._plan_digest(store, self.plan)
+        self._sweep(store)
         return busy
 
     def send_digest(self, store: Outbox, since: datetime, channels: Sequence[str]) -> Report:
@@ -315,10 +320,14 @@ class Reporting:
             until = datetime.fromtimestamp(current * plan.period, UTC)
             report = report_of(digest(store, until - timedelta(seconds=plan.period), until))
             wanted = self._wanted(plan.channels, report, f"digest {plan.period:g} {current}", ())
-        done = store.advance(name, before, str(current), wanted, now)
-        if done:
+        return store.advance(name, before, str(current), wanted, now)
+
+    def _sweep(self, store: Outbox) -> None:
+        """Once an hour, by one of all."""
+        now, before = self._clock(), store.recall("report sweep")
+        hour = f"{now:%Y-%m-%dT%H}"
+        if hour > before and store.advance("report sweep", before, hour, (), now):
             store.sweep(now - KEPT)
-        return done
 
     # --- sending
 

@@ -467,6 +467,33 @@ def test_many_processes_send_one_digest_and_keep_to_the_caps(own_place: Path, st
         assert 7 <= kinds.count("new") <= 7 * len(hours)
 
 
+def test_what_a_dead_process_has_left_is_reported_by_another(own_place: Path, store_url: urls.StoreURL) -> None:
+    """Even if that one never logs an error itself: its first record is enough."""
+    with receiver() as web:
+        configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"], "name": "fresh"}])
+        ended(application(0, 0))
+        code = "from llama_logging.handlers import RegistryHandler; import logging, os, signal\n"
+        code += "logging.root.addHandler(RegistryHandler()); logging.error('dying')\n"
+        code += "os.kill(os.getpid(), signal.SIGKILL)"
+        subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+        process = application(1, 0)
+        (received,) = web.wait(1)
+        ended(process)
+        assert json.loads(received.body)["error"]["error_message"] == "dying"
+
+
+def test_what_was_sent_is_swept_after_a_week(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    add(store, make_context(timestamp=NOON))
+    assert sent(made, store, kept["ops"]) == ["every"]
+    clock.now = NOON + timedelta(days=6)
+    looked(made, store)
+    assert len(store.deliveries()) == 1
+    clock.now = NOON + timedelta(days=8)
+    looked(made, store)
+    assert store.deliveries() == []
+
+
 def test_nothing_runs_until_there_is_something_to_run_for(own_place: Path) -> None:
     threads = threading.active_count()
     handler = ReportHandler(channels={"ops": webhook(9)})
