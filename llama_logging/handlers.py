@@ -12,9 +12,9 @@ import logging
 import sys
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import ERROR
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_logging import mounts, redaction
 from llama_logging.background import is_ours
@@ -42,9 +42,12 @@ from llama_logging.redaction import safe_pattern
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.channel import Channel
 from llama_logging.room import with_room
-from llama_logging.stores import urls
+from llama_logging.stores import open_store, urls
 from llama_logging.tap import stick
 from llama_logging.variables import VARIABLES
+
+if TYPE_CHECKING:
+    from llama_logging.reporting import Reporting
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by reports under way."""
@@ -265,32 +268,75 @@ class RecoveryHandler(ContextHandler):
 
 
 class ReportHandler(ContextHandler):
-    """Reports every error to a callback, off the caller's thread.
+    """Reports errors outside: to channels by rules, from the registry, and each at once to a callback.
 
     Args:
-        callback: A function that takes an ErrorContext, or its dotted path. What it raises is
-            counted, and logged once.
+        channels: Mapping of names to reporters; docs/reports.md describes them.
+        rules: List of when which channels get a report; default: new, regressed and unmuted errors, to all.
+        digest: `{every: 24h, channels: [...]}`: a summary of each such time.
+        callback: A function that takes an ErrorContext, or its dotted path; called off the caller's
+            thread with every error. What it raises is counted, and logged once.
+        store: The registry that the rules look at; as for RegistryHandler.
         level, ignore, strict, sticky: As for RegistryHandler.
     """
 
-    option_names = (*ContextHandler.option_names, "callback")
+    option_names = (*ContextHandler.option_names, "store", "channels", "rules", "digest", "callback")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.channel: Channel | None = None
+        self.reporting: Reporting | None = None
+        self.pipeline: Pipeline | None = None
         callback: Callable[[ErrorContext], object] | None = self._options.read("callback", as_callable, None)
         if callback is not None:
             self._identity = ("report", callback)
             self.channel = Channel(CallbackReporter(callback))
             _channels.add(self.channel)
+        if options.get("channels") is not None:
+            self.reporting = self._reporting(options)
+            # A record that is no error starts the thread too: something may be left to send.
+            self._note = self._wake
+            _channels.add(self.reporting)
         elif options.get("callback") is None:
-            self._options.complain("callback", "is needed: without it nothing is reported")
+            self._options.complain("channels", "is needed, or `callback`: without them nothing is reported")
         self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
-        """Hand *context* over, unless it was before, or was logged by a callback."""
+        """Hand *context* to the callback, unless it was before, or was logged by one; rules look at the registry."""
+        self._wake(record)
         if self.channel is not None and not context.again and not is_ours():
             self.channel.send(context)
+
+    def _wake(self, record: logging.LogRecord) -> None:
+        if self.reporting is not None:
+            self.reporting.wake()
+
+    def close(self) -> None:
+        """Have the thread end; the next record starts another."""
+        if self.reporting is not None:
+            self.reporting.stop()
+        super().close()
+
+    def _reporting(self, options: Mapping[str, Any]) -> Reporting:
+        # Here and not above: where a callback is all, nobody waits for half of the package.
+        from llama_logging.reporters import configuration as parse
+        from llama_logging.reporting import Reporting
+
+        read = self._options.read
+        channels = read("channels", lambda given: parse.parse_channels(self._options, given), {})
+        plan = read("digest", lambda given: parse.parse_digest(self._options, given, channels), None)
+        usual = () if options.get("digest") is not None or not channels else (parse.usual_rule(channels),)
+        rules = read("rules", lambda given: parse.parse_report_rules(self._options, given, channels), usual)
+        pipeline = self.pipeline = self._pipeline()
+        return Reporting(
+            lambda: open_store(pipeline.url),
+            channels,
+            rules,
+            plan,
+            bring_in=pipeline.ingester.drain,
+            begin=pipeline.ingester.wake,
+            keep=lambda context: context.severity >= self.level and not self._is_ignored(context),
+        )
 
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
@@ -303,7 +349,7 @@ def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
             exception.__llama_outcome__ = outcome  # type: ignore[attr-defined]
 
 
-_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+_channels: weakref.WeakSet[Channel | Reporting] = weakref.WeakSet()
 
 
 @atexit.register

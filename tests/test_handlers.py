@@ -213,7 +213,9 @@ def test_levels_and_filters_are_respected() -> None:
         (RecoveryHandler, {"rules": "all"}, "rules: expected a list of rules"),
         (ReportHandler, {"callback": "no.such.thing"}, "callback: cannot import 'no.such.thing'"),
         (ReportHandler, {"callback": "llama_logging.__version__"}, "is not a function"),
-        (ReportHandler, {}, "callback: is needed"),
+        (ReportHandler, {}, "channels: is needed, or `callback`"),
+        (ReportHandler, {"channels": {"a": {"webhok": {}}}}, "channels.a: unknown reporter 'webhok', did you mean"),
+        (ReportHandler, {"channels": {"a": {"mail": {}}}}, "channels.a: the option 'host' is needed"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_harms_nobody(

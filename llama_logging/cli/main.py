@@ -16,7 +16,7 @@ from llama_logging.redaction import redact
 COMMANDS = (
     "init", "check", "run", "doctor", "demo",
     "summary", "list", "show", "tail", "explain",
-    "resolve", "mute", "reopen", "merge", "regroup", "recovery", "export", "import",
+    "resolve", "mute", "reopen", "merge", "regroup", "recovery", "report", "export", "import",
     "prune", "ingest",
 )  # fmt: skip
 
