@@ -24,7 +24,7 @@ BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's transaction."""
 
 _MINUTE = 60_000_000
-_HEADER = b"SQLite format 3\0"
+_FOREIGN = "this file is not a SQLite database; it was left as it is. Name another file as the store"
 
 # A whole batch is taken apart inside SQLite: executemany would give the GIL back and wait for it
 # again at every row, 31 rows a second beside a busy main thread (measured; this way 27 thousand).
@@ -482,12 +482,20 @@ def _move(execute: Any) -> None:
 
 def _open(path: str) -> sqlite3.Connection:
     refuse_network(path)
-    _refuse_foreign(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    if not os.path.exists(path):
+    # Nobody but SQLite opens a database that is there: to close any descriptor of it drops the locks of
+    # all connections of the process, and another one then deletes the log under them (howtocorrupt, 2.2).
+    with contextlib.suppress(FileExistsError):
         # Before SQLite makes it with the umask's permissions: error texts are nobody else's business.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    return _prepared(path)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        if os.stat(path).st_size == 1:  # to SQLite, that is an empty one
+            raise sqlite3.DatabaseError(_FOREIGN)
+        return _prepared(path)
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+            raise
+        raise sqlite3.DatabaseError(_FOREIGN) from error
 
 
 def _prepared(path: str) -> sqlite3.Connection:
@@ -523,16 +531,6 @@ def _migrate(connection: sqlite3.Connection) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-
-
-def _refuse_foreign(path: str) -> None:
-    """A file of somebody else's must not be taken for a damaged registry."""
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        header = file.read(len(_HEADER))
-        if header and header != _HEADER:
-            raise sqlite3.DatabaseError(
-                "this file is not a SQLite database; it was left as it is. Name another file as the store"
-            )
 
 
 def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
