@@ -479,3 +479,14 @@ def test_a_file_of_somebody_elses_is_left_as_it_is(store_url: urls.StoreURL, con
         store.forget("j")
     store.close()
     assert Path(store_url.path).read_bytes() == content
+
+
+def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.StoreURL) -> None:
+    """No statement goes through all errors there are."""
+    store = open_store(store_url)
+    store.forget("")
+    with store._reading() as execute:
+        for statement in (*sqlite._INGEST, *sqlite._COUNT):
+            plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert not [step for step in plan if step in ("SCAN errors", "SCAN groups", "SCAN counts")], statement
+    store.close()

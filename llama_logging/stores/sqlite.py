@@ -53,9 +53,10 @@ _INGEST = (
     WHERE groups.last_error_id = batch.error_id AND groups.fingerprint = batch.fingerprint
         AND json_extract(batch.content, '$.partial') IS NULL
     """,
+    # By IN and not by FROM: SQLite would go through all errors there are, each time.
     """
-    UPDATE errors SET content = batch.content FROM temp.batch
-    WHERE errors.error_id = batch.error_id AND json_extract(errors.content, '$.partial')
+    UPDATE errors SET content = (SELECT batch.content FROM temp.batch WHERE batch.error_id = errors.error_id)
+    WHERE error_id IN (SELECT error_id FROM temp.batch) AND json_extract(content, '$.partial')
     """,
     "DELETE FROM temp.batch WHERE EXISTS (SELECT 1 FROM errors WHERE errors.error_id = batch.error_id)",
     """
