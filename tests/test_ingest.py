@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llama_logging import native
+from llama_logging import native, wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
@@ -446,3 +446,47 @@ def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: si
     out, err = follower.communicate(timeout=60)
     assert (follower.returncode, out, err) == (0, f"2 errors ingested into {store_url}\n", "")
     pipeline.journal.close()
+
+
+QUERY = """
+import sys
+from llama_logging.stores import open_store, urls
+store = open_store(urls.parse(sys.argv[1]))
+print(sum(group.count for group in store.groups()))
+store.close()
+"""
+
+
+def test_a_query_in_the_process_drops_none_of_the_ingesters_locks(store_url: urls.StoreURL, run: Run) -> None:
+    """Else another process, the last to close as it thinks, deletes the log that the ingester commits to."""
+    store = open_store(store_url)
+    frame = wire.encode_error(make_context())[0]
+    store.ingest(Batch("j", 0, 10, [frame]))
+    query = open_store(store_url)
+    assert count(query) == 1
+    query.close()
+    assert run("-c", QUERY, store_url.url).out == "1\n"
+    store.ingest(Batch("j", 10, 20, [wire.encode_error(make_context())[0]]))
+    assert run("-c", QUERY, store_url.url).out == "2\n"
+    store.close()
+
+
+@pytest.mark.parametrize("content", [b"x", b"not a database", b"# notes\n" * 2000, b"SQLite format 2" + b"\0" * 5000])
+def test_a_file_of_somebody_elses_is_left_as_it_is(store_url: urls.StoreURL, content: bytes) -> None:
+    Path(store_url.path).write_bytes(content)
+    store = open_store(store_url)
+    with pytest.raises(StoreError, match="not a SQLite database; it was left as it is"):
+        store.forget("j")
+    store.close()
+    assert Path(store_url.path).read_bytes() == content
+
+
+def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.StoreURL) -> None:
+    """No statement goes through all errors there are."""
+    store = open_store(store_url)
+    store.forget("")
+    with store._reading() as execute:
+        for statement in (*sqlite._INGEST, *sqlite._COUNT):
+            plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert not [step for step in plan if step in ("SCAN errors", "SCAN groups", "SCAN counts")], statement
+    store.close()

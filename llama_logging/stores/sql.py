@@ -115,13 +115,14 @@ class SQLStore(SQLOutbox):
                 "process = CASE WHEN excluded.process = '' THEN journals.process ELSE excluded.process END",
                 (batch.journal, batch.end, damaged, process),
             )
-            numbers = _numbers(batch.frames)
-            if numbers:
+            numbers, gone = _numbers(batch.frames), _gone(batch.frames)
+            if numbers or gone:
+                latest = max(numbers, default=0)
                 execute(
                     "UPDATE processes SET frames = frames + ?, last_number = "
                     "CASE WHEN last_number < ? THEN ? ELSE last_number END "
                     "WHERE name = (SELECT process FROM journals WHERE journal = ?)",
-                    (len(numbers), max(numbers), max(numbers), batch.journal),
+                    (len(numbers) + gone, latest, latest, batch.journal),
                 )
             if damaged:
                 execute(
@@ -563,6 +564,11 @@ def _numbers(frames: Sequence[str]) -> list[int]:
         if digits.isdecimal() and ',"n":' in frame:
             numbers.append(int(digits))
     return numbers
+
+
+def _gone(frames: Sequence[str]) -> int:
+    """How many numbered frames were given up on purpose, where there was no room: those are no loss."""
+    return sum([int(json.loads(frame)["gone"]) for frame in frames if frame.startswith('{"k":"compacted"')])
 
 
 def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
