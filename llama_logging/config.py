@@ -110,6 +110,13 @@ def import_object(dotted: str) -> Any:
     return found
 
 
+def is_installed(package: str) -> bool:
+    """Whether *package* can be imported, without importing it."""
+    import importlib.util  # here: the capture path asks only for stores that need it
+
+    return importlib.util.find_spec(package) is not None
+
+
 def as_callable(value: object) -> Callable[..., Any]:
     """*value* itself if it can be called, or what the dotted path names."""
     found: Any = import_object(value) if isinstance(value, str) else value

@@ -167,8 +167,8 @@ class RegistryHandler(ContextHandler):
     """Writes every error durably: to the journal before it returns, to the store soon after.
 
     Args:
-        store: `sqlite:///PATH`; default `LLAMA_LOGGING_STORE`, else sqlite:///llama_logging.db. A
-            relative path counts from the folder in which the handler is made.
+        store: `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`; default `LLAMA_LOGGING_STORE`, else
+            sqlite:///llama_logging.db. A relative path counts from the folder in which the handler is made.
         durability: What an error survives once the logging call has returned: `process` (the end of
             the process), `disk` (a power cut too) or `critical` (that for CRITICAL alone).
         quota: Bytes that the journals in one folder may have together, such as 256M, the default. From
@@ -197,7 +197,7 @@ class RegistryHandler(ContextHandler):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.pipeline = self._pipeline()
-        problem = mounts.refusal(self.pipeline.url.path)
+        problem = mounts.refusal(self.pipeline.url.path) if self.pipeline.url.path else ""
         if problem:
             self._options.complain("store", f"{problem}; until then errors wait in the journal, as long as they can")
         self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)

@@ -105,6 +105,8 @@ class Intake:
             # Cut short by somebody: ids make it harmless to read again what is left.
             self.store.forget(reader.name)
             first = start = 0
+        # As far as it is now: a process that logs without pause would keep this here for ever.
+        goal = reader.size()
         while deadline is None or time.monotonic() < deadline:
             with reader.undisturbed() as ours:
                 piece = self._read(reader, start) if ours else None
@@ -116,6 +118,8 @@ class Intake:
                     # Everything is in the store and nobody will write here again.
                     reader.remove()
                     self.store.forget(reader.name)
+                    break
+                if start >= goal and not reader.abandoned:
                     break
         return start - first
 
@@ -225,15 +229,13 @@ class Ingester:
 
     def drain(self, timeout: float) -> None:
         """Ingest now, on this thread, for *timeout* seconds at most; a store that fails is left alone."""
-        store = self._open_store()
         try:
-            ingest(store, self._directories, path=self._path, deadline=time.monotonic() + timeout)
+            with contextlib.closing(self._open_store()) as store:
+                ingest(store, self._directories, path=self._path, deadline=time.monotonic() + timeout)
         except StoreError as error:
             self.failure = error
         except Exception as error:
             self.failure = StoreError(f"{type(error).__name__}: {error}")
-        finally:
-            store.close()
 
     def finish(self, timeout: float) -> None:
         """Ingest what there is now, waiting *timeout* seconds at most; on the thread, where there is one.
@@ -267,15 +269,22 @@ class Ingester:
             self._started, self._retry_at = False, time.monotonic() + RETRY_AFTER
 
     def _run(self, going: Any, ended: Any) -> None:
-        store, pause, tended = self._open_store(), BUSY_PAUSE, time.monotonic()
-        intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
+        pause, tended = BUSY_PAUSE, time.monotonic()
         try:
+            store = self._open_store()
+            intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
             while not going.acquire(timeout=pause):
                 pause = BUSY_PAUSE if self._pass(intake) else min(pause * 2, IDLE_PAUSE)
                 if time.monotonic() - tended >= TEND_EVERY:
                     tended = self._tended(store)
             self._pass(intake, self._deadline)
             store.close()
+        except Exception as error:
+            # No memory, or what reaches the store is not installed: it is tried again.
+            if self._going is going:  # it was not stopped meanwhile
+                self._begin()
+                self._retry_at = time.monotonic() + RETRY_AFTER
+            self.failure = StoreError(f"{type(error).__name__}: {error}")
         finally:
             ended.release()
 

@@ -13,18 +13,17 @@ from datetime import UTC, datetime
 
 from llama_logging import plain, process, wire
 from llama_logging.compaction import compact
-from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds
+from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds, is_installed, warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
-from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.writing import Journal
+from llama_logging.outbox import Outbox
 from llama_logging.registry import RecoveryAttempt, Retention, Store
 from llama_logging.room import with_room
 from llama_logging.stores import open_store
-from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.urls import StoreURL
 
 EXIT_TIMEOUT = 2.0
@@ -56,9 +55,11 @@ class Pipeline:
 
     def __init__(self, url: StoreURL) -> None:
         self.url = url
-        self._directories = directories = directories_for(url.path)
+        if not url.path and not is_installed("psycopg"):
+            warn(f"{url}: psycopg is not installed (pip install 'llama_logging[postgres]'); errors wait in the journal")
+        self._directories = directories = url.directories
         self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
-        self.ingester = Ingester(lambda: open_store(url), directories, self._tend, url.path)
+        self.ingester = Ingester(lambda: open_store(url), directories, self._tend, url.path or None)
         self._repeats = Repeats()
         self._compact_at = 0.0
         self.sync_from: int = SYNC_FROM["process"]
@@ -125,19 +126,20 @@ def pipeline_for(url: StoreURL) -> Pipeline:
     return found
 
 
-def open_registry(url: StoreURL) -> SQLiteStore:
+def open_registry(url: StoreURL) -> Outbox:
     """The store of *url* with everything in it that any process, living or dead, has written.
 
     Raises:
         StoreError: If it cannot be opened; the message says how many errors wait in the journal.
+        MissingExtraError: If what reaches it is not installed.
     """
+    directories = url.directories
     store = open_store(url)
-    directories = directories_for(url.path)
-    if not store.exists and not waiting(None, directories):
-        return store
     try:
-        ingest(store, directories, path=url.path)
+        if store.exists or waiting(None, directories):
+            ingest(store, directories, path=url.path or None)
     except StoreError as error:
+        store.close()
         count = waiting(None, directories)
         kept = f"; {count} errors are safe in the journal {_where(directories)} and wait for it" if count else ""
         raise StoreError(f"{error}{kept}") from error

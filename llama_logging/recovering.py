@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from llama_logging.journal.folders import directories_for
 from llama_logging.pipeline import Pipeline
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule
@@ -21,8 +20,8 @@ T = TypeVar("T")
 
 def shared_engine(rules: Sequence[Rule], pipeline: Pipeline) -> Engine:
     """An engine that asks the registry of *pipeline* who may act, and whether anybody may."""
-    state = directories_for(pipeline.url.path)[1]
-    folders = [os.path.dirname(pipeline.url.path), os.path.dirname(os.path.dirname(state))]
+    path, state = pipeline.url.path, pipeline.url.state
+    folders = [*([os.path.dirname(path)] if path else []), os.path.dirname(os.path.dirname(state))]
 
     def ask(question: Callable[[Store], T]) -> T:
         with contextlib.closing(open_store(pipeline.url)) as store:

@@ -357,6 +357,12 @@ class Store(Protocol):
     """
 
     url: str
+    """As it may be shown."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a registry; one that never was is empty, and asking does not make it."""
+        ...
 
     def ingest(self, batch: Batch) -> int:
         """Add what *batch* holds and remember its end, in one transaction.

@@ -18,6 +18,7 @@ from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, r
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
 from llama_logging.recovery import active, flags, outcome, strategy
 from llama_logging.stores import urls
+from tests import servers
 from tests.stand_in import Ollama
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -64,6 +65,39 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def store_url(tmp_path: Path) -> urls.StoreURL:
     """A store that does not exist yet."""
     return urls.parse(f"sqlite:///{tmp_path}/errors.db")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL database for all tests, each with a schema of its own."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    if servers.GIVEN_URL:
+        yield servers.GIVEN_URL
+        return
+    try:
+        server = servers.Server()
+    except servers.NoServer as error:
+        pytest.skip(str(error))
+    yield server.url()
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[urls.StoreURL]:
+    """A store that does not exist yet, in PostgreSQL."""
+    import psycopg
+
+    url = urls.parse(f"{postgres}{'&' if '?' in postgres else '?'}schema=test_{os.urandom(6).hex()}")
+    yield url
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {url.schema} CASCADE".encode())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest) -> urls.StoreURL:
+    """A store that does not exist yet, of each kind."""
+    found: urls.StoreURL = request.getfixturevalue("store_url" if request.param == "sqlite" else "postgres_url")
+    return found
 
 
 def make_context(**changes: Any) -> ErrorContext:

@@ -25,14 +25,14 @@ from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline
 from llama_logging.registry import Batch
-from llama_logging.stores import open_store, urls
+from llama_logging.stores import urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import NOON, make_context
 
 
 @pytest.fixture
 def store(store_url: urls.StoreURL) -> Iterator[SQLiteStore]:
-    opened = open_store(store_url)
+    opened = SQLiteStore(store_url)
     yield opened
     opened.close()
 
@@ -161,7 +161,7 @@ def test_journals_are_made_smaller_and_counts_stay_exact(
         piece = reader.read(0, 30_000)
         store.ingest(Batch(reader.name, 0, piece.end, piece.frames))
     before = used(directory)
-    locked = open_store(pipeline.url)
+    locked = SQLiteStore(pipeline.url)
     with locked._transaction():
         for _ in range(2):
             fits = compact(store, directory, quota)

@@ -21,8 +21,8 @@ from llama_logging.ingest import ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
-from llama_logging.registry import Batch
-from llama_logging.stores import open_store, sqlite, urls
+from llama_logging.registry import Batch, Store
+from llama_logging.stores import open_store, sqlite, statements, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context
 
@@ -43,7 +43,7 @@ for number in range(int(sys.argv[2])):
 """
 
 
-def count(store: SQLiteStore) -> int:
+def count(store: Store) -> int:
     return sum(group.count for group in store.groups())
 
 
@@ -75,10 +75,10 @@ def test_the_journal_of_a_dead_process_is_adopted_and_removed(store_url: urls.St
     pipeline.ingester._started = True  # it died before it could
     pipeline.add(make_context())
     pipeline.journal.close()
-    assert len(list(journals(directories_for(store_url.path)))) == 1
+    assert len(list(journals(store_url.directories))) == 1
     store = open_registry(store_url)
     assert count(store) == 1
-    assert list(journals(directories_for(store_url.path))) == []
+    assert list(journals(store_url.directories)) == []
     store.close()
 
 
@@ -86,7 +86,7 @@ def test_the_journal_of_a_living_process_stays(store_url: urls.StoreURL) -> None
     pipeline = pipeline_for(store_url)
     pipeline.add(make_context())
     open_registry(store_url).close()
-    assert list(journals(directories_for(store_url.path))) == [pipeline.journal.path]
+    assert list(journals(store_url.directories)) == [pipeline.journal.path]
 
 
 def test_nothing_is_counted_twice_however_often_it_is_read(store_url: urls.StoreURL) -> None:
@@ -133,7 +133,7 @@ def test_what_waits_is_counted(store_url: urls.StoreURL) -> None:
     pipeline.ingester._started = True
     pipeline.add(make_context())
     pipeline.add(make_context())
-    directories = directories_for(store_url.path)
+    directories = store_url.directories
     store = open_store(store_url)
     assert waiting(None, directories) == waiting(store, directories) == 2
     ingest(store, directories)
@@ -153,7 +153,7 @@ def test_an_ingester_that_dies_between_commit_and_unlink_does_no_harm(store_url:
     with Reader(path) as reader:
         piece = reader.read(0)
         store.ingest(Batch(reader.name, 0, piece.end, piece.frames))
-    ingest(store, directories_for(store_url.path))
+    ingest(store, store_url.directories)
     assert count(store) == 1
     assert not os.path.exists(path)
     assert store.checkpoint(os.path.basename(path)) == 0
@@ -165,9 +165,9 @@ def test_the_end_of_the_process_brings_everything_in(store_url: urls.StoreURL) -
     done = subprocess.run([sys.executable, "-c", STORM, store_url.url, "50"], check=True, capture_output=True)
     assert done.stderr == b""
     assert settled(store_url, 50) == 50
-    assert list(journals(directories_for(store_url.path))) != []
+    assert list(journals(store_url.directories)) != []
     open_registry(store_url).close()
-    assert list(journals(directories_for(store_url.path))) == []
+    assert list(journals(store_url.directories)) == []
 
 
 def test_a_hundred_errors_and_sigkill_right_after_the_last(store_url: urls.StoreURL, cli: Run) -> None:
@@ -207,9 +207,8 @@ def test_processes_killed_in_a_storm_lose_nothing_and_double_nothing(store_url: 
     # The kill may fall between the write and the word.
     assert said <= found <= said + 8
     assert sum(store.count_by_severity(None, make_context().severity).values()) == found
-    with store._reading() as execute:
-        assert execute("SELECT count(*) FROM errors").fetchone()[0] == found
-        assert execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    health = store.health()
+    assert (health.errors, health.problems) == (found, ())
     store.close()
 
 
@@ -233,6 +232,26 @@ def test_a_forked_child_has_an_ingester_of_its_own(store_url: urls.StoreURL) -> 
         pipeline.add(make_context())
         os._exit(0 if settled(store_url, 2) == 2 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_process_that_logs_without_pause_is_not_run_after(store_url: urls.StoreURL) -> None:
+    """What comes while a journal is read is for the next look."""
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    store = open_store(store_url)
+    take = store.ingest
+
+    def slowly(batch: Batch) -> int:
+        pipeline.add(make_context())
+        return take(batch)
+
+    store.ingest = slowly  # type: ignore[method-assign]
+    for looks in range(1, 4):
+        ingest(store, store_url.directories)
+        assert count(store) == looks
+    pipeline.journal.close()
+    store.close()
 
 
 def test_flush_brings_in_what_this_process_has_logged(store_url: urls.StoreURL) -> None:
@@ -335,21 +354,21 @@ def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) ->
 
 def test_the_end_of_the_process_does_not_wait_for_a_locked_database(store_url: urls.StoreURL, run: Run) -> None:
     """The thread waits for it and the process does not; the errors wait in the journal."""
-    store = open_store(store_url)
+    store = SQLiteStore(store_url)
     store.forget("")
     with store._transaction():
         patient = "from llama_logging.stores import sqlite; sqlite.BUSY_TIMEOUT = 1000.0"
         done = run("-c", patient + STORM, store_url.url, "3")
         assert (done.code, done.err) == (0, "")
     store.close()
-    store = open_registry(store_url)
-    assert count(store) == 3
-    store.close()
+    registry = open_registry(store_url)
+    assert count(registry) == 3
+    registry.close()
 
 
 def test_a_store_that_comes_back_gets_what_waited(store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
-    store = open_store(store_url)
+    store = SQLiteStore(store_url)
     store.forget("")
     pipeline = pipeline_for(store_url)
     with store._transaction():
@@ -482,11 +501,19 @@ def test_a_file_of_somebody_elses_is_left_as_it_is(store_url: urls.StoreURL, con
 
 
 def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.StoreURL) -> None:
-    """No statement goes through all errors there are."""
-    store = open_store(store_url)
+    """No statement goes through all errors, groups or counts there are."""
+    store = sqlite.SQLiteStore(store_url)
     store.forget("")
+    every: tuple[str, ...] = (
+        *statements.STACKS,
+        *statements.KNOWN,
+        statements.GROUPS,
+        statements.ERRORS,
+        statements.COUNTS,
+    )
+    every += (statements.TOTALS, *statements.STATES, *statements.OTHERS, *statements.LEAVE, *statements.ENTER)
     with store._reading() as execute:
-        for statement in (*sqlite._INGEST, *sqlite._COUNT):
-            plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}")]
+        for statement in (*every, *statements.TURN, statements.UNMUTE_AT):
+            plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}", (7,) * statement.count("?"))]
             assert not [step for step in plan if step in ("SCAN errors", "SCAN groups", "SCAN counts")], statement
     store.close()

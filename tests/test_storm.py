@@ -21,6 +21,7 @@ from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import journals
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import urls
+from llama_logging.stores.sqlite import SQLiteStore
 
 KILLS = int(os.environ.get("LLAMA_LOGGING_TEST_KILLS", "10"))
 
@@ -115,6 +116,7 @@ def listening(workers: list[Worker]) -> Iterator[selectors.BaseSelector]:
 def check(url: urls.StoreURL, said: set[str]) -> None:
     """All that was said is there, once; the rest is a few at most that were under way; nothing is left over."""
     store = open_registry(url)
+    assert isinstance(store, SQLiteStore)
     with store._reading() as execute:
         rows = execute("SELECT message FROM errors").fetchall()
         integrity = execute("PRAGMA integrity_check").fetchone()[0]

@@ -8,11 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from llama_logging.cli.terminal import add_store, print_json, progress
+from llama_logging.cli.terminal import add_store, named, print_json, progress
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
-from llama_logging.journal.folders import directories_for
-from llama_logging.stores import open_store, urls
+from llama_logging.stores import open_store
 
 HELP = "bring what waits in journals into the registry: once, for cron, or for ever, beside a service"
 EPILOG = "Any number of these may run, and be killed, beside the applications: every error is counted once."
@@ -28,11 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Ingest, and say how many errors that were."""
-    url = urls.parse(args.store) if args.store else urls.default()
+    url = named(args)
     store = open_store(url)
     try:
         with progress("errors ingested") as tick:
-            intake = Intake(store, directories_for(url.path), path=url.path, arrived=_steps(tick))
+            intake = Intake(store, url.directories, path=url.path or None, arrived=_steps(tick))
             if args.follow:
                 _follow(intake)
             else:

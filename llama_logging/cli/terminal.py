@@ -17,10 +17,10 @@ from llama_logging.config import as_bytes, as_seconds
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.formatters import printable, wants_colour
+from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
-from llama_logging.registry import ErrorGroup
+from llama_logging.registry import ErrorGroup, Store
 from llama_logging.stores import urls
-from llama_logging.stores.sqlite import SQLiteStore
 
 T = TypeVar("T")
 
@@ -116,10 +116,19 @@ def _severity(text: str) -> ErrorSeverity:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def named(args: argparse.Namespace) -> urls.StoreURL:
+    """The store that `--store` names, else the default.
+
+    Raises:
+        ConfigError: If it names none.
+    """
+    return urls.parse(args.store) if args.store else urls.default()
+
+
 @contextlib.contextmanager
-def opened(args: argparse.Namespace) -> Iterator[SQLiteStore]:
+def opened(args: argparse.Namespace) -> Iterator[Outbox]:
     """The registry that `--store` names, with all that waits in journals; a hint if there is none."""
-    url = urls.parse(args.store) if args.store else urls.default()
+    url = named(args)
     store = open_registry(url)
     if not store.exists:
         print(
@@ -134,7 +143,7 @@ def opened(args: argparse.Namespace) -> Iterator[SQLiteStore]:
         store.close()
 
 
-def fingerprint_named(store: SQLiteStore, name: str) -> str:
+def fingerprint_named(store: Store, name: str) -> str:
     """The fingerprint that *name* is, or that the error has whose id begins with it.
 
     Raises:

@@ -242,16 +242,28 @@ def create(folder: Folder, first_frame: bytes) -> tuple[int, str]:
 def directories_for(path: str) -> list[str]:
     """Where the journals of the registry file *path* may lie, in order of preference; readers look into all.
 
-    Beside it; among the user's state, for a folder that cannot be written; in memory, for when no disk
-    takes anything: that survives the process, if not the machine.
+    Beside it; else where those of a registry do that is no file.
     """
-    digest = f"{zlib.crc32(path.encode('utf-8', 'surrogatepass')):08x}"
-    name = f"{os.path.basename(path)}-{digest}"
+    return [f"{path}.journal", *directories_elsewhere(os.path.basename(path), path)]
+
+
+def directories_elsewhere(name: str, whole: str) -> list[str]:
+    """Where the journals of a registry may lie that is no file here, or one whose folder cannot be written.
+
+    Among the user's state; in memory, for when no disk takes anything: that survives the process, if not
+    the machine.
+
+    Args:
+        name: What people call it, fit for the name of a folder.
+        whole: Which one it is.
+    """
+    digest = f"{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
+    name = f"{name}-{digest}"
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     state = (
         os.environ.get("LLAMA_LOGGING_DIR") or os.environ.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
     )
-    found = [f"{path}.journal", os.path.join(state, "journal", name)]
+    found = [os.path.join(state, "journal", name)]
     user = os.geteuid() if hasattr(os, "geteuid") else ""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
     if os.path.isdir(runtime):

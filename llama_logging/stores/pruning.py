@@ -14,6 +14,8 @@ from llama_logging.stores.statements import Execute
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
 
+# SQLite 3.31 takes 999 parameters.
+_PART = 500
 # (at most this telling, how many of the newest of each group stay)
 _TURNS = ((0, 20), (1, 5), (1, 1))
 
@@ -29,10 +31,12 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
     if len(gone) < limit:
         excess = min(_excess(execute, retention, size), limit - len(gone))
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
-    for position in gone:
-        execute("DELETE FROM sightings WHERE error_id = (SELECT error_id FROM errors WHERE position = ?)", (position,))
-        execute("DELETE FROM attempts WHERE error_id = (SELECT error_id FROM errors WHERE position = ?)", (position,))
-        execute("DELETE FROM errors WHERE position = ?", (position,))
+    for begin in range(0, len(gone), _PART):
+        part = gone[begin : begin + _PART]
+        where = f"WHERE position IN ({', '.join('?' * len(part))})"
+        execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
+        execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
+        execute(f"DELETE FROM errors {where}", part)
     return len(gone)
 
 

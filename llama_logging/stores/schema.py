@@ -325,6 +325,7 @@ STEPS = (
         held   INTEGER NOT NULL,
         told   INTEGER NOT NULL,
         PRIMARY KEY (name, hour)
-    ) WITHOUT ROWID
+    ) WITHOUT ROWID;
+    CREATE INDEX groups_state ON groups (state, muted_until)
     """,
 )

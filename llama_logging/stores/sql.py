@@ -68,6 +68,22 @@ class SQLStore(SQLOutbox):
     def _transaction(self) -> contextlib.AbstractContextManager[Execute]:
         raise NotImplementedError
 
+    def _ingestion(self) -> contextlib.AbstractContextManager[Execute]:
+        """The transaction in which a batch comes in."""
+        return self._transaction()
+
+    def _claim(self, execute: Execute, journal: str) -> int:
+        """How much of *journal* is known; nobody else takes it further before this transaction ends."""
+        return self._offset(execute, journal)
+
+    def _together(self) -> contextlib.AbstractContextManager[object]:
+        """In it, statements may be sent without waiting for what they give."""
+        return contextlib.nullcontext()
+
+    def _now(self, execute: Execute) -> int:
+        """By the clock that decides, in microseconds since the epoch."""
+        return to_microseconds(datetime.now(UTC))
+
     def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
         """Fill `batch` with *frames*."""
         raise NotImplementedError
@@ -100,36 +116,34 @@ class SQLStore(SQLOutbox):
     # --- frames come in
 
     def ingest(self, batch: Batch) -> int:
-        with self._transaction() as execute:
-            known = self._offset(execute, batch.journal)
+        with self._ingestion() as execute:
+            known = self._claim(execute, batch.journal)
             if known > batch.start:
                 return known
-            damaged, process = batch.damaged, _writer(batch.frames)
-            if batch.frames and not self._attempt(execute, batch.frames):
-                # One that no version of ours wrote, or a later one did, must not hold up all the others.
-                damaged += sum(not self._attempt(execute, [frame]) for frame in batch.frames)
-            execute(
-                'INSERT INTO journals (journal, "offset", damaged, process) VALUES (?, ?, ?, ?) '
-                'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", '
-                "damaged = journals.damaged + excluded.damaged, "
-                "process = CASE WHEN excluded.process = '' THEN journals.process ELSE excluded.process END",
-                (batch.journal, batch.end, damaged, process),
-            )
-            numbers, gone = _numbers(batch.frames), _gone(batch.frames)
-            if numbers or gone:
-                latest = max(numbers, default=0)
+            damaged, process = batch.damaged + self._refused(execute, batch.frames), _writer(batch.frames)
+            with self._together():
                 execute(
-                    "UPDATE processes SET frames = frames + ?, last_number = "
-                    "CASE WHEN last_number < ? THEN ? ELSE last_number END "
-                    "WHERE name = (SELECT process FROM journals WHERE journal = ?)",
-                    (len(numbers) + gone, latest, latest, batch.journal),
+                    'INSERT INTO journals (journal, "offset", damaged, process) VALUES (?, ?, ?, ?) '
+                    'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", '
+                    "damaged = journals.damaged + excluded.damaged, "
+                    "process = CASE WHEN excluded.process = '' THEN journals.process ELSE excluded.process END",
+                    (batch.journal, batch.end, damaged, process),
                 )
-            if damaged:
-                execute(
-                    "UPDATE registry SET value = CAST(CAST(value AS BIGINT) + ? AS TEXT) WHERE name = 'damaged'",
-                    (damaged,),
-                )
-            _turn(execute, to_microseconds(datetime.now(UTC)))
+                numbers, gone = _numbers(batch.frames), _gone(batch.frames)
+                if numbers or gone:
+                    latest = max(numbers, default=0)
+                    execute(
+                        "UPDATE processes SET frames = frames + ?, last_number = "
+                        "CASE WHEN last_number < ? THEN ? ELSE last_number END "
+                        "WHERE name = (SELECT process FROM journals WHERE journal = ?)",
+                        (len(numbers) + gone, latest, latest, batch.journal),
+                    )
+                if damaged:
+                    execute(
+                        "UPDATE registry SET value = CAST(CAST(value AS BIGINT) + ? AS TEXT) WHERE name = 'damaged'",
+                        (damaged,),
+                    )
+                _turn(execute, self._now(execute))
         return batch.end
 
     def checkpoint(self, journal: str) -> int:
@@ -507,11 +521,32 @@ class SQLStore(SQLOutbox):
         row = execute('SELECT "offset" FROM journals WHERE journal = ?', (journal,)).fetchone()
         return int(row[0]) if row else 0
 
+    def _refused(self, execute: Execute, frames: Sequence[str]) -> int:
+        """Add *frames*; how many of them cannot be.
+
+        One that no version of ours wrote, or a later one did, must not hold up all the others.
+        """
+        if not frames or self._attempt(execute, frames):
+            return 0
+        half = len(frames) // 2
+        return self._refused(execute, frames[:half]) + self._refused(execute, frames[half:]) if half else 1
+
     def _add(self, execute: Execute, frames: Sequence[str]) -> None:
         self._stage(execute, frames)
+        self._settle(execute)
+
+    def _settle(self, execute: Execute) -> None:
+        """Make rows of what is in `batch`."""
         if execute(statements.HAS_TWICE).fetchone()[0]:
             execute(statements.ONCE)
-        for statement in (*statements.STACKS, *statements.KNOWN, statements.GROUPS, statements.ERRORS):
+        for statement in statements.STACKS:
+            execute(statement)
+        span = execute(statements.SPAN).fetchone()
+        if span[0] is not None and execute(statements.HAS_KNOWN, span).fetchone()[0]:
+            execute(statements.SPOKEN)
+            for statement in statements.KNOWN:
+                execute(statement, span)
+        for statement in (statements.GROUPS, statements.ERRORS):
             execute(statement)
         for statement in (statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
             execute(statement)

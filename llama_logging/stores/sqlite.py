@@ -24,6 +24,8 @@ BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's transaction."""
 
 _HEADER = b"SQLite format 3\0"
+_SMALLEST = 512
+"""Bytes of a page, and so of a database."""
 
 # A whole batch is taken apart inside SQLite: executemany would give the GIL back and wait for it
 # again at every row, 31 rows a second beside a busy main thread (measured; this way 27 thousand).
@@ -214,6 +216,8 @@ def _open(path: str) -> sqlite3.Connection:
     if not os.path.exists(path):
         # Before SQLite makes it with the umask's permissions: error texts are nobody else's business.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    elif 0 < os.stat(path).st_size < _SMALLEST:
+        raise sqlite3.DatabaseError("file is not a database")  # SQLite would take it for an empty one
     return _prepared(path)
 
 

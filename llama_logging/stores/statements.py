@@ -78,30 +78,35 @@ STACKS = (
     """,
 )
 
+SPAN = "SELECT min(timestamp), max(timestamp) FROM batch WHERE kind = 'error'"
+"""Where in time the errors of the batch lie: PostgreSQL need not look for them in any other day's table."""
+_STORED = "errors.error_id = batch.error_id AND errors.timestamp >= ? AND errors.timestamp <= ?"
+
+HAS_KNOWN = f"SELECT EXISTS (SELECT 1 FROM batch JOIN errors ON {_STORED} WHERE batch.kind = 'error')"
 KNOWN = (
     # An error whose own code was still to speak, and now has; a rule may group it by what it says.
-    """
+    f"""
     INSERT INTO moving (error_id, fingerprint, regrouped)
     SELECT batch.error_id, batch.fingerprint, NULL
-    FROM batch JOIN errors ON errors.error_id = batch.error_id JOIN groups ON groups.id = errors.group_id
+    FROM batch JOIN errors ON {_STORED} JOIN groups ON groups.id = errors.group_id
     WHERE batch.kind = 'error' AND errors.partial = 1 AND batch.partial = 0
         AND groups.fingerprint <> batch.fingerprint
     """,
-    """
+    f"""
+    UPDATE errors SET content = batch.content, message = batch.message, partial = 0, details = batch.details
+    FROM batch WHERE batch.kind = 'error' AND {_STORED} AND errors.partial = 1 AND batch.partial = 0
+    """,
+    f"""
+    DELETE FROM batch WHERE kind = 'error' AND EXISTS (SELECT 1 FROM errors WHERE {_STORED})
+    """,
+)
+"""Errors that are there already; these, and whether there are any, take the ends of the `SPAN`."""
+SPOKEN = """
     UPDATE groups SET error_message = batch.message FROM batch
     WHERE batch.kind = 'error' AND groups.last_error_id = batch.error_id
         AND groups.fingerprint = batch.fingerprint AND batch.partial = 0
-    """,
-    """
-    UPDATE errors SET content = batch.content, message = batch.message, partial = 0, details = batch.details
-    FROM batch
-    WHERE batch.kind = 'error' AND errors.error_id = batch.error_id AND errors.partial = 1 AND batch.partial = 0
-    """,
-    """
-    DELETE FROM batch WHERE kind = 'error'
-        AND EXISTS (SELECT 1 FROM errors WHERE errors.error_id = batch.error_id)
-    """,
-)
+"""
+"""A group whose newest error has now said all; before the rest of `KNOWN` takes it from the batch."""
 
 GROUPS = f"""
     INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count,
@@ -110,7 +115,8 @@ GROUPS = f"""
            coalesce(newest.logger_name, ''), stacks.id, counted.count, counted.first_seen, newest.timestamp,
            coalesce(newest.error_id, ''), coalesce(newest.release, ''), coalesce(newest.release, '')
     FROM (
-        SELECT batch.*, row_number() OVER (PARTITION BY fingerprint ORDER BY timestamp DESC, place DESC) AS turn
+        SELECT fingerprint, error_type, message, logger_name, stack, timestamp, error_id, release,
+               row_number() OVER (PARTITION BY fingerprint ORDER BY timestamp DESC, place DESC) AS turn
         FROM batch WHERE kind IN ('error', 'count')
     ) AS newest JOIN (
         SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(severity) AS severity
@@ -152,7 +158,7 @@ COUNTS = f"""
 """
 TOTALS = f"""
     INSERT INTO totals (unit, bucket, severity, error_type, count)
-    SELECT units.unit, batch.timestamp / ({MINUTE} * units.unit), batch.severity, batch.error_type, sum(batch.amount)
+    SELECT units.unit, batch.timestamp / {MINUTE} / units.unit, batch.severity, batch.error_type, sum(batch.amount)
     FROM batch CROSS JOIN ({_UNITS}) AS units
     WHERE batch.kind IN ('error', 'count') GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
@@ -162,6 +168,8 @@ _TOUCHED = """
     FROM batch JOIN groups AS own ON own.fingerprint = batch.fingerprint
     JOIN groups AS shown ON shown.id = coalesce(own.root, own.id)
 """
+# Asked once, before any row of the batch is looked at.
+_ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = '{}')"
 STATES = (
     """
     INSERT INTO turned
@@ -176,7 +184,8 @@ STATES = (
     {_TOUCHED}
     LEFT JOIN releases AS seen ON seen.release = batch.release
     LEFT JOIN releases AS fixed ON fixed.release = shown.resolved_in
-    WHERE batch.kind IN ('error', 'count') AND shown.state = 'resolved' AND batch.timestamp > shown.state_at
+    WHERE {_ANY.format("resolved")} AND batch.kind IN ('error', 'count') AND shown.state = 'resolved'
+        AND batch.timestamp > shown.state_at
         AND (shown.resolved_in = '' OR coalesce(batch.release, '') = ''
              OR (shown.resolved_after = 0 AND batch.release = shown.resolved_in)
              OR seen.first_seen > fixed.first_seen)
@@ -186,7 +195,8 @@ STATES = (
     INSERT INTO turned
     SELECT shown.id, 'unmuted', max(batch.timestamp), 'it came too often'
     {_TOUCHED}
-    WHERE batch.kind IN ('error', 'count') AND shown.state = 'muted' AND shown.muted_count IS NOT NULL
+    WHERE {_ANY.format("muted")} AND batch.kind IN ('error', 'count') AND shown.state = 'muted'
+        AND shown.muted_count IS NOT NULL
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
         SELECT sum(counts.count) FROM counts

@@ -1,27 +1,62 @@
-"""Names of stores: `sqlite:///relative.db`, `sqlite:////absolute/path.db`."""
+"""Names of stores: `sqlite:///relative.db`, `sqlite:////absolute/path.db`, `postgresql://user@host/database`."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
 
 from llama_logging.exceptions import ConfigError
+from llama_logging.journal.folders import directories_elsewhere, directories_for
 
 DEFAULT = "sqlite:///llama_logging.db"
 """The default store: a file in the folder the process was started in."""
+SCHEMA = "llama_logging"
+"""The default schema of a PostgreSQL store: names such as `errors` would else meet the application's own."""
 
 _SQLITE = "sqlite:///"
+_POSTGRES = re.compile(
+    r"(?P<scheme>postgres(?:ql)?://)(?:(?P<user>[^:@/?\s]*)(?P<secret>:[^@/?\s]*)?@)?(?P<hosts>[^/?@\s]*)"
+    r"(?:/(?P<database>[^/?@\s]*))?(?:\?(?P<options>[^\s?]*))?"
+)
+_USER_INFO = re.compile(r"//.*@", re.DOTALL)
+_SECRET = re.compile(r"((?:^|&)[^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE)
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreURL:
-    """A store's name, its path absolute: the process may change its folder later."""
+    """A store's name.
 
-    url: str
+    Attributes:
+        url: All of it, a password too: to connect by, and to know the store by. Texts show `str()`.
+        path: The file of a SQLite store, absolute: the process may change its folder later. Otherwise empty.
+        shown: What may be shown.
+        schema: Where the tables of a PostgreSQL store are.
+        place: Which registry a PostgreSQL store is, whoever asks for it: hosts, database, schema.
+    """
+
+    url: str = field(repr=False)
     path: str
+    shown: str = ""
+    schema: str = ""
+    place: str = ""
 
     def __str__(self) -> str:
-        return self.url
+        return self.shown or self.url
+
+    @property
+    def directories(self) -> list[str]:
+        """Where its journals may lie: writers take the first that they can, readers look into all."""
+        if self.path:
+            return directories_for(self.path)
+        return directories_elsewhere(re.sub(r"[^\w.-]", "_", self.place.partition(" ")[0])[:40], self.place)
+
+    @property
+    def state(self) -> str:
+        """That of them which lies among the user's state."""
+        return self.directories[1 if self.path else 0]
 
 
 def parse(url: object) -> StoreURL:
@@ -30,10 +65,15 @@ def parse(url: object) -> StoreURL:
     Raises:
         ConfigError: If it is not one.
     """
-    if not isinstance(url, str) or not url.startswith(_SQLITE) or url == _SQLITE:
-        raise ConfigError(f"unknown store {url!r}; expected sqlite:///PATH, such as {DEFAULT}")
-    path = os.path.abspath(os.path.expanduser(url.removeprefix(_SQLITE)))
-    return StoreURL(_SQLITE + path, path)
+    if isinstance(url, str) and url.startswith(_SQLITE) and url != _SQLITE:
+        path = os.path.abspath(os.path.expanduser(url.removeprefix(_SQLITE)))
+        return StoreURL(_SQLITE + path, path)
+    if isinstance(url, str) and url.startswith(("postgresql://", "postgres://")):
+        return _postgres(url)
+    given = _USER_INFO.sub("//***@", url) if isinstance(url, str) else url
+    raise ConfigError(
+        f"unknown store {given!r}; expected sqlite:///PATH, such as {DEFAULT}, or postgresql://USER@HOST/DATABASE"
+    )
 
 
 def default() -> StoreURL:
@@ -43,3 +83,32 @@ def default() -> StoreURL:
         ConfigError: If the variable holds something else.
     """
     return parse(os.environ.get("LLAMA_LOGGING_STORE") or DEFAULT)
+
+
+def _postgres(url: str) -> StoreURL:
+    parts = _POSTGRES.fullmatch(url)
+    if parts is None:
+        # Nothing of it is shown: what is a password in it cannot be told.
+        raise ConfigError(
+            "a store's postgresql:// URL cannot be read: @ : / ? and spaces in a name or password "
+            "are written %40 %3A %2F %3F %20"
+        )
+    options = parse_qsl(parts["options"] or "", keep_blank_values=True)
+    schema = dict(options).get("schema", SCHEMA)
+    if not _NAME.fullmatch(schema):
+        raise ConfigError(f"schema {schema!r} of the store: expected small letters, digits and _")
+    plain = {name: value for name, value in options if name in ("host", "port", "dbname")}
+    database = unquote(parts["database"] or "") or plain.get("dbname", "")
+    hosts = ",".join(sorted(filter(None, [*parts["hosts"].split(","), plain.get("host"), plain.get("port")])))
+    user = f"{parts['user']}{':***' if parts['secret'] else ''}@" if parts["user"] or parts["secret"] else ""
+    shown = parts["scheme"] + user + parts["hosts"]
+    shown += f"/{parts['database']}" if parts["database"] is not None else ""
+    shown += "?" + _SECRET.sub(r"\1***", parts["options"]) if parts["options"] else ""
+    return StoreURL(url, "", shown, schema, f"{database or 'postgresql'} {schema} {hosts}")
+
+
+def without_schema(url: StoreURL) -> str:
+    """The URL as libpq takes it: `schema` is ours alone."""
+    before, _, options = url.url.partition("?")
+    kept = "&".join(option for option in options.split("&") if not option.startswith("schema="))
+    return f"{before}?{kept}" if kept else before

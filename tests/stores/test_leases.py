@@ -33,8 +33,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def store(store_url: urls.StoreURL) -> Iterator[Store]:
-    opened = open_store(store_url)
+def store(any_url: urls.StoreURL) -> Iterator[Store]:
+    opened = open_store(any_url)
     yield opened
     opened.close()
 
@@ -135,8 +135,8 @@ def test_a_scope_can_be_forgotten(store: Store, clock: Clock) -> None:
     assert lease(store, "b").token > granted.token
 
 
-def test_the_clock_goes_on_and_is_one_for_all(store: Store, store_url: urls.StoreURL) -> None:
-    other = open_store(store_url)
+def test_the_clock_goes_on_and_is_one_for_all(store: Store, any_url: urls.StoreURL) -> None:
+    other = open_store(any_url)
     assert isinstance(store.acquire("s", "a", 60, POLICY), Lease)
     answer = other.acquire("s", "b", 60, POLICY)
     assert isinstance(answer, Denial)

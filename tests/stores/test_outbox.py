@@ -20,8 +20,8 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 
 
 @pytest.fixture
-def store(store_url: urls.StoreURL) -> Iterator[Outbox]:
-    opened = open_store(store_url)
+def store(any_url: urls.StoreURL) -> Iterator[Outbox]:
+    opened = open_store(any_url)
     yield opened
     opened.close()
 

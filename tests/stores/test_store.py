@@ -30,8 +30,15 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 
 
 @pytest.fixture
-def store(store_url: urls.StoreURL) -> Iterator[Store]:
-    opened = open_store(store_url)
+def store(any_url: urls.StoreURL) -> Iterator[Store]:
+    opened = open_store(any_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file_store(store_url: urls.StoreURL) -> Iterator[SQLiteStore]:
+    opened = SQLiteStore(store_url)
     yield opened
     opened.close()
 
@@ -227,8 +234,8 @@ def test_asking_does_not_make_a_registry(store_url: urls.StoreURL) -> None:
     assert not os.path.exists(store_url.path)
 
 
-def test_the_file_is_its_owners(store_url: urls.StoreURL, store: Store) -> None:
-    add(store, make_context())
+def test_the_file_is_its_owners(store_url: urls.StoreURL, file_store: SQLiteStore) -> None:
+    add(file_store, make_context())
     assert os.stat(store_url.path).st_mode & 0o777 == 0o600
 
 
@@ -246,14 +253,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         add(open_store(urls.parse(f"sqlite:///{tmp_path}/file/errors.db")), make_context())
 
 
-def test_a_registry_of_a_newer_version_is_refused(store_url: urls.StoreURL, store: Store) -> None:
-    add(store, make_context())
-    store.close()
+def test_a_registry_of_a_newer_version_is_refused(store_url: urls.StoreURL, file_store: SQLiteStore) -> None:
+    add(file_store, make_context())
+    file_store.close()
     with sqlite3.connect(store_url.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(StoreError, match="newer version"):
-        store.errors()
+        file_store.errors()
 
 
 def test_a_child_does_not_use_its_parents_connection(store: Store) -> None:
@@ -266,20 +273,19 @@ def test_a_child_does_not_use_its_parents_connection(store: Store) -> None:
     assert len(store.errors()) == 2
 
 
-def test_a_killed_transaction_leaves_nothing_half_done(store_url: urls.StoreURL, store: Store) -> None:
+def test_a_killed_transaction_leaves_nothing_half_done(store_url: urls.StoreURL, file_store: SQLiteStore) -> None:
     """Rows, counts and checkpoint are one: a child dies between them."""
-    add(store, make_context())
-    store.close()
+    add(file_store, make_context())
+    file_store.close()
     child = os.fork()
     if not child:
-        own = open_store(store_url)
-        with own._transaction() as execute:
+        with SQLiteStore(store_url)._transaction() as execute:
             execute("INSERT INTO journals VALUES ('half', 5, 0, '')")
             execute("UPDATE groups SET count = 99")
             os._exit(0)
     os.waitpid(child, 0)
-    assert store.checkpoint("half") == 0
-    assert store.groups()[0].count == 1
+    assert file_store.checkpoint("half") == 0
+    assert file_store.groups()[0].count == 1
 
 
 @pytest.mark.parametrize("url", ["", "x.db", "mysql://host/db", "sqlite://x", "sqlite:///", 7, None])
@@ -678,34 +684,34 @@ def test_incidents_are_remembered(store: Store) -> None:
 # --- what is SQLite's own, too
 
 
-def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(store_url: urls.StoreURL, store: Store) -> None:
-    add(store, *(make_context(error_message=os.urandom(400).hex()) for _ in range(200)))
-    store.close()
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(store_url: urls.StoreURL, file_store: SQLiteStore) -> None:
+    add(file_store, *(make_context(error_message=os.urandom(400).hex()) for _ in range(200)))
+    file_store.close()
     path = Path(store_url.path)
     damaged = bytearray(path.read_bytes())
     damaged[4096:] = os.urandom(len(damaged) - 4096)
     path.write_bytes(damaged)
     with pytest.raises(StoreError, match=r"malformed; it was moved to .* and a new registry begun"):
-        store.errors()
+        file_store.errors()
     context = make_context(error_message="after")
-    add(store, context)
-    assert store.errors() == [context]
-    (incident,) = store.health().incidents
+    add(file_store, context)
+    assert file_store.errors() == [context]
+    (incident,) = file_store.health().incidents
     aside = incident.detail.partition("moved to ")[2].partition(",")[0]
     assert Path(aside).read_bytes() == damaged
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
-def test_a_file_that_is_gone_is_made_anew(store_url: urls.StoreURL, store: Store, how: str) -> None:
-    add(store, make_context())
+def test_a_file_that_is_gone_is_made_anew(store_url: urls.StoreURL, file_store: SQLiteStore, how: str) -> None:
+    add(file_store, make_context())
     os.unlink(store_url.path)
     if how == "replaced":
         other = open_store(store_url)
         add(other, make_context(error_message="other"), journal="other")
         other.close()
-    add(store, make_context(error_message="after"), journal="late")
-    assert store.errors(limit=1)[0].error_message == "after"
-    assert len(store.errors()) == 1 + (how == "replaced")
+    add(file_store, make_context(error_message="after"), journal="late")
+    assert file_store.errors(limit=1)[0].error_message == "after"
+    assert len(file_store.errors()) == 1 + (how == "replaced")
 
 
 @pytest.mark.parametrize("version", range(1, len(STEPS)))
@@ -770,11 +776,11 @@ except sqlite3.OperationalError:
 
 
 def test_a_second_connection_does_not_drop_the_locks_of_the_first(
-    store_url: urls.StoreURL, store: SQLiteStore, run: Run
+    store_url: urls.StoreURL, file_store: SQLiteStore, run: Run
 ) -> None:
     """To open and close the file is enough for that (sqlite.org/howtocorrupt, 2.2)."""
-    add(store, make_context())
-    with store._transaction():
+    add(file_store, make_context())
+    with file_store._transaction():
         other = open_store(store_url)
         assert len(other.errors()) == 1
         other.close()

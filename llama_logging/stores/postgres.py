@@ -1,0 +1,490 @@
+"""The registry in PostgreSQL, for fleets: many machines, one registry."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import selectors
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from llama_logging.context import to_microseconds
+from llama_logging.exceptions import MissingExtraError, StoreError
+from llama_logging.registry import Retention
+from llama_logging.stores import words
+from llama_logging.stores.copying import COPY, Refused, rows
+from llama_logging.stores.postgres_schema import DAY, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
+from llama_logging.stores.sql import SQLStore
+from llama_logging.stores.statements import Execute
+from llama_logging.stores.urls import StoreURL, without_schema
+
+try:
+    import psycopg
+    from psycopg import conninfo, pq
+    from psycopg.pq.abc import PGconn
+except ImportError as error:
+    raise MissingExtraError("a PostgreSQL store needs psycopg: pip install 'llama_logging[postgres]'") from error
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STATEMENT_TIMEOUT = 60
+"""Seconds for one statement."""
+LOCK_TIMEOUT = 15
+"""Seconds to wait for other writers."""
+IDLE_TIMEOUT = 15
+"""Seconds after which a client that is stopped in the midst of a transaction holds up the others no longer."""
+DROP_TIMEOUT = 2
+"""Seconds to wait for readers before a day is dropped: new ones wait behind it."""
+COMMIT_TIMEOUT = 15
+"""Seconds to wait until what was written is safe, on synchronous standbys too."""
+_DEFAULTS: dict[str, str | int | None] = {
+    "application_name": "llama_logging",
+    "client_encoding": "utf8",
+    "connect_timeout": 3,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+_UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+_RETRIES = (0.05, 0.2, 0.5)
+"""Seconds to wait before each new try of a transaction that PostgreSQL asks to try again."""
+_OLDEST = 130_000
+"""PostgreSQL 13."""
+
+_INGESTION, _INDEXING, _MIGRATION = 1, 2, 3
+_SWEEP_AFTER = 500
+# Bytes that an error takes in the indexes (measured).
+_INDEXED = 250
+
+# Whether something is there is asked of the catalogue's tables: to_regclass() may answer from before the wait for a
+# lock, as it was when the transaction began.
+_EXISTS = """
+    SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = ?), EXISTS (
+        SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = ? AND relname = 'registry')
+"""
+_DAYS = """
+    SELECT substr(relname, 8)::bigint AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'errors'::regclass AND relname ~ '^errors_[0-9]+$' ORDER BY day
+"""
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+_MISSING_DAYS = f"""
+    SELECT day FROM (
+        SELECT timestamp / {DAY} AS day FROM batch WHERE kind = 'error'
+        UNION SELECT extract(epoch FROM clock_timestamp())::bigint / 86400 + ahead FROM generate_series(0, 1) AS ahead
+    ) AS days
+    WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({_DAYS}) AS made) ORDER BY day
+"""
+_TABLES = (
+    "groups", "stacks", "processes", "releases", "counts", "totals", "changes", "sightings", "attempts", "journals",
+    "scopes", "moves", "incidents", "group_words", "error_words", "registry",
+)  # fmt: skip
+
+# What a child of a fork must not close, nor let be collected: the connection is its parent's.
+_abandoned: list[object] = []
+
+
+def _retried(method: Callable[Concatenate[PostgresStore, P], R]) -> Callable[Concatenate[PostgresStore, P], R]:
+    """*method*, called again if PostgreSQL has undone its transaction for the sake of another."""
+
+    @functools.wraps(method)
+    def call(self: PostgresStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        for delay in _RETRIES:
+            try:
+                return method(self, *args, **kwargs)
+            except StoreError as error:
+                if not isinstance(
+                    error.__cause__, (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+                ):
+                    raise
+            time.sleep(delay)
+        return method(self, *args, **kwargs)
+
+    return call
+
+
+class PostgresStore(SQLStore):
+    """See `registry.Store` for the contract.
+
+    One connection, used by one thread at a time, opened by the first call and again by the next call
+    after it was lost; a forked child opens its own. The tables are in a schema of their own. It is no
+    matter which of several hosts is the primary, or becomes it.
+    """
+
+    version = len(STEPS)
+
+    def __init__(self, url: StoreURL) -> None:
+        self.url = str(url)
+        self._url = url
+        self._connection: psycopg.Connection[Any] | None = None
+        self._made = False
+        self._writes = False
+        self._staged = 0
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._words = _Words(lambda: self._begun(_INDEXING))
+
+    @property
+    def exists(self) -> bool:
+        with self._told(), self._lock:
+            self._connect()
+            return self._made
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    # --- transactions
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Execute]:
+        # One view for all of its statements, and nothing that a standby or a role that may only read would refuse.
+        with self._told(), self._lock, self._ended(self._connect()) as connection:
+            if connection.info.transaction_status == pq.TransactionStatus.INTRANS:
+                yield _execute(connection)  # a question that is part of another
+                return
+            if self._made:
+                connection.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
+            else:
+                connection.execute("BEGIN; SET LOCAL search_path = pg_temp")
+                for step in STEPS:
+                    connection.execute(step.encode())
+            yield _execute(connection)
+            connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Execute]:
+        with self._begun(_INGESTION) as execute:
+            yield execute
+
+    @contextlib.contextmanager
+    def _ingestion(self) -> Iterator[Execute]:
+        with self._begun() as execute:
+            yield execute
+        if self._staged > _SWEEP_AFTER and self._connection is not None and not self._connection.closed:
+            # Nobody else does it for a temporary table. ON COMMIT DELETE ROWS costs more, 4 ms each time, and
+            # in the transaction that others wait for.
+            with self._told(), self._lock:
+                self._connection.execute("VACUUM batch")
+            self._staged = 0
+
+    @contextlib.contextmanager
+    def _begun(self, turn: int | None = None) -> Iterator[Execute]:
+        """A transaction, begun when it is its *turn*."""
+        with self._told(), self._lock, self._ended(self._connect()) as connection:
+            if not self._made:
+                self._migrate(connection)
+            if not self._writes:
+                connection.execute(TEMPORARY.encode())
+                # A journal is removed once it is in here, so what is committed must be on the disk.
+                connection.execute(_DURABLE)
+                self._writes = True
+            connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {self._settings()}".encode())
+            execute = _execute(connection)
+            if turn is not None:
+                self._wait(execute, turn)
+            yield execute
+            _commit(connection)
+            if connection.prepare_threshold is None:  # see `_attempt`
+                connection.close()
+
+    @contextlib.contextmanager
+    def _ended(self, connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
+        """No transaction is left open behind it."""
+        try:
+            yield connection
+        except BaseException as error:
+            # After one of its own errors it may be one to a server that has become a standby.
+            if not isinstance(error, psycopg.Error):
+                with contextlib.suppress(psycopg.Error):
+                    connection.execute("ROLLBACK")
+            if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+                connection.close()
+            raise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.Error, OSError) as error:
+            raise StoreError(f"{self.url}: {_explained(error)}") from error
+
+    def _settings(self) -> str:
+        """What holds in a transaction, and only there."""
+        return (
+            f"SET LOCAL search_path = {self._url.schema}; "
+            f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'; "
+            f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL jit = off"
+        )
+
+    def _wait(self, execute: Execute, turn: int) -> None:
+        execute(f"SELECT pg_advisory_xact_lock({turn}, {self._key})")
+
+    @functools.cached_property
+    def _key(self) -> int:
+        return zlib.crc32(self._url.schema.encode()) - 2**31
+
+    # --- frames come in
+
+    def _claim(self, execute: Execute, journal: str) -> int:
+        # A row that is not there cannot be locked, and two that ingest the same journal must take turns.
+        execute("INSERT INTO journals VALUES (?, 0, 0, '') ON CONFLICT DO NOTHING", (journal,))
+        return int(execute('SELECT "offset" FROM journals WHERE journal = ? FOR UPDATE', (journal,)).fetchone()[0])
+
+    def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
+        lines = rows(frames)
+        self._staged += len(frames)
+        connection = self._connection
+        assert connection is not None
+        with connection.cursor() as cursor, cursor.copy(COPY) as copy:
+            copy.write(lines)
+
+    def _attempt(self, execute: Execute, frames: Sequence[str]) -> bool:
+        assert self._connection is not None
+        execute("SAVEPOINT frames")
+        try:
+            self._stage(execute, frames)
+            # Errors are followed in the order of their positions, so they must be committed in that order: what
+            # comes now is done by one writer at a time, until its transaction ends. A row of the day's totals would
+            # make them wait for each other anyway. What takes a slow client long, sending the frames, came before.
+            with self._together():
+                self._wait(execute, _INGESTION)
+                self._make_days(execute)
+                self._settle(execute)
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, Refused):
+            # psycopg takes for prepared what a pipeline was to prepare after the statement that failed.
+            self._connection.prepare_threshold = None
+            execute("ROLLBACK TO frames")
+            return False
+        execute("RELEASE frames")
+        return True
+
+    def _together(self) -> contextlib.AbstractContextManager[object]:
+        assert self._connection is not None
+        return self._connection.pipeline()
+
+    def _now(self, execute: Execute) -> int:
+        self._wait(execute, _INGESTION)
+        # Of one clock, the server's: those of a fleet do not agree.
+        return int(execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()[0])
+
+    def _clock(self, execute: Execute) -> tuple[float, str]:
+        now = execute("SELECT extract(epoch FROM clock_timestamp())::double precision").fetchone()[0]
+        return float(now), "postgresql"
+
+    def _make_days(self, execute: Execute) -> None:
+        for (day,) in execute(_MISSING_DAYS).fetchall():
+            # Made apart and then attached: a lock that no reader meets.
+            execute(f"CREATE TABLE errors_{day} (LIKE errors INCLUDING DEFAULTS)")
+            execute(
+                f"ALTER TABLE errors ATTACH PARTITION errors_{day} FOR VALUES FROM ({day * DAY}) TO ({(day + 1) * DAY})"
+            )
+
+    # --- upkeep
+
+    def prune(self, retention: Retention, at: datetime, limit: int) -> int:
+        if retention.period is not None:
+            count = self._drop_days(to_microseconds(at) - int(retention.period * 1_000_000))
+            if count:
+                return count
+        count = super().prune(retention, at, limit)
+        if not count:
+            self._drop_empty(to_microseconds(at) - DAY)
+        return count
+
+    def _drop_days(self, before: int) -> int:
+        """Drop the oldest day whose errors are all older than that; how many they were."""
+        with self._transaction() as execute:
+            for (day,) in execute(_DAYS).fetchall():
+                if (day + 1) * DAY > before:
+                    break
+                errors = f"errors_{day}"
+                for table in ("sightings", "attempts"):
+                    execute(f"DELETE FROM {table} WHERE error_id IN (SELECT error_id FROM {errors})")
+                execute(f"DELETE FROM error_words WHERE id IN (SELECT position FROM {errors})")
+                count = int(execute(f"SELECT count(*) FROM {errors}").fetchone()[0])
+                _drop(execute, errors)
+                if count:
+                    return count
+        return 0
+
+    def _drop_empty(self, before: int) -> None:
+        """Drop the days of which nothing is left, and words of errors that are gone."""
+        with self._transaction() as execute:
+            for (day,) in execute(_DAYS).fetchall():
+                any_left = f"SELECT EXISTS (SELECT 1 FROM errors_{day})"
+                if (day + 1) * DAY <= before and not execute(any_left).fetchone()[0]:
+                    _drop(execute, f"errors_{day}")
+            execute("DELETE FROM error_words WHERE id < (SELECT min(position) FROM errors)")
+
+    def _size(self, execute: Execute) -> int:
+        """What is in use: what was deleted is used again and not given back."""
+        tables = ", ".join(f"('{table}')" for table in _TABLES)
+        rest = execute(f"SELECT sum(pg_total_relation_size(name::regclass)) FROM (VALUES {tables}) AS t (name)")
+        count, width = execute(
+            "SELECT (SELECT count(*) FROM errors), (SELECT avg(pg_column_size(newest.*)) FROM "
+            "(SELECT * FROM errors ORDER BY position DESC LIMIT 1000) AS newest)"
+        ).fetchone()
+        return int(rest.fetchone()[0]) + int(count * (float(width or 0) + _INDEXED))
+
+    def _problems(self, execute: Execute) -> list[str]:
+        rows = execute(
+            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indrelid "
+            "WHERE relnamespace = to_regnamespace(?) AND NOT indisvalid",
+            (self._url.schema,),
+        )
+        return [f"index {row[0]} is not valid" for row in rows]
+
+    def _index(self) -> words.Index:
+        return self._words
+
+    # --- the connection
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        if self._pid != os.getpid():
+            _abandoned.append(self._connection)
+            self._connection, self._pid = None, os.getpid()
+        if self._connection is None or self._connection.closed:
+            self._connection = self._opened()
+            self._made = self._writes = False
+        if not self._made:
+            taken = self._taken(self._connection)
+            if taken is not None and taken < len(STEPS):
+                with self._ended(self._connection) as connection:
+                    self._migrate(connection)
+            self._made = taken is not None
+        return self._connection
+
+    def _opened(self) -> psycopg.Connection[Any]:
+        given = conninfo.conninfo_to_dict(without_schema(self._url))
+        defaults = dict(_DEFAULTS)
+        if "," in f"{given.get('host', '')}{given.get('port', '')}":
+            defaults["target_session_attrs"] = "read-write"
+        connection = psycopg.connect(conninfo.make_conninfo("", **{**defaults, **given}), autocommit=True)
+        version, encoding = connection.info.server_version, connection.info.parameter_status("server_encoding")
+        if version < _OLDEST or encoding != "UTF8":
+            connection.close()
+            needed = f"PostgreSQL {_OLDEST // 10_000} or later, with encoding UTF8"
+            raise psycopg.NotSupportedError(f"it is {version // 10_000} with encoding {encoding}; needed is {needed}")
+        return connection
+
+    def _taken(self, connection: psycopg.Connection[Any]) -> int | None:
+        """How many steps of the schema were taken; None if there is no registry."""
+        schema = self._url.schema
+        if not _execute(connection)(_EXISTS, (schema, schema)).fetchone()[1]:
+            return None
+        row = connection.execute(f"SELECT value FROM {schema}.registry WHERE name = 'version'".encode()).fetchone()
+        taken = int(row[0]) if row else 0
+        if taken > len(STEPS):
+            raise psycopg.NotSupportedError(f"it was made by a newer version of llama_logging (schema {taken})")
+        return taken
+
+    def _migrate(self, connection: psycopg.Connection[Any]) -> None:
+        connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'".encode())
+        self._wait(_execute(connection), _MIGRATION)
+        taken = self._taken(connection)
+        schema = self._url.schema
+        # Asked for first: IF NOT EXISTS wants the right to make it also where it is there.
+        if not _execute(connection)(_EXISTS, (schema, schema)).fetchone()[0]:
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
+        connection.execute(f"SET LOCAL search_path = {schema}".encode())
+        for step in STEPS[taken or 0 :]:
+            connection.execute(step.encode())
+        connection.execute("UPDATE registry SET value = %s WHERE name = 'version'", (str(len(STEPS)),))
+        _commit(connection)
+        self._made = True
+
+    ingest = _retried(SQLStore.ingest)
+    forget = _retried(SQLStore.forget)
+    resolve = _retried(SQLStore.resolve)
+    mute = _retried(SQLStore.mute)
+    reopen = _retried(SQLStore.reopen)
+    merge = _retried(SQLStore.merge)
+    unmerge = _retried(SQLStore.unmerge)
+    move = _retried(SQLStore.move)
+    undo_move = _retried(SQLStore.undo_move)
+    note = _retried(SQLStore.note)
+    accept = _retried(SQLStore.accept)
+    acquire = _retried(SQLStore.acquire)
+    renew = _retried(SQLStore.renew)
+    finish = _retried(SQLStore.finish)
+    forget_scope = _retried(SQLStore.forget_scope)
+    remember = _retried(SQLStore.remember)
+
+
+class _Words(words.Index):
+    """In columns of type tsvector: one lexeme for each word, as it is."""
+
+    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str]]) -> None:
+        execute(
+            f"INSERT INTO {table} SELECT id, array_to_tsvector(string_to_array(words, ' ')) "
+            "FROM unnest(?::bigint[], ?::text[]) AS new (id, words) ON CONFLICT (id) DO NOTHING",
+            ([row[0] for row in rows], [row[1] for row in rows]),
+        )
+
+    def match(self, execute: Execute, table: str, word: str) -> list[int]:
+        rows = execute(
+            f"SELECT id FROM {table} WHERE words @@ ?::tsquery ORDER BY id DESC LIMIT ?", (f"'{word}':*", words.MOST)
+        )
+        return [row[0] for row in rows]
+
+
+def _execute(connection: psycopg.Connection[Any]) -> Execute:
+    def execute(sql: str, parameters: Sequence[Any] = ()) -> Any:
+        return connection.execute(_translated(sql), parameters) if parameters else connection.execute(sql.encode())
+
+    return execute
+
+
+def _drop(execute: Execute, table: str) -> None:
+    execute(f"SET LOCAL lock_timeout = '{DROP_TIMEOUT}s'")
+    execute(f"DROP TABLE {table}")
+
+
+@functools.lru_cache(512)
+def _translated(sql: str) -> bytes:
+    return sql.replace("%", "%%").replace("?", "%s").encode()
+
+
+def _commit(connection: psycopg.Connection[Any]) -> None:
+    """End the transaction, and know for sure that it is safe.
+
+    With a synchronous standby, a commit waits for it. Were the wait cancelled, as statement_timeout
+    does, the commit would be told as done, and lost with its server. So nothing is cancelled: one that
+    takes too long is left behind with its connection, and done once the standby is back; nobody sees
+    it before.
+
+    Raises:
+        psycopg.OperationalError: If it is not known to be.
+    """
+    pgconn: PGconn = connection.pgconn
+    pgconn.send_query(b"SET LOCAL statement_timeout = 0; COMMIT")
+    pgconn.flush()
+    deadline = time.monotonic() + COMMIT_TIMEOUT
+    with selectors.DefaultSelector() as selector:
+        selector.register(pgconn.socket, selectors.EVENT_READ)
+        while pgconn.is_busy():
+            if not selector.select(max(0, deadline - time.monotonic())):
+                connection.close()
+                raise psycopg.OperationalError(f"no word that it is safe within {COMMIT_TIMEOUT} seconds")
+            pgconn.consume_input()
+    results = list(iter(pgconn.get_result, None))
+    for result in results:
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
+    if not results or results[-1].command_status != b"COMMIT":
+        raise psycopg.OperationalError("the transaction was not committed")
+
+
+def _explained(error: Exception) -> str:
+    """In one line: what libpq says has many."""
+    return " ".join(str(error).split()) or type(error).__name__

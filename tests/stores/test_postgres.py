@@ -1,0 +1,462 @@
+"""What is PostgreSQL's own: connections, days, many writers, and the way frames take into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llama_logging import process, wire
+from llama_logging.context import ErrorSeverity
+from llama_logging.exceptions import ConfigError, StoreError
+from llama_logging.journal.framing import seal, unseal
+from llama_logging.pipeline import Pipeline, open_registry
+from llama_logging.registry import Batch, GroupState, Retention
+from llama_logging.stores import copying, urls
+from tests.conftest import NOON, Run, make_context
+from tests.stores.test_store import HOUR, add, frames_of
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+from llama_logging.stores.postgres import PostgresStore  # noqa: E402
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def store(postgres_url: urls.StoreURL) -> Iterator[PostgresStore]:
+    opened = PostgresStore(postgres_url)
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def admin(url: urls.StoreURL) -> Iterator[Any]:
+    """A connection of somebody else's, in the schema of the store."""
+    with psycopg.connect(urls.without_schema(url), autocommit=True) as connection:
+        connection.execute(f"SET search_path = {url.schema}".encode())
+        yield connection
+
+
+def days(url: urls.StoreURL) -> set[str]:
+    with admin(url) as connection:
+        rows = connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'errors'::regclass"
+        )
+        return {row[0] for row in rows} - {"errors_before", "errors_after"}
+
+
+def day(moment: datetime) -> str:
+    return f"errors_{int(moment.timestamp()) // 86400}"
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ada:s3cret@db/errors", "postgresql://ada:***@db/errors"),
+        ("postgres://ada:s3cret@a:1,b:2/errors?x=1", "postgres://ada:***@a:1,b:2/errors?x=1"),
+        ("postgresql://db/errors?password=s3cret&sslpassword=s3cret", "postgresql://db/errors?password=***&sslpassword=***"),
+        ("postgresql://:s3cret@/", "postgresql://:***@/"),
+        ("postgresql://[::1]:5432/errors", "postgresql://[::1]:5432/errors"),
+        ("postgresql://", "postgresql://"),
+    ],
+)  # fmt: skip
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    parsed = urls.parse(url)
+    assert str(parsed) == shown
+    assert "s3cret" not in f"{parsed} {parsed!r} {PostgresStore(parsed).url}"
+    assert parsed.url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:s3/cret@db/x",
+        "postgresql://ada:s3@cret@db/x",
+        "postgresql://ada:s3 cret@db/x",
+        "mysql://a:s3@b",
+    ],
+)
+def test_what_cannot_be_read_is_not_shown_either(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        urls.parse(url)
+    assert "s3" not in str(caught.value)
+
+
+def test_a_schema_is_a_plain_name() -> None:
+    assert urls.parse("postgresql://db/x").schema == "llama_logging"
+    assert urls.parse("postgresql://db/x?schema=errors_2").schema == "errors_2"
+    with pytest.raises(ConfigError, match="expected small letters"):
+        urls.parse("postgresql://db/x?schema=a;b")
+
+
+def test_a_journal_is_found_whoever_asks_and_however_often_the_password_changes() -> None:
+    places = {
+        tuple(urls.parse(url).directories)
+        for url in (
+            "postgresql://ada:one@a:1,b:2/errors",
+            "postgres://bob:two@b:2,a:1/errors?sslmode=require",
+            "postgresql://a:1,b:2/errors?schema=llama_logging",
+        )
+    }
+    assert len(places) == 1
+    others = {
+        tuple(urls.parse(url).directories)
+        for url in ("postgresql://a:1/errors", "postgresql://a:1/other", "postgresql://a:1/errors?schema=s")
+    }
+    assert len(others | places) == 4
+
+
+# --- frames
+
+
+def sealed(*frames: str) -> list[str]:
+    return unseal(b"".join(seal(frame, f',"n":{number}') for number, frame in enumerate(frames)))[0]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+
+
+@given(
+    message=TEXTS,
+    logger=TEXTS,
+    extra=st.dictionaries(TEXTS, TEXTS | st.integers() | st.booleans() | st.dictionaries(TEXTS, TEXTS), max_size=3),
+    complete=st.booleans(),
+)
+def test_the_fast_way_into_a_row_is_the_same_as_the_careful_one(
+    message: str, logger: str, extra: dict[str, Any], complete: bool
+) -> None:
+    context = make_context(
+        error_message=message, logger_name=logger, additional_context=extra, complete=complete, parts=(f"{message}\n",)
+    )
+    for frame in (wire.encode_error(context)[0], *sealed(wire.encode_error(context)[0])):
+        careful = copying.rows([frame]).split("\t")
+        fast = copying.rows([frame, frame]).partition("\n")[0].split("\t")
+        assert fast[:-1] == careful[:-1]
+        assert json.loads(unescaped(fast[-1])) == json.loads(unescaped(careful[-1]))
+
+
+def unescaped(field: str) -> str:
+    return field.rstrip("\n").replace("\\\\", "\\")
+
+
+def test_a_plain_error_takes_the_fast_way(store: PostgresStore) -> None:
+    """Should the format change, this tells that it no longer does."""
+    frame = wire.encode_error(make_context(additional_context={"a": 1}, process=process.current()))[0]
+    (one,) = sealed(frame)
+    assert copying._PLAIN_ERROR.fullmatch(copying._unsealed(one))
+
+
+def test_members_in_another_order_are_read_all_the_same(store: PostgresStore) -> None:
+    context = make_context(additional_context={"a": 1e16, "b": "\\"})
+    turned = json.dumps(dict(reversed(json.loads(wire.encode_error(context)[0]).items())))
+    store.ingest(Batch("j", 0, 1, [wire.encode_error(context)[2], turned, '{"k":"hologram"}']))
+    assert store.find(context.error_id) == context
+
+
+def test_one_bad_frame_among_many_costs_a_few_attempts(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[int] = []
+    attempt = store._attempt
+
+    def counting(execute: Any, frames: Any) -> bool:
+        attempts.append(len(frames))
+        return attempt(execute, frames)
+
+    monkeypatch.setattr(store, "_attempt", counting)
+    frames = frames_of(*(make_context() for _ in range(100)))
+    store.ingest(Batch("j", 0, 1, [*frames[:77], '{"k":"error"}', *frames[77:]]))
+    assert (store.groups()[0].count, store.health().damaged) == (100, 1)
+    assert len(attempts) < 30
+
+
+# --- the schema and its days
+
+
+def test_asking_does_not_make_a_registry(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    assert not store.exists
+    assert store.groups() == store.groups(search="word") == []
+    assert store.errors() == []
+    assert store.health().errors == 0
+    with admin(postgres_url) as connection:
+        assert connection.execute("SELECT to_regnamespace(%s)", [postgres_url.schema]).fetchone() == (None,)
+    add(store, make_context())
+    assert store.exists
+
+
+def test_ten_processes_that_start_at_once_make_it_once(postgres_url: urls.StoreURL, run: Run) -> None:
+    code = (
+        "import sys\nfrom llama_logging.stores import open_store, urls\nfrom llama_logging.registry import Batch\n"
+        "store = open_store(urls.parse(sys.argv[1]))\nstore.ingest(Batch(sys.argv[2], 0, 5, []))\n"
+        "print(store.checkpoint(sys.argv[2]))\nstore.close()"
+    )
+    command = [sys.executable, "-c", code, postgres_url.url]
+    processes = [subprocess.Popen([*command, f"j{n}"], stdout=subprocess.PIPE, text=True) for n in range(10)]
+    assert [each.communicate()[0] for each in processes] == ["5\n"] * 10
+
+
+def test_a_registry_of_a_newer_version_is_refused(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    add(store, make_context())
+    with admin(postgres_url) as connection:
+        connection.execute("UPDATE registry SET value = '99' WHERE name = 'version'")
+    store.close()
+    with pytest.raises(StoreError, match="newer version"):
+        store.errors()
+
+
+def test_every_day_has_a_table_today_and_tomorrow_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    now = datetime.now(UTC)
+    moments = [NOON, NOON - DAY, NOON + 400 * DAY, datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)]
+    add(store, *(make_context(timestamp=moment) for moment in moments))
+    assert days(postgres_url) == {day(moment) for moment in (*moments[:3], now, now + DAY)}
+    assert [error.timestamp for error in store.errors()] == sorted(moments, reverse=True)
+
+
+def test_days_that_are_too_old_go_whole(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    old = [make_context(timestamp=NOON + n * HOUR) for n in range(5)]
+    older = make_context(timestamp=NOON - DAY)
+    add(store, older, *old, make_context(timestamp=NOON + 3 * DAY))
+    store.groups(search="article")
+    retention = Retention(period=DAY.total_seconds())
+    assert store.prune(retention, NOON + 3 * DAY, 1) == 1
+    assert store.prune(retention, NOON + 3 * DAY, 1) == 5
+    assert store.prune(retention, NOON + 3 * DAY, 1) == 0
+    assert days(postgres_url) & {day(NOON), day(NOON - DAY)} == set()
+    assert (store.groups()[0].count, len(store.errors())) == (7, 1)
+    late = make_context(timestamp=NOON)
+    add(store, late)
+    assert store.find(late.error_id) == late
+
+
+def test_days_of_which_nothing_is_left_go_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    add(store, make_context(timestamp=NOON), make_context(timestamp=NOON + 9 * DAY))
+    while store.prune(Retention(errors=1), NOON + 10 * DAY, 10):
+        pass
+    assert day(NOON) not in days(postgres_url)
+    assert day(NOON + 9 * DAY) in days(postgres_url)
+
+
+# --- many writers
+
+
+def test_errors_are_followed_though_transactions_end_in_another_order(postgres_url: urls.StoreURL) -> None:
+    """Whoever follows has seen all up to its position: nothing is committed below it later."""
+    seen: list[str] = []
+    done = threading.Event()
+
+    def write(name: str) -> None:
+        with closing(PostgresStore(postgres_url)) as store:
+            for _ in range(15):
+                add(store, *(make_context() for _ in range(20)), journal=name)
+
+    def follow() -> None:
+        with closing(PostgresStore(postgres_url)) as store:
+            position, last = 0, False
+            while True:
+                last = done.is_set()
+                position, errors = store.errors_after(position, 1000)
+                seen.extend(error.error_id for error in errors)
+                if last and not errors:
+                    return
+
+    follower = threading.Thread(target=follow)
+    writers = [threading.Thread(target=write, args=[f"j{n}"]) for n in range(6)]
+    for thread in (follower, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    follower.join()
+    assert len(seen) == len(set(seen)) == 6 * 15 * 20
+
+
+def test_one_journal_that_several_ingest_is_counted_once(postgres_url: urls.StoreURL) -> None:
+    """Also what has no id, such as counts without details."""
+    context = make_context()
+    moment = int(NOON.timestamp()) * 1_000_000
+    count = f'{{"k":"count","ts":{moment},"sev":40,"fp":"{context.fingerprint}","type":"ValueError","count":7}}'
+    pieces = [Batch("j", n, n + 1, [*frames_of(make_context()), count]) for n in range(20)]
+    started = threading.Barrier(4)
+
+    def work() -> None:
+        with closing(PostgresStore(postgres_url)) as store:
+            started.wait()
+            for piece in pieces:
+                store.ingest(piece)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with closing(PostgresStore(postgres_url)) as store:
+        assert store.groups()[0].count == 20 * 8
+        assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 160}
+
+
+def test_a_transaction_undone_for_another_is_tried_again(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store, make_context())
+    left = [psycopg.errors.DeadlockDetected("deadlock"), psycopg.errors.SerializationFailure("again")]
+    claim = store._claim
+
+    def fail(*args: Any) -> int:
+        if left:
+            raise left.pop()
+        return claim(*args)
+
+    monkeypatch.setattr(store, "_claim", fail)
+    add(store, make_context())
+    assert store.groups()[0].count == 2
+
+
+def test_the_server_says_when_a_mute_is_over(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client whose clock is a year ahead must not end it for all."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + 365 * DAY
+
+    add(store, make_context())
+    store.mute("v1:0123456789abcdef", datetime.now(UTC), until=datetime.now(UTC) + HOUR)
+    monkeypatch.setattr("llama_logging.stores.sql.datetime", Ahead)
+    add(store, make_context())
+    assert store.groups()[0].state is GroupState.MUTED
+
+
+# --- connections
+
+
+def test_a_lost_connection_is_told_and_the_next_call_has_another(
+    store: PostgresStore, postgres_url: urls.StoreURL
+) -> None:
+    add(store, make_context())
+    with admin(postgres_url) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'llama_logging' AND pid <> pg_backend_pid()"
+        )
+    with pytest.raises(StoreError, match=r"^postgresql://\S+: "):
+        store.groups()
+    assert store.groups()[0].count == 1
+
+
+def test_a_writer_killed_in_a_transaction_leaves_nothing_half_done(postgres_url: urls.StoreURL) -> None:
+    store = PostgresStore(postgres_url)
+    add(store, make_context())
+    store.close()
+    child = os.fork()
+    if not child:
+        with PostgresStore(postgres_url)._transaction() as execute:
+            execute("INSERT INTO journals VALUES ('half', 5, 0, '')")
+            execute("UPDATE groups SET count = 99")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert store.checkpoint("half") == 0
+    add(store, make_context())
+    assert store.groups()[0].count == 2
+    store.close()
+
+
+def test_a_schema_that_was_dropped_is_made_anew(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    add(store, make_context())
+    with admin(postgres_url) as connection:
+        connection.execute(f"DROP SCHEMA {postgres_url.schema} CASCADE".encode())
+    with pytest.raises(StoreError):
+        add(store, make_context(), journal="k")
+    add(store, make_context(), journal="k")
+    assert store.groups()[0].count == 1
+
+
+def test_a_role_that_may_only_read_can(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    add(store, make_context())
+    role = f"reader_{os.urandom(4).hex()}"
+    with admin(postgres_url) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+        connection.execute(f"GRANT USAGE ON SCHEMA {postgres_url.schema} TO {role}".encode())
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {postgres_url.schema} TO {role}".encode())
+        try:
+            reader = PostgresStore(urls.parse(postgres_url.url.replace("://postgres@", f"://{role}@")))
+            assert reader.groups()[0].count == 1
+            assert len(reader.errors()) == 1
+            with pytest.raises(StoreError, match="permission denied"):
+                add(reader, make_context())
+            reader.close()
+        finally:
+            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+
+
+def test_a_server_that_does_not_answer_is_one_line_and_the_errors_wait(cli: Run) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"postgresql://ada:s3cret@127.0.0.1:{closed.getsockname()[1]}/errors"
+    pipeline = Pipeline(urls.parse(url))
+    pipeline.ingester._started = True
+    for _ in range(3):
+        assert pipeline.add(make_context())
+    pipeline.journal.close()
+    done = cli("list", "--store", url)
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert done.err.startswith("llama-logging: postgresql://")
+    assert "s3cret" not in done.err
+    assert "refused" in done.err
+    assert "3 errors are safe in the journal" in done.err
+
+
+def test_what_waited_comes_in_when_the_server_is_back(postgres_url: urls.StoreURL, cli: Run) -> None:
+    pipeline = Pipeline(postgres_url)
+    pipeline.ingester._started = True
+    errors = [make_context(timestamp=datetime.now(UTC)) for _ in range(3)]
+    for error in errors:
+        pipeline.add(error)
+    pipeline.journal.close()
+    assert "3" in cli("list", "--store", postgres_url.url).out
+    assert cli("show", errors[0].error_id, "--store", postgres_url.url).code == 0
+    found = json.loads(cli("summary", "--json", "--store", postgres_url.url).out)
+    assert found["total_errors"] == 3
+    store = open_registry(postgres_url)
+    assert {error.error_id for error in store.errors()} == {error.error_id for error in errors}
+    store.close()
+
+
+def test_without_psycopg_it_is_said_what_to_install(run: Run) -> None:
+    """And errors wait in the journal, the application goes on."""
+    code = """
+import logging, sys
+sys.modules["psycopg"] = None
+from llama_logging.handlers import RegistryHandler
+logging.getLogger().addHandler(RegistryHandler(store="postgresql://127.0.0.1:1/x"))
+logging.error("lost?")
+from llama_logging.pipeline import open_registry
+from llama_logging.stores import urls
+try:
+    open_registry(urls.parse("postgresql://127.0.0.1:1/x"))
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    done = run("-c", code)
+    assert done.out == "MissingExtraError a PostgreSQL store needs psycopg: pip install 'llama_logging[postgres]'\n"
+    assert done.err.count("pip install 'llama_logging[postgres]'") == 1
+    assert done.code == 0
+
+
+def test_the_capture_path_does_without_psycopg(run: Run) -> None:
+    code = (
+        "import sys, llama_logging.handlers as h, llama_logging.imperative\n"
+        "h.RegistryHandler(store='postgresql://127.0.0.1:1/x')\nprint('psycopg' in sys.modules)"
+    )
+    assert run("-c", code).out == "False\n"
