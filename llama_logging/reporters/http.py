@@ -6,6 +6,7 @@ connected to. A name that is resolved a second time may be another machine (DNS 
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import http.client
 import io
@@ -81,11 +82,12 @@ class Target:
             path = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", path, body, {"User-Agent": _OURSELVES, **headers})
             answer = http.client.HTTPResponse(_Paced(connection.sock, until), method="POST")  # type: ignore[arg-type]
-            answer.begin()
-            said = answer.read(_KEPT)
-            if answer.length and len(said) < _KEPT:
-                raise http.client.IncompleteRead(said, answer.length)
-            return answer.status, answer.headers, said
+            with contextlib.closing(answer):
+                answer.begin()
+                said = answer.read(_KEPT)
+                if answer.length and len(said) < _KEPT:
+                    raise http.client.IncompleteRead(said, answer.length)
+                return answer.status, answer.headers, said
         except TimeoutError as error:
             raise ReportError(f"no answer from {host} within {left:.1f} s") from error
         except (OSError, http.client.HTTPException) as error:
