@@ -428,6 +428,10 @@ class Store(Protocol):
         """The group that errors with *fingerprint* are shown in; None if there is none."""
         ...
 
+    def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
+        """Errors of one trace, of all services that share the registry, in the order in which they happened."""
+        ...
+
     def find(self, id_prefix: str) -> ErrorContext:
         """The one error whose id begins with *id_prefix*.
 

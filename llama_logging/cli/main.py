@@ -15,7 +15,7 @@ from llama_logging.redaction import redact
 
 COMMANDS = (
     "init", "check", "run", "doctor", "demo",
-    "summary", "list", "show", "tail", "explain",
+    "summary", "list", "show", "tail", "trace", "explain",
     "resolve", "mute", "reopen", "merge", "regroup", "recovery", "report", "export", "import",
     "prune", "ingest",
 )  # fmt: skip

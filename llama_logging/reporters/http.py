@@ -6,8 +6,10 @@ connected to. A name that is resolved a second time may be another machine (DNS 
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import http.client
+import io
 import ipaddress
 import math
 import socket
@@ -15,6 +17,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from llama_logging.config import Options, as_bool, as_seconds, as_text
@@ -78,12 +81,13 @@ class Target:
             connection.sock = self._connect(host, port, url.scheme == "https", left)
             path = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", path, body, {"User-Agent": _OURSELVES, **headers})
-            connection.sock.settimeout(max(0.01, until - time.monotonic()))
-            answer = connection.getresponse()
-            said = answer.read(_KEPT)
-            if answer.length and len(said) < _KEPT:
-                raise http.client.IncompleteRead(said, answer.length)
-            return answer.status, answer.headers, said
+            answer = http.client.HTTPResponse(_Paced(connection.sock, until), method="POST")  # type: ignore[arg-type]
+            with contextlib.closing(answer):
+                answer.begin()
+                said = answer.read(_KEPT)
+                if answer.length and len(said) < _KEPT:
+                    raise http.client.IncompleteRead(said, answer.length)
+                return answer.status, answer.headers, said
         except TimeoutError as error:
             raise ReportError(f"no answer from {host} within {left:.1f} s") from error
         except (OSError, http.client.HTTPException) as error:
@@ -107,6 +111,29 @@ class Target:
                 plain.close()
                 raise
         raise problem
+
+
+class _Paced(io.RawIOBase):
+    """Reads from a socket until a moment: its own timeout begins anew with every byte that trickles in."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock, self._until = sock, until
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What `HTTPResponse` asks a socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As a socket's."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
 
 
 def target(options: Options, url: str) -> Target:

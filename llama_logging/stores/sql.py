@@ -257,6 +257,14 @@ class SQLStore(SQLOutbox):
                 raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
             return _decoded(execute, [places[0][0]])[0][1]
 
+    def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
+        if self.exists:
+            self._index().catch_up()
+        with self._reading() as execute:
+            places = self._index().match(execute, "error_words", trace_id.lower())[:limit]
+            found = [context for _, context in _decoded(execute, places) if context.trace_id == trace_id.lower()]
+        return sorted(found, key=lambda context: (context.timestamp, context.error_id))
+
     def sightings(self, error_id: str) -> list[Sighting]:
         with self._reading() as execute:
             rows = execute("SELECT content FROM sightings WHERE error_id = ? ORDER BY timestamp", (error_id,))

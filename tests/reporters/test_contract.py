@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import ssl
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +24,7 @@ from llama_logging.reporters.report import Report, of_error, of_test
 from llama_logging.reporters.webhook import ID, SIGNATURE
 from llama_logging.reporting import failure
 from tests.conftest import NOON, make_context
-from tests.reporters.receivers import Receiver, free_port, receiver, saying, until
+from tests.reporters.receivers import Receiver, certificate, free_port, receiver, saying, until
 
 ERROR_ID = "019f0000-0000-7000-8000-000000000001"
 SECRET = "T0KEN-that-nobody-may-see"
@@ -205,19 +203,6 @@ class Login:
     def __call__(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         fine = isinstance(data, LoginPassword) and (data.login, data.password) == (b"bob", SECRET.encode())
         return AuthResult(success=fine)
-
-
-def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
-    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    words += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", cert, "-keyout", key]
-    try:
-        subprocess.run(words, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"openssl makes no certificate here: {error}")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return cert, context
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.reporters.http import Target, addresses, as_url
-from tests.reporters.receivers import Receiver, cutting, free_port, receiver, saying, stalling
+from tests.reporters.receivers import Receiver, certificate, cutting, free_port, receiver, saying, stalling, trickling
 
 
 def post(url: str, timeout: float = 20.0, allow_private: bool = True) -> bytes:
@@ -46,9 +47,20 @@ def test_it_says_when_to_come_again(web: Receiver) -> None:
 
 def test_a_server_that_is_not_there_stalls_or_cuts_is_a_failure(web: Receiver) -> None:
     assert "refused" in str(refusal(f"http://127.0.0.1:{free_port()}/"))
-    web.answers = [stalling, cutting]
+    web.answers = [stalling, trickling, cutting]
+    assert "no answer from 127.0.0.1" in str(refusal(web.url, timeout=0.3))
     assert "no answer from 127.0.0.1" in str(refusal(web.url, timeout=0.3))
     assert not refusal(web.url).refused
+
+
+def test_certificates_and_names_are_checked(tmp_path: Path) -> None:
+    cert, context = certificate(tmp_path)
+    with receiver(tls=context) as web:
+        known = Target(f"https://localhost:{web.port}/a", allow_private=True, ca_file=cert)
+        known.post(b"{}", {}, 20.0)
+        assert web.received[0].path == "/a"
+        assert "certificate verify failed" in str(refusal(f"https://localhost:{web.port}/"))
+        assert len(web.received) == 1
 
 
 def test_redirects_stay_with_the_host(web: Receiver) -> None:
