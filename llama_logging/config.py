@@ -16,10 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
 
 from llama_logging.exceptions import ConfigError
-from llama_logging.redaction import redact
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
@@ -311,6 +309,8 @@ def warn(message: str) -> None:
         return
     _told.add(message)
     with contextlib.suppress(Exception):
+        from llama_logging.redaction import redact  # here and not above: `run` itself has no use for it
+
         print(f"llama_logging: {redact(message)}", file=sys.stderr, flush=True)
 
 
@@ -319,6 +319,8 @@ _told: set[str] = set()
 
 
 def _from_environment(reference: str) -> str:
+    from urllib.parse import parse_qsl  # here and not above: few configurations refer to the environment
+
     name, _, query = reference.removeprefix("env://").partition("?")
     default = dict(parse_qsl(query, keep_blank_values=True)).get("default")
     value = os.environ.get(name, default)

@@ -129,6 +129,14 @@ def test_exit_and_ctrl_c_are_no_errors(cli: Run, own_place: Path) -> None:
     assert summary(cli)["total_errors"] == 0
 
 
+def test_no_configuration_is_left_in_the_environment(cli: Run, own_place: Path) -> None:
+    """It may hold a password, and pages that show the environment to the world are common."""
+    (own_place / "app.py").write_text(
+        "import os; print([name for name, value in os.environ.items() if 'handlers' in value])"
+    )
+    assert attached(cli, minimal()).out == "[]\n"
+
+
 @pytest.mark.usefixtures("app")
 def test_child_processes_are_attached_too(cli: Run, own_place: Path) -> None:
     (own_place / "parent.py").write_text("import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'])\n")

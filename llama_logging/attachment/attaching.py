@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from llama_logging import tap
@@ -23,7 +23,7 @@ from llama_logging.exceptions import ConfigError
 _attached = False
 
 
-def attach(environ: Mapping[str, str]) -> bool:
+def attach(environ: MutableMapping[str, str]) -> bool:
     """Attach to this process as the environment says; False if that was done before.
 
     Raises:
@@ -33,6 +33,8 @@ def attach(environ: Mapping[str, str]) -> bool:
     if _attached:
         return False
     _attached = True
+    # Out of the environment: pages that show one to the world are common, and a configuration may hold a password.
+    ready = environ.pop(DATA_VARIABLE, "")
     if environ.get(DOCTOR_VARIABLE):
         _examine(environ.get(CONFIG_VARIABLE, ""), environ[DOCTOR_VARIABLE])
         return True
@@ -41,7 +43,7 @@ def attach(environ: Mapping[str, str]) -> bool:
         from llama_logging.attachment.configuration import configure_safely
 
         configure_safely(path)
-    for sink in _sinks(path, environ.get(DATA_VARIABLE, "")):
+    for sink in _sinks(path, ready):
         tap.add(sink)
     hooks.install(printed=PRINTED in asked)
     bridges.install()

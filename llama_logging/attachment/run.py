@@ -110,7 +110,7 @@ def run(command: Sequence[str], config: str, asked: Sequence[str] = ()) -> int:
 
 
 def _ready(config: str) -> str:
-    """What is in *config* as JSON, so that no process needs to read YAML; empty where each shall for itself."""
+    """What is in *config* as JSON, so that the command need not read YAML; empty where it must."""
     try:
         data = load(config)
         text = json.dumps(data)
