@@ -39,14 +39,13 @@ from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, as_durability, as_retention, pipeline_for
 from llama_logging.recovery.outcome import Outcome, remember
 from llama_logging.redaction import safe_pattern
-from llama_logging.reporters.callback import CallbackReporter
-from llama_logging.reporters.channel import Channel
 from llama_logging.room import with_room
 from llama_logging.stores import open_store, urls
 from llama_logging.tap import stick
 from llama_logging.variables import VARIABLES
 
 if TYPE_CHECKING:
+    from llama_logging.reporters.channel import Channel
     from llama_logging.reporting import Reporting
 
 EXIT_TIMEOUT = 2.0
@@ -289,6 +288,10 @@ class ReportHandler(ContextHandler):
         self.pipeline: Pipeline | None = None
         callback: Callable[[ErrorContext], object] | None = self._options.read("callback", as_callable, None)
         if callback is not None:
+            # Here and not above, as for the recovery: few report.
+            from llama_logging.reporters.callback import CallbackReporter
+            from llama_logging.reporters.channel import Channel
+
             self._identity = ("report", callback)
             self.channel = Channel(CallbackReporter(callback))
             _channels.add(self.channel)

@@ -10,9 +10,9 @@ import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from llama_logging import plain, process, wire
-from llama_logging.compaction import compact
 from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds, is_installed, warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
@@ -20,11 +20,13 @@ from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.writing import Journal
-from llama_logging.outbox import Outbox
 from llama_logging.registry import RecoveryAttempt, Retention, Store
 from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
+
+if TYPE_CHECKING:
+    from llama_logging.outbox import Outbox
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""
@@ -98,6 +100,8 @@ class Pipeline:
     def _tend(self, store: Store) -> None:
         self.journal.tend()
         if self.journal.pressure and time.monotonic() >= self._compact_at:
+            from llama_logging.compaction import compact  # here: most processes are never short of room
+
             for directory in self._directories:
                 if not compact(store, directory, self.journal.quota):
                     self._compact_at = time.monotonic() + COMPACT_EVERY

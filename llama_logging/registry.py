@@ -378,6 +378,10 @@ class Store(Protocol):
         """How much of *journal* the store has, in bytes; 0 if it never saw it."""
         ...
 
+    def sync(self) -> None:
+        """Have what was ingested survive a power cut, before the journal that it came from is removed."""
+        ...
+
     def forget(self, journal: str) -> None:
         """Drop the checkpoint of a journal that is gone."""
         ...

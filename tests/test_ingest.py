@@ -517,3 +517,25 @@ def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.Stor
             plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}", (7,) * statement.count("?"))]
             assert not [step for step in plan if step in ("SCAN errors", "SCAN groups", "SCAN counts")], statement
     store.close()
+
+
+def test_a_journal_is_removed_when_the_disk_has_all_of_it(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits do not wait for the disk, and so this does, once."""
+    left: list[list[str]] = []
+    sync = sqlite.SQLiteStore.sync
+
+    def noting(store: sqlite.SQLiteStore) -> None:
+        left.append(list(journals(store_url.directories)))
+        sync(store)
+
+    monkeypatch.setattr(sqlite.SQLiteStore, "sync", noting)
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True  # it died before it could
+    pipeline.add(make_context())
+    path = pipeline.journal.path
+    pipeline.journal.close()
+    open_registry(store_url).close()
+    assert left == [[path]]
+    assert list(journals(store_url.directories)) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from llama_logging.outbox import Outbox
-from llama_logging.stores.sqlite import SQLiteStore
+from typing import TYPE_CHECKING
+
 from llama_logging.stores.urls import StoreURL
+
+if TYPE_CHECKING:
+    from llama_logging.outbox import Outbox
 
 
 def open_store(url: StoreURL) -> Outbox:
@@ -13,8 +16,11 @@ def open_store(url: StoreURL) -> Outbox:
     Raises:
         MissingExtraError: If what reaches it is not installed.
     """
+    # Here and not above: a process that logs no error never reaches its store, and few need psycopg.
     if url.path:
+        from llama_logging.stores.sqlite import SQLiteStore
+
         return SQLiteStore(url)
-    from llama_logging.stores.postgres import PostgresStore  # here: only what has such a store needs psycopg
+    from llama_logging.stores.postgres import PostgresStore
 
     return PostgresStore(url)
