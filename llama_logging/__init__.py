@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         register_recovery_strategy,
     )
     from llama_logging.pipeline import flush
+    from llama_logging.recovery.flags import flags
     from llama_logging.recovery.outcome import Outcome, outcome
     from llama_logging.recovery.retrying import attempts, guard
     from llama_logging.registry import OutcomeStatus, RecoveryAttempt
@@ -47,6 +48,7 @@ __all__ = [
     "capture_error",
     "configure",
     "error_handler",
+    "flags",
     "flush",
     "get_error_summary",
     "guard",
@@ -69,6 +71,7 @@ _HOME = {
         "register_recovery_strategy",
     ),
     "pipeline": ("flush",),
+    "recovery.flags": ("flags",),
     "recovery.outcome": ("Outcome", "outcome"),
     "recovery.retrying": ("attempts", "guard"),
     "registry": ("OutcomeStatus", "RecoveryAttempt"),

@@ -8,7 +8,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _local = threading.local()
 
@@ -19,6 +19,17 @@ def is_ours() -> bool:
     A callback that logs an error would otherwise be called with it, and so on.
     """
     return getattr(_local, "ours", False)
+
+
+@contextlib.contextmanager
+def ours() -> Iterator[None]:
+    """Within this block, this thread works for us."""
+    before = is_ours()
+    _local.ours = True
+    try:
+        yield
+    finally:
+        _local.ours = before
 
 
 class Worker:

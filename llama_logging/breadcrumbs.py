@@ -48,8 +48,10 @@ class Trails:
         self.size = max(self.size, size)
 
     def note(self, record: logging.LogRecord) -> None:
-        """Remember *record*, with its arguments as they are."""
-        self._trail().append(record)
+        """Remember *record*, with its arguments as they are; once, if two handlers see it."""
+        trail = self._trail()
+        if not trail or trail[-1] is not record:
+            trail.append(record)
 
     def is_quiet(self) -> bool:
         """Whether what this thread or task logged last can be told without running any code of the application's."""

@@ -150,6 +150,7 @@ def _rewrite(store: Store, reader: Reader, step: int, known: Known) -> None:
     if frames and max((mark["step"] for mark in marks), default=0) < step:
         gone = _numbered(frames) - _numbered(reduced) + sum(mark["gone"] for mark in marks)
         mark = {"k": _MARK, "step": step, "gone": gone}
+        store.sync()  # what stands before *start* is let go of
         reader.replace(start, [seal(_dumps(frame)) for frame in (mark, *reduced)])
 
 

@@ -16,10 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
 
 from llama_logging.exceptions import ConfigError
-from llama_logging.redaction import redact
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
@@ -182,6 +180,13 @@ def as_count(value: object) -> int:
     return value
 
 
+def as_number(value: object) -> int:
+    """A whole number above 0."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"expected a whole number above 0, got {value!r}")
+    return value
+
+
 def as_bool(value: object) -> bool:
     """*value*, which must be true or false (from the environment also as text)."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -293,12 +298,19 @@ def collecting() -> Iterator[list[Problem]]:
         _collector.reset(token)
 
 
+def is_collecting() -> bool:
+    """Whether parts are made only to find the mistakes in their options."""
+    return _collector.get() is not None
+
+
 def warn(message: str) -> None:
     """One line on standard error, once for each message; never raises."""
     if message in _told:
         return
     _told.add(message)
     with contextlib.suppress(Exception):
+        from llama_logging.redaction import redact  # here and not above: `run` itself has no use for it
+
         print(f"llama_logging: {redact(message)}", file=sys.stderr, flush=True)
 
 
@@ -307,6 +319,8 @@ _told: set[str] = set()
 
 
 def _from_environment(reference: str) -> str:
+    from urllib.parse import parse_qsl  # here and not above: few configurations refer to the environment
+
     name, _, query = reference.removeprefix("env://").partition("?")
     default = dict(parse_qsl(query, keep_blank_values=True)).get("default")
     value = os.environ.get(name, default)

@@ -91,7 +91,8 @@ class ExceptionDetail:
             `suppressed` (a context hidden by `from None`) or `member` (of a group).
         frames: Its stack, innermost last.
         attributes: `errno`, `status_code`, `status` or `code` where it carries one, as an int; `sqlstate`;
-            headers that say when to come back, such as `retry-after`.
+            headers that say when to come back, such as `retry-after`. Where it carries a request or an
+            answer that was read: `server`, as host:port, and `response`, what the server said was wrong.
     """
 
     type: str
@@ -106,6 +107,12 @@ class ExceptionDetail:
     def qualified_type(self) -> str:
         """The class as a traceback shows it: dotted, built-ins by their bare name."""
         return self.type if self.module in ("builtins", "__main__") else f"{self.module}.{self.type}"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What there is to search: its message, and what a server said was wrong."""
+        said = self.attributes.get("response")
+        return (self.message, said) if isinstance(said, str) else (self.message,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ LlamaLoggingError
 ├── ConfigError        (also a ValueError)   the YAML or an option asks for something impossible
 ├── StoreError         the registry could not be read or written
 ├── ErrorNotFound      (also a LookupError)  no error in the registry has this id
+├── ReportError        a report could not be sent
 └── MissingExtraError  (also an ImportError) an optional dependency is not installed
 """
 
@@ -22,6 +23,19 @@ class StoreError(LlamaLoggingError):
 
 class ErrorNotFound(LlamaLoggingError, LookupError):
     """No error in the registry has this id."""
+
+
+class ReportError(LlamaLoggingError):
+    """A report could not be sent; it says so without a secret.
+
+    Attributes:
+        retry_after: Seconds for which the receiver asks to be left alone; None if it did not say.
+        refused: Whether it is this report that is not taken, while others may be.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, refused: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after, self.refused = retry_after, refused
 
 
 class MissingExtraError(LlamaLoggingError, ImportError):

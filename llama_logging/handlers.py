@@ -12,9 +12,9 @@ import logging
 import sys
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import ERROR
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_logging import mounts, redaction
 from llama_logging.background import is_ours
@@ -29,20 +29,24 @@ from llama_logging.config import (
     as_level,
     as_list,
     as_text,
+    is_collecting,
     warn,
 )
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
-from llama_logging.pipeline import Pipeline, as_durability, pipeline_for
+from llama_logging.pipeline import Pipeline, as_durability, as_retention, pipeline_for
 from llama_logging.recovery.outcome import Outcome, remember
 from llama_logging.redaction import safe_pattern
-from llama_logging.reporters.callback import CallbackReporter
-from llama_logging.reporters.channel import Channel
 from llama_logging.room import with_room
-from llama_logging.stores import urls
+from llama_logging.stores import open_store, urls
+from llama_logging.tap import stick
 from llama_logging.variables import VARIABLES
+
+if TYPE_CHECKING:
+    from llama_logging.reporters.channel import Channel
+    from llama_logging.reporting import Reporting
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by reports under way."""
@@ -57,7 +61,7 @@ class ContextHandler(logging.Handler):
     A record that reaches the same handler by two ways (a logger and its parent) is processed once.
     """
 
-    option_names: tuple[str, ...] = ("level", "strict", "ignore")
+    option_names: tuple[str, ...] = ("level", "strict", "ignore", "sticky")
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
@@ -73,6 +77,13 @@ class ContextHandler(logging.Handler):
         self._keep: Callable[[ErrorContext], object] | None = None
         # Sees the records too that are no errors.
         self._note: Callable[[logging.LogRecord], object] | None = None
+        self._sticky = self._options.read("sticky", as_bool, False)
+        self._given = repr((type(self).__qualname__, sorted(options.items(), key=str)))
+
+    def handle_once(self, record: logging.LogRecord) -> None:
+        """Handle *record*, unless this handler or one of the same work did: no filter is asked twice."""
+        if self._identity not in record.__dict__.get(_SEEN, ()):
+            self.handle(record)
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit without the handler's lock: no caller waits for another thread's."""
@@ -127,6 +138,11 @@ class ContextHandler(logging.Handler):
             error = sys.exc_info()[1]
             warn(f"{type(self).__name__} failed: {''.join(traceback.format_exception(error, chain=False)).rstrip()}")
 
+    def _stick(self) -> None:
+        """Stay, if that was asked for; the last thing a constructor does."""
+        if self._sticky and not is_collecting():
+            stick(self, self._given, notes=self._note is not None)
+
     def _pass_by(self, record: logging.LogRecord) -> None:
         try:
             if self._note is not None:
@@ -156,6 +172,8 @@ class RegistryHandler(ContextHandler):
             the process), `disk` (a power cut too) or `critical` (that for CRITICAL alone).
         quota: Bytes that the journals in one folder may have together, such as 256M, the default. From
             three quarters of it, repeats are only counted.
+        retention: How much of the errors' details the registry keeps, `{age: 90d, errors: 1000000, size: 2G}`;
+            default a size of 2G. Every count stays.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         locals: So many errors of each group carry the local variables of the application's own calls,
@@ -166,11 +184,13 @@ class RegistryHandler(ContextHandler):
         level: As for every handler; default NOTSET, which still means errors only.
         ignore: List of what errors are none to this handler, as in a rule's `match`.
         strict: Raise ConfigError at a wrong option.
+        sticky: Stay when the application configures logging once more; every record that any logger
+            emits is seen then, wherever the handler hangs.
     """
 
     option_names = (
         *ContextHandler.option_names,
-        *("store", "durability", "quota", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
+        *("store", "durability", "quota", "retention", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -182,6 +202,7 @@ class RegistryHandler(ContextHandler):
         self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)
         journal = self.pipeline.journal
         journal.quota = self._options.read("quota", as_bytes, journal.quota)
+        self.pipeline.retention = self._options.read("retention", as_retention, self.pipeline.retention)
         redaction.also(
             patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
             keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),
@@ -195,6 +216,7 @@ class RegistryHandler(ContextHandler):
         VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
         self._keep = self._keep_early
+        self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
@@ -217,7 +239,7 @@ class RecoveryHandler(ContextHandler):
         mode: For rules that name none: `act`, `observe` or `off`. Without it harmless strategies act
             and destructive ones observe.
         store: Where the attempts are written; as for RegistryHandler.
-        level, ignore, strict: As for RegistryHandler.
+        level, ignore, strict, sticky: As for RegistryHandler.
     """
 
     option_names = (*ContextHandler.option_names, "store", "rules", "mode")
@@ -232,8 +254,10 @@ class RecoveryHandler(ContextHandler):
         pipeline = self._pipeline()
         mode = self._options.read("mode", as_mode, None)
         rules = self._options.read("rules", lambda given: parse_rules(self._options, given, mode), ())
+        self._identity = f"recovery {pipeline.url} {mode} {options.get('rules')!r}"
         self.engine = shared_engine(rules, pipeline)
         active.use(self.engine)
+        self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Begin the recovery of *context*."""
@@ -243,30 +267,79 @@ class RecoveryHandler(ContextHandler):
 
 
 class ReportHandler(ContextHandler):
-    """Reports every error to a callback, off the caller's thread.
+    """Reports errors outside: to channels by rules, from the registry, and each at once to a callback.
 
     Args:
-        callback: A function that takes an ErrorContext, or its dotted path. What it raises is
-            counted, and logged once.
-        level, ignore, strict: As for RegistryHandler.
+        channels: Mapping of names to reporters; docs/reports.md describes them.
+        rules: List of when which channels get a report; default: new, regressed and unmuted errors, to all.
+        digest: `{every: 24h, channels: [...]}`: a summary of each such time.
+        callback: A function that takes an ErrorContext, or its dotted path; called off the caller's
+            thread with every error. What it raises is counted, and logged once.
+        store: The registry that the rules look at; as for RegistryHandler.
+        level, ignore, strict, sticky: As for RegistryHandler.
     """
 
-    option_names = (*ContextHandler.option_names, "callback")
+    option_names = (*ContextHandler.option_names, "store", "channels", "rules", "digest", "callback")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.channel: Channel | None = None
+        self.reporting: Reporting | None = None
+        self.pipeline: Pipeline | None = None
         callback: Callable[[ErrorContext], object] | None = self._options.read("callback", as_callable, None)
         if callback is not None:
+            # Here and not above, as for the recovery: few report.
+            from llama_logging.reporters.callback import CallbackReporter
+            from llama_logging.reporters.channel import Channel
+
+            self._identity = ("report", callback)
             self.channel = Channel(CallbackReporter(callback))
             _channels.add(self.channel)
+        if options.get("channels") is not None:
+            self.reporting = self._reporting(options)
+            # A record that is no error starts the thread too: something may be left to send.
+            self._note = self._wake
+            _channels.add(self.reporting)
         elif options.get("callback") is None:
-            self._options.complain("callback", "is needed: without it nothing is reported")
+            self._options.complain("channels", "is needed, or `callback`: without them nothing is reported")
+        self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
-        """Hand *context* over, unless it was before, or was logged by a callback."""
+        """Hand *context* to the callback, unless it was before, or was logged by one; rules look at the registry."""
+        self._wake(record)
         if self.channel is not None and not context.again and not is_ours():
             self.channel.send(context)
+
+    def _wake(self, record: logging.LogRecord) -> None:
+        if self.reporting is not None:
+            self.reporting.wake()
+
+    def close(self) -> None:
+        """Have the thread end; the next record starts another."""
+        if self.reporting is not None:
+            self.reporting.stop()
+        super().close()
+
+    def _reporting(self, options: Mapping[str, Any]) -> Reporting:
+        # Here and not above: where a callback is all, nobody waits for half of the package.
+        from llama_logging.reporters import configuration as parse
+        from llama_logging.reporting import Reporting
+
+        read = self._options.read
+        channels = read("channels", lambda given: parse.parse_channels(self._options, given), {})
+        plan = read("digest", lambda given: parse.parse_digest(self._options, given, channels), None)
+        usual = () if options.get("digest") is not None or not channels else (parse.usual_rule(channels),)
+        rules = read("rules", lambda given: parse.parse_report_rules(self._options, given, channels), usual)
+        pipeline = self.pipeline = self._pipeline()
+        return Reporting(
+            lambda: open_store(pipeline.url),
+            channels,
+            rules,
+            plan,
+            bring_in=pipeline.ingester.drain,
+            begin=pipeline.ingester.wake,
+            keep=lambda context: context.severity >= self.level and not self._is_ignored(context),
+        )
 
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
@@ -279,7 +352,7 @@ def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
             exception.__llama_outcome__ = outcome  # type: ignore[attr-defined]
 
 
-_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+_channels: weakref.WeakSet[Channel | Reporting] = weakref.WeakSet()
 
 
 @atexit.register

@@ -116,6 +116,7 @@ class Intake:
                     start = self._add(reader, start, piece)
                 if piece.final and start >= piece.end:
                     # Everything is in the store and nobody will write here again.
+                    self.store.sync()
                     reader.remove()
                     self.store.forget(reader.name)
                     break

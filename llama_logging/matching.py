@@ -6,16 +6,17 @@ import errno
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llama_logging.config import Options, as_list, as_mapping, as_text, convert
-from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
+from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, Stack
 from llama_logging.exceptions import ConfigError
 
 MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "sqlstate", "logger", "level", "not")
 
 _SEARCHED = 2_000
+_KNOWN_STACKS = 1_000
 _SQLSTATE = re.compile(r"[0-9A-Z]{1,5}")
 
 
@@ -26,8 +27,8 @@ class Match:
     Attributes:
         classes: Names, with or without module, of the class of the exception or one of its bases.
         chain: Globs of the same for any exception of the chain, hidden contexts too.
-        message: Searched in the first 2,000 characters of every message of the chain; of a record
-            without exception in what was logged.
+        message: Searched in the first 2,000 characters of every message of the chain, and of what a
+            server answered; of a record without exception in what was logged.
         status: HTTP statuses, where an exception of the chain carries one.
         errno: Numbers of OSErrors of the chain.
         sqlstate: SQLSTATEs, or what they begin with, of database errors of the chain.
@@ -45,21 +46,39 @@ class Match:
     loggers: tuple[str, ...] = ()
     level: ErrorSeverity = ErrorSeverity.DEBUG
     unless: Match | None = None
+    _kinds: dict[int, tuple[Stack, bool]] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is such an error."""
-        errors = context.exceptions
-        messages = [error.message for error in errors] or [context.log_message]
         return (
             context.severity >= self.level
-            and _any_name(errors[:1], self.classes, lambda name, given: name == given)
-            and _any_name(errors, self.chain, fnmatch.fnmatchcase)
+            and self._is_kind(context.stack)
             and (not self.loggers or any(fnmatch.fnmatchcase(context.logger_name, glob) for glob in self.loggers))
-            and _any_number(errors, self.status, ("status_code", "status", "code"))
+            and self._says(context)
+            and not (self.unless is not None and self.unless(context))
+        )
+
+    def _is_kind(self, stack: Stack) -> bool:
+        """By the classes alone, which all errors of a stack share: looked at once."""
+        known = self._kinds.get(id(stack))
+        if known is None:
+            if len(self._kinds) >= _KNOWN_STACKS:
+                self._kinds.clear()
+            errors = stack.exceptions
+            fits = _any_name(errors[:1], self.classes, lambda name, given: name == given)
+            known = self._kinds[id(stack)] = stack, fits and _any_name(errors, self.chain, fnmatch.fnmatchcase)
+        return known[1]
+
+    def _says(self, context: ErrorContext) -> bool:
+        if not (self.status or self.errno or self.sqlstate or self.message):
+            return True
+        errors = context.exceptions
+        messages = [text for error in errors for text in error.texts] or [context.log_message]
+        return (
+            _any_number(errors, self.status, ("status_code", "status", "code"))
             and _any_number(errors, self.errno, ("errno",))
             and (not self.sqlstate or any(sqlstate(error).startswith(self.sqlstate) for error in errors))
             and (self.message is None or any(self.message.search(message[:_SEARCHED]) for message in messages))
-            and not (self.unless is not None and self.unless(context))
         )
 
 

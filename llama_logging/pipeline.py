@@ -9,20 +9,24 @@ import atexit
 import os
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from llama_logging import plain, process, wire
-from llama_logging.compaction import compact
-from llama_logging.config import is_installed, warn
+from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds, is_installed, warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.writing import Journal
-from llama_logging.registry import RecoveryAttempt, Store
+from llama_logging.registry import RecoveryAttempt, Retention, Store
 from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
+
+if TYPE_CHECKING:
+    from llama_logging.outbox import Outbox
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""
@@ -30,6 +34,11 @@ EXIT_TIMEOUT = 2.0
 
 COMPACT_EVERY = 60.0
 """Seconds until journals that could not be made small enough are looked at again."""
+PRUNE_EVERY = 600.0
+"""Seconds until a registry that has room is looked at again."""
+PRUNED_AT_ONCE = 500
+"""Errors whose details are dropped in one transaction, about one a second: nobody who writes waits long."""
+RETENTION = Retention(size_bytes=2 * 2**30)
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
 """What an error survives once its logging call has returned: the severities that are synced to the disk.
 
@@ -43,6 +52,7 @@ class Pipeline:
 
     Attributes:
         sync_from: Errors at least this severe are on the disk when they are added; see SYNC_FROM.
+        retention: How much of the errors' details is kept.
     """
 
     def __init__(self, url: StoreURL) -> None:
@@ -55,6 +65,8 @@ class Pipeline:
         self._repeats = Repeats()
         self._compact_at = 0.0
         self.sync_from: int = SYNC_FROM["process"]
+        self.retention = RETENTION
+        self._prune_at = 0.0
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
@@ -88,9 +100,13 @@ class Pipeline:
     def _tend(self, store: Store) -> None:
         self.journal.tend()
         if self.journal.pressure and time.monotonic() >= self._compact_at:
+            from llama_logging.compaction import compact  # here: most processes are never short of room
+
             for directory in self._directories:
                 if not compact(store, directory, self.journal.quota):
                     self._compact_at = time.monotonic() + COMPACT_EVERY
+        if time.monotonic() >= self._prune_at and not store.prune(self.retention, datetime.now(UTC), PRUNED_AT_ONCE):
+            self._prune_at = time.monotonic() + PRUNE_EVERY
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""
@@ -114,7 +130,7 @@ def pipeline_for(url: StoreURL) -> Pipeline:
     return found
 
 
-def open_registry(url: StoreURL) -> Store:
+def open_registry(url: StoreURL) -> Outbox:
     """The store of *url* with everything in it that any process, living or dead, has written.
 
     Raises:
@@ -139,6 +155,19 @@ def flush(timeout: float = EXIT_TIMEOUT) -> None:
     for pipeline in list(_pipelines.values()):
         if pipeline.journal.path:
             pipeline.ingester.finish(timeout)
+
+
+def as_retention(value: object) -> Retention:
+    """How much of the errors' details is kept: `{age: 90d, errors: 1000000, size: 2G}`, or some of it."""
+    reader = Options("retention", as_mapping(value), ("age", "errors", "size"), strict=True)
+    retention = Retention(
+        period=reader.read("age", as_seconds, None),
+        errors=reader.read("errors", as_number, None),
+        size_bytes=reader.read("size", as_bytes, None),
+    )
+    if retention == Retention():
+        raise ConfigError("expected at least one of age, errors and size")
+    return retention
 
 
 def as_durability(value: object) -> int:

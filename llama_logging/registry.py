@@ -378,6 +378,10 @@ class Store(Protocol):
         """How much of *journal* the store has, in bytes; 0 if it never saw it."""
         ...
 
+    def sync(self) -> None:
+        """Have what was ingested survive a power cut, before the journal that it came from is removed."""
+        ...
+
     def forget(self, journal: str) -> None:
         """Drop the checkpoint of a journal that is gone."""
         ...
@@ -426,6 +430,10 @@ class Store(Protocol):
 
     def group(self, fingerprint: str) -> ErrorGroup | None:
         """The group that errors with *fingerprint* are shown in; None if there is none."""
+        ...
+
+    def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
+        """Errors of one trace, of all services that share the registry, in the order in which they happened."""
         ...
 
     def find(self, id_prefix: str) -> ErrorContext:

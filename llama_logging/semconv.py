@@ -24,6 +24,8 @@ SEVERITY_NUMBER = "severity_number"
 ERROR_ID = "llama_logging.error_id"
 FINGERPRINT = "llama_logging.fingerprint"
 RECOVERY_STATUS = "llama_logging.recovery.status"
+REPORT_KIND = "llama_logging.report"
+TAG = "llama_logging.tag."
 
 SEVERITY_NUMBERS = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
 """ErrorSeverity name → OpenTelemetry severity_number (logs data model, "Mapping of SeverityNumber")."""

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, redaction, variables
+from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, redaction, tap, variables
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
-from llama_logging.recovery import active, outcome, strategy
+from llama_logging.recovery import active, flags, outcome, strategy
 from llama_logging.stores import urls
 from tests import servers
+from tests.stand_in import Ollama
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -44,8 +45,11 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     for known in list(pipeline._pipelines.values()):
         known.close()
     pipeline._pipelines.clear()
+    tap._use(())
+    tap._sticking.clear()
     active._engine = None
     strategy.REGISTERED._functions.clear()
+    flags.flags._values.clear()
     config._told.clear()
     redaction._own_patterns.clear()
     redaction._own_keys.clear()
@@ -170,3 +174,35 @@ def cli(run: Run) -> Run:
         return run("-m", "llama_logging", *words, **env)
 
     return finished
+
+
+Start = Callable[..., Ollama]
+
+
+@pytest.fixture
+def start(own_place: Path) -> Iterator[Start]:
+    """Starts stand-in servers that keep their state in one folder, and ends what is left of them."""
+    started: list[Ollama] = []
+
+    def new(*options: str, port: str = "0") -> Ollama:
+        started.append(Ollama(own_place / "server", *options, port=port))
+        return started[-1]
+
+    yield new
+    for server in started:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ollama]:
+    """One stand-in server for all tests of a file."""
+    server = Ollama(tmp_path_factory.mktemp("ollama"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def ollama(lasting_server: Ollama) -> Ollama:
+    """A stand-in server as it is at first; it costs no start."""
+    lasting_server.renew()
+    return lasting_server

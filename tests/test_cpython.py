@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attachment.run import environment
+from llama_logging.attachment.run import CONFIGURE, environment
 from llama_logging.context import ErrorContext
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import urls
@@ -66,14 +66,19 @@ pytestmark = [
 
 @pytest.fixture
 def envs(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
-    """The environment of a process of its own for each kind: plain, with a stock handler, with ours."""
+    """The environment of a process of its own for each kind: plain, with a stock handler, with ours, with a tap."""
     monkeypatch.delenv("NO_COLOR")
     (own_place / "stock").mkdir()
     (own_place / "stock" / "sitecustomize.py").write_text(STOCK)
     (own_place / "logging.yaml").write_text(CONFIG.replace("STORE", str(own_place / "errors.db")))
     plain = dict(os.environ)
     path = os.pathsep.join(filter(None, (str(own_place / "stock"), plain.get("PYTHONPATH"))))
-    return {"plain": plain, "stock": {**plain, "PYTHONPATH": path}, "ours": environment("logging.yaml")}
+    return {
+        "plain": plain,
+        "stock": {**plain, "PYTHONPATH": path},
+        "ours": environment("logging.yaml", [CONFIGURE]),
+        "tapped": environment("logging.yaml"),
+    }
 
 
 def results(module: str, envs: dict[str, dict[str, str]]) -> list[Any]:
@@ -93,12 +98,13 @@ def results(module: str, envs: dict[str, dict[str, str]]) -> list[Any]:
         return list(pool.map(result, envs))
 
 
-def assert_in_force(plain: Any, stock: Any, ours: Any) -> None:
+def assert_in_force(plain: Any, stock: Any, ours: Any, tapped: Any) -> None:
     """Each process had what it should have, and ran its tests."""
     assert Counter(plain["outcomes"].values())["ok"] > 100
     assert (plain["handlers"], stock["handlers"], ours["handlers"]) == ([], ["NullHandler"], ["RegistryHandler"])
     assert HOOKS not in plain["hooks"] + stock["hooks"]
-    assert ours["hooks"] == [HOOKS, HOOKS]
+    assert tapped["handlers"] == []
+    assert ours["hooks"] == tapped["hooks"] == [HOOKS, HOOKS]
 
 
 def changed(one: Any, other: Any) -> dict[str, str]:
@@ -118,10 +124,10 @@ def captured() -> list[ErrorContext]:
 
 def test_its_tests_of_traceback_go_as_ever(envs: dict[str, dict[str, str]]) -> None:
     """And where they format an exception, our text of it is the same."""
-    plain, stock, ours = results("test.test_traceback", envs)
+    plain, stock, ours, tapped = results("test.test_traceback", envs)
 
-    assert_in_force(plain, stock, ours)
-    assert changed(plain, ours) == {}
+    assert_in_force(plain, stock, ours, tapped)
+    assert changed(plain, ours) == changed(plain, tapped) == {}
     assert ours["differences"] == []
     assert ours["equal"] > 100
     # Of the processes that it starts, those that end by an exception.
@@ -130,10 +136,13 @@ def test_its_tests_of_traceback_go_as_ever(envs: dict[str, dict[str, str]]) -> N
 
 def test_its_tests_of_logging_go_as_ever(envs: dict[str, dict[str, str]]) -> None:
     """Our handler changes nothing that one of the standard library's would not, and that little is known."""
-    plain, stock, ours = results("test.test_logging", envs)
+    plain, stock, ours, tapped = results("test.test_logging", envs)
 
-    assert_in_force(plain, stock, ours)
+    assert_in_force(plain, stock, ours, tapped)
     assert changed(stock, ours) == {}
+    # With a tap alone, none but the one that minds that logging was imported before it.
+    early = tuple(f"test.test_logging.{name}" for name in NO_HANDLER_ALLOWED if "relativeCreated" in name)
+    assert {id_: told for id_, told in changed(plain, tapped).items() if not id_.startswith(early)} == {}
     allowed = tuple(f"test.test_logging.{beginning}" for beginning in NO_HANDLER_ALLOWED)
     different = changed(plain, ours)
     assert {id_: told for id_, told in different.items() if not id_.startswith(allowed)} == {}

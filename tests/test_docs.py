@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import inspect
 import os
 import re
@@ -20,12 +21,21 @@ from llama_logging.cli.main import COMMANDS, parser
 from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import ContextHandler
 from llama_logging.matching import MATCH_OPTIONS
+from llama_logging.recovery.presets import PRESETS
 from llama_logging.recovery.rules import RULE_OPTIONS, STEP_OPTIONS
 from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.registry import OutcomeStatus
+from llama_logging.reporters.configuration import REPORT_MATCH_OPTIONS, WHEN
+from llama_logging.reporters.configuration import RULE_OPTIONS as RULE_WORDS
+from llama_logging.reporters.configuration import SHIPPED as REPORTERS
+from llama_logging.reporters.http import OPTIONS as HTTP_OPTIONS
 
+PARTS = {"channels": "ReportHandler", "rules": "RecoveryHandler", "grouping": "RegistryHandler"}
+"""Options that stand alone in an example, and whose they are."""
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+STRATEGIES = ROOT / "docs" / "strategies.md"
+DOCS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
 
 
 def section(heading: str) -> str:
@@ -63,7 +73,7 @@ def test_every_word_of_a_rule_is_in_the_readme() -> None:
     text = section("RecoveryHandler")
     for option in (*RULE_OPTIONS, *MATCH_OPTIONS, *STEP_OPTIONS):
         assert f"`{option}`" in text, option
-    strategies = (ROOT / "docs" / "strategies.md").read_text()
+    strategies = STRATEGIES.read_text()
     for name in SHIPPED:
         row = next((line for line in strategies.splitlines() if line.startswith(f"| `{name}` |")), "")
         assert row, name
@@ -94,11 +104,24 @@ def test_every_environment_variable_is_in_the_readme() -> None:
         assert f"`{name}`" in text, name
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_word_of_a_report_rule_is_in_its_page() -> None:
+    text = DOCS["reports.md"]
+    for word in (*RULE_WORDS, *WHEN, *REPORT_MATCH_OPTIONS[len(MATCH_OPTIONS) :], *HTTP_OPTIONS):
+        assert f"`{word}`" in text, word
+    for name, place in REPORTERS.items():
+        row = next((line for line in text.splitlines() if line.startswith(f"| `{name}` |")), "")
+        module, _, cls = place.partition(".")
+        reporter: Any = getattr(importlib.import_module(f"llama_logging.reporters.{module}"), cls)
+        for option in reporter.option_names:
+            assert f"`{option}`" in row or option in HTTP_OPTIONS, f"{name}.{option}"
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("page", ["README.md", *DOCS])
 def test_every_configuration_in_the_docs_is_valid(page: str) -> None:
-    for text in re.findall(r"```yaml\n(.*?)[ ]*```", (ROOT / page).read_text(), re.DOTALL):
+    for text in re.findall(r"```yaml\n(.*?)[ ]*```", {"README.md": README, **DOCS}[page], re.DOTALL):
         data = yaml.safe_load(textwrap.dedent(text))
-        for option, name in (("rules", "RecoveryHandler"), ("grouping", "RegistryHandler")):
+        for option, name in PARTS.items():
             if option in data:
                 data = {"handlers": {"it": {"class": f"llama_logging.handlers.{name}", **data}}}
         data = {"version": 1, "root": {"handlers": list(data["handlers"])}, **data}
@@ -106,7 +129,7 @@ def test_every_configuration_in_the_docs_is_valid(page: str) -> None:
 
 
 def test_every_python_example_is_python_and_every_public_name_is_named() -> None:
-    for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+    for text in re.findall(r"```python\n(.*?)```", "".join([README, *DOCS.values()]), re.DOTALL):
         ast.parse(text)
     text = section("In code") + section("RecoveryHandler")
     for name in ("AdvancedErrorHandler", "ErrorSeverity", *(n for n in llama_logging.__all__ if n[0].islower())):
@@ -114,11 +137,27 @@ def test_every_python_example_is_python_and_every_public_name_is_named() -> None
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in README.splitlines()}
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        path, _, anchor = target.partition("#")
-        assert (ROOT / path).exists(), target
-        assert not anchor or anchor in headings, target
+    for page in (ROOT / "README.md", STRATEGIES):
+        for target in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
+            path, _, anchor = target.partition("#")
+            aim = page.parent / path if path else page
+            assert aim.exists(), target
+            assert not anchor or anchor in headings(aim), target
+
+
+def headings(page: Path) -> set[str]:
+    """What the headings of a page are linked by."""
+    return {
+        re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in page.read_text().splitlines()
+    }
+
+
+def test_every_option_of_a_preset_is_described() -> None:
+    text = STRATEGIES.read_text()
+    for name, (options, _) in PRESETS.items():
+        table = text.partition(f"use: {name}")[2].partition("\n## ")[0]
+        for option in options:
+            assert f"`{option}`" in table, f"{name}.{option}"
 
 
 def test_the_test_command_is_what_ci_runs() -> None:

@@ -7,20 +7,22 @@ import logging.handlers
 import queue
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import llama_logging
-from llama_logging import pipeline
+from llama_logging import pipeline, tap
+from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.pipeline import flush, open_registry
 from llama_logging.registry import OutcomeStatus
-from llama_logging.stores import urls
+from llama_logging.stores import open_store, urls
 from tests.conftest import Run
 
 reported: list[ErrorContext] = []
@@ -202,11 +204,18 @@ def test_levels_and_filters_are_respected() -> None:
         (RegistryHandler, {"store": 7}, "store: unknown store 7"),
         (RegistryHandler, {"store": "env://NOT_SET"}, "the environment variable NOT_SET is not set"),
         (RegistryHandler, {"level": "ERORR"}, "level: unknown level 'ERORR', did you mean 'ERROR'?"),
+        (
+            RegistryHandler,
+            {"retention": {"ag": "90d"}},
+            "retention: ag: unknown option, did you mean 'age'?",
+        ),
         (RecoveryHandler, {"mode": "akt"}, "mode: unknown mode 'akt'"),
         (RecoveryHandler, {"rules": "all"}, "rules: expected a list of rules"),
         (ReportHandler, {"callback": "no.such.thing"}, "callback: cannot import 'no.such.thing'"),
         (ReportHandler, {"callback": "llama_logging.__version__"}, "is not a function"),
-        (ReportHandler, {}, "callback: is needed"),
+        (ReportHandler, {}, "channels: is needed, or `callback`"),
+        (ReportHandler, {"channels": {"a": {"webhok": {}}}}, "channels.a: unknown reporter 'webhok', did you mean"),
+        (ReportHandler, {"channels": {"a": {"mail": {}}}}, "channels.a: the option 'host' is needed"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_harms_nobody(
@@ -578,3 +587,57 @@ def test_a_breadcrumb_that_kills_the_process_costs_no_error(run: Run) -> None:
     code += "    logger.info('asked for %s', Dying())\n"
     assert run("-c", code).code == -signal.SIGKILL
     assert registry_size() == 2
+
+
+def test_the_registry_is_kept_within_its_retention() -> None:
+    """By the thread that ingests, some at a time; what was counted stays counted."""
+    handler = RegistryHandler(retention={"errors": 5})
+    store = open_store(handler.pipeline.url)
+    logger = logging.getLogger("app")
+    logger.addHandler(handler)
+    for _ in range(50):
+        logger.error("again")
+    flush(10)
+    for _ in range(3):
+        handler.pipeline._tend(store)
+    assert store.health().errors == 5
+    assert store.groups()[0].count == 50
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda: logging.config.dictConfig({"version": 1, "disable_existing_loggers": False}),
+        lambda: logging.basicConfig(force=True),
+        lambda: logging.root.handlers.clear(),
+        lambda: setattr(logging.getLogger("app"), "propagate", False),
+    ],
+    ids=["dictConfig", "force", "clear", "propagate"],
+)
+def test_a_sticky_handler_stays(again: Callable[[], object]) -> None:
+    """Each error is there once, before and after."""
+    registry = {"class": "llama_logging.handlers.RegistryHandler", "sticky": True, "breadcrumbs": 5}
+    configure({"h": registry})
+    log = logging.getLogger("app")
+    log.warning("crumb")
+    log.error("before")
+    again()
+    log.error("after")
+    log.setLevel(logging.CRITICAL)
+    log.error("of no interest")
+    store = open_registry(urls.parse(urls.DEFAULT))
+    errors = {error.log_message: [crumb.message for crumb in error.breadcrumbs] for error in store.errors()}
+    store.close()
+    assert errors == {"before": ["crumb"], "after": ["crumb", "before"]}
+
+
+def test_a_sticky_configuration_that_is_read_again_is_one() -> None:
+    for _ in range(3):
+        ReportHandler(callback=print, sticky=True)
+    assert len(tap._sinks) == 1
+
+
+def test_checking_sticks_nothing() -> None:
+    assert check({"version": 1, "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler", "sticky": True}}})
+    assert tap._sinks == ()

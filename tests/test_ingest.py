@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llama_logging import native
+from llama_logging import native, wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
@@ -22,7 +22,7 @@ from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
 from llama_logging.registry import Batch, Store
-from llama_logging.stores import open_store, sqlite, urls
+from llama_logging.stores import open_store, sqlite, statements, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context
 
@@ -465,3 +465,77 @@ def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: si
     out, err = follower.communicate(timeout=60)
     assert (follower.returncode, out, err) == (0, f"2 errors ingested into {store_url}\n", "")
     pipeline.journal.close()
+
+
+QUERY = """
+import sys
+from llama_logging.stores import open_store, urls
+store = open_store(urls.parse(sys.argv[1]))
+print(sum(group.count for group in store.groups()))
+store.close()
+"""
+
+
+def test_a_query_in_the_process_drops_none_of_the_ingesters_locks(store_url: urls.StoreURL, run: Run) -> None:
+    """Else another process, the last to close as it thinks, deletes the log that the ingester commits to."""
+    store = open_store(store_url)
+    frame = wire.encode_error(make_context())[0]
+    store.ingest(Batch("j", 0, 10, [frame]))
+    query = open_store(store_url)
+    assert count(query) == 1
+    query.close()
+    assert run("-c", QUERY, store_url.url).out == "1\n"
+    store.ingest(Batch("j", 10, 20, [wire.encode_error(make_context())[0]]))
+    assert run("-c", QUERY, store_url.url).out == "2\n"
+    store.close()
+
+
+@pytest.mark.parametrize("content", [b"x", b"not a database", b"# notes\n" * 2000, b"SQLite format 2" + b"\0" * 5000])
+def test_a_file_of_somebody_elses_is_left_as_it_is(store_url: urls.StoreURL, content: bytes) -> None:
+    Path(store_url.path).write_bytes(content)
+    store = open_store(store_url)
+    with pytest.raises(StoreError, match="not a SQLite database; it was left as it is"):
+        store.forget("j")
+    store.close()
+    assert Path(store_url.path).read_bytes() == content
+
+
+def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.StoreURL) -> None:
+    """No statement goes through all errors, groups or counts there are."""
+    store = sqlite.SQLiteStore(store_url)
+    store.forget("")
+    every: tuple[str, ...] = (
+        *statements.STACKS,
+        *statements.KNOWN,
+        statements.GROUPS,
+        statements.ERRORS,
+        statements.COUNTS,
+    )
+    every += (statements.TOTALS, *statements.STATES, *statements.OTHERS, *statements.LEAVE, *statements.ENTER)
+    with store._reading() as execute:
+        for statement in (*every, *statements.TURN, statements.UNMUTE_AT):
+            plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}", (7,) * statement.count("?"))]
+            assert not [step for step in plan if step in ("SCAN errors", "SCAN groups", "SCAN counts")], statement
+    store.close()
+
+
+def test_a_journal_is_removed_when_the_disk_has_all_of_it(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits do not wait for the disk, and so this does, once."""
+    left: list[list[str]] = []
+    sync = sqlite.SQLiteStore.sync
+
+    def noting(store: sqlite.SQLiteStore) -> None:
+        left.append(list(journals(store_url.directories)))
+        sync(store)
+
+    monkeypatch.setattr(sqlite.SQLiteStore, "sync", noting)
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True  # it died before it could
+    pipeline.add(make_context())
+    path = pipeline.journal.path
+    pipeline.journal.close()
+    open_registry(store_url).close()
+    assert left == [[path]]
+    assert list(journals(store_url.directories)) == []

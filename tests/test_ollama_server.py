@@ -4,72 +4,16 @@ import http.client
 import json
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llama_logging.demo import ollama_server
-
-
-class Ollama:
-    """A stand-in server that runs, and a client for it."""
-
-    def __init__(self, folder: Path, *options: str, port: str = "0") -> None:
-        command = [sys.executable, ollama_server.__file__, "serve", "--port", port, "--state", str(folder), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().rpartition(" ")[2].strip()
-
-    def ask(self, method: str, path: str, body: Any = None, timeout: float = 5) -> tuple[int, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                text = answer.read().decode()
-                return answer.status, [json.loads(line) for line in text.splitlines()] if "{" in text else text
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-    def generate(self, **body: Any) -> tuple[int, Any]:
-        return self.ask("POST", "/api/generate", {"model": "llama3.2", "prompt": "a llama", **body})
-
-    def fault(self, name: str, **more: Any) -> None:
-        assert self.ask("POST", "/_control/faults", {"fault": name, "times": 1, **more})[0] == 200
-
-    def kill(self, signal_: int = signal.SIGKILL) -> int:
-        self.process.send_signal(signal_)
-        code = self.process.wait(10)
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
-        return code
-
-
-Start = Callable[..., Ollama]
-
-
-@pytest.fixture
-def start(own_place: Path) -> Iterator[Start]:
-    """Starts servers that keep their state in one folder, and kills what is left of them."""
-    started: list[Ollama] = []
-
-    def new(*options: str, port: str = "0") -> Ollama:
-        started.append(Ollama(own_place / "server", *options, port=port))
-        return started[-1]
-
-    yield new
-    for server in started:
-        if server.process.poll() is None:
-            server.kill()
-        for pipe in (server.process.stdout, server.process.stderr):
-            if pipe is not None:
-                pipe.close()
+from llama_logging.demo.ollama_server import CONTEXT_LENGTH, MODELS
+from tests.conftest import Start
 
 
 def test_it_looks_like_ollama(start: Start) -> None:
@@ -178,3 +122,77 @@ def test_a_fault_lasts_until_it_is_ended(start: Start) -> None:
     assert server.ask("GET", "/api/version")[0] == 200
     assert server.ask("DELETE", "/_control/faults")[0] == 200
     assert server.generate()[0] == 200
+
+
+def test_openais_half_speaks_too(start: Start) -> None:
+    server = start()
+    messages = [{"role": "user", "content": "a llama"}]
+    _, (whole,) = server.ask("POST", "/v1/chat/completions", {"model": "llama3.2", "messages": messages})
+    assert whole["choices"][0]["message"]["content"] == server.generate(stream=False)[1][0]["response"]
+    assert [model["id"] for model in server.ask("GET", "/v1/models")[1][0]["data"]] == MODELS.split(",")
+    missing = server.ask("POST", "/v1/chat/completions", {"model": "mistral", "messages": messages})
+    assert (missing[0], missing[1]["error"]["message"]) == (404, "model 'mistral' not found")
+
+
+def test_a_prompt_that_is_too_long_is_cut_silently_unless_that_is_refused(start: Start) -> None:
+    server = start()
+    long = {"prompt": "word " * 5_000, "stream": False}
+    assert server.generate(**long)[1][0]["prompt_eval_count"] == CONTEXT_LENGTH
+    assert server.generate(**long, options={"num_ctx": 8_192})[1][0]["prompt_eval_count"] == 5_000
+    assert server.generate(**long, truncate=False)[0] == 400
+
+
+def test_memory_is_taken_and_given_back(start: Start) -> None:
+    server = start()
+    server.like(memory=3 * 2**30)
+    assert server.generate(prompt="", stream=False)[0] == 200
+    refused = server.generate(model="qwen2.5:0.5b", prompt="", stream=False)
+    assert refused[0] == 500
+    assert refused[1]["error"].startswith("model requires more system memory (2.2 GiB) than is available (0.8 GiB)")
+    server.generate(prompt="", keep_alive=0, stream=False)
+    assert server.generate(model="qwen2.5:0.5b", prompt="", stream=False)[0] == 200
+
+
+def test_a_queue_has_an_end_and_a_key_is_asked_for(start: Start) -> None:
+    server = start()
+    server.like(queue=0)
+    assert server.generate()[0] == 503
+    server.like(queue=None, key="sk-1")
+    assert server.generate() == (401, {"error": "unauthorized"})
+
+
+def test_it_is_restarted_by_command_and_lasting_faults_go_on(start: Start) -> None:
+    server = start()
+    server.fault("died", times=None, path="/api/generate")
+    server.fault("busy", times=None, path="/api/chat", until="never")
+    subprocess.run(server.command("restart"), check=True)
+    server.wait()
+    assert server.generate()[0] == 200
+    assert server.ask("POST", "/api/chat", {"model": "llama3.2"})[0] == 503
+    assert server.commands() == ["restart"]
+
+
+@pytest.mark.parametrize(
+    ("until", "path", "body"),
+    [
+        ("pull", "/api/pull", {"model": "mistral"}),
+        ("unload", "/api/generate", {"model": "qwen2.5:0.5b", "keep_alive": 0}),
+    ],
+)
+def test_a_fault_lasts_until_something_is_done(start: Start, until: str, path: str, body: Any) -> None:
+    server = start()
+    server.fault("memory", model="llama3.2", times=None, until=until)
+    assert [server.generate()[0] for _ in range(2)] == [500, 500]
+    server.ask("POST", path, body)
+    assert server.generate()[0] == 200
+
+
+def test_a_stream_may_stall_or_be_reset_in_the_middle(start: Start) -> None:
+    server = start()
+    body = {"model": "llama3.2", "prompt": "a llama"}
+    server.fault("stall", path="/api/generate", after=2)
+    with pytest.raises(TimeoutError):
+        server.ask("POST", "/api/generate", body, timeout=0.3)
+    server.fault("reset", path="/api/generate", after=2)
+    with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
+        server.ask("POST", "/api/generate", body)

@@ -1,7 +1,9 @@
-"""What an application has secret, in forty places, is in no file, table, report or text that comes of it."""
+"""What an application has secret, in fifty places, is in no file, table, report or text that comes of it."""
 
 from __future__ import annotations
 
+import email
+import json
 import logging
 import signal
 import sys
@@ -15,6 +17,8 @@ from llama_logging.pipeline import open_registry
 from llama_logging.redaction import REDACTED, clean, redact
 from llama_logging.stores import urls
 from tests.conftest import Run
+from tests.reporters.receivers import Receiver, free_port, receiver, until
+from tests.reporters.test_contract import Mailbox, mail_server
 
 # The core of each secret, by the place in which the application has it. Short of the sign by which it
 # is known: `sk-` or `password=` may stay.
@@ -63,14 +67,24 @@ PLANTED = {
     "cut in the middle": "planted-cut-in-the-middle",
     "service": "sk-plantedServiceName0123",
     "rule": "planted-rule-probe",
+    "webhook URL": "planted-in-webhook-url",
+    "webhook key": "planted-webhook-key",
+    "webhook header": "planted-webhook-header",
+    "DSN": "plantedInDsn0123456789",
+    "OTLP header": "planted-otlp-header",
+    "apprise URL": "planted-in-apprise-url",
+    "word of a command": "planted-word-of-command",
 }
 
 APP = r"""
 import logging, logging.handlers, os, queue, signal, threading
 
 import llama_logging
+from llama_logging import reporting
 from llama_logging.recovery.strategy import Remedy
 from llama_logging.registry import OutcomeStatus
+
+reporting.LEASE = 1.0  # the process is killed; others need not wait for half a minute
 
 def report(context):
     import json
@@ -218,7 +232,7 @@ if __name__ == "__main__":
     llama_logging.configure("logging.yaml")
     plant()
     for handler in logging.root.handlers:
-        if hasattr(handler, "channel"):
+        if getattr(handler, "channel", None):
             handler.channel.finish(20)
     llama_logging.flush()
     log.error("password=%s, dying %s", "planted-in-skeleton", BlockingStrError("card 5500-0000-0000-0004"))
@@ -241,17 +255,51 @@ handlers:
       - match: {class: ProbeError}
         ladder: [{wait_and_probe: {probe: "http://bob:planted-rule-probe@127.0.0.1:9/", timeout: 0.2}}]
   report: {class: llama_logging.handlers.ReportHandler, callback: __main__.report}
+  channels:
+    class: llama_logging.handlers.ReportHandler
+    channels:
+      json:
+        webhook:
+          url: "http://127.0.0.1:WEB/json/planted-in-webhook-url"
+          secret: planted-webhook-key
+          headers: {X-More: planted-webhook-header}
+          allow_private: true
+        hourly: 1000
+      slack: {webhook: {url: "http://127.0.0.1:WEB/slack/", style: slack, allow_private: true}, hourly: 1000}
+      sentry: {sentry: {dsn: "http://plantedInDsn0123456789@127.0.0.1:WEB/7", allow_private: true}, hourly: 1000}
+      otlp:
+        otlp: {endpoint: "http://127.0.0.1:WEB", allow_private: true, headers: {X-Key: planted-otlp-header}}
+        hourly: 1000
+      apprise: {apprise: {urls: ["json://127.0.0.1:WEB/apprise/planted-in-apprise-url"]}, hourly: 1000}
+      mail: {mail: {host: 127.0.0.1, port: MAIL, security: none, from: a@b.example, to: [c@d.example]}, hourly: 1000}
+      command:
+        command: {argv: [sh, -c, "cat >> command.jsonl; echo >> command.jsonl", planted-word-of-command]}
+        hourly: 1000
+      down: {webhook: {url: "http://127.0.0.1:DOWN/planted-in-webhook-url", allow_private: true}, hourly: 1000}
+      failing: {command: {argv: [sh, -c, "echo $0 is wrong; exit 1", planted-word-of-command]}, hourly: 1000}
+    rules:
+      - {when: every, channels: [json, slack, sentry, otlp, apprise, mail, command, down, failing]}
   console: {class: logging.StreamHandler, formatter: console, stream: ext://sys.stderr}
   file: {class: logging.FileHandler, formatter: json, filename: app.jsonl}
-root: {level: INFO, handlers: [registry, recovery, report, console, file]}
+root: {level: INFO, handlers: [registry, recovery, report, channels, console, file]}
 """
 ERRORS = 36
 PROGRAM = "sk-plantedProgramName0123.py"
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_what_is_planted_is_nowhere(own_place: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    mailbox = Mailbox()
+    with receiver() as web, mail_server(mailbox) as port:
+        written = CONFIGURATION.replace("WEB", str(web.port)).replace("MAIL", str(port))
+        Path("logging.yaml").write_text(written.replace("DOWN", str(free_port())))
+        look_for_what_is_planted(own_place, run, capsys, web, mailbox)
+
+
+def look_for_what_is_planted(
+    own_place: Path, run: Run, capsys: pytest.CaptureFixture[str], web: Receiver, mailbox: Mailbox
+) -> None:
     Path(PROGRAM).write_text(APP)
-    Path("logging.yaml").write_text(CONFIGURATION)
     done = run(PROGRAM, OTEL_SERVICE_NAME=PLANTED["service"])
     assert done.code == -signal.SIGKILL, done.err
     texts = {"standard output": done.out, "standard error": done.err}
@@ -263,13 +311,34 @@ def test_what_is_planted_is_nowhere(own_place: Path, run: Run, capsys: pytest.Ca
     for words in commands([error.error_id for error in errors]):
         assert main(words) == 0, words
         texts[" ".join(words)] = "".join(capsys.readouterr())
+    # What the killed process did not come to; two of the channels never take anything.
+    until(lambda: send(capsys) <= {"down", "failing"})
+    for words in (["report", "list"], ["report", "digest"], ["report", "digest", "--format", "html"]):
+        assert main(words) == 0
+        texts[" ".join(words)] = "".join(capsys.readouterr())
+    for number, request in enumerate(web.received):
+        texts[f"request {number} to {request.path[:8]}"] = request.body.decode()
+    for number, envelope in enumerate(mailbox.messages):
+        content = email.message_from_bytes(envelope.content).get_payload(decode=True)
+        texts[f"mail {number}"] = envelope.content.decode() + str(content)
+    for number in (len(mailbox.messages), *(len([r for r in web.received if r.path.startswith(p)]) for p in PATHS)):
+        assert number >= ERRORS
     for path in own_place.rglob("*"):
         if path.is_file() and path.name not in (PROGRAM, "logging.yaml"):
             texts[path.name] = path.read_bytes().decode("utf-8", "replace")
-    assert {"app.jsonl", "report.jsonl", "llama_logging.db"} <= set(texts)
+    assert {"app.jsonl", "report.jsonl", "command.jsonl", "llama_logging.db"} <= set(texts)
     assert texts["standard error"].count(REDACTED) > len(PLANTED) / 2
     found = [(place, where) for place, secret in PLANTED.items() for where, text in texts.items() if secret in text]
     assert found == []
+
+
+PATHS = ("/json/", "/slack/", "/api/7/envelope/", "/v1/logs", "/apprise/")
+
+
+def send(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Channels for which something is left."""
+    main(["report", "send", "-c", "logging.yaml", "--json"])
+    return set(json.loads(capsys.readouterr().out)["left"])
 
 
 def commands(error_ids: list[str]) -> list[list[str]]:

@@ -10,6 +10,7 @@ from email.message import Message
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -400,6 +401,78 @@ def test_a_response_is_not_asked_before_the_error_is_safe() -> None:
 
     assert tracebacks.look(HTTPError(None)).is_quiet()
     assert not tracebacks.look(HTTPError(object())).is_quiet()
+
+
+class Answered:
+    """As the answer of requests: its text would be read from the network."""
+
+    def __init__(self, content: object, url: object = "http://me:secret@api.example/v1?key=secret") -> None:
+        self.status_code = 404
+        self._content = content
+        self.request = Asked(url)
+
+    @property
+    def text(self) -> str:
+        raise AssertionError("this may wait for the network")
+
+
+class Asked:
+    def __init__(self, url: object) -> None:
+        self.url = url
+
+
+def answered(*args: Any) -> Any:
+    error = Exception("404")
+    error.response = Answered(*args)  # type: ignore[attr-defined]
+    return describe(error)[1][0].attributes
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"error": "model not found", "body": "private"}', "model not found"),
+        (b'{"error": {"message": "too long"}}', "too long"),
+        (b'{"detail": "password=hunter22"}', "password=[redacted]"),
+    ],
+)
+def test_what_a_server_said_was_wrong_is_kept_if_it_was_read(content: bytes, said: str) -> None:
+    assert answered(content) == {"status_code": 404, "response": said, "server": "api.example:80"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        False,
+        None,
+        b"",
+        b"<html>private</html>",
+        b'{"name": "private"}',
+        b'{"error": ["private"]}',
+        b"{",
+        b'{"a":' * 1600,
+        b'{"error": "' + b"x" * 10_000 + b'"}',
+    ],
+)
+def test_nothing_else_of_an_answer_is_kept(content: object) -> None:
+    assert answered(content) == {"status_code": 404, "server": "api.example:80"}
+
+
+@pytest.mark.parametrize("url", [None, 7, "", "http://[", "http://h:99999/", Asked(None), "x" * 100_000])
+def test_an_address_that_is_none_is_left_out(url: object) -> None:
+    assert answered(b"", url) == {"status_code": 404}
+
+
+def test_the_server_that_was_asked_is_kept() -> None:
+    with httpx.Client() as client, pytest.raises(httpx.ConnectError) as caught:
+        client.get("http://127.0.0.1:9/a?key=secret")
+    assert describe(caught.value)[1][0].attributes == {"server": "127.0.0.1:9"}
+
+
+def test_an_answer_may_have_code_of_its_own_and_so_the_error_is_safe_before() -> None:
+    error = Exception("404")
+    assert tracebacks.look(error).is_quiet()
+    error.response = Answered(b"")  # type: ignore[attr-defined]
+    assert not tracebacks.look(error).is_quiet()
 
 
 def test_bombs_are_bounded() -> None:

@@ -53,7 +53,7 @@ def rules_of(data: Mapping[str, Any]) -> list[Rule]:
     """
     rules: list[Rule] = []
     for name, entry in (data.get("handlers") or {}).items():
-        if isinstance(entry, dict) and entry.get("rules") is not None:
+        if isinstance(entry, dict) and entry.get("rules") is not None and entry.get("channels") is None:
             options = Options(str(name), entry, entry, strict=True)
             rules += parse_rules(options, convert(entry["rules"]), options.read("mode", as_mode, None))
     return rules

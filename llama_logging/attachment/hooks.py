@@ -1,50 +1,85 @@
-"""Uncaught exceptions: they end a program or a thread without ever being logged."""
+"""What ends a program, a thread or a child without ever being logged, or is only printed."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import functools
 import sys
 import threading
-from collections.abc import Iterator
-from types import TracebackType
+import traceback
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
 
+from llama_logging import tap
 from llama_logging.capture import make_record
 from llama_logging.context import ErrorSeverity
-from llama_logging.handlers import ContextHandler
 
 LOGGER_NAME = "llama_logging.uncaught"
 
+_CALLERS = 4
+_PRINTED = ErrorSeverity.ERROR
+_PRINTERS = ("traceback", "llama_logging.attachment.hooks")
 
-def install() -> None:
-    """Have uncaught exceptions captured, then treated as they were before."""
-    program, thread = sys.excepthook, threading.excepthook
+
+def install(*, printed: bool = False) -> None:
+    """Have uncaught exceptions captured, then treated as they were before.
+
+    Args:
+        printed: Also capture what is printed by `traceback.print_exc` and the like.
+    """
+    program, thread, unraisable = sys.excepthook, threading.excepthook, sys.unraisablehook
 
     def excepthook(cls: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
-        _capture(error, "excepthook")
+        keep(error, "excepthook")
         program(cls, error, tb)
 
     def thread_excepthook(args: threading.ExceptHookArgs) -> None:
-        _capture(args.exc_value, "threading")
+        keep(args.exc_value, "threading")
         thread(args)
 
-    sys.excepthook, threading.excepthook = excepthook, thread_excepthook
+    def unraisable_hook(args: sys.UnraisableHookArgs) -> None:
+        keep(args.exc_value, "unraisable", ErrorSeverity.ERROR)
+        unraisable(args)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = excepthook, thread_excepthook, unraisable_hook
+    _watch_printing(everything=printed)
 
 
-def _capture(error: BaseException | None, mechanism: str) -> None:
-    """Hand *error* to our own handlers alone: the interpreter prints it, the host's would print it again."""
+def keep(
+    error: object, mechanism: str, severity: ErrorSeverity = ErrorSeverity.CRITICAL, logger_name: str = LOGGER_NAME
+) -> None:
+    """Hand *error* to the handlers at the tap alone: whoever raised it prints it, the host's would print it again."""
     if not isinstance(error, Exception):  # SystemExit, KeyboardInterrupt: somebody's wish
         return
     with contextlib.suppress(Exception):
-        record = make_record(error, logger_name=LOGGER_NAME, severity=ErrorSeverity.CRITICAL, mechanism=mechanism)
-        for handler in _our_handlers():
-            if record.levelno >= handler.level:
-                handler.handle(record)
+        tap.dispatch(make_record(error, logger_name=logger_name, severity=severity, mechanism=mechanism))
 
 
-def _our_handlers() -> Iterator[ContextHandler]:
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    for logger in loggers:
-        for handler in getattr(logger, "handlers", ()):
-            if isinstance(handler, ContextHandler):
-                yield handler
+def _watch_printing(*, everything: bool) -> None:
+    """Have what `traceback` prints captured: all of it, or what ended a process of `multiprocessing`."""
+    original: Callable[..., None] = traceback.print_exception
+
+    @functools.wraps(original)
+    def print_exception(*args: Any, **kwargs: Any) -> None:
+        file = kwargs.get("file", args[4] if len(args) > 4 else None)
+        if file is None or file is sys.stderr or file is sys.stdout:
+            caller = _caller()
+            if caller == "multiprocessing.process":
+                keep(sys.exc_info()[1], "multiprocessing")
+            elif everything and caller != "logging":
+                keep(next((one for one in args[:2] if isinstance(one, BaseException)), None), "printed", _PRINTED)
+        original(*args, **kwargs)
+
+    traceback.print_exception = print_exception
+
+
+def _caller() -> str:
+    """The module on whose behalf `traceback` prints."""
+    frame: FrameType | None = sys._getframe(2)
+    for _ in range(_CALLERS):
+        name = frame.f_globals.get("__name__", "") if frame is not None else ""
+        if name not in _PRINTERS or frame is None:
+            return str(name)
+        frame = frame.f_back
+    return ""

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Iterator
+from typing import Any
 
+from llama_logging.attachment.doctor import examined
 from llama_logging.cli.terminal import add_store, local, opened, painted, print_json
+from llama_logging.config import as_seconds
+from llama_logging.exceptions import ConfigError
 from llama_logging.formatters import printable
 from llama_logging.registry import Health
 
-HELP = "examine the registry: what was lost, what is damaged, what waits"
-EPILOG = "Exits with 1 if there is anything to complain of."
+HELP = "examine the registry: what was lost, what is damaged, what waits; or the logging of a command"
+EPILOG = (
+    "Exits with 1 if there is anything to complain of. Examples: llama-logging doctor ·"
+    " doctor -c logging.yaml · doctor --after 5 -- uvicorn app:app --log-config logging.yaml"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--accept", action="store_true", help="say it once more, and from then on take it as known")
+    parser.add_argument("-c", "--config", metavar="FILE", help="configure the command's logging from FILE at its start")
+    parser.add_argument(
+        "--after",
+        type=as_seconds,
+        default=3.0,
+        metavar="TIME",
+        help="when to look at a command that goes on; default 3s",
+    )
     add_store(parser)
+    parser.add_argument("command", nargs="*", metavar="-- CMD...", help="a command to start, examine and end")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Examine."""
+    if args.command or args.config:
+        return _examine_command(args)
     with opened(args) as store:
         health = store.health()
         if args.accept:
@@ -38,6 +57,34 @@ def execute(args: argparse.Namespace) -> int:
         if not findings:
             print(painted("  nothing is missing, nothing is damaged", "32"))
     return 1 if findings else 0
+
+
+def _examine_command(args: argparse.Namespace) -> int:
+    if args.config is not None and not os.path.isfile(args.config):
+        raise ConfigError(f"doctor: there is no {args.config}; llama-logging init writes one")
+    processes = examined(args.command, args.config, args.after)
+    missed = [finding for process in processes for finding in process["loggers"] if not finding["reached"]]
+    if args.json:
+        print_json({"processes": processes})
+    else:
+        for process in processes:
+            _print_process(process)
+        if not processes:
+            print(painted("  no Python process of it could be examined", "31"))
+    return 1 if missed or not processes else 0
+
+
+def _print_process(process: dict[str, Any]) -> None:
+    found = process["loggers"]
+    reached = sum(finding["reached"] for finding in found)
+    print(painted(printable(f"{' '.join(process['command'])}, pid {process['pid']}"), "1"))
+    print(f"  the errors of {reached} of {len(found)} loggers reach the registry")
+    for finding in found:
+        if not finding["reached"]:
+            print(painted(f"  {printable(finding['logger'])}: {printable(finding['why'])}", "31"))
+            print(f"    remedy: {printable(finding['remedy'])}")
+        for note in finding["notes"]:
+            print(f"  {printable(finding['logger'])}: {printable(note)}")
 
 
 def _findings(health: Health) -> Iterator[str]:

@@ -11,12 +11,11 @@ from typing import Any
 
 from llama_logging import __version__
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
-from llama_logging.redaction import redact
 
 COMMANDS = (
     "init", "check", "run", "doctor", "demo",
-    "summary", "list", "show", "tail", "explain",
-    "resolve", "mute", "reopen", "merge", "regroup", "recovery", "export", "import",
+    "summary", "list", "show", "tail", "trace", "explain",
+    "resolve", "mute", "reopen", "merge", "regroup", "recovery", "report", "export", "import",
     "prune", "ingest",
 )  # fmt: skip
 
@@ -65,5 +64,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _complain(error: Exception, code: int) -> int:
+    from llama_logging.redaction import redact  # here and not above: `run` stands before every start
+
     print(f"llama-logging: {redact(str(error))}", file=sys.stderr)
     return code

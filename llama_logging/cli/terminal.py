@@ -17,6 +17,7 @@ from llama_logging.config import as_bytes, as_seconds
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.formatters import printable, wants_colour
+from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
 from llama_logging.registry import ErrorGroup, Store
 from llama_logging.stores import urls
@@ -125,7 +126,7 @@ def named(args: argparse.Namespace) -> urls.StoreURL:
 
 
 @contextlib.contextmanager
-def opened(args: argparse.Namespace) -> Iterator[Store]:
+def opened(args: argparse.Namespace) -> Iterator[Outbox]:
     """The registry that `--store` names, with all that waits in journals; a hint if there is none."""
     url = named(args)
     store = open_registry(url)

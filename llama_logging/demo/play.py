@@ -63,7 +63,7 @@ def play(directory: str | None) -> int:
     with _server(directory) as (server, process):
         _write_configuration(directory, server)
         _say(f"A stand-in Ollama server runs at {server}; its files, the story's and the registry are in {directory}")
-        _say("The story starts: llama-logging run -c logging.yaml -- story.py")
+        _say("The story starts: llama-logging run --configure -c logging.yaml -- story.py")
         story = _Story(directory, server)
         try:
             told = story.follow(process)
@@ -80,7 +80,7 @@ class _Story:
 
     def __init__(self, directory: str, server: str) -> None:
         self._server = server
-        command = [sys.executable, "-m", "llama_logging", "run", "-c", "logging.yaml", "--", "story.py"]
+        command = [sys.executable, "-m", "llama_logging", "run", "--configure", "-c", "logging.yaml", "--", "story.py"]
         env = {**os.environ, "OLLAMA_HOST": server}
         env.pop("LLAMA_LOGGING_STORE", None)
         self._process = subprocess.Popen(command, cwd=directory, env=env, stdout=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""Commands that a strategy runs: argv alone and never a shell, bounded in time, with next to no environment."""
+"""Commands that we run: argv alone and never a shell, bounded in time, with next to no environment."""
 
 from __future__ import annotations
 
@@ -58,18 +58,19 @@ def fenced(token: int) -> Iterator[None]:
         _local.token = 0
 
 
-def run(argv: Sequence[str], deadline: Deadline, *, passed: Sequence[str] = ()) -> Finished:
+def run(argv: Sequence[str], deadline: Deadline, *, passed: Sequence[str] = (), given: bytes | None = None) -> Finished:
     """Run *argv* to its end, or kill it and all it has started when the time is over.
 
     Args:
         passed: Names of environment variables that it needs besides PASSED.
+        given: What it finds on its standard input; None for nothing.
     """
     env = {name: os.environ[name] for name in (*PASSED, *passed) if name in os.environ}
     env["LLAMA_LOGGING_TOKEN"] = str(getattr(_local, "token", 0))
     try:
         process = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,
@@ -78,7 +79,7 @@ def run(argv: Sequence[str], deadline: Deadline, *, passed: Sequence[str] = ()) 
     except OSError as error:
         return Finished(None, f"{argv[0]}: {error.strerror or error}")
     try:
-        output, _ = process.communicate(timeout=deadline.remaining())
+        output, _ = process.communicate(given, timeout=deadline.remaining())
     except subprocess.TimeoutExpired:
         _kill(process)
         return Finished(None, f"{argv[0]} was not over in time and was killed")

@@ -18,6 +18,7 @@ from llama_logging.config import (
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import as_match
+from llama_logging.recovery.presets import About, expanded
 from llama_logging.recovery.probes import Probe, as_probe
 from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.recovery.strategy import Call, Strategy
@@ -82,6 +83,8 @@ class Rule:
 def parse_rules(options: Options, given: object, mode: str | None) -> tuple[Rule, ...]:
     """Read `rules:`; a rule with a mistake is told of and left out, the others count.
 
+    `use: NAME` stands for the rules of a preset.
+
     Args:
         mode: For rules that name none.
     """
@@ -89,7 +92,8 @@ def parse_rules(options: Options, given: object, mode: str | None) -> tuple[Rule
     for index, entry in enumerate(given if isinstance(given, list | tuple) else []):
         place = f"rules[{index}]"
         try:
-            rules.append(_rule(options, place, as_mapping(entry), mode))
+            parts, about = expanded(options, place, as_mapping(entry))
+            rules += [_rule(options, place, part, mode, about) for part in parts]
         except ConfigError as error:
             options.complain(place, str(error))
     if not isinstance(given, list | tuple):
@@ -106,7 +110,7 @@ def as_mode(value: object) -> str:
     return str(value)
 
 
-def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None) -> Rule:
+def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None, about: About) -> Rule:
     reader = options.nested(place, given, RULE_OPTIONS)
     match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
     ladder = _steps(options, f"{place}.ladder", reader.required("ladder", as_list))
@@ -114,7 +118,7 @@ def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None)
         raise ConfigError("ladder: needs at least one strategy")
     return Rule(
         name=reader.read("name", as_text, place),
-        match=match,
+        match=lambda context: match(context) and about(context),
         ladder=ladder,
         mode=reader.read("mode", as_mode, mode),
         scope=reader.read("scope", as_text, next((s.strategy.scope for s in ladder if s.strategy.scope), "")),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
+from llama_logging.config import Options, as_callable
 from llama_logging.context import ErrorContext
+from llama_logging.reporters.report import Report
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,14 @@ class CallbackReporter:
     """Calls *function* with each ErrorContext."""
 
     function: Callable[[ErrorContext], object]
+
+    option_names: ClassVar[tuple[str, ...]] = ("function",)
+    secrets: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """See `Reporter.configure`."""
+        return cls(options.required("function", as_callable))
 
     @property
     def name(self) -> str:
@@ -23,3 +34,9 @@ class CallbackReporter:
     def report(self, context: ErrorContext) -> None:
         """Call it."""
         self.function(context)
+
+    def send(self, report: Report, timeout: float) -> None:
+        """Call it with the error that *report* tells of; of one that tells of none, nothing is said."""
+        context = report.context
+        if context is not None:
+            self.function(context)

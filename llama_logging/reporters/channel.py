@@ -1,12 +1,12 @@
-"""What a reporter is, and the way to one: off the caller's thread, bounded, its failures counted."""
+"""Every error straight to a function: off the caller's thread, bounded, its failures counted."""
 
 from __future__ import annotations
 
 import logging
-from typing import Protocol
 
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext
+from llama_logging.reporters.callback import CallbackReporter
 
 CAPACITY = 1_000
 """Reports that may wait; one more is dropped and counted."""
@@ -14,27 +14,14 @@ CAPACITY = 1_000
 _logger = logging.getLogger("llama_logging.reporters")
 
 
-class Reporter(Protocol):
-    """Sends one error outside. It runs on a thread of ours and may block; what it raises is a failure."""
-
-    @property
-    def name(self) -> str:
-        """What is told when it fails."""
-        ...
-
-    def report(self, context: ErrorContext) -> None:
-        """Send *context*."""
-        ...
-
-
 class Channel:
-    """Hands errors to one reporter, in their order.
+    """Hands errors to one callback, in their order.
 
     Attributes:
         sent, failed, dropped: How many reports went out, raised, and found the queue full.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: CallbackReporter) -> None:
         self._reporter = reporter
         self._worker = Worker("llama_logging-reporter", capacity=CAPACITY)
         self.sent = self.failed = self.dropped = 0

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llama_logging.config import is_installed
 from llama_logging.exceptions import MissingExtraError
-from llama_logging.registry import Store
-from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.urls import NEEDED, StoreURL
 
+if TYPE_CHECKING:
+    from llama_logging.outbox import Outbox
 
-def open_store(url: StoreURL) -> Store:
+
+def open_store(url: StoreURL) -> Outbox:
     """The store at *url*; nothing is opened or created before the first call of a method.
 
     Raises:
         MissingExtraError: If what reaches it is not installed.
     """
+    # Here and not above: a process that logs no error never reaches its store, and few need psycopg.
     if url.path:
+        from llama_logging.stores.sqlite import SQLiteStore
+
         return SQLiteStore(url)
     # Asked first: of two threads whose import fails at once, one is told something else by Python.
     if not is_installed("psycopg"):
         raise MissingExtraError(NEEDED)
-    from llama_logging.stores.postgres import PostgresStore  # here: only what has such a store needs psycopg
+    from llama_logging.stores.postgres import PostgresStore
 
     return PostgresStore(url)

@@ -19,6 +19,9 @@ from llama_logging.stores.statements import Execute
 _COLUMNS = (
     "scope, boot, token, owner, expires_at, incidents, failures, rest_until, open_until, escalated, status, detail"
 )
+OWN = "report:"
+"""Scopes that begin so are ours, for sending; nothing that recovery acts on."""
+
 _NONE = ScopeState(scope="", status=OutcomeStatus.NONE)
 
 
@@ -61,7 +64,7 @@ def read(execute: Execute, scope: str, now: float, boot: str) -> ScopeState:
 
 def every(execute: Execute, now: float, boot: str) -> list[ScopeState]:
     """What is known of all scopes."""
-    rows = execute(f"SELECT {_COLUMNS} FROM scopes ORDER BY scope").fetchall()
+    rows = execute(f"SELECT {_COLUMNS} FROM scopes WHERE scope NOT LIKE ? ORDER BY scope", (f"{OWN}%",)).fetchall()
     return [_state(row, now, boot) for row in rows]
 
 

@@ -14,7 +14,10 @@ journals   how much of each journal is in here
 scopes     things that recovery acts on: who is at it, how often, how it ended
 moves      errors that a new grouping has put into another group, and the one they were in
 incidents  what went wrong with the registry itself
-registry   its own id, and how far the index of words goes
+registry   its own id, how far the index of words goes, and how far each rule of reports has looked
+outbox     what is to be sent outside, and was: one row for each report and channel
+channels   how sending goes: of each channel its failures, and until when it is left alone
+quotas     reports by hour, of each rule and channel that may have only so many
 """
 
 STEPS = (
@@ -288,5 +291,41 @@ STEPS = (
            coalesce(json_extract(content, '$.status'), ''), coalesce(json_extract(content, '$.duration'), 0), content
     FROM old_attempts;
     DROP TABLE old_attempts
+    """,
+    """
+    CREATE TABLE outbox (
+        id          INTEGER PRIMARY KEY,
+        delivery_id TEXT NOT NULL UNIQUE,
+        channel     TEXT NOT NULL,
+        about       TEXT NOT NULL,
+        created_at  INTEGER NOT NULL,
+        due_at      INTEGER NOT NULL,
+        ended_at    INTEGER,
+        status      TEXT NOT NULL,
+        tries       INTEGER NOT NULL,
+        held_back   INTEGER NOT NULL,
+        failure     TEXT NOT NULL,
+        content     TEXT NOT NULL,
+        UNIQUE (channel, about)
+    );
+    CREATE INDEX outbox_due ON outbox (channel, due_at) WHERE ended_at IS NULL;
+    CREATE TABLE channels (
+        channel   TEXT PRIMARY KEY,
+        sent      INTEGER NOT NULL,
+        sent_at   INTEGER,
+        failures  INTEGER NOT NULL,
+        failure   TEXT NOT NULL,
+        failed_at INTEGER,
+        due_at    INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE quotas (
+        name   TEXT NOT NULL,
+        hour   INTEGER NOT NULL,
+        passed INTEGER NOT NULL,
+        held   INTEGER NOT NULL,
+        told   INTEGER NOT NULL,
+        PRIMARY KEY (name, hour)
+    ) WITHOUT ROWID;
+    CREATE INDEX groups_state ON groups (state, muted_until)
     """,
 )

@@ -34,6 +34,7 @@ from llama_logging.registry import (
     Unkept,
 )
 from llama_logging.stores import leases, pruning, statements, words
+from llama_logging.stores.outbox import SQLOutbox
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
 _GROUPS = """
@@ -52,7 +53,7 @@ _ERRORS = """
 """
 
 
-class SQLStore:
+class SQLStore(SQLOutbox):
     """See `registry.Store` for the contract; a subclass knows how to connect.
 
     Its `_reading` and `_transaction` give an Execute; the temporary tables are there in both.
@@ -128,13 +129,14 @@ class SQLStore:
                     "process = CASE WHEN excluded.process = '' THEN journals.process ELSE excluded.process END",
                     (batch.journal, batch.end, damaged, process),
                 )
-                numbers = _numbers(batch.frames)
-                if numbers:
+                numbers, gone = _numbers(batch.frames), _gone(batch.frames)
+                if numbers or gone:
+                    latest = max(numbers, default=0)
                     execute(
                         "UPDATE processes SET frames = frames + ?, last_number = "
                         "CASE WHEN last_number < ? THEN ? ELSE last_number END "
                         "WHERE name = (SELECT process FROM journals WHERE journal = ?)",
-                        (len(numbers), max(numbers), max(numbers), batch.journal),
+                        (len(numbers) + gone, latest, latest, batch.journal),
                     )
                 if damaged:
                     execute(
@@ -147,6 +149,10 @@ class SQLStore:
     def checkpoint(self, journal: str) -> int:
         with self._reading() as execute:
             return self._offset(execute, journal)
+
+    def sync(self) -> None:
+        # A commit waits for the disk; a store whose commits do not says otherwise.
+        return
 
     def forget(self, journal: str) -> None:
         with self._transaction() as execute:
@@ -254,6 +260,14 @@ class SQLStore:
                 problem = "more than one error has an id that begins with" if places else "no error has the id"
                 raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
             return _decoded(execute, [places[0][0]])[0][1]
+
+    def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
+        if self.exists:
+            self._index().catch_up()
+        with self._reading() as execute:
+            places = self._index().match(execute, "error_words", trace_id.lower())[:limit]
+            found = [context for _, context in _decoded(execute, places) if context.trace_id == trace_id.lower()]
+        return sorted(found, key=lambda context: (context.timestamp, context.error_id))
 
     def sightings(self, error_id: str) -> list[Sighting]:
         with self._reading() as execute:
@@ -597,6 +611,11 @@ def _numbers(frames: Sequence[str]) -> list[int]:
         if digits.isdecimal() and ',"n":' in frame:
             numbers.append(int(digits))
     return numbers
+
+
+def _gone(frames: Sequence[str]) -> int:
+    """How many numbered frames were given up on purpose, where there was no room: those are no loss."""
+    return sum([int(json.loads(frame)["gone"]) for frame in frames if frame.startswith('{"k":"compacted"')])
 
 
 def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:

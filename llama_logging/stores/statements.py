@@ -199,8 +199,8 @@ STATES = (
         AND shown.muted_count IS NOT NULL
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
-        SELECT sum(counts.count) FROM counts JOIN groups AS member ON member.id = counts.group_id
-        WHERE coalesce(member.root, member.id) = shown.id
+        SELECT sum(counts.count) FROM counts
+        WHERE counts.group_id IN (SELECT id FROM groups AS member WHERE member.id = shown.id OR member.root = shown.id)
             AND counts.minute > (max(batch.timestamp) - shown.muted_period) / {MINUTE}
             AND counts.minute >= shown.state_at / {MINUTE}
     ) >= shown.muted_count
@@ -247,9 +247,10 @@ OTHERS = (
 
 # Errors in `moving` leave their groups, and enter others as new ones do.
 LEAVE = (
+    # A subselect and not FROM: SQLite would go through all errors there are.
     """
-    UPDATE moving SET position = errors.position, was = errors.group_id, was_regrouped = errors.regrouped
-    FROM errors WHERE errors.error_id = moving.error_id
+    UPDATE moving SET (position, was, was_regrouped) =
+        (SELECT position, group_id, regrouped FROM errors WHERE errors.error_id = moving.error_id)
     """,
     """
     DELETE FROM moving WHERE was IS NULL

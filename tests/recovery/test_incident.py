@@ -257,6 +257,20 @@ def test_of_many_processes_one_acts_and_all_are_helped(own_place: Path) -> None:
         assert len(starts(folder)) == 1
 
 
+def test_of_many_machines_that_share_a_registry_one_acts(own_place: Path, postgres_url: urls.StoreURL) -> None:
+    """Machines that know of each other by PostgreSQL alone: each has folders of its own."""
+    processes = []
+    for number in range(4):
+        state = own_place / f"machine {number}"
+        processes += workers(own_place, 2, LLAMA_LOGGING_STORE=postgres_url.url, LLAMA_LOGGING_DIR=str(state))
+    assert answers(processes) == {"answer": 32}
+    assert len(starts(own_place)) == 1
+    store = open_store(postgres_url)
+    (state_of,) = store.scopes()
+    assert (state_of.token, state_of.status, len(state_of.incidents)) == (1, OutcomeStatus.RECOVERED, 1)
+    store.close()
+
+
 def test_an_owner_that_is_killed_is_succeeded(own_place: Path) -> None:
     """What it began is not begun again where that helped; its lease runs out, and the next one looks first."""
     (owner,) = workers(own_place, 1, LEASE="1.5", START_TAKES="60")

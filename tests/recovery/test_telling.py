@@ -14,14 +14,14 @@ import pytest
 
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
-from llama_logging.recovery import flags
+from llama_logging.recovery.flags import flags
 from llama_logging.registry import OutcomeStatus
 from tests.recovery.acting import attempt, failed, make, stand_in
 
 
 def test_a_flag_is_set_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(flags, "_clock", lambda: now[0])
     toggle = make("flag.toggle", flag="model", value="llama3.2:1b", lasting="10m")
     assert flags.get("model", "llama3.2") == "llama3.2"
     remedy = attempt(toggle)

@@ -16,24 +16,29 @@ def _attach() -> None:
     home = os.environ.get("LLAMA_LOGGING_HOME")
     if home and importlib.util.find_spec("llama_logging") is None:
         sys.path.append(home)  # another virtual environment; at the end, so that its own packages win
-    from llama_logging.attachment import hooks
-    from llama_logging.attachment.configuration import configure_safely
+    from llama_logging.attachment.attaching import attach
 
-    configure_safely(os.environ["LLAMA_LOGGING_CONFIG"])
-    hooks.install()
+    attach(os.environ)
 
 
 def _next_sitecustomize() -> None:
-    """Run the sitecustomize that ours hides."""
+    """Run the sitecustomize that ours hides; not once more the one that has run ours, or is run by it."""
     here = os.path.dirname(os.path.abspath(__file__))
-    others = [path for path in sys.path if os.path.abspath(path or ".") != here]
-    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
-    if spec is not None and spec.loader is not None:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    paths = [os.path.abspath(path or ".") for path in sys.path]
+    behind = paths[paths.index(here) + 1 :] if here in paths else paths
+    # In `sys`, for this file is executed anew by every other one that runs the next.
+    run = sys.__dict__.setdefault("_llama_logging_sitecustomize", {here})
+    for path in behind:
+        spec = importlib.machinery.PathFinder.find_spec("sitecustomize", [path])
+        if spec is not None and spec.loader is not None and path not in run:
+            run.add(path)
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+            return
 
 
 try:
-    if os.environ.get("LLAMA_LOGGING_CONFIG") and not os.environ.get("LLAMA_LOGGING_DISABLED"):
+    asked = os.environ.get("LLAMA_LOGGING_CONFIG") or os.environ.get("LLAMA_LOGGING_DOCTOR")
+    if asked and not os.environ.get("LLAMA_LOGGING_DISABLED"):
         _attach()
 except BaseException as error:
     if os.environ.get("LLAMA_LOGGING_DEBUG"):

@@ -14,7 +14,6 @@ ENTRY_POINTS = "llama_logging.strategies"
 
 SHIPPED = {
     "wait_and_probe": "strategies.wait_and_probe:WaitAndProbe",
-    "ollama.restart": "strategies.ollama:OllamaRestart",
     "wait_for_dependency": "strategies.wait_and_probe:WaitForDependency",
     "retry": "strategies.later:Retry",
     "rate_limit": "strategies.later:RateLimit",
@@ -36,6 +35,16 @@ SHIPPED = {
     "notify": "strategies.notify:Notify",
     "call": "strategy:Call",
     "fallback_value": "strategies.fallback:FallbackValue",
+    "advice": "strategies.advice:Advice",
+    "ollama.wait": "strategies.ollama.wait:OllamaWait",
+    "ollama.warm": "strategies.ollama.warm:OllamaWarm",
+    "ollama.unload": "strategies.ollama.unload:OllamaUnload",
+    "ollama.smaller_model": "strategies.ollama.smaller_model:OllamaSmallerModel",
+    "ollama.reduce_context": "strategies.ollama.reduce_context:OllamaReduceContext",
+    "ollama.restart": "strategies.ollama.restart:OllamaRestart",
+    "ollama.pull": "strategies.ollama.pull:OllamaPull",
+    "llm.reask_json": "strategies.reask_json:ReaskJson",
+    "llm.fallback_model": "strategies.fallback_model:FallbackModel",
     "llm.fallback_text": "strategies.fallback:FallbackText",
 }
 """Where each is, below `llama_logging.recovery`."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from llama_logging.config import Options, as_seconds, as_text
 from llama_logging.context import ErrorContext
-from llama_logging.recovery import flags
+from llama_logging.recovery.flags import flags
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
 

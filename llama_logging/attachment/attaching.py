@@ -1,0 +1,96 @@
+"""What `llama-logging run` does in each Python process of the command, at its start."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import MutableMapping
+from typing import Any
+
+from llama_logging import tap
+from llama_logging.attachment import bridges, detached, hooks
+from llama_logging.attachment.run import (
+    CONFIG_VARIABLE,
+    CONFIGURE,
+    DATA_VARIABLE,
+    DOCTOR_VARIABLE,
+    PRINTED,
+    RUN_VARIABLE,
+)
+from llama_logging.config import collecting, load, warn
+from llama_logging.exceptions import ConfigError
+
+_attached = False
+
+
+def attach(environ: MutableMapping[str, str]) -> bool:
+    """Attach to this process as the environment says; False if that was done before.
+
+    Raises:
+        KeyError: If the environment names no configuration.
+    """
+    global _attached
+    if _attached:
+        return False
+    _attached = True
+    # Out of the environment: pages that show one to the world are common, and a configuration may hold a password.
+    ready = environ.pop(DATA_VARIABLE, "")
+    if environ.get(DOCTOR_VARIABLE):
+        _examine(environ.get(CONFIG_VARIABLE, ""), environ[DOCTOR_VARIABLE])
+        return True
+    path, asked = environ[CONFIG_VARIABLE], environ.get(RUN_VARIABLE, "").split(",")
+    if CONFIGURE in asked:
+        from llama_logging.attachment.configuration import configure_safely
+
+        configure_safely(path)
+    for sink in _sinks(path, ready):
+        tap.add(sink)
+    hooks.install(printed=PRINTED in asked)
+    bridges.install()
+    return True
+
+
+def attach_if_asked() -> None:
+    """Attach where a wrapper's sitecustomize hides ours: opentelemetry-instrument calls this at its start."""
+    if os.environ.get(CONFIG_VARIABLE) and not os.environ.get("LLAMA_LOGGING_DISABLED"):
+        attach(os.environ)
+
+
+def _sinks(path: str, ready: str) -> list[tap.Sink]:
+    """The sinks of a file, or of what is *ready* of it as JSON; whatever is wrong with it, errors are kept."""
+    try:
+        data: dict[str, Any] = json.loads(ready) if ready else load(path)
+    except (ConfigError, ValueError) as error:
+        from llama_logging.attachment.configuration import shipped
+
+        warn(f"{error}; the shipped configuration is used instead")
+        data = shipped()
+    try:
+        with collecting() as problems:
+            sinks = detached.sinks_of(data)
+        if sinks and not problems:
+            return sinks
+    except Exception:
+        pass  # what is wrong is found out, and told, below
+    return _without_mistakes(path, data)
+
+
+def _without_mistakes(path: str, data: dict[str, Any]) -> list[tap.Sink]:
+    from llama_logging.attachment.checking import check
+    from llama_logging.attachment.configuration import with_registry, without
+
+    fatal = [problem for problem in check(data) if problem.fatal]
+    for problem in fatal:
+        warn(f"{path}: {problem}; left out")
+    return detached.sinks_of(with_registry(without(data, fatal)))
+
+
+def _examine(path: str, folder: str) -> None:
+    """Attach nothing: what the application's own tree does with its errors is the question."""
+    from llama_logging.attachment import examining
+
+    if path:
+        from llama_logging.attachment.configuration import configure_safely
+
+        configure_safely(path)
+    examining.begin(folder)

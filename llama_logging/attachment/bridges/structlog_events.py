@@ -1,0 +1,55 @@
+"""structlog: events that it prints or writes by itself, without `logging`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import types
+from typing import Any
+
+from llama_logging import tap
+
+_LEVELS = {"error": 40, "exception": 40, "aerror": 40, "aexception": 40, "critical": 50, "fatal": 50, "failure": 40}
+_ADOPTED = "structlog._llama_logging"
+
+
+def install(module: Any) -> None:
+    """Capture each event of level ERROR, after its processors: what they drop is none."""
+    # structlog looks for the caller beyond all modules whose name begins with its own, so the
+    # function must seem to be of one.
+    names = {"__name__": _ADOPTED, "_original": module.BoundLoggerBase._process_event, "_take": _take}
+    module.BoundLoggerBase._process_event = types.FunctionType(_process_event.__code__, names)
+
+
+def _process_event(self, method_name, event, event_kw):  # type: ignore[no-untyped-def]
+    given = dict(event_kw)
+    result = _original(self, method_name, event, event_kw)  # type: ignore[name-defined]  # noqa: F821
+    _take(self, method_name, event, given)
+    return result
+
+
+def _take(bound: Any, method: str, event: Any, given: dict[str, Any]) -> None:
+    level = _LEVELS.get(method)
+    wrapped = bound._logger
+    if level is None or isinstance(wrapped, logging.Logger | logging.LoggerAdapter) or tap.is_at_work():
+        return
+    told = {**bound._context, **given}
+    error = _exception(told.pop("exc_info", method.endswith("exception")))
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "structlog":
+        frame = frame.f_back
+    name = told.pop("logger", None) or frame.f_globals.get("__name__", "structlog")
+    code = frame.f_code
+    record = logging.LogRecord(
+        str(name), level, code.co_filename, frame.f_lineno, {**told, "event": event}, None, error, code.co_name
+    )
+    tap.dispatch(record)
+
+
+def _exception(given: Any) -> Any:
+    if isinstance(given, BaseException):
+        return type(given), given, given.__traceback__
+    if isinstance(given, tuple):
+        return given if given[1:2] != (None,) else None
+    active = sys.exc_info()
+    return active if given and active[1] is not None else None

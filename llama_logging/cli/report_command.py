@@ -1,0 +1,176 @@
+"""`llama-logging report`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from llama_logging.cli.terminal import (
+    add_store,
+    ago,
+    count,
+    moment,
+    opened,
+    painted,
+    print_json,
+    print_table,
+)
+from llama_logging.config import did_you_mean, load
+from llama_logging.exceptions import ConfigError
+from llama_logging.formatters import printable, printable_lines
+from llama_logging.handlers import ReportHandler
+from llama_logging.pipeline import open_registry
+from llama_logging.reporters.configuration import Channel
+from llama_logging.reporters.digest import as_html, as_text, digest
+from llama_logging.reporters.report import of_test
+from llama_logging.reporting import SEND_TIMEOUT, Reporting, failure
+from llama_logging.stores.urls import StoreURL
+
+HELP = "send what the rules of a logging.yaml report, and see how sending goes"
+EPILOG = "Examples: llama-logging report test ops · report send (for cron) · report digest --since 7d"
+
+RUN = 300.0
+"""Seconds that `send` may take."""
+_TAKEN_BY_DICTCONFIG = ("class", "formatter", "filters", "callback")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands."""
+    commands: Any = parser.add_subparsers(metavar="ACTION", required=True)
+    listed = commands.add_parser("list", help="the channels: what waits, what was sent, the last failure; the latest")
+    listed.add_argument("--limit", type=count, default=20, metavar="N", help="of the latest reports; default 20")
+    listed.set_defaults(action=_list)
+    send = commands.add_parser("send", help="ask the rules and send all that is due; exit code 1 if something is left")
+    send.set_defaults(action=_send)
+    summed = commands.add_parser("digest", help="print what happened in a time, or send it")
+    summed.add_argument("--since", type=moment, metavar="WHEN", help="30m, 24h, 7d, or an ISO moment; default 24h")
+    summed.add_argument("--format", choices=("text", "html", "json"), default="text", help="default text")
+    summed.add_argument("--send", action="store_true", help="to the digest's channels, else to all")
+    summed.set_defaults(action=_digest)
+    test = commands.add_parser("test", help="send a test to a channel, now, and say what came of it")
+    test.add_argument("channel", metavar="CHANNEL", help="as the YAML names it")
+    test.set_defaults(action=_test)
+    for command in (send, summed, test):
+        command.add_argument("-c", "--config", default="logging.yaml", metavar="FILE", help="default logging.yaml")
+    for command in (listed, send, summed, test):
+        add_store(command)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Do what was asked."""
+    code: int = args.action(args)
+    return code
+
+
+def _configured(args: argparse.Namespace) -> Iterator[tuple[Reporting, StoreURL]]:
+    """The ReportHandlers of the YAML that have channels.
+
+    Raises:
+        ConfigError: At the first mistake in them, and if there is none.
+    """
+    found = False
+    for entry in (load(args.config).get("handlers") or {}).values():
+        if isinstance(entry, dict) and entry.get("channels") is not None:
+            options = {name: value for name, value in entry.items() if name not in _TAKEN_BY_DICTCONFIG}
+            handler = ReportHandler(**{**options, **({"store": args.store} if args.store else {}), "strict": True})
+            if handler.reporting is not None and handler.pipeline is not None:
+                found = True
+                yield handler.reporting, handler.pipeline.url
+    if not found:
+        raise ConfigError(f"{args.config}: no ReportHandler has `channels`")
+
+
+def _list(args: argparse.Namespace) -> int:
+    with opened(args) as store:
+        channels, deliveries = store.channels(), store.deliveries(args.limit)
+    if args.json:
+        known = [
+            {name: value for name, value in dataclasses.asdict(each).items() if name != "content"}
+            for each in deliveries
+        ]
+        print_json({"channels": [dataclasses.asdict(channel) for channel in channels], "deliveries": known})
+        return 0
+    if channels:
+        rows = [
+            [c.channel, str(c.waiting), str(c.sent), str(c.given_up), ago(c.sent_at) if c.sent_at else "never",
+             f"{ago(c.failed_at)}: {c.failure}" if c.failed_at else "", str(c.failures)]
+            for c in channels
+        ]  # fmt: skip
+        heading = ["CHANNEL", "WAITING", "SENT", "GIVEN UP", "LAST SENT", "LAST FAILURE", "IN A ROW"]
+        print_table([heading, *rows])
+    if deliveries:
+        print()
+        rows = [
+            [ago(d.created_at), d.channel, d.status, str(d.tries), f"{d.about}: {d.failure}" if d.failure else d.about,
+             d.delivery_id]
+            for d in deliveries
+        ]  # fmt: skip
+        print_table([["WHEN", "CHANNEL", "STATUS", "TRIES", "ABOUT", "ID"], *rows])
+    return 0
+
+
+def _send(args: argparse.Namespace) -> int:
+    arrived: dict[str, int] = {}
+    left: dict[str, str] = {}
+    for reporting, url in _configured(args):
+        open_registry(url).close()
+        for name, number in reporting.run(RUN).items():
+            arrived[name] = arrived.get(name, 0) + number
+        store = open_registry(url)
+        left |= {c.channel: c.failure for c in store.channels() if c.waiting and c.channel in reporting.channels}
+        store.close()
+    if args.json:
+        print_json({"sent": arrived, "left": left})
+    else:
+        for name, number in sorted(arrived.items()):
+            print(f"{printable(name)}: {number} sent")
+        for name, told in sorted(left.items()):
+            print(f"llama-logging: {printable(f'{name}: some are left: {told}')}", file=sys.stderr)
+    return 1 if left else 0
+
+
+def _digest(args: argparse.Namespace) -> int:
+    now = datetime.now(UTC)
+    since = args.since or now - timedelta(hours=24)
+    if args.send:
+        return _send_digest(args, since)
+    with opened(args) as store:
+        told = digest(store, since, now)
+    if args.json or args.format == "json":
+        print_json(told.as_dict())
+    elif args.format == "html":
+        print(as_html(told), end="")
+    else:
+        print(printable_lines(as_text(told)), end="")
+    return 0
+
+
+def _send_digest(args: argparse.Namespace, since: datetime) -> int:
+    for reporting, url in _configured(args):
+        store = open_registry(url)
+        channels = reporting.plan.channels if reporting.plan else tuple(reporting.channels)
+        reporting.send_digest(store, since, channels)
+        store.close()
+    return _send(args)
+
+
+def _test(args: argparse.Namespace) -> int:
+    channels: dict[str, Channel] = {}
+    for reporting, _ in _configured(args):
+        channels |= reporting.channels
+    if args.channel not in channels:
+        raise ConfigError(f"{args.config}: there is no channel {args.channel!r}{did_you_mean(args.channel, channels)}")
+    channel, problem = channels[args.channel], ""
+    try:
+        channel.reporter.send(of_test(channel.name), SEND_TIMEOUT)
+    except Exception as error:
+        problem = failure(channel, error)
+    if args.json:
+        print_json({"channel": channel.name, "failure": problem})
+    else:
+        print(painted(printable(f"{channel.name}: {problem or 'it was taken'}"), "31" if problem else "32"))
+    return 1 if problem else 0

@@ -1,0 +1,93 @@
+"""Another model stands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from llama_logging.config import Options, as_list, as_mapping, as_text
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ConfigError
+from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
+from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.registry import OutcomeStatus
+
+_KEYS = ("model", "base_url", "api", "api_key")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model at a server, and how it is spoken to.
+
+    Attributes:
+        api: `ollama` or `openai`; what is probed is one token, through either.
+    """
+
+    model: str
+    server: OllamaServer
+    api: str = "ollama"
+    api_key: str = field(default="", repr=False)
+
+    @property
+    def value(self) -> dict[str, str]:
+        """What the caller gets. Not the key: values are told in logs."""
+        return {"model": self.model, "base_url": self.server.base_url, "api": self.api}
+
+    def problem(self, deadline: Deadline) -> str:
+        """What keeps it from generating one token."""
+        if self.api == "ollama" and not self.api_key:
+            return self.server.generate(self.model, deadline).problem
+        body = {"model": self.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+        return self.server.ask("/v1/chat/completions", deadline, body, api_key=self.api_key).problem
+
+
+@dataclass(frozen=True)
+class FallbackModel:
+    """Hands over the first model of a list that generates: `{model, base_url, api}`."""
+
+    name: ClassVar[str] = "llm.fallback_model"
+    option_names: ClassVar[tuple[str, ...]] = ("models",)
+    destructive: ClassVar[bool] = False
+    models: tuple[Endpoint, ...]
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """Options: `models`, a list of names, or of mappings with `model`, `base_url`, `api` and `api_key`."""
+        models = tuple(_endpoint(options, entry) for entry in options.required("models", as_list))
+        if not models:
+            raise ConfigError("models: needs at least one")
+        return cls(models)
+
+    @property
+    def scope(self) -> str:
+        """None: nothing is acted on."""
+        return ""
+
+    @property
+    def intent(self) -> str:
+        """Names them."""
+        return f"hand over the first that works of {', '.join(one.model for one in self.models)}"
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Ask each for one token."""
+        problems = []
+        for endpoint in self.models:
+            problem = endpoint.problem(deadline.within(PATIENCE))
+            if not problem:
+                detail = f"handed over {endpoint.model} at {endpoint.server.base_url}"
+                return Remedy(OutcomeStatus.FALLBACK, endpoint.value, detail)
+            problems.append(f"{endpoint.model}: {problem}")
+        return Remedy(OutcomeStatus.FAILED, detail="; ".join(problems))
+
+
+def _endpoint(options: Options, given: Any) -> Endpoint:
+    reader = options.nested("models", {"model": given} if isinstance(given, str) else as_mapping(given), _KEYS)
+    api = reader.read("api", _as_api, "ollama")
+    model = reader.required("model", as_text)
+    return Endpoint(model, OllamaServer.configured(reader), api, reader.read("api_key", as_text, ""))
+
+
+def _as_api(value: object) -> str:
+    if value not in ("ollama", "openai"):
+        raise ConfigError(f"expected ollama or openai, got {value!r}")
+    return str(value)

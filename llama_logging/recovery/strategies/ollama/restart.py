@@ -1,0 +1,114 @@
+"""Brings an Ollama server back."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from llama_logging.config import Options, as_argv, as_seconds, as_text
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ConfigError
+from llama_logging.recovery.commands import run
+from llama_logging.recovery.strategies.ollama.models import wanted
+from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
+from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.registry import OutcomeStatus
+
+TIMEOUT_ADVICE = (
+    "the server accepted and never answered: give every client a timeout, such as ollama.Client(timeout=120). "
+    "The ollama package has none by default, and a call that waits for ever can neither be logged nor healed"
+)
+
+
+@dataclass(frozen=True)
+class OllamaRestart:
+    """Starts or restarts an Ollama server by a configured command, and verifies that it generates.
+
+    First it asks whether the server generates already: somebody else may have been faster. So it does
+    after the command: success is one generated token, not an exit code.
+    """
+
+    name: ClassVar[str] = "ollama.restart"
+    option_names: ClassVar[tuple[str, ...]] = ("base_url", "start", "restart", "model", "patience")
+    destructive: ClassVar[bool] = True
+    server: OllamaServer
+    start: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+    model: str = ""
+    patience: float = PATIENCE
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """Read the options.
+
+        `base_url`: default `OLLAMA_HOST`, else http://127.0.0.1:11434. `start`: argv of a server that
+        stays, such as [ollama, serve]. `restart`: argv of a command that ends, such as
+        [systemctl, restart, ollama]. `model`: which model must generate; default the one the error is
+        about, else the first installed. `patience`: seconds one token may take before a server that
+        answers counts as wedged.
+        """
+        start = options.read("start", as_argv, ())
+        restart = options.read("restart", as_argv, ())
+        if not start and not restart:
+            raise ConfigError("needs `start: [ollama, serve]` or `restart: [systemctl, restart, ollama]`")
+        return cls(
+            OllamaServer.configured(options),
+            start,
+            restart,
+            options.read("model", as_text, ""),
+            options.read("patience", as_seconds, PATIENCE),
+        )
+
+    @property
+    def scope(self) -> str:
+        """The server."""
+        return self.server.scope
+
+    @property
+    def intent(self) -> str:
+        """Names the command."""
+        return f"run {' '.join(self.restart or self.start)}"
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Probe; start or restart; wait for an answer; verify by a generate request."""
+        model = wanted(context, self.model)
+        first = self.server.version_problem(deadline.within(2.0))
+        wrong = first or self.server.generate(model, deadline.within(self.patience)).problem
+        if not wrong:
+            return Remedy(OutcomeStatus.RECOVERED, detail=f"{self.server.base_url} works already")
+        if not first and not self.restart:
+            detail = f"{self.server.base_url} answers but does not generate, and no `restart` is configured"
+            return Remedy(OutcomeStatus.FAILED, detail=f"{detail}: {wrong}")
+        problem = self._run(deadline) or deadline.wait_for(self.server.version_problem)
+        problem = problem or self.server.generates_in_time(model, deadline)
+        if problem:
+            return Remedy(OutcomeStatus.FAILED, detail=f"{self.intent}: {problem}")
+        detail = f"{self.intent}: {self.server.base_url} generates again"
+        return Remedy(OutcomeStatus.RECOVERED, detail=detail, advice=TIMEOUT_ADVICE if "timed out" in wrong else "")
+
+    def _run(self, deadline: Deadline) -> str:
+        if self.restart:
+            return run(self.restart, deadline, passed=("OLLAMA_HOST", "OLLAMA_MODELS")).problem
+        try:
+            _start(self.start)
+        except OSError as error:
+            return str(error)
+        return ""
+
+
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def _start(argv: tuple[str, ...]) -> None:
+    """Start a server that outlives us, in a session of its own: a Ctrl-C for the application is not for it."""
+    _started[:] = [process for process in _started if process.poll() is None]  # reap what has ended
+    _started.append(
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    )

@@ -1,0 +1,59 @@
+"""Loads a model with more patience than its callers have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from llama_logging.config import Options, as_text
+from llama_logging.context import ErrorContext
+from llama_logging.recovery.strategies.ollama.models import full, wanted
+from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.registry import OutcomeStatus
+
+
+@dataclass(frozen=True)
+class OllamaWarm:
+    """Has the server load the model, by an empty prompt, and waits for it as long as the rule allows."""
+
+    name: ClassVar[str] = "ollama.warm"
+    option_names: ClassVar[tuple[str, ...]] = ("base_url", "model")
+    destructive: ClassVar[bool] = False
+    server: OllamaServer
+    model: str = ""
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """Options: `base_url`; `model`: default the one the error is about, else the first installed."""
+        return cls(OllamaServer.configured(options), options.read("model", as_text, ""))
+
+    @property
+    def scope(self) -> str:
+        """The server."""
+        return self.server.scope
+
+    @property
+    def intent(self) -> str:
+        """Names the model."""
+        return f"load {self.model or 'the model that is wanted'}"
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Load it, again where that was broken off, and see that it is in memory."""
+        model = wanted(context, self.model)
+        if not model:
+            installed, problem = self.server.installed(deadline)
+            if not installed:
+                return Remedy(OutcomeStatus.FAILED, detail=problem or "no model is installed")
+            model = installed[0]
+        problem = deadline.wait_for(lambda deadline: self._problem(model, deadline))
+        if problem:
+            return Remedy(OutcomeStatus.FAILED, detail=f"load {model}: {problem}")
+        return Remedy(OutcomeStatus.RECOVERED, detail=f"{model} is loaded")
+
+    def _problem(self, model: str, deadline: Deadline) -> str:
+        problem = self.server.load(model, deadline).problem
+        if problem:
+            return problem
+        loaded, problem = self.server.loaded(deadline)
+        return problem or ("" if full(model) in loaded else "/api/ps does not list it")

@@ -1,0 +1,239 @@
+"""What the YAML of the ReportHandler says: channels, rules, digest."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llama_logging.config import Options, as_count, as_list, as_mapping, as_seconds, as_text, did_you_mean
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ConfigError, MissingExtraError
+from llama_logging.matching import MATCH_OPTIONS, Match, as_match
+from llama_logging.outbox import Quota
+from llama_logging.reporters.protocol import Reporter
+
+SHIPPED = {
+    "callback": "callback.CallbackReporter",
+    "webhook": "webhook.WebhookReporter",
+    "mail": "mail.MailReporter",
+    "command": "command.CommandReporter",
+    "apprise": "notify.AppriseReporter",
+    "sentry": "sentry.SentryReporter",
+    "otlp": "otlp.OTLPReporter",
+}
+"""Reporters by the name that the YAML gives them, and where they are."""
+CHANGES = ("new", "regressed", "unmuted")
+WHEN = (*CHANGES, "recovery_failed", "every")
+RULE_OPTIONS = ("when", "match", "channels", "name", "hourly")
+_OURS = ("tag", "release", "environment")
+REPORT_MATCH_OPTIONS = (*MATCH_OPTIONS, *_OURS)
+DIGEST_OPTIONS = ("every", "channels")
+
+HOURLY = 60
+"""Reports that a channel gets in an hour, where the YAML says nothing else."""
+SHORTEST_DIGEST = 60.0
+"""Seconds: counts are kept by the minute."""
+
+_FREQUENT = re.compile(r"(\d{1,6}) in (?:(\d{1,5}) ?(minute|hour|day)s?|(minute|hour|day)|(\d+(?:m|h|d)))")
+_UNITS = {"minute": 60, "hour": 3_600, "day": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where reports go.
+
+    Attributes:
+        hourly: At most so many in an hour, over all processes.
+    """
+
+    name: str
+    reporter: Reporter
+    hourly: int = HOURLY
+
+    @property
+    def quota(self) -> Quota:
+        """Its hourly limit."""
+        return Quota(f"channel {self.name}", self.hourly)
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """So many errors of a group within so many seconds."""
+
+    count: int
+    period: float
+
+    def __str__(self) -> str:
+        return f"{self.count} in {self.period:g} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRule:
+    """When which channels get a report.
+
+    Attributes:
+        name: What the report calls it.
+        key: What its place in the registry is kept under: its name if it was given one, else what it says.
+        match: What the error must be like; None for any.
+        tags: Globs by the tag's name.
+        releases, environments: Globs, one of which must match.
+        hourly: At most so many reports in an hour; None for as many as the channels take.
+    """
+
+    name: str
+    key: str
+    when: frozenset[str]
+    frequency: Frequency | None
+    channels: tuple[str, ...]
+    match: Match | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    releases: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    hourly: int | None = None
+
+    def applies(self, context: ErrorContext) -> bool:
+        """Whether it is for such an error."""
+        process = context.process
+        release, environment = (process.release, process.environment) if process else ("", "")
+        return (
+            (self.match is None or self.match(context))
+            and all(fnmatch.fnmatchcase(context.tags.get(name, ""), glob) for name, glob in self.tags.items())
+            and _any(self.releases, release)
+            and _any(self.environments, environment)
+        )
+
+    @property
+    def quotas(self) -> tuple[Quota, ...]:
+        """Its hourly limit, if it has one."""
+        return () if self.hourly is None else (Quota(f"rule {self.key}", self.hourly),)
+
+
+@dataclass(frozen=True, slots=True)
+class DigestPlan:
+    """How often a digest is sent, in seconds, and where to."""
+
+    period: float
+    channels: tuple[str, ...]
+
+
+def parse_channels(options: Options, given: object) -> dict[str, Channel]:
+    """Read the channels; one with a mistake is told of and left out."""
+    channels = {}
+    for name, entry in as_mapping(given).items():
+        try:
+            channels[name] = _channel(options.nested("channels", {}, ()), name, as_mapping(entry))
+        except (ConfigError, MissingExtraError) as error:
+            options.complain(f"channels.{name}", str(error))
+    return channels
+
+
+def parse_report_rules(options: Options, given: object, channels: Mapping[str, object]) -> tuple[ReportRule, ...]:
+    """Read the rules; one with a mistake is told of and left out."""
+    if not isinstance(given, list):
+        raise ConfigError(f"expected a list of rules, got {given!r}")
+    rules = []
+    for index, entry in enumerate(given):
+        place = f"rules[{index}]"
+        try:
+            rules.append(_rule(options, place, as_mapping(entry), channels))
+        except ConfigError as error:
+            options.complain(place, str(error))
+    return tuple(rules)
+
+
+def usual_rule(channels: Mapping[str, object]) -> ReportRule:
+    """Where none is given: what asks for attention goes to every channel."""
+    return ReportRule(name="usual", key="usual", when=frozenset(CHANGES), frequency=None, channels=tuple(channels))
+
+
+def parse_digest(options: Options, given: object, channels: Mapping[str, object]) -> DigestPlan:
+    """Read how often, and where to.
+
+    Raises:
+        ConfigError: If it is wrong.
+    """
+    reader = options.nested("digest", as_mapping(given), DIGEST_OPTIONS)
+    period = reader.read("every", as_seconds, 86_400.0)
+    if period < SHORTEST_DIGEST:
+        raise ConfigError(f"every: at least {SHORTEST_DIGEST:g} seconds; counts are kept by the minute")
+    return DigestPlan(period, _known(reader.required("channels", as_list), channels))
+
+
+def _channel(options: Options, name: str, given: dict[str, Any]) -> Channel:
+    kinds = [kind for kind in given if kind != "hourly"]
+    if len(kinds) != 1:
+        raise ConfigError(f"expected one of {', '.join(SHIPPED)}, with its options, and perhaps `hourly`")
+    (kind,) = kinds
+    if kind not in SHIPPED:
+        raise ConfigError(f"unknown reporter {kind!r}{did_you_mean(kind, SHIPPED)}")
+    module, _, cls = SHIPPED[kind].partition(".")
+    # Only what is named is imported.
+    reporter: type[Reporter] = getattr(importlib.import_module(f"llama_logging.reporters.{module}"), cls)
+    made = reporter.configure(options.nested(f"{name}.{kind}", as_mapping(given[kind]), reporter.option_names))
+    return Channel(name, made, options.nested(name, given, given).read("hourly", as_count, HOURLY))
+
+
+def _rule(options: Options, place: str, given: dict[str, Any], channels: Mapping[str, object]) -> ReportRule:
+    reader = options.nested(place, given, RULE_OPTIONS)
+    when = [as_text(word) for word in reader.required("when", as_list)]
+    names = _known(reader.required("channels", as_list), channels)
+    conditions = reader.read("match", as_mapping, {})
+    extra: dict[str, object] = {name: conditions.pop(name) for name in _OURS if name in conditions}
+    more = reader.nested("match", extra, extra)
+    told = hashlib.blake2b(json.dumps(given, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+    name = reader.read("name", as_text, "")
+    return ReportRule(
+        name=name or f"{', '.join(when)}",
+        key=name or told,
+        when=frozenset(_word(word) for word in when if not _FREQUENT.fullmatch(word)),
+        frequency=next((_frequency(word) for word in when if _FREQUENT.fullmatch(word)), None),
+        channels=names,
+        match=as_match(options, f"{place}.match", conditions) if conditions else None,
+        tags={tag: str(glob) for tag, glob in more.read("tag", as_mapping, {}).items()},
+        releases=tuple(str(glob) for glob in more.read("release", as_list, [])),
+        environments=tuple(str(glob) for glob in more.read("environment", as_list, [])),
+        hourly=reader.read("hourly", as_count, None),
+    )
+
+
+def _word(word: str) -> str:
+    if word not in WHEN:
+        raise ConfigError(
+            f"when: unknown word {word!r}{did_you_mean(word, WHEN)}; expected {', '.join(WHEN)} or '50 in 5 minutes'"
+        )
+    return word
+
+
+def _frequency(word: str) -> Frequency:
+    """Read `50 in 5 minutes`.
+
+    >>> str(_frequency("50 in 5 minutes")), str(_frequency("1000 in hour"))
+    ('50 in 300 s', '1000 in 3600 s')
+    """
+    found = _FREQUENT.fullmatch(word)
+    if found is None:
+        raise ConfigError(f"expected such as '50 in 5 minutes', got {word!r}")
+    count, number, unit, alone, short = found.groups()
+    period = as_seconds(short) if short else float(number or 1) * _UNITS[unit or alone]
+    if not int(count) or not period:
+        raise ConfigError(f"{word!r} is always so")
+    return Frequency(int(count), period)
+
+
+def _known(given: list[Any], channels: Mapping[str, object]) -> tuple[str, ...]:
+    for name in given:
+        if name not in channels:
+            raise ConfigError(f"channels: there is no channel {name!r}{did_you_mean(name, channels)}")
+    if not given:
+        raise ConfigError("channels: at least one is needed")
+    return tuple(dict.fromkeys(given))
+
+
+def _any(globs: tuple[str, ...], value: str) -> bool:
+    return not globs or any(fnmatch.fnmatchcase(value, glob) for glob in globs)

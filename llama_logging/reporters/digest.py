@@ -1,0 +1,185 @@
+"""What happened in a time, for people: totals against the time before, what is new, what came back, what healed."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from llama_logging.context import ErrorSeverity
+from llama_logging.outbox import Healing, Outbox
+from llama_logging.reporters.report import Report, one_line, visible
+
+TOP = 10
+_MOST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A group that the digest names.
+
+    Attributes:
+        count: Of all times.
+        error_id: The latest.
+    """
+
+    fingerprint: str
+    error: str
+    count: int
+    error_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What happened from *since* to *until*.
+
+    Attributes:
+        total, before: Errors of this time, and of as long a time before.
+        by_severity: The worst first.
+        top_types: The most frequent first.
+        new, regressed: At most TOP of them; `new_count` and `regressed_count` are of all.
+    """
+
+    since: datetime
+    until: datetime
+    total: int
+    before: int
+    by_severity: Mapping[str, int]
+    top_types: Mapping[str, int]
+    new: tuple[Line, ...]
+    new_count: int
+    regressed: tuple[Line, ...]
+    regressed_count: int
+    healings: tuple[Healing, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**dataclasses.asdict(self), "since": self.since.isoformat(), "until": self.until.isoformat()}
+
+
+def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
+    """Sum up what happened from *since* to *until*."""
+
+    def total(start: datetime) -> int:
+        return sum(store.count_by_severity(start, ErrorSeverity.DEBUG).values())
+
+    severities = _between(lambda start: store.count_by_severity(start, ErrorSeverity.DEBUG), since, until)
+    types = _between(lambda start: store.count_by_type(start, ErrorSeverity.DEBUG, _MOST), since, until)
+    changes = store.changes_between(since, until)
+    new, regressed = (
+        list(dict.fromkeys(change.fingerprint for change in changes if change.kind == kind))
+        for kind in ("new", "regressed")
+    )
+    return Digest(
+        since=since,
+        until=until,
+        total=sum(severities.values()),
+        before=total(since - (until - since)) - total(since),
+        by_severity={severity.name: severities[severity] for severity in sorted(severities, reverse=True)},
+        top_types=dict(sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]),
+        new=_lines(store, new),
+        new_count=len(new),
+        regressed=_lines(store, regressed),
+        regressed_count=len(regressed),
+        healings=tuple(store.healings(since, until)),
+    )
+
+
+def as_text(told: Digest) -> str:
+    """For a terminal or an e-mail."""
+    lines = [f"Errors from {_moment(told.since)} to {_moment(told.until)}", "", f"{told.total} errors, {_trend(told)}"]
+    lines += [f"  {name:<8}  {count:>8}" for name, count in told.by_severity.items()]
+    for heading, count, groups in _sections(told):
+        lines += ["", f"{heading}: {count}"]
+        lines += [f"  {group.error}  ({group.count} in all)  llama-logging show {group.error_id}" for group in groups]
+    if told.top_types:
+        lines += ["", "Most frequent"]
+        lines += [f"  {count:>8}  {name}" for name, count in told.top_types.items()]
+    if told.healings:
+        lines += ["", "Recoveries"]
+        lines += [f"  {healing.strategy}: {_healed(healing)}" for healing in told.healings]
+    return visible("\n".join(lines)) + "\n"
+
+
+def as_html(told: Digest) -> str:
+    """One page, nothing loaded from elsewhere, nothing executed."""
+    parts = [
+        f"<h1>{told.total} errors</h1>",
+        f"<p>{_moment(told.since)} to {_moment(told.until)}, {_trend(told)}</p>",
+        _table(("Severity", "Errors"), told.by_severity.items()),
+    ]
+    for heading, count, groups in _sections(told):
+        rows = [(group.error, group.count, f"llama-logging show {group.error_id}") for group in groups]
+        parts += [f"<h2>{heading}: {count}</h2>", _table(("Error", "In all", "More"), rows)]
+    if told.top_types:
+        parts += ["<h2>Most frequent</h2>", _table(("Type", "Errors"), told.top_types.items())]
+    if told.healings:
+        rows = [(healing.strategy, _healed(healing)) for healing in told.healings]  # type: ignore[misc]
+        parts += ["<h2>Recoveries</h2>", _table(("Strategy", "What came of it"), rows)]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Error digest</title></head>\n'
+        f"<body>\n{chr(10).join(parts)}\n</body></html>\n"
+    )
+
+
+def report_of(told: Digest) -> Report:
+    """*told* as what is sent."""
+    return Report(
+        kind="digest",
+        rule="digest",
+        created_at=told.until,
+        title=one_line(f"{told.total} errors, {_trend(told)}: {told.new_count} new, {told.regressed_count} regressed"),
+        text=as_text(told),
+        html=as_html(told),
+        command="llama-logging summary",
+        digest=told.as_dict(),
+    )
+
+
+def _between(count: Callable[[datetime], Mapping[Any, int]], since: datetime, until: datetime) -> dict[Any, int]:
+    later = count(until)
+    counts = {what: number - later.get(what, 0) for what, number in count(since).items()}
+    return {what: number for what, number in counts.items() if number}
+
+
+def _lines(store: Outbox, fingerprints: list[str]) -> tuple[Line, ...]:
+    groups = [group for name in fingerprints[:TOP] if (group := store.group(name)) is not None]
+    return tuple(
+        Line(
+            fingerprint=group.fingerprint,
+            error=one_line(f"{group.error_type}: {group.error_message}"),
+            count=group.count,
+            error_id=group.last_error_id,
+        )
+        for group in groups
+    )
+
+
+def _sections(told: Digest) -> list[tuple[str, int, tuple[Line, ...]]]:
+    found = [("New", told.new_count, told.new), ("Regressed", told.regressed_count, told.regressed)]
+    return [section for section in found if section[1]]
+
+
+def _trend(told: Digest) -> str:
+    if not told.before:
+        return "none in the time before"
+    change = round(100 * (told.total - told.before) / told.before)
+    return f"{told.before} in the time before ({change:+d} %)"
+
+
+def _healed(healing: Healing) -> str:
+    took = "" if healing.seconds is None else f", {healing.seconds:.1f} s from the error to its end on average"
+    return f"{healing.recovered} recovered, {healing.failed} in vain{took}"
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(sep=" ", timespec="minutes")
+
+
+def _table(heading: tuple[str, ...], rows: Any) -> str:
+    lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in heading)]
+    lines += ["".join(f"<td>{html.escape(visible(str(cell)))}</td>" for cell in row) for row in rows]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

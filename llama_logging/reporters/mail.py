@@ -1,0 +1,130 @@
+"""Reports by e-mail."""
+
+from __future__ import annotations
+
+import smtplib
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import ClassVar, Literal, Self
+
+from llama_logging.config import Options, as_list, as_seconds, as_text
+from llama_logging.context import new_id
+from llama_logging.exceptions import ConfigError, ReportError
+from llama_logging.redaction import clean
+from llama_logging.reporters import http
+from llama_logging.reporters.report import Report, one_line
+
+Security = Literal["starttls", "tls", "none"]
+_USUAL: Security = "starttls"
+_PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailReporter:
+    """Sends each report as one message.
+
+    Attributes:
+        security: How the connection is kept from others: `starttls`, `tls` from the start, or `none`.
+        user, password: To log in with; empty for no login.
+    """
+
+    host: str
+    port: int
+    sender: str
+    recipients: tuple[str, ...]
+    security: Security = "starttls"
+    user: str = ""
+    password: str = ""
+    timeout: float = http.TIMEOUT
+    ca_file: str = ""
+
+    option_names: ClassVar[tuple[str, ...]] = (
+        "host", "port", "from", "to", "security", "user", "password", "timeout", "ca_file",
+    )  # fmt: skip
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """See `Reporter.configure`."""
+        security: Security = options.read("security", _as_security, _USUAL)
+        user = options.read("user", as_text, "")
+        if user and security == "none":
+            raise ConfigError("with `security: none` the password would be there for all to read")
+        return cls(
+            host=options.required("host", as_text),
+            port=options.read("port", _as_port, _PORTS[security]),
+            sender=options.required("from", _as_address),
+            recipients=tuple(_as_address(each) for each in options.required("to", as_list)),
+            security=security,
+            user=user,
+            password=options.read("password", as_text, ""),
+            timeout=min(http.LONGEST, options.read("timeout", as_seconds, http.TIMEOUT)),
+            ca_file=options.read("ca_file", as_text, ""),
+        )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The password."""
+        return (self.password,)
+
+    def send(self, report: Report, timeout: float) -> None:
+        """Send it."""
+        try:
+            with self._connect(min(timeout, self.timeout)) as server:
+                if self.security == "starttls":
+                    server.starttls(context=http.trusted(self.ca_file))
+                if self.user:
+                    server.login(self.user, self.password)
+                server.send_message(self._message(report))
+        except smtplib.SMTPRecipientsRefused as error:
+            told = "; ".join(f"{code} {_text(said)}" for code, said in error.recipients.values())
+            raise ReportError(f"no recipient was taken: {told}") from error
+        except smtplib.SMTPResponseException as error:
+            # 5xx to the message itself is for good (RFC 5321, 4.2.1); to a login it is the channel's trouble.
+            refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
+            raise ReportError(f"SMTP {error.smtp_code}: {_text(error.smtp_error)}", refused=refused) from error
+
+    def _connect(self, timeout: float) -> smtplib.SMTP:
+        if self.security == "tls":
+            return smtplib.SMTP_SSL(self.host, self.port, timeout=timeout, context=http.trusted(self.ca_file))
+        return smtplib.SMTP(self.host, self.port, timeout=timeout)
+
+    def _message(self, report: Report) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = self.sender
+        message["To"] = ", ".join(self.recipients)
+        message["Subject"] = one_line(f"[llama_logging] {report.title}")
+        message["Date"] = format_datetime(report.created_at)
+        message["Message-ID"] = f"<{report.report_id or new_id()}@llama-logging.invalid>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+        message.set_content(report.message)
+        if report.html:
+            message.add_alternative(report.html, subtype="html")
+        return message
+
+
+def _as_address(value: object) -> str:
+    name, address = parseaddr(as_text(value))
+    try:
+        return str(Address(name, addr_spec=address))
+    except Exception as error:
+        raise ConfigError(f"expected an address such as ops@example.org, got {value!r}") from error
+
+
+def _as_security(value: object) -> Security:
+    if value not in _PORTS:
+        raise ConfigError(f"unknown security {value!r}; expected {', '.join(_PORTS)}")
+    return value
+
+
+def _as_port(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65_536:
+        return value
+    if isinstance(value, str) and value.isdecimal():
+        return _as_port(int(value))
+    raise ConfigError(f"expected a port, got {value!r}")
+
+
+def _text(said: bytes | str) -> str:
+    return clean(said.decode("utf-8", "replace") if isinstance(said, bytes) else said, 200)

@@ -1,0 +1,134 @@
+"""Reports in Sentry's format, to a DSN: Sentry, GlitchTip, Bugsink and others take them.
+
+An envelope over HTTP and not sentry-sdk: that one would meet the application's own, and what is sent
+was captured long ago, perhaps by another process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from llama_logging.config import Options, as_text
+from llama_logging.context import ErrorContext, ExceptionDetail, Process
+from llama_logging.exceptions import ConfigError
+from llama_logging.reporters import http
+from llama_logging.reporters.report import Report
+
+_LEVELS = {"CRITICAL": "fatal", "ERROR": "error", "WARNING": "warning", "INFO": "info", "DEBUG": "debug"}
+_NOBODY = Process(process="", pid=0, host="", boot="", program="", python="")
+
+
+@dataclass(frozen=True)
+class SentryReporter:
+    """Sends each report as an event (https://develop.sentry.dev/sdk/foundations/envelopes/)."""
+
+    target: http.Target
+    key: str
+
+    option_names: ClassVar[tuple[str, ...]] = ("dsn", *http.OPTIONS)
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        """See `Reporter.configure`."""
+        url, key = options.required("dsn", _as_dsn)
+        return cls(http.target(options, url), key)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The public key, which is one for who may send."""
+        return (self.key,)
+
+    def send(self, report: Report, timeout: float) -> None:
+        """Send it."""
+        payload = event(report)
+        lines = ({"event_id": payload["event_id"]}, {"type": "event", "content_type": "application/json"}, payload)
+        body = "\n".join(json.dumps(line) for line in lines).encode()
+        headers = {
+            "Content-Type": "application/x-sentry-envelope",
+            "X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={self.key}, sentry_client=llama_logging/1",
+        }
+        self.target.post(body, headers, timeout)
+
+
+def event(report: Report) -> dict[str, Any]:
+    """*report* as an event (https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/)."""
+    context = report.context
+    if context is None:
+        told = {"event_id": _hex(report.report_id), "platform": "python", "level": "info", "logger": "llama_logging"}
+        return {**told, "timestamp": report.created_at.isoformat(), "logentry": {"formatted": report.message}}
+    process = context.process or _NOBODY
+    payload = {
+        # The error's own id: one that is sent twice is one event.
+        "event_id": _hex(context.error_id),
+        "timestamp": context.timestamp.isoformat(),
+        "platform": "python",
+        "level": _LEVELS[context.severity.name],
+        "logger": context.logger_name,
+        "logentry": {"message": context.log_template or context.log_message, "formatted": context.log_message},
+        "fingerprint": [context.fingerprint],
+        "release": process.release,
+        "environment": process.environment,
+        "server_name": process.host,
+        "tags": {**context.tags, "llama_logging.report": report.kind},
+        "extra": dict(context.additional_context),
+        "breadcrumbs": {"values": [_breadcrumb(crumb) for crumb in context.breadcrumbs]},
+        "contexts": {"trace": _trace(context)} if context.trace_id and context.span_id else {},
+        # The cause comes first and what was raised last; ours is the other way round.
+        "exception": {"values": [_exception(error, context) for error in reversed(context.exceptions)]},
+    }
+    return {name: value for name, value in payload.items() if value not in ("", {}, {"values": []})}
+
+
+def _as_dsn(value: object) -> tuple[str, str]:
+    """The URL of the envelopes' endpoint, and the key."""
+    try:
+        parts = urlsplit(as_text(value))
+        folder, _, project = parts.path.rpartition("/")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        raise ConfigError("expected a DSN such as https://KEY@sentry.example/1; what stands there is none") from None
+    if parts.scheme not in ("http", "https") or not parts.username or not parts.hostname or not project.isalnum():
+        raise ConfigError("expected a DSN such as https://KEY@sentry.example/1; what stands there is none")
+    return f"{parts.scheme}://{parts.hostname}{port}{folder}/api/{project}/envelope/", parts.username
+
+
+def _hex(text: str) -> str:
+    try:
+        return UUID(text).hex
+    except ValueError:
+        return UUID(int=0).hex
+
+
+def _exception(error: ExceptionDetail, context: ErrorContext) -> dict[str, Any]:
+    frames = [
+        {
+            "module": frame.module,
+            "function": frame.function,
+            "abs_path": frame.file,
+            "filename": frame.file.rpartition("/")[2],
+            "lineno": frame.line,
+            "context_line": frame.source,
+            "in_app": frame.in_app,
+        }
+        for frame in error.frames
+    ]
+    mechanism = {"type": context.mechanism, "handled": context.handled}
+    told = {"type": error.type, "module": error.module, "value": error.message, "mechanism": mechanism}
+    return {**told, "stacktrace": {"frames": frames}} if frames else told
+
+
+def _breadcrumb(crumb: Any) -> dict[str, Any]:
+    return {
+        "timestamp": crumb.created,
+        "level": _LEVELS[crumb.severity.name],
+        "category": crumb.logger_name,
+        "message": crumb.message,
+    }
+
+
+def _trace(context: ErrorContext) -> dict[str, str]:
+    return {"trace_id": context.trace_id, "span_id": context.span_id}

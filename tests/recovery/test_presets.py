@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llama_logging.config import Options, collecting
+from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.demo.ollama_server import TEXTS
+from llama_logging.recovery.rules import Rule, parse_rules
+from tests.conftest import make_context
+
+
+def parse(**given: Any) -> tuple[tuple[Rule, ...], list[str]]:
+    with collecting() as problems:
+        parsed = parse_rules(Options("RecoveryHandler", {}, ()), [{"use": "ollama", **given}], None)
+    return parsed, [str(problem) for problem in problems]
+
+
+def rule_for(context: ErrorContext, **given: Any) -> str:
+    rules, problems = parse(**given)
+    assert problems == []
+    return next((rule.name for rule in rules if rule.applies(context)), "")
+
+
+def error(
+    name: str, message: str = "", bases: tuple[str, ...] = (), modules: tuple[str, ...] = (), **attributes: Any
+) -> ErrorContext:
+    module, _, type_ = name.rpartition(".")
+    frames = tuple(Frame(module=name, function="f", file="f.py", line=1, source="", in_app=False) for name in modules)
+    detail = ExceptionDetail(
+        type=type_,
+        module=module or "builtins",
+        message=message,
+        bases=(name, *bases, "Exception"),
+        frames=frames,
+        attributes=attributes,
+    )
+    return make_context(exceptions=(detail,))
+
+
+RESPONSE, HERE = "ollama._types.ResponseError", "127.0.0.1:11434"
+TIMEOUT = ("httpx.TimeoutException", "httpx.TransportError")
+RULES = {
+    "memory": "memory",
+    "busy": "busy",
+    "died": "runner-died",
+    "load_timeout": "load-timeout",
+    "too_long": "context-too-long",
+    "tool_call": "tool-call",
+    "unauthorized": "auth",
+}
+
+
+@pytest.mark.parametrize("generation", ["0.6", "2026"])
+@pytest.mark.parametrize("what", TEXTS)
+def test_the_texts_of_both_generations_are_known(what: str, generation: str) -> None:
+    status, text = TEXTS[what][generation]
+    given = error(RESPONSE, f"{text} (status code: {status})", status_code=status)
+    assert rule_for(given) == f"ollama-{RULES[what]}"
+
+
+@pytest.mark.parametrize(
+    ("context", "name"),
+    [
+        (error(RESPONSE, "model 'x' not found", status_code=404), "model-missing"),
+        (
+            error("openai.NotFoundError", 'model "x" not found, try pulling it first', server="localhost:11434"),
+            "model-missing",
+        ),
+        (error("requests.exceptions.HTTPError", "404", server=HERE, response="model 'x' not found"), "model-missing"),
+        (error(RESPONSE, "CUDA error: out of memory", status_code=-1), "memory"),
+        (error(RESPONSE, "unable to load full model on GPU"), "memory"),
+        (error(RESPONSE, "llama-server process no longer running: 2"), "runner-died"),
+        (error(RESPONSE, "llm busy - no slots available", status_code=500), "busy"),
+        (error(RESPONSE, "something new", status_code=500), "failed"),
+        (error("httpx.HTTPStatusError", "502", server=HERE, status_code=502), "overloaded"),
+        (error("openai.APITimeoutError", "", ("openai.APIConnectionError",), server=HERE), "timeout"),
+        (error("httpx.ReadTimeout", "timed out", TIMEOUT, ("ollama._client",)), "timeout"),
+        (error("httpx.ConnectError", "refused", ("httpx.TransportError",), server=HERE), "connection"),
+        (error("json.decoder.JSONDecodeError", "Unterminated", modules=("ollama._client",)), "malformed-answer"),
+        (error("app.OllamaConnectionError", "no answer"), "connection"),
+        (error(RESPONSE, "input exceeds the available context size", status_code=400), "context-too-long"),
+    ],
+)
+def test_an_error_is_known_through_every_client(context: ErrorContext, name: str) -> None:
+    assert rule_for(context) == f"ollama-{name}"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        error("httpx.ConnectError", "refused", ("httpx.TransportError",), server="payments.example:443"),
+        error("requests.exceptions.HTTPError", "503", server="127.0.0.1:8080", status_code=503),
+        error("redis.exceptions.ConnectionError", "refused"),
+        error("json.decoder.JSONDecodeError", "Expecting value", modules=("app.settings",)),
+        error("RuntimeError", "CUDA error: out of memory"),
+        error("ollama._types.RequestError", "must provide a model"),
+    ],
+)
+def test_what_is_not_ollamas_is_none_of_its_business(context: ErrorContext) -> None:
+    assert rule_for(context) == ""
+
+
+def test_which_errors_are_ollamas_may_be_said() -> None:
+    timeout = error("aiohttp.client_exceptions.ServerTimeoutError", "")
+    assert rule_for(timeout) == ""
+    assert rule_for(timeout, match={"logger": "shop"}) == "ollama-timeout"
+    assert rule_for(timeout, match={"logger": "story"}) == ""
+
+
+def test_another_address_is_another_server() -> None:
+    refused = error("httpx.ConnectError", "refused", ("httpx.TransportError",), server="gpu.example:11434")
+    assert rule_for(refused) == ""
+    assert rule_for(refused, base_url="http://gpu.example:11434") == "ollama-connection"
+
+
+def ladder(name: str, **given: Any) -> list[str]:
+    rules, problems = parse(**given)
+    assert problems == []
+    (rule,) = (rule for rule in rules if rule.name == f"ollama-{name}")
+    return [step.strategy.name for step in rule.ladder]
+
+
+def test_what_is_not_asked_for_is_not_tried() -> None:
+    assert ladder("model-missing") == ["advice"]
+    assert ladder("model-missing", models=["llama3*"]) == ["ollama.pull", "advice"]
+    assert ladder("memory") == ["ollama.unload", "ollama.restart", "advice"]
+    assert ladder("memory", smaller_models=["a", "b"], num_ctx=8192, fallback="Sorry.") == [
+        "ollama.unload",
+        "ollama.smaller_model",
+        "ollama.reduce_context",
+        "ollama.restart",
+        "llm.fallback_text",
+    ]
+
+
+def test_a_busy_server_is_never_restarted_and_advice_never_acts() -> None:
+    for name in ("busy", "overloaded"):
+        assert "ollama.restart" not in ladder(name, mode="act")
+    for name in ("auth", "context-too-long"):
+        assert ladder(name, mode="act", fallback="Sorry.") == ["advice"]
+
+
+def test_one_server_is_one_scope_and_a_download_another() -> None:
+    rules, _ = parse(models=["*"], base_url="http://h:1", mode="act")
+    scopes = {rule.name: rule.scope for rule in rules}
+    assert scopes["ollama-memory"] == scopes["ollama-timeout"] == "ollama@h:1"
+    assert scopes["ollama-model-missing"] == "ollama@h:1/models"
+    assert scopes["ollama-auth"] == ""
+    assert {rule.mode for rule in rules if rule.scope} == {"act"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"restrat": ["x"]}, "rules[0].restrat: unknown option, did you mean 'restart'?"),
+        ({"restart": "systemctl restart ollama"}, "rules[0].restart: expected a list of words"),
+        ({"use": "olama"}, "unknown preset 'olama', did you mean 'ollama'?"),
+        ({"base_url": "gopher://x"}, "rules[0].base_url: expected an address"),
+        ({"mode": "akt"}, "unknown mode 'akt'"),
+        ({"match": {"clas": "X"}}, "rules[0].match"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(given: Any, problem: str) -> None:
+    assert problem in "\n".join(parse(**given)[1])

@@ -1,0 +1,348 @@
+"""The contract of Reporter: what is sent arrives whole, a failure is raised, and tells no secret."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from llama_logging.config import Options
+from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame, Process
+from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
+from llama_logging.reporters import notify
+from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
+from llama_logging.reporters.report import Report, of_error, of_test
+from llama_logging.reporters.webhook import ID, SIGNATURE
+from llama_logging.reporting import failure
+from tests.conftest import NOON, make_context
+from tests.reporters.receivers import Receiver, certificate, free_port, receiver, saying, until
+
+ERROR_ID = "019f0000-0000-7000-8000-000000000001"
+SECRET = "T0KEN-that-nobody-may-see"
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),  # of apprise, up to 3.12
+    pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning"),  # TLS from the start
+]
+
+calls: list[ErrorContext] = []
+
+
+def called(context: ErrorContext) -> None:
+    calls.append(context)
+
+
+def failing(context: ErrorContext) -> None:
+    raise ValueError("the callback is broken")
+
+
+def an_error() -> ErrorContext:
+    frames = (Frame(module="shop.cart", function="add", file="/srv/cart.py", line=8, source="raise", in_app=True),)
+    cause = ExceptionDetail(type="OSError", module="builtins", message="disk", bases=("OSError",), relation="cause")
+    error = ExceptionDetail(
+        type="CartError", module="shop", message="no such article", bases=("shop.CartError",), frames=frames
+    )
+    process = Process(
+        process="p", pid=7, host="web1", boot="", program="shop", python="3.11", service="shop", environment="prod",
+        release="1.2",
+    )  # fmt: skip
+    return make_context(
+        error_id=ERROR_ID, exceptions=(error, cause), error_type="CartError", process=process, tags={"tenant": "a"},
+        trace_id="0af7651916cd43dd8448eb211c80319c", span_id="b7ad6b7169203331", additional_context={"article": 7},
+        breadcrumbs=(Breadcrumb(created=1.0, severity=ErrorSeverity.INFO, logger_name="db", message="connected"),),
+        parts=("shop.CartError: no such article\n",), log_template="cannot add %s", log_message="cannot add apple",
+    )  # fmt: skip
+
+
+def a_report() -> Report:
+    made = of_error("new", "rule one", NOON, an_error(), None)
+    return Report(**{**{name: getattr(made, name) for name in Report.__slots__}, "report_id": ERROR_ID})
+
+
+def channel(kind: str, **options: Any) -> Channel:
+    reader = Options("ReportHandler", {}, (), strict=True)
+    return parse_channels(reader, {"it": {kind: options}})["it"]
+
+
+def options_of(kind: str, port: int, tmp_path: Path) -> dict[str, Any]:
+    """Options with which each of them sends to *port* on loopback."""
+    url = f"http://127.0.0.1:{port}"
+    write = f"import sys, urllib.request as u; u.urlopen('{url}/', sys.stdin.buffer.read(), timeout=20)"
+    known: dict[str, dict[str, Any]] = {
+        "callback": {"function": f"{__name__}.called"},
+        "webhook": {"url": f"{url}/services/{SECRET}", "allow_private": True},
+        "mail": {"host": "127.0.0.1", "port": port, "from": "a@example.org", "to": ["b@example.org"],
+                 "security": "none"},
+        "command": {"argv": [sys.executable, "-c", write]},
+        "apprise": {"urls": [f"json://127.0.0.1:{port}/{SECRET}"]},
+        "sentry": {"dsn": f"http://{SECRET}@127.0.0.1:{port}/42", "allow_private": True},
+        "otlp": {"endpoint": url, "allow_private": True, "headers": {"Authorization": SECRET}},
+    }  # fmt: skip
+    return known[kind]
+
+
+class Mailbox:
+    """Takes messages, as aiosmtpd asks it to."""
+
+    def __init__(self, answer: str = "250 OK") -> None:
+        self.messages: list[Any] = []
+        self.answer = answer
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.messages.append(envelope)
+        return self.answer
+
+
+@contextmanager
+def mail_server(mailbox: Mailbox, **options: Any) -> Iterator[int]:
+    port = free_port()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, ready_timeout=30.0, **options)
+    controller.start()
+    try:
+        yield port
+    finally:
+        controller.stop()
+
+
+@contextmanager
+def counterpart(kind: str, tmp_path: Path) -> Iterator[tuple[Channel, list[Any]]]:
+    """A channel of this kind, and what has arrived at its other end."""
+    if kind == "mail":
+        mailbox = Mailbox()
+        with mail_server(mailbox) as port:
+            yield channel(kind, **options_of(kind, port, tmp_path)), mailbox.messages
+    elif kind == "callback":
+        calls.clear()
+        yield channel(kind, **options_of(kind, 0, tmp_path)), calls
+    else:
+        with receiver() as web:
+            yield channel(kind, **options_of(kind, web.port, tmp_path)), web.received
+
+
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_a_report_arrives_once_and_whole(kind: str, tmp_path: Path) -> None:
+    with counterpart(kind, tmp_path) as (made, arrived):
+        made.reporter.send(a_report(), 20.0)
+        assert len(arrived) == 1
+        told = str(arrived[0].content if kind == "mail" else getattr(arrived[0], "body", arrived[0]))
+        for text in ("no such article", "CartError"):
+            assert text in told
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SHIPPED if kind != "callback"])
+def test_one_that_tells_of_no_error_arrives_too(kind: str, tmp_path: Path) -> None:
+    with counterpart(kind, tmp_path) as (made, arrived):
+        made.reporter.send(of_test("it"), 20.0)
+        assert len(arrived) == 1
+
+
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_a_failure_is_raised_and_tells_no_secret(kind: str, tmp_path: Path) -> None:
+    options = options_of(kind, free_port(), tmp_path)
+    made = channel(kind, **(options if kind != "callback" else {"function": f"{__name__}.failing"}))
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        made.reporter.send(a_report(), 20.0)
+    told = failure(made, caught.value)
+    assert told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_a_wrong_option_is_told_with_the_nearest_right_one(kind: str, tmp_path: Path) -> None:
+    options = options_of(kind, 9, tmp_path)
+    wrong = {f"{name}s": value for name, value in list(options.items())[:1]}
+    with pytest.raises(ConfigError, match=f"channels.it.{kind}.*unknown option, did you mean"):
+        channel(kind, **options, **wrong)
+    with pytest.raises(ConfigError, match="is needed"):
+        channel(kind)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "sentry", "otlp", "apprise"])
+def test_a_receiver_that_echoes_what_it_got_gives_nothing_away(kind: str, tmp_path: Path) -> None:
+    with receiver() as web:
+        web.usual = saying(500, f"/services/{SECRET} is broken".encode())
+        made = channel(kind, **options_of(kind, web.port, tmp_path))
+        with pytest.raises(ReportError) as caught:
+            made.reporter.send(a_report(), 20.0)
+    assert SECRET not in failure(made, caught.value)
+
+
+def test_a_webhook_is_signed_and_names_the_report(web: Receiver) -> None:
+    made = channel("webhook", url=web.url, secret="key", headers={"X-More": "a"}, allow_private=True)
+    made.reporter.send(a_report(), 20.0)
+    (received,) = web.received
+    assert received.headers[SIGNATURE.lower()] == f"sha256={hmac.new(b'key', received.body, 'sha256').hexdigest()}"
+    assert (received.headers[ID.lower()], received.headers["x-more"]) == (ERROR_ID, "a")
+    document = json.loads(received.body)
+    assert (document["kind"], document["rule"], document["report_id"]) == ("new", "rule one", ERROR_ID)
+    assert document["command"] == f"llama-logging show {ERROR_ID}"
+    assert document["error"]["error_message"] == "no such article"
+
+
+def test_slack_gets_text_in_which_nothing_is_markup(web: Receiver) -> None:
+    report = of_error("new", "r", NOON, make_context(error_message="<!channel> & <http://evil|click>"), None)
+    channel("webhook", url=web.url, style="slack", allow_private=True).reporter.send(report, 20.0)
+    document = json.loads(web.received[0].body)
+    assert list(document) == ["text"]
+    assert "&lt;!channel&gt; &amp; &lt;http://evil|click&gt;" in document["text"]
+    assert "llama-logging show" in document["text"]
+
+
+class Login:
+    """Takes bob with his password."""
+
+    def __call__(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        fine = isinstance(data, LoginPassword) and (data.login, data.password) == (b"bob", SECRET.encode())
+        return AuthResult(success=fine)
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_mail_is_sent_over_tls_after_a_login_and_to_no_stranger(security: str, tmp_path: Path) -> None:
+    cert, context = certificate(tmp_path)
+    tls: dict[str, Any] = (
+        {"ssl_context": context}
+        if security == "tls"
+        else {"tls_context": context, "require_starttls": True, "auth_require_tls": True}
+    )
+    mailbox = Mailbox()
+    addresses = {"host": "localhost", "from": "Shop <shop@example.org>", "to": ["a@example.org", "b@example.org"]}
+    login = {"user": "bob", "password": SECRET, "security": security}
+    with mail_server(
+        mailbox, authenticator=Login(), auth_required=True, auth_require_tls=security != "tls",
+        **{name: value for name, value in tls.items() if name != "auth_require_tls"},
+    ) as port:  # fmt: skip
+        made = channel("mail", port=port, ca_file=cert, **addresses, **login)
+        made.reporter.send(a_report(), 30.0)
+        for stranger in ({**login, "ca_file": ""}, {**login, "password": "wrong-" + SECRET, "ca_file": cert}):
+            other = channel("mail", port=port, **addresses, **stranger)
+            with pytest.raises(Exception) as caught:  # noqa: PT011
+                other.reporter.send(a_report(), 30.0)
+            assert SECRET not in failure(other, caught.value)
+    (envelope,) = mailbox.messages
+    assert envelope.rcpt_tos == ["a@example.org", "b@example.org"]
+    text = envelope.content.decode()
+    assert "Subject: [llama_logging] new error: CartError: no such article" in text
+    assert f"Message-ID: <{ERROR_ID}@llama-logging.invalid>" in text
+
+
+def test_mail_that_is_refused_for_good_is_told_from_a_server_in_trouble() -> None:
+    for answer, refused in (("552 too much", True), ("451 later", False)):
+        with mail_server(Mailbox(answer)) as port:
+            made = channel("mail", **options_of("mail", port, Path()))
+            with pytest.raises(ReportError) as caught:
+                made.reporter.send(a_report(), 20.0)
+        assert (caught.value.refused, str(caught.value)) == (refused, f"SMTP {answer[:3]}: {answer[4:]}")
+
+
+def test_no_error_text_can_add_a_header_to_a_mail() -> None:
+    mailbox = Mailbox()
+    report = of_error("new", "r", NOON, make_context(error_message="x\r\nBcc: evil@example.org\r\n\r\nbody"), None)
+    with mail_server(mailbox) as port:
+        channel("mail", **options_of("mail", port, Path())).reporter.send(report, 20.0)
+    head = mailbox.messages[0].content.decode().partition("\r\n\r\n")[0]
+    assert "\nBcc:" not in head
+    assert mailbox.messages[0].rcpt_tos == ["b@example.org"]
+
+
+def test_a_password_is_never_sent_in_the_clear() -> None:
+    with pytest.raises(ConfigError, match="for all to read"):
+        channel("mail", **{**options_of("mail", 25, Path()), "user": "bob", "password": "x"})
+
+
+def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    code = f"import os, time; open(r'{tmp_path}/pid', 'w').write(str(os.getpid())); time.sleep(100)"
+    made = channel("command", argv=["sh", "-c", f'{sys.executable} -c "$1"; true', "sh", code], timeout=3)
+    with pytest.raises(ReportError, match="was killed"):
+        made.reporter.send(a_report(), 20.0)
+    # A zombie is gone too: nobody may be there to bury it.
+    until(lambda: not running(int((tmp_path / "pid").read_text())))
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_command_that_fails_says_why() -> None:
+    made = channel("command", argv=[sys.executable, "-c", "print('no such team'); raise SystemExit(3)"])
+    with pytest.raises(ReportError, match="exit code 3: no such team"):
+        made.reporter.send(a_report(), 20.0)
+
+
+def test_sentry_gets_an_envelope_with_the_event_in_its_format(web: Receiver) -> None:
+    made = channel("sentry", dsn=f"http://{SECRET}@127.0.0.1:{web.port}/sub/42", allow_private=True)
+    made.reporter.send(a_report(), 20.0)
+    (received,) = web.received
+    assert received.path == "/sub/api/42/envelope/"
+    assert f"sentry_key={SECRET}" in received.headers["x-sentry-auth"]
+    head, item, event = (json.loads(line) for line in received.body.splitlines())
+    assert (head["event_id"], item["type"]) == (UUID(ERROR_ID).hex, "event")
+    assert [error["type"] for error in event["exception"]["values"]] == ["OSError", "CartError"]
+    (frame,) = event["exception"]["values"][-1]["stacktrace"]["frames"]
+    assert (frame["module"], frame["lineno"], frame["in_app"]) == ("shop.cart", 8, True)
+    assert (event["release"], event["environment"], event["server_name"]) == ("1.2", "prod", "web1")
+    assert event["contexts"]["trace"]["trace_id"] == an_error().trace_id
+    assert event["fingerprint"] == [an_error().fingerprint]
+    assert (event["tags"]["tenant"], event["level"]) == ("a", "error")
+
+
+def test_what_sentry_gets_can_be_imported_again(web: Receiver) -> None:
+    from llama_logging.documents import context_of
+    from llama_logging.reporters.sentry import event
+
+    context = context_of(event(a_report()))
+    assert (context.error_id, context.error_message) == (ERROR_ID, "no such article")
+
+
+def test_otlp_is_what_its_protocol_says(web: Receiver) -> None:
+    """Decoded by OpenTelemetry's own classes where they are installed."""
+    channel("otlp", endpoint=web.url, allow_private=True).reporter.send(a_report(), 20.0)
+    (received,) = web.received
+    assert received.path == "/v1/logs"
+    (logs,) = json.loads(received.body)["resourceLogs"]
+    resource = {each["key"]: each["value"] for each in logs["resource"]["attributes"]}
+    assert resource["service.name"] == {"stringValue": "shop"}
+    assert resource["process.pid"] == {"intValue": "7"}
+    (record,) = logs["scopeLogs"][0]["logRecords"]
+    attributes = {each["key"]: each["value"] for each in record["attributes"]}
+    assert attributes["exception.type"] == {"stringValue": "shop.CartError"}
+    assert attributes["exception.message"] == {"stringValue": "no such article"}
+    assert "CartError" in attributes["exception.stacktrace"]["stringValue"]
+    assert attributes["code.line.number"] == {"intValue": "12"}
+    assert (record["eventName"], record["severityNumber"], record["body"]["stringValue"]) == (
+        "exception", 17, "cannot add apple",
+    )  # fmt: skip
+    assert (record["traceId"], record["spanId"]) == (an_error().trace_id, an_error().span_id)
+
+
+def test_otlp_is_read_by_opentelemetrys_own_classes(web: Receiver) -> None:
+    service = pytest.importorskip("opentelemetry.proto.collector.logs.v1.logs_service_pb2")
+    json_format = pytest.importorskip("google.protobuf.json_format")
+    channel("otlp", endpoint=web.url, allow_private=True).reporter.send(a_report(), 20.0)
+    request = json_format.Parse(web.received[0].body, service.ExportLogsServiceRequest())
+    (record,) = request.resource_logs[0].scope_logs[0].log_records
+    assert (record.event_name, record.severity_text) == ("exception", "ERROR")
+    assert record.time_unix_nano == int(NOON.timestamp()) * 10**9
+
+
+def test_otlp_that_was_rejected_is_no_success(web: Receiver) -> None:
+    web.usual = saying(200, b'{"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "too old"}}')
+    with pytest.raises(ReportError, match="rejected: too old"):
+        channel("otlp", endpoint=web.url, allow_private=True).reporter.send(a_report(), 20.0)
+
+
+def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "apprise", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'llama_logging\[notify\]'"):
+        notify.AppriseReporter.configure(Options("x", {}, ()))

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from llama_logging.attachment import bridges
+
+
+@pytest.fixture
+def waiting(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Bridges to a module `strange` that is not imported yet."""
+    (own_place / "strange.py").write_text("value = 1\n")
+    monkeypatch.syspath_prepend(str(own_place))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(bridges, "BRIDGES", {"strange": "loguru_sink", "absent": "loguru_sink"})
+    bridges.install()
+    yield sys.meta_path[0].waiting  # type: ignore[attr-defined]
+    sys.modules.pop("strange", None)
+
+
+def test_every_bridge_is_there() -> None:
+    for name in bridges.BRIDGES.values():
+        assert callable(importlib.import_module(f"{bridges.__name__}.{name}").install)
+
+
+def test_a_bridge_is_built_when_its_module_has_been_executed(
+    waiting: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[tuple[str, int]] = []
+    monkeypatch.setattr(bridges, "build", lambda bridge, module: built.append((bridge, module.value)))
+    module = importlib.import_module("strange")
+    assert built == [("loguru_sink", 1)]
+    importlib.reload(module)
+    assert built == [("loguru_sink", 1)]
+    assert "exec_module" not in vars(module.__loader__)
+
+
+def test_a_module_that_is_not_there_is_waited_for(waiting: dict[str, str]) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("absent")
+    assert "absent" in waiting
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_module_that_is_not_as_we_know_it_is_imported_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert isinstance(importlib.import_module("strange"), ModuleType)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("llama_logging: strange: its errors are not seen: AttributeError: ")

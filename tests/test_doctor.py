@@ -1,0 +1,134 @@
+"""Why an error does not reach the registry: `llama-logging doctor -- CMD`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import queue
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llama_logging.attachment.configuration import configure
+from llama_logging.attachment.examining import Finding, examine
+from llama_logging.handlers import RegistryHandler
+from tests.conftest import Run
+
+log = logging.getLogger("app.doctor")
+YAML = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"registry": {"class": "llama_logging.handlers.RegistryHandler"}},
+    "root": {"handlers": ["registry"]},
+}
+
+
+def finding(name: str = "app.doctor") -> Finding:
+    return next(finding for finding in examine() if finding.logger == name)
+
+
+def cut_off() -> None:
+    log.propagate = False
+
+
+def wiped() -> None:
+    held.append(logging.root.handlers[-1])
+    logging.root.handlers.clear()
+
+
+def queued() -> None:
+    behind = logging.root.handlers[:]
+    logging.root.handlers[:] = [logging.handlers.QueueHandler(queue.Queue())]
+    logging.root.handlers[0].listener = logging.handlers.QueueListener(queue.Queue(), *behind)  # type: ignore[attr-defined]
+
+
+def filtered() -> None:
+    logging.root.handlers[-1].addFilter(lambda record: False)
+
+
+held: list[logging.Handler] = []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda: setattr(log, "disabled", True), "the logger is disabled"),
+        (lambda: logging.disable(logging.ERROR), "logging.disable(ERROR) is in force"),
+        (lambda: logging.getLogger("app").setLevel(logging.CRITICAL), "the level of 'app' is CRITICAL"),
+        (lambda: logging.root.handlers[-1].setLevel(99), "the level of the registry handler at the root is Level 99"),
+        (filtered, "of the registry handler at the root drops it"),
+        (cut_off, "'app.doctor' has propagate: false, and the registry is at the root"),
+        (wiped, "is gone from the tree"),
+        (queued, "behind a QueueHandler at the root"),
+    ],
+    ids=["disabled", "disable", "level", "handler level", "filter", "propagate", "wiped", "queue"],
+)
+def test_each_reason_is_named_with_a_remedy(change: Callable[[], object], why: str) -> None:
+    configure(YAML)
+    assert finding() == Finding("app.doctor", True)
+    change()
+    try:
+        found = finding()
+    finally:
+        logging.disable(logging.NOTSET)
+        held.clear()
+    assert not found.reached
+    assert why in found.why
+    assert found.remedy
+
+
+def test_a_filter_of_the_logger_is_named() -> None:
+    configure(YAML)
+    log.addFilter(cut_off_all := logging.Filter("other"))
+    try:
+        assert "filter Filter drops it" in finding().why
+    finally:
+        log.removeFilter(cut_off_all)
+
+
+def test_what_does_no_harm_is_a_note() -> None:
+    configure(YAML)
+    log.addHandler(RegistryHandler())
+    logging.root.handlers[-1].close()
+    found = finding()
+    assert found.reached
+    assert [note.split()[0] for note in found.notes] == ["2", "its"]
+
+
+APP = """
+import logging, logging.config
+logging.getLogger("app")
+logging.getLogger("lost").propagate = False
+print("ran")
+"""
+
+
+def test_a_command_is_started_and_examined(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(APP)
+    (own_place / "logging.yaml").write_text(json.dumps(YAML))
+    done = cli("doctor", "-c", "logging.yaml", "--json", "--", "app.py")
+    (process,) = json.loads(done.out)["processes"]
+    found: dict[str, Any] = {entry["logger"]: entry for entry in process["loggers"]}
+    assert (done.code, "ran" in done.err) == (1, True)
+    assert (found["root"]["reached"], found["app"]["reached"], found["lost"]["reached"]) == (True, True, False)
+    text = cli("doctor", "-c", "logging.yaml", "--", "app.py").out
+    assert "lost: 'lost' has propagate: false, and the registry is at the root" in text
+    assert "remedy: under `loggers`: lost: {handlers: [registry]}" in text
+
+
+def test_a_command_that_goes_on_is_ended(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(APP + "import time\ntime.sleep(600)\n")
+    done = cli("doctor", "--after", "2s", "--", "app.py")
+    assert done.code == 1
+    assert "app: no registry handler is on its way" in done.out
+
+
+def test_a_file_alone_and_a_command_that_is_none(cli: Run, own_place: Path) -> None:
+    (own_place / "logging.yaml").write_text(json.dumps(YAML))
+    assert cli("doctor", "-c", "logging.yaml").code == 0
+    assert cli("doctor", "--", sys.executable + "-none").code == 2
+    assert cli("doctor", "-c", "none.yaml").code == 2

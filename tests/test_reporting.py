@@ -1,0 +1,529 @@
+"""From what happened to what is sent: rules, quotas, failures, restarts, many processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from llama_logging import reporting, wire
+from llama_logging.config import Options
+from llama_logging.context import ErrorContext, Process
+from llama_logging.exceptions import ConfigError, ReportError
+from llama_logging.handlers import ReportHandler
+from llama_logging.outbox import GIVEN_UP, Outbox
+from llama_logging.registry import Batch, OutcomeStatus
+from llama_logging.reporters.configuration import (
+    Channel,
+    DigestPlan,
+    parse_channels,
+    parse_digest,
+    parse_report_rules,
+)
+from llama_logging.reporters.report import Report
+from llama_logging.reporters.webhook import ID
+from llama_logging.reporting import Reporting
+from llama_logging.stores import open_store, urls
+from tests.conftest import NOON, make_context
+from tests.reporters.receivers import Receiver, free_port, receiver, saying, until
+from tests.stores.test_outbox import attempt
+from tests.stores.test_store import add
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+LONG = bool(os.environ.get("LLAMA_LOGGING_TEST_LONG"))
+"""The long form of what is run with many processes."""
+
+
+class Clock:
+    """Stands still until it is set on."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Kept:
+    """A reporter that keeps what it is given, or fails as it is told to."""
+
+    option_names: ClassVar[tuple[str, ...]] = ()
+    secrets = ("s3cret-token",)
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.failures: list[BaseException] = []
+
+    @classmethod
+    def configure(cls, options: Options) -> Kept:
+        return cls()
+
+    def send(self, report: Report, timeout: float) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.reports.append(report)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(store_url: urls.StoreURL) -> Iterator[Outbox]:
+    opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+def reporting_of(
+    store: Outbox, clock: Clock, *rules: dict[str, Any], plan: DigestPlan | None = None, **hourly: int
+) -> tuple[Reporting, dict[str, Kept]]:
+    kept = {name: Kept() for name in ("ops", "mail")}
+    channels = {name: Channel(name, reporter, hourly.get(name, 60)) for name, reporter in kept.items()}
+    options = Options("ReportHandler", {}, (), strict=True)
+    given = [{"channels": ["ops"], **rule} for rule in rules]
+    parsed = parse_report_rules(options, given, channels)
+    return Reporting(lambda: store, channels, parsed, plan, since=NOON, clock=clock), kept
+
+
+def looked(made: Reporting, store: Outbox) -> None:
+    while made.look(store):
+        pass
+
+
+def sent(made: Reporting, store: Outbox, kept: Kept, name: str = "ops") -> list[str]:
+    """Kinds of what is sent now."""
+    kept.reports.clear()
+    looked(made, store)
+    made.send(store, name)
+    return [report.kind for report in kept.reports]
+
+
+def test_what_is_new_regressed_or_unmuted_is_reported_once(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": ["new", "regressed", "unmuted"], "name": "attention"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON), make_context(timestamp=NOON + SECOND))
+    assert sent(made, store, kept["ops"]) == ["new"]
+    (report,) = kept["ops"].reports
+    assert report.context is not None
+    assert report.command == f"llama-logging show {report.context.error_id}"
+    assert (report.rule, report.group["count"]) == ("attention", 2)
+    assert "new error: ValueError: no such article" in report.title
+    assert sent(made, store, kept["ops"]) == []
+    store.resolve(make_context().fingerprint, NOON + MINUTE)
+    add(store, make_context(timestamp=NOON + 2 * MINUTE))
+    assert sent(made, store, kept["ops"]) == ["regressed"]
+    store.mute(make_context().fingerprint, NOON + 3 * MINUTE, count=2, period=600)
+    add(store, *(make_context(timestamp=NOON + 4 * MINUTE) for _ in range(2)))
+    assert sent(made, store, kept["ops"]) == ["unmuted"]
+
+
+def test_what_was_before_the_rule_is_not_reported_and_nothing_after_is_lost(store: Outbox, clock: Clock) -> None:
+    add(store, make_context(timestamp=NOON - HOUR, fingerprint="v1:old"))
+    made, kept = reporting_of(store, clock, {"when": "new"}, {"when": "every"})
+    # It comes before the first look, and after the handler was made.
+    add(store, make_context(timestamp=NOON + SECOND))
+    assert sent(made, store, kept["ops"]) == ["new", "every"]
+
+
+def test_what_comes_to_light_after_a_day_is_for_the_digest(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "new"})
+    looked(made, store)
+    clock.now = NOON + timedelta(days=3)
+    add(store, make_context(timestamp=NOON + HOUR))
+    assert sent(made, store, kept["ops"]) == []
+
+
+def test_so_many_in_so_many_minutes_is_one_incident_until_it_is_over(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "10 in 5 minutes"})
+    looked(made, store)
+    add(store, *(make_context(timestamp=NOON + n * SECOND) for n in range(9)))
+    assert sent(made, store, kept["ops"]) == []
+    add(store, make_context(timestamp=NOON + 10 * SECOND))
+    assert sent(made, store, kept["ops"]) == ["frequent"]
+    assert "10 within 300 s" in kept["ops"].reports[0].text
+    for minute in range(1, 8):
+        clock.now = NOON + minute * MINUTE
+        add(store, make_context(timestamp=clock.now), make_context(timestamp=clock.now))
+        assert sent(made, store, kept["ops"]) == [], minute
+    clock.now = NOON + HOUR
+    assert sent(made, store, kept["ops"]) == []
+    add(store, *(make_context(timestamp=NOON + HOUR) for _ in range(10)))
+    assert sent(made, store, kept["ops"]) == ["frequent"]
+
+
+def test_a_recovery_that_failed_is_told_once_for_all_errors_of_its_group(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "recovery_failed"})
+    looked(made, store)
+    errors = [make_context(timestamp=NOON + n * SECOND) for n in range(3)]
+    healed = make_context(fingerprint="v1:healed", timestamp=NOON)
+    add(store, *errors, healed)
+    attempts = [attempt(error, OutcomeStatus.FAILED) for error in errors]
+    attempts.append(attempt(healed, OutcomeStatus.RECOVERED))
+    store.ingest(Batch("k", 0, 1, [wire.dumps(wire.encode_attempt(each)) for each in attempts]))
+    assert sent(made, store, kept["ops"]) == []  # another rung may be about to be tried
+    clock.now = NOON + MINUTE
+    assert sent(made, store, kept["ops"]) == ["recovery_failed"]
+    clock.now = NOON + 2 * MINUTE
+    assert sent(made, store, kept["ops"]) == []
+    clock.now = NOON + 2 * HOUR
+    late = make_context(timestamp=clock.now - MINUTE)
+    add(store, late)
+    store.ingest(Batch("l", 0, 1, [wire.dumps(wire.encode_attempt(attempt(late, OutcomeStatus.FAILED)))]))
+    assert sent(made, store, kept["ops"]) == ["recovery_failed"]
+
+
+def of_process(**changes: Any) -> ErrorContext:
+    where = {"release": "1.2", "environment": "production", **{k: changes.pop(k) for k in list(changes) if k in
+             ("release", "environment")}}  # fmt: skip
+    process = Process(process="p", pid=1, host="h", boot="b", program="p", python="3", **where)
+    return make_context(process=process, **changes)
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({"logger": "shop*"}, True),
+        ({"logger": "other"}, False),
+        ({"tag": {"tenant": "a*"}}, True),
+        ({"tag": {"tenant": "b", "none": "*"}}, False),
+        ({"release": ["1.*"], "environment": "production"}, True),
+        ({"environment": "staging"}, False),
+        ({"level": "CRITICAL", "tag": {"tenant": "*"}}, False),
+    ],
+)
+def test_conditions_of_a_rule(store: Outbox, clock: Clock, match: dict[str, Any], fits: bool) -> None:
+    made, _ = reporting_of(store, clock, {"when": "every", "match": match})
+    assert made.rules[0].applies(of_process(tags={"tenant": "a1"})) is fits
+
+
+def test_a_muted_group_is_left_alone(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": ["every", "2 in 5 minutes"]})
+    add(store, make_context(timestamp=NOON - HOUR))
+    looked(made, store)
+    store.mute(make_context().fingerprint, NOON)
+    add(store, *(make_context(timestamp=NOON + SECOND) for _ in range(5)))
+    assert sent(made, store, kept["ops"]) == []
+
+
+def test_caps_hold_for_a_rule_and_for_a_channel_and_the_next_tells_of_it(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(
+        store, clock, {"when": "every", "hourly": 2}, {"when": "every", "channels": ["mail"]}, mail=3
+    )
+    looked(made, store)
+    add(store, *(make_context(timestamp=NOON + n * SECOND) for n in range(10)))
+    assert len(sent(made, store, kept["ops"])) == 2
+    assert len(sent(made, store, kept["mail"], "mail")) == 3
+    clock.now = NOON + HOUR
+    add(store, make_context(timestamp=clock.now))
+    assert len(sent(made, store, kept["ops"])) == 1
+    assert "8 reports before this one were held back" in kept["ops"].reports[0].message
+
+
+def test_a_channel_that_is_down_is_tried_again_with_growing_delays_and_loses_nothing(
+    store: Outbox, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every", "channels": ["ops", "mail"]})
+    looked(made, store)
+    add(store, *(make_context(timestamp=NOON + n * SECOND) for n in range(5)))
+    kept["ops"].failures = [ConnectionError("s3cret-token is refused") for _ in range(6)]
+    held: list[float] = []
+    while kept["ops"].failures:
+        sent(made, store, kept["ops"])
+        due = next(known.due_at for known in store.channels() if known.channel == "ops")
+        assert due is not None
+        held.append((due - clock.now).total_seconds())
+        clock.now = due
+    assert sorted(held)[0] <= 2
+    assert held[5] > held[0] * 8
+    assert len(sent(made, store, kept["mail"], "mail")) == 5
+    assert len(sent(made, store, kept["ops"])) == 5
+    state = next(known for known in store.channels() if known.channel == "ops")
+    assert state.failure == "ConnectionError: [redacted] is refused"
+    assert [record.name for record in caplog.records] == ["llama_logging.reporters"]
+    assert "s3cret" not in caplog.text
+
+
+def test_who_asks_to_be_left_alone_is(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    kept["ops"].failures = [ReportError("HTTP 429", retry_after=3000)]
+    sent(made, store, kept["ops"])
+    clock.now = NOON + timedelta(seconds=2999)
+    assert sent(made, store, kept["ops"]) == []
+    clock.now = NOON + timedelta(seconds=3001)
+    assert sent(made, store, kept["ops"]) == ["every"]
+
+
+def test_one_that_is_refused_holds_up_no_other_and_is_given_up(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON), make_context(timestamp=NOON + SECOND))
+    for _ in range(reporting.TRIES):
+        kept["ops"].failures = [ReportError("HTTP 400", refused=True)]
+        sent(made, store, kept["ops"])
+        clock.now += HOUR
+    assert {delivery.status for delivery in store.deliveries()} == {GIVEN_UP, "sent"}
+
+
+def test_two_do_not_send_to_one_channel_at_once(store: Outbox, store_url: urls.StoreURL, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    looked(made, store)
+    other = open_store(store_url)
+    lease = other.acquire("report:ops", "another", 60, reporting._UNLIMITED)
+    assert made.send(store, "ops") == 0
+    other.finish(lease, OutcomeStatus.RECOVERED, "", reporting._UNLIMITED)  # type: ignore[arg-type]
+    other.close()
+    assert made.send(store, "ops") == 1
+    assert kept["ops"].reports[0].report_id == store.deliveries()[0].delivery_id
+
+
+def test_a_digest_comes_after_each_period_and_for_none_that_is_past(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, plan=DigestPlan(3600.0, ("ops", "mail")))
+    add(store, make_context(timestamp=NOON - HOUR), *(make_context(timestamp=NOON + MINUTE) for _ in range(3)))
+    assert sent(made, store, kept["ops"]) == []
+    clock.now = NOON + HOUR
+    assert sent(made, store, kept["ops"]) == ["digest"]
+    told = kept["ops"].reports[0].digest
+    assert told is not None
+    assert (told["total"], told["before"], told["since"]) == (3, 1, NOON.isoformat())
+    assert sent(made, store, kept["ops"]) == []
+    clock.now = NOON + 5 * HOUR
+    assert sent(made, store, kept["ops"]) == ["digest"]
+    assert sent(made, store, kept["mail"], "mail") == ["digest", "digest"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"when": "knew", "channels": ["ops"]}, "when: unknown word 'knew', did you mean 'new'?"),
+        ({"when": "new", "channels": ["opps"]}, "there is no channel 'opps', did you mean 'ops'?"),
+        ({"when": "new", "chanels": ["ops"]}, "chanels: unknown option, did you mean 'channels'?"),
+        ({"when": "0 in 5 minutes", "channels": ["ops"]}, "is always so"),
+        ({"when": "new", "channels": ["ops"], "match": {"tags": {}}}, "tags: unknown option"),
+        ({"when": "new", "channels": []}, "at least one is needed"),
+        ({"channels": ["ops"]}, "the option 'when' is needed"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_told(entry: dict[str, Any], message: str) -> None:
+    options = Options("ReportHandler", {}, (), strict=True)
+    with pytest.raises(ConfigError) as caught:
+        parse_report_rules(options, [entry], {"ops": None, "mail": None})
+    assert message in str(caught.value)
+
+
+def test_a_mistake_in_a_channel_or_a_digest_is_told() -> None:
+    options = Options("ReportHandler", {}, (), strict=True)
+    for given, message in (
+        ({"a": {"webhok": {}}}, "unknown reporter 'webhok', did you mean 'webhook'?"),
+        ({"a": {}}, "expected one of callback, webhook"),
+        ({"a": {"webhook": {"url": "https://bob:hunter22@x/"}}}, "use a header"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse_channels(options, given)
+        assert message in str(caught.value)
+        assert "hunter22" not in str(caught.value)
+    with pytest.raises(ConfigError, match="at least 60 seconds"):
+        parse_digest(options, {"every": 5, "channels": ["a"]}, {"a": None})
+
+
+APP = """
+import logging, logging.config, os, sys, time
+from llama_logging import reporting
+reporting.LEASE, reporting.FIRST_DELAY, reporting.IDLE_PAUSE = 1.0, 0.2, 0.2
+import yaml
+logging.config.dictConfig(yaml.safe_load(open("logging.yaml")))
+log = logging.getLogger("app")
+log.info("ready")
+number = sys.argv[1]
+for n in range(int(sys.argv[2])):
+    log.error(f"failed {number} {n}", extra={"fingerprint": [number, str(n)]})
+print("logged", flush=True)
+sys.stdin.read()
+"""
+
+
+def configured(channels: dict[str, Any], rules: list[dict[str, Any]], **more: Any) -> None:
+    report = {"class": "llama_logging.handlers.ReportHandler", "channels": channels, "rules": rules, **more}
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"registry": {"class": "llama_logging.handlers.RegistryHandler"}, "report": report},
+        "root": {"level": "INFO", "handlers": ["registry", "report"]},
+    }
+    Path("logging.yaml").write_text(json.dumps(config))
+
+
+def application(number: int, errors: int) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", APP, str(number), str(errors)]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return err
+
+
+def ids(web: Receiver) -> list[str]:
+    return [each.headers[ID.lower()] for each in web.received]
+
+
+def webhook(port: int, **more: Any) -> dict[str, Any]:
+    return {
+        "webhook": {"url": f"http://127.0.0.1:{port}/", "allow_private": True, "timeout": 5},
+        "hourly": 1000,
+        **more,
+    }
+
+
+def test_an_application_reports_while_it_runs_and_at_its_end(own_place: Path) -> None:
+    with receiver() as web:
+        configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"]}])
+        process = application(0, 3)
+        assert process.stdout is not None
+        process.stdout.readline()
+        web.wait(3)
+        ended(process)
+        # And of one that ends at once: as much as the end of a process may be delayed for.
+        assert ended(application(1, 2)) == ""
+        web.wait(5)
+        assert len(set(ids(web))) == len(web.received) == 5
+
+
+def test_errors_while_a_channel_is_down_arrive_once_each_after_it_is_back(own_place: Path) -> None:
+    """And the channel that is not down has them meanwhile; those who logged them are gone when it is back."""
+    down = free_port()
+    count = 40 if LONG else 10
+    with receiver() as web:
+        configured({"down": webhook(down), "up": webhook(web.port)}, [{"when": "new", "channels": ["down", "up"]}])
+        process = application(0, count)
+        web.wait(count)
+        ended(process)
+        with receiver(down) as back:
+            process = application(1, 1)
+            until(lambda: min(len(back.received), len(web.received)) >= count + 1)
+            ended(process)
+            assert len(set(ids(back))) == len(back.received) == count + 1
+        assert len(set(ids(web))) == len(web.received) == count + 1
+
+
+def test_none_is_lost_when_the_sender_is_killed(own_place: Path) -> None:
+    """Killed while one is under way: that one may come twice, with the same id."""
+    count = 60 if LONG else 12
+    with receiver() as web:
+        web.usual = saying(200)
+        configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"]}])
+        process = application(0, count)
+        web.wait(3)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        process = application(1, 1)
+        until(lambda: len(set(ids(web))) >= count + 1)
+        ended(process)
+        told = [json.loads(each.body)["error"]["error_message"] for each in web.received]
+        assert len(set(told)) == len(set(ids(web))) == count + 1
+        assert len(told) <= count + 2
+
+
+def test_many_processes_send_one_digest_and_keep_to_the_caps(own_place: Path, store_url: urls.StoreURL) -> None:
+    processes, errors = (8, 20) if LONG else (4, 5)
+    with receiver() as web:
+        plan = {"every": "24h", "channels": ["digest"]}
+        configured(
+            {"ops": webhook(web.port, hourly=7), "digest": webhook(web.port)},
+            [{"when": "new", "channels": ["ops"], "name": "fresh"}],
+            digest=plan,
+        )
+        store = open_store(urls.default())
+        yesterday = int(datetime.now(UTC).timestamp() // 86_400) - 1
+        store.remember("report digest 86400 digest", str(yesterday))
+        running = [application(n, errors) for n in range(processes)]
+        for process in running:
+            assert process.stdout is not None
+            process.stdout.readline()
+        until(lambda: sum(group.count for group in store.groups(limit=1000)) == processes * errors)
+        until(lambda: json.loads(store.recall("report rule fresh") or '{"change": 0}')["change"] >= processes * errors)
+        until(lambda: not store.due(datetime.now(UTC)))
+        for process in running:
+            ended(process)
+        store.close()
+        kinds = [json.loads(each.body)["kind"] for each in web.received]
+        hours = {json.loads(each.body)["created_at"][:13] for each in web.received}
+        assert kinds.count("digest") == 1
+        assert 7 <= kinds.count("new") <= 7 * len(hours)
+
+
+def test_what_a_dead_process_has_left_is_reported_by_another(own_place: Path, store_url: urls.StoreURL) -> None:
+    """Even if that one never logs an error itself: its first record is enough."""
+    with receiver() as web:
+        configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"], "name": "fresh"}])
+        ended(application(0, 0))
+        code = "from llama_logging.handlers import RegistryHandler; import logging, os, signal\n"
+        code += "logging.root.addHandler(RegistryHandler()); logging.error('dying')\n"
+        code += "os.kill(os.getpid(), signal.SIGKILL)"
+        subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+        process = application(1, 0)
+        (received,) = web.wait(1)
+        ended(process)
+        assert json.loads(received.body)["error"]["error_message"] == "dying"
+
+
+def test_what_was_sent_is_swept_after_a_week(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    add(store, make_context(timestamp=NOON))
+    assert sent(made, store, kept["ops"]) == ["every"]
+    clock.now = NOON + timedelta(days=6)
+    looked(made, store)
+    assert len(store.deliveries()) == 1
+    clock.now = NOON + timedelta(days=8)
+    looked(made, store)
+    assert store.deliveries() == []
+
+
+def test_nothing_runs_until_there_is_something_to_run_for(own_place: Path) -> None:
+    threads = threading.active_count()
+    handler = ReportHandler(channels={"ops": webhook(9)})
+    handler.close()
+    assert threading.active_count() == threads
+    assert list(own_place.iterdir()) == []
+
+
+def test_a_handler_that_was_closed_starts_again_with_the_next_record(own_place: Path) -> None:
+    """A second dictConfig closes all handlers it finds, and leaves them where they are."""
+    with receiver() as web:
+        configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"]}])
+        code = APP.replace('log.info("ready")', 'log.info("ready"); [h.close() for h in logging.root.handlers]')
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "0", "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        web.wait(2)
+        ended(process)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_reports_too(own_place: Path) -> None:
+    with receiver() as web:
+        configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"]}])
+        code = APP.replace("number = sys.argv[1]", "number = str(os.fork() == 0)")
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code, "0", "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        web.wait(4)
+        ended(process)
+        assert len(set(ids(web))) == len(web.received) == 4
