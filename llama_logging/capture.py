@@ -17,6 +17,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.records import has_arguments, is_quiet
 from llama_logging.redaction import clean, clean_data, redact
+from llama_logging.room import with_room
 from llama_logging.variables import VARIABLES
 
 NO_EXCEPTION = "LogMessage"
@@ -73,8 +74,10 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
             return None
         else:
             context = _capture(record, exception, keep)
+    except RecursionError as problem:
+        context = _with_room(problem, record, exception, keep)
     except Exception as failure:
-        # No room on the stack or in memory, or an attribute nobody foresaw: less is better than nothing.
+        # No room in memory, or an attribute that nobody foresaw: less is better than nothing.
         context = _bare(record, exception, failure)
     record.__dict__[CONTEXT] = context
     return context
@@ -104,6 +107,18 @@ def make_record(
     record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
     record.__dict__[CONTEXT] = None
     return record
+
+
+def _with_room(
+    problem: Exception,
+    record: logging.LogRecord,
+    exception: BaseException | None,
+    keep: Callable[[ErrorContext], object] | None,
+) -> ErrorContext:
+    try:
+        return with_room(problem, lambda: _capture(record, exception, keep))
+    except Exception as failure:
+        return _bare(record, exception, failure)
 
 
 def _capture(
@@ -242,6 +257,7 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
         error_message=grouping[1],
         stack=Stack(error_type=name, grouping=grouping, fingerprint=fingerprint.fingerprint(grouping)),
         log_message=grouping[1],
+        mechanism=record.__dict__[_MECHANISM][0] if _MECHANISM in record.__dict__ else "logging",
         grouping=grouping,
         fingerprint=fingerprint.fingerprint(grouping),
         logger_name=redact(record.name) if type(record.name) is str and record.name.isascii() else "",
