@@ -209,15 +209,16 @@ class Ingester:
         self.failure: StoreError | None = None
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, retry_at: float = 0.0) -> None:
         self._pid = os.getpid()
-        self._started = self._running = False
-        self._retry_at = 0.0
+        self._retry_at = retry_at
         self._deadline: float | None = None
         # Held until the thread shall end, and until it has: they serve as events, and belong to nobody.
         self._going, self._ended = original("_thread", "allocate_lock")(), original("_thread", "allocate_lock")()
         self._going.acquire()
         self._ended.acquire()
+        # Last: without memory for the locks, no thread is started that would have none either.
+        self._started = self._running = False
 
     def wake(self) -> None:
         """Make sure the thread runs. Costs two comparisons when it does."""
@@ -270,24 +271,27 @@ class Ingester:
             self._started, self._retry_at = False, time.monotonic() + RETRY_AFTER
 
     def _run(self, going: Any, ended: Any) -> None:
+        # What escapes a thread, the interpreter prints on the application's standard error.
+        with contextlib.suppress(BaseException):
+            try:
+                self._work(going)
+            except Exception as error:
+                # No memory, or what reaches the store is not installed: it is tried again.
+                if self._going is going:  # it was not stopped meanwhile
+                    self._begin(time.monotonic() + RETRY_AFTER)
+                self.failure = StoreError(f"{type(error).__name__}: {error}")
+        ended.release()
+
+    def _work(self, going: Any) -> None:
         pause, tended = BUSY_PAUSE, time.monotonic()
-        try:
-            store = self._open_store()
-            intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
-            while not going.acquire(timeout=pause):
-                pause = BUSY_PAUSE if self._pass(intake) else min(pause * 2, IDLE_PAUSE)
-                if time.monotonic() - tended >= TEND_EVERY:
-                    tended = self._tended(store)
-            self._pass(intake, self._deadline)
-            store.close()
-        except Exception as error:
-            # No memory, or what reaches the store is not installed: it is tried again.
-            if self._going is going:  # it was not stopped meanwhile
-                self._begin()
-                self._retry_at = time.monotonic() + RETRY_AFTER
-            self.failure = StoreError(f"{type(error).__name__}: {error}")
-        finally:
-            ended.release()
+        store = self._open_store()
+        intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
+        while not going.acquire(timeout=pause):
+            pause = BUSY_PAUSE if self._pass(intake) else min(pause * 2, IDLE_PAUSE)
+            if time.monotonic() - tended >= TEND_EVERY:
+                tended = self._tended(store)
+        self._pass(intake, self._deadline)
+        store.close()
 
     def _tended(self, store: Store) -> float:
         try:

@@ -472,6 +472,7 @@ def test_errors_logged_while_there_is_no_memory(run: Run) -> None:
     code = """
 install()
 error("first")
+wait_for(lambda: os.path.exists("llama_logging.db"))  # a thread that cannot even begin, the interpreter reports
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 64 * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]))
 kept = []
