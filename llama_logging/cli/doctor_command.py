@@ -51,7 +51,8 @@ def execute(args: argparse.Namespace) -> int:
         print_json({"store": url, **dataclasses.asdict(health), "findings": findings})
     else:
         print(painted(f"{url}", "1"))
-        print(f"  {health.groups} groups, the details of {health.errors} errors, {health.size_bytes / 1e6:.1f} MB")
+        kept = f"groups: {health.groups}, errors with their details: {health.errors}"
+        print(f"  {kept}, size: {health.size_bytes / 1e6:.1f} MB")
         for finding in findings:
             print(painted(f"  {printable(finding)}", "31"))
         if not findings:

@@ -65,6 +65,8 @@ def _list(args: argparse.Namespace) -> int:
     if scopes:
         rows = [[s.scope, _now(s), str(len(s.incidents)), s.status.value, s.detail, str(s.token)] for s in scopes]
         print_table([["SCOPE", "NOW", "INCIDENTS", "LAST", "DETAIL", "TOKEN"], *rows])
+    else:
+        print("recovery has acted on nothing yet")
     return 0
 
 
@@ -96,6 +98,8 @@ def _log(args: argparse.Namespace) -> int:
             for a in attempts
         ]
         print_table([heading, *rows], {1: [_COLOURS.get(attempt.status, "2") for attempt in attempts]})
+    else:
+        print("recovery has tried nothing yet")
     return 0
 
 

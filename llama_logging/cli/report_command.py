@@ -102,6 +102,8 @@ def _list(args: argparse.Namespace) -> int:
         ]  # fmt: skip
         heading = ["CHANNEL", "WAITING", "SENT", "GIVEN UP", "LAST SENT", "LAST FAILURE", "IN A ROW"]
         print_table([heading, *rows])
+    else:
+        print("nothing was to be reported yet")
     if deliveries:
         print()
         rows = [

@@ -27,6 +27,8 @@ handlers:
 
 def test_the_switch_is_thrown_for_all(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context())
+    assert answer(capsys, "recovery", "list") == "recovery has acted on nothing yet\n"
+    assert answer(capsys, "recovery", "log") == "recovery has tried nothing yet\n"
     assert "maintenance" in answer(capsys, "recovery", "off", "--why", "maintenance")
     store = open_store(urls.default())
     assert store.recall(ROW).startswith("by ")

@@ -43,6 +43,7 @@ def web() -> Iterator[Receiver]:
 def test_cron_sends_what_the_rules_ask_for(web: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     configuration(web.port)
     assert document(capsys, "report", "send") == {"sent": {}, "left": {}}
+    assert answer(capsys, "report", "list") == "nothing was to be reported yet\n"
     keep(make_context(timestamp=NOW + timedelta(minutes=1), error_message=HOSTILE))
     assert answer(capsys, "report", "send") == "ops: 2 sent\n"
     assert [json.loads(each.body)["kind"] for each in web.received] == ["new", "every"]
