@@ -47,9 +47,8 @@ class Server:
         _hand_over(self._folder)
         if not _may_run(self._binaries / "postgres"):
             # In a folder that only root may enter, as virtual environments in a home of root's are.
-            self._binaries = Path(shutil.copytree(self._binaries.parent, self._folder / "programs", symlinks=True))
+            self._binaries = _copied(self._binaries, self._folder / "programs")
             self._folder.chmod(0o755)
-            self._binaries /= "bin"
         if copy_of is None:
             self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         else:
@@ -112,6 +111,16 @@ class Server:
             told.seek(0)
             if done.returncode:
                 raise NoServer(f"{program} failed: {told.read().decode().strip()[-2000:]}")
+
+
+def _copied(programs: Path, where: Path) -> Path:
+    """The folder of *programs* with what it needs, in *where*; a wheel's find their libraries beside its package."""
+    installed, package = programs.parent, programs.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    for folder, target in ((installed, where / package.name / installed.name), (libraries, where / libraries.name)):
+        if folder.is_dir():
+            shutil.copytree(folder, target, symlinks=True)
+    return where / package.name / installed.name / programs.name
 
 
 def binaries() -> Path:
