@@ -31,6 +31,8 @@ _OUTCOME = "_llama_logging_outcome"
 # What a record has that was captured and has no extra.
 _OWN = USUAL | {CONTEXT, _OUTCOME, "_llama_logging_seen"}
 _KNOWN_FORMS = 4_096
+# What logging.Formatter knows: how a *fmt* of one's own is written.
+_FORMAT_STYLES = ("%", "{", "$")
 # Nobody can guess it: it stands in no text.
 _GAP = f"gap {os.urandom(16).hex()}"
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;97;41"}
@@ -77,10 +79,17 @@ class _Gaps:
 
 
 class JsonFormatter(_BaseJsonFormatter):
-    """One JSON object a line, with OpenTelemetry's names; errors carry their id and fingerprint.
+    """One JSON object a line; errors carry their id and fingerprint.
 
     A python-json-logger formatter: its options and `extra` work as there. In dictConfig,
     `class:` takes format, datefmt, style, validate and defaults; for the others use `'()':`.
+
+    Args:
+        style: Whose names the fields have: `otel` (OpenTelemetry's, as without it), `ecs` (the Elastic Common
+            Schema's) or `plain` (an ErrorContext's). Or what a *fmt* is written in, as for logging.Formatter.
+
+    Raises:
+        ValueError: If there is no such style.
     """
 
     def __init__(
@@ -92,7 +101,15 @@ class JsonFormatter(_BaseJsonFormatter):
         **options: Any,
     ) -> None:
         options.setdefault("json_ensure_ascii", True)
-        super().__init__(fmt or "%(message)s", datefmt, style, validate, **options)
+        # Options may ask for anything about a record; only our own line is known to have no more gaps.
+        self._is_plain = type(self) is JsonFormatter and fmt is None and options == {"json_ensure_ascii": True}
+        self._gaps = _Gaps()
+        if style not in semconv.STYLES and style not in _FORMAT_STYLES:
+            raise ValueError(f"no style {style!r}: {', '.join((*semconv.STYLES, *_FORMAT_STYLES))}")
+        self._names = semconv.STYLES.get(style, {})
+        if style == "ecs":
+            options["static_fields"] = {**semconv.ECS_VERSION, **(options.get("static_fields") or {})}
+        super().__init__(fmt or "%(message)s", datefmt, style if style in _FORMAT_STYLES else "%", validate, **options)
         # json.dumps makes an encoder for each call, at half the price of the call.
         self._encode: Callable[[Any], str] | None = None
         if self.json_serializer is json.dumps:
@@ -100,9 +117,6 @@ class JsonFormatter(_BaseJsonFormatter):
             self._encode = encoder(
                 default=self.json_default, indent=self.json_indent, ensure_ascii=self.json_ensure_ascii
             ).encode
-        # Options may ask for anything about a record; only our own line is known to have no more gaps.
-        self._is_plain = type(self) is JsonFormatter and fmt is None and options == {"json_ensure_ascii": True}
-        self._gaps = _Gaps()
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         """As python-json-logger's."""
@@ -142,8 +156,8 @@ class JsonFormatter(_BaseJsonFormatter):
     def _with_gaps(self, record: logging.LogRecord, context: ErrorContext) -> str:
         fields: dict[str, Any] = {}
         self.add_fields(fields, record, {})
-        fields.update(dict.fromkeys(("timestamp", "message", semconv.ERROR_ID, semconv.EXCEPTION_MESSAGE), _GAP))
-        fields[semconv.EXCEPTION_STACKTRACE] = f"{_opening(context)}{_GAP}\n"
+        gaps = dict.fromkeys((semconv.TIMESTAMP, "message", semconv.ERROR_ID, semconv.EXCEPTION_MESSAGE), _GAP)
+        fields.update(self._named({**gaps, semconv.EXCEPTION_STACKTRACE: f"{_opening(context)}{_GAP}\n"}))
         return self.jsonify_log_record(fields)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
@@ -155,17 +169,24 @@ class JsonFormatter(_BaseJsonFormatter):
         super().add_fields(fields, record, message_dict)
         fields = {redact(key): REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
         severity = ErrorSeverity.from_level(record.levelno).name
-        log_data["timestamp"] = _timestamp(record.created)
-        log_data[semconv.SEVERITY_TEXT] = record.levelname
-        log_data[semconv.SEVERITY_NUMBER] = semconv.SEVERITY_NUMBERS[severity]
-        log_data["logger"] = redact(record.name)
+        own = {
+            semconv.TIMESTAMP: _timestamp(record.created),
+            semconv.SEVERITY_TEXT: record.levelname,
+            semconv.SEVERITY_NUMBER: semconv.SEVERITY_NUMBERS[severity],
+            semconv.LOGGER: redact(record.name),
+        }
+        log_data.update(self._named(own))
         log_data.update(fields)
         context = capture(record)
         if context is not None:
-            log_data.update(_attributes(context))
+            attributes = _attributes(context)
             outcome = record.__dict__.get(_OUTCOME)
             if outcome is not None:
-                log_data[semconv.RECOVERY_STATUS] = outcome.status.value
+                attributes[semconv.RECOVERY_STATUS] = outcome.status.value
+            log_data.update(self._named(attributes))
+
+    def _named(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {self._names.get(name, name): value for name, value in fields.items()} if self._names else fields
 
 
 class ConsoleFormatter(logging.Formatter):

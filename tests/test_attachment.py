@@ -225,7 +225,12 @@ def problems(**changes: Any) -> list[str]:
         ({"loggers": {"a": 1}}, ["loggers.a: expected a mapping, got 1"]),
         ({"root": {"handlers": "h"}}, ["root.handlers: expected a list of names, got 'h'"]),
         ({"formatters": {"f": {"class": "llama_logging.formatters.JsonFormater"}}}, ["did you mean"]),
-        ({"formatters": {"f": {"()": "llama_logging.formatters.ConsoleFormatter", "color": True}}}, []),
+        ({"formatters": {"f": {"()": "llama_logging.formatters.ConsoleFormatter", "color": True}}}, ["'color'"]),
+        (
+            {"formatters": {"f": {"class": "llama_logging.formatters.JsonFormatter", "style": "esc"}}},
+            ["no style 'esc'"],
+        ),
+        ({"formatters": {"f": {"format": "{oops", "style": "{"}}}, ["formatters.f"]),
         ({"filters": {"f": {"()": "llama_logging.filters.CaptureFilter", "nam": ""}}}, ["did you mean 'name'"]),
         ({"root": {}}, ["handlers.h: is attached to no logger"]),
     ],

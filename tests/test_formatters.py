@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import re
 import sys
 from datetime import date
@@ -47,6 +48,49 @@ def test_an_error_as_json_has_opentelemetrys_names() -> None:
     assert re.fullmatch(r"[0-9a-f-]{36}", data["llama_logging.error_id"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", data["timestamp"])
     assert "exc_info" not in data
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_json_by_the_elastic_common_schema(remembers: bool) -> None:
+    """Its fields of a log line of an error, and `ecs.version`, which it demands."""
+    formatter = JsonFormatter(style="ecs")
+    formatter._is_plain = remembers
+    data = json.loads(formatter.format(record_of(raised(), args=())))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", data["@timestamp"])
+    assert (data["log.level"], data["log.logger"], data["message"]) == ("ERROR", "app.shop", "failed")
+    assert (data["error.type"], data["error.message"]) == ("ValueError", "no such article")
+    assert data["error.stack_trace"].endswith("ValueError: no such article\n")
+    assert re.fullmatch(r"[0-9a-f-]{36}", data["error.id"])
+    assert data["log.origin.function"] == "tests.test_formatters.raised"
+    assert data["log.origin.file.name"] == __file__
+    assert data["ecs.version"].count(".") == 2
+    assert not {"timestamp", "severity_text", "exception.type"} & data.keys()
+
+
+def test_json_with_plain_names() -> None:
+    """Those of an ErrorContext, where it has one."""
+    data = json.loads(JsonFormatter(style="plain").format(record_of(raised(), article="apple")))
+    assert (data["level"], data["logger"], data["article"]) == ("ERROR", "app.shop", "apple")
+    assert {name for name in data if hasattr(ErrorContext, name) or name in ErrorContext.__dataclass_fields__} >= {
+        "timestamp", "error_id", "fingerprint", "error_type", "error_message", "stack_trace",
+        "source_function", "source_file", "source_line",
+    }  # fmt: skip
+    assert not [name for name in data if "." in name]
+
+
+def test_the_style_of_json_is_set_in_yaml_and_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    dictionary: dict[str, Any] = {"version": 1, "disable_existing_loggers": False}
+    dictionary["formatters"] = {"json": {"class": "llama_logging.formatters.JsonFormatter", "style": "ecs"}}
+    dictionary["handlers"] = {
+        "out": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
+    }
+    dictionary["loggers"] = {"styled": {"handlers": ["out"], "propagate": False}}
+    logging.config.dictConfig(dictionary)
+    logging.getLogger("styled").error("told")
+    assert json.loads(capsys.readouterr().out)["log.level"] == "ERROR"
+    assert JsonFormatter("{message}", style="{").format(record_of())
+    with pytest.raises(ValueError, match="no style 'esc': otel, ecs, plain"):
+        JsonFormatter(style="esc")
 
 
 def test_a_plain_record_as_json_stays_plain() -> None:
@@ -188,7 +232,7 @@ texts = st.text() | st.sampled_from([ATTACK, "", "password=hunter2", "lone \udcf
 def test_what_is_remembered_of_a_form_changes_no_character(
     message: str, said: str, args: list[Any], colour: bool
 ) -> None:
-    for formatter in (JsonFormatter(), ConsoleFormatter(colour=colour)):
+    for formatter in (JsonFormatter(), JsonFormatter(style="ecs"), ConsoleFormatter(colour=colour)):
         # The texts around the gaps are those of another error.
         formatter.format(of_a_form("another", "told")[0])
         record, _ = of_a_form(message, said, *args)

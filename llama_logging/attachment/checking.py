@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import logging.config
 import logging.handlers
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHand
 from llama_logging.recovery.rules import Rule, as_mode, parse_rules
 
 OURS = (RegistryHandler, RecoveryHandler, ReportHandler, CaptureFilter, JsonFormatter, ConsoleFormatter)
+_FORMATTERS = (logging.Formatter, JsonFormatter, ConsoleFormatter)  # making one opens nothing
 
 _SECTIONS = ("formatters", "filters", "handlers", "loggers")
 _TOP = ("version", "disable_existing_loggers", "incremental", "root", *_SECTIONS)
@@ -88,7 +90,7 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
         hint = did_you_mean(formatter, data.get("formatters") or {})
         yield Problem(f"{place}.formatter", f"there is no formatter {formatter!r}{hint}", fatal=True)
     key = "()" if "()" in entry else "class"
-    factory = entry.get(key)
+    factory = entry.get(key, logging.Formatter if section == "formatters" else None)
     if factory is None:
         if section == "handlers":
             yield Problem(place, "needs a `class`", fatal=True)
@@ -100,7 +102,17 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
         return
     taken = _TAKEN_BY_DICTCONFIG[section] if key == "class" else (key, ".")
     options = {name: value for name, value in entry.items() if name not in taken}
-    yield from _ours(place, found, options) if found in OURS else _foreign(place, found, options)
+    if section == "formatters" and found in _FORMATTERS:
+        yield from _formatter(place, entry)
+    else:
+        yield from _ours(place, found, options) if found in OURS else _foreign(place, found, options)
+
+
+def _formatter(place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        logging.config.DictConfigurator({"version": 1}).configure_formatter(dict(entry))
+    except Exception as error:
+        yield Problem(place, str(error), fatal=True)
 
 
 def _ours(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem]:
