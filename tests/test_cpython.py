@@ -130,8 +130,8 @@ def test_its_tests_of_traceback_go_as_ever(envs: dict[str, dict[str, str]]) -> N
     assert changed(plain, ours) == changed(plain, tapped) == {}
     assert ours["differences"] == []
     assert ours["equal"] > 100
-    # Of the processes that it starts, those that end by an exception.
-    assert {error.mechanism for error in captured()} == {"excepthook"}
+    # Of the processes that it starts, those that end by an exception; since 3.12 one has another, that nobody can catch.
+    assert {error.mechanism for error in captured()} - {"unraisable"} == {"excepthook"}
 
 
 def test_its_tests_of_logging_go_as_ever(envs: dict[str, dict[str, str]]) -> None:
