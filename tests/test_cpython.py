@@ -130,7 +130,7 @@ def test_its_tests_of_traceback_go_as_ever(envs: dict[str, dict[str, str]]) -> N
     assert changed(plain, ours) == changed(plain, tapped) == {}
     assert ours["differences"] == []
     assert ours["equal"] > 100
-    # Of the processes that it starts, those that end by an exception; since 3.12 one has another, that nobody can catch.
+    # Of the processes that it starts, those that end by an exception. Since 3.12 one has another that none can catch.
     assert {error.mechanism for error in captured()} - {"unraisable"} == {"excepthook"}
 
 
