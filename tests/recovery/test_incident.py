@@ -224,6 +224,10 @@ for thread in threads: thread.join()
 """
 
 
+# Read here: within a test no variable of ours is set.
+INCIDENTS = int(os.environ.get("LLAMA_LOGGING_TEST_INCIDENTS", "1"))
+
+
 def workers(folder: Path, count: int, **env: str) -> list[subprocess.Popen[str]]:
     settings = {"LEASE": "10", "START_TAKES": "0.5", "HELPS": "yes", **env}
     settings |= {"THING": str(folder / "thing"), "STARTS": str(folder / "starts")}
@@ -250,7 +254,7 @@ def starts(folder: Path) -> list[str]:
 
 def test_of_many_processes_one_acts_and_all_are_helped(own_place: Path) -> None:
     """`LLAMA_LOGGING_TEST_INCIDENTS=50` has as many incidents."""
-    for number in range(int(os.environ.get("LLAMA_LOGGING_TEST_INCIDENTS", "1"))):
+    for number in range(INCIDENTS):
         folder = own_place / str(number)
         folder.mkdir()
         assert answers(workers(folder, 8)) == {"answer": 32}
