@@ -252,6 +252,7 @@ def starts(folder: Path) -> list[str]:
     return (folder / "starts").read_text().split()
 
 
+@pytest.mark.timeout(120 * INCIDENTS)
 def test_of_many_processes_one_acts_and_all_are_helped(own_place: Path) -> None:
     """`LLAMA_LOGGING_TEST_INCIDENTS=50` has as many incidents."""
     for number in range(INCIDENTS):
