@@ -51,8 +51,8 @@ class Match:
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is such an error."""
         return (
-            context.severity >= self.level
-            and self._is_kind(context.stack)
+            self._is_kind(context.stack)
+            and context.severity >= self.level
             and (not self.loggers or any(fnmatch.fnmatchcase(context.logger_name, glob) for glob in self.loggers))
             and self._says(context)
             and not (self.unless is not None and self.unless(context))

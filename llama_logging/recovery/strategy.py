@@ -180,8 +180,9 @@ class StrategyTable:
 
     def find(self, context: ErrorContext) -> tuple[str, Callable[[ErrorContext], Any]] | None:
         """The function for *context* and the type it is registered for: its own class, else the nearest base."""
-        names = context.exceptions[0].bases if context.exceptions else (context.error_type,)
-        for name in names:
+        errors = context.stack.exceptions  # all errors of a stack share their classes, and few have a function
+        names = errors[0].bases if errors else (context.error_type,)
+        for name in names if self._functions else ():
             for known in (name, name.rpartition(".")[2]):
                 if known in self._functions:
                     return known, self._functions[known]
