@@ -344,26 +344,23 @@ log = logging.getLogger("app")
 log.propagate = False
 log.addHandler(RegistryHandler())
 log.addHandler(RecoveryHandler())
-begun = itertools.count()
 done = itertools.count()
 class Noisy:
     def __init__(self):
         self.me = self
     def __del__(self):
-        next(begun)
         log.error("collected")
         next(done)
 gc.set_threshold(50)
 for number in range(1500):
     Noisy()
-    next(begun)
     try:
         raise ValueError(number)
     except ValueError:
         log.exception("failed")
     next(done)
 gc.disable()
-print(next(done), next(begun), flush=True)
+print(next(done), flush=True)
 os._exit(0)
 """
 
@@ -372,9 +369,8 @@ def test_objects_that_log_when_they_are_collected_lose_nothing(run: Run) -> None
     """A collection begins anywhere, also within our own code and on our own threads."""
     done = run("-X", "faulthandler", "-c", COLLECTED)
     assert (done.code, done.err) == (0, "")
-    # Another thread may be in the midst of one.
-    acked, begun = map(int, done.out.split())
-    assert 2000 < acked <= registry_size() <= begun
+    # Another thread may be in the midst of one, and go on while this is printed: but each object logs once.
+    assert 2000 < int(done.out) <= registry_size() <= 2 * 1500
 
 
 LAST = """
