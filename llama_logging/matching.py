@@ -51,15 +51,15 @@ class Match:
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is such an error."""
         return (
-            self._is_kind(context.stack)
+            self.fits(context.stack)
             and context.severity >= self.level
             and (not self.loggers or any(fnmatch.fnmatchcase(context.logger_name, glob) for glob in self.loggers))
             and self._says(context)
             and not (self.unless is not None and self.unless(context))
         )
 
-    def _is_kind(self, stack: Stack) -> bool:
-        """By the classes alone, which all errors of a stack share: looked at once."""
+    def fits(self, stack: Stack) -> bool:
+        """Whether an error of *stack* may be one, by the classes alone, which all of them share: looked at once."""
         known = self._kinds.get(id(stack))
         if known is None:
             if len(self._kinds) >= _KNOWN_STACKS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections import OrderedDict
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from llama_logging.background import Worker
-from llama_logging.context import ErrorContext
+from llama_logging.context import ErrorContext, Stack
 from llama_logging.recovery.incident import Incident, is_inside, named
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
@@ -50,6 +51,7 @@ class Engine:
         records: Callable[[str], Sequence[Record]] = lambda fingerprint: (),
     ) -> None:
         self._rules = tuple(rules)
+        self._fitting: dict[int, tuple[Stack, tuple[Rule, ...]]] = {}
         self._audit = audit
         self._table = table
         self._worker = Worker("llama_logging-recovery", threads=THREADS, capacity=WAITING)
@@ -85,9 +87,7 @@ class Engine:
             return _refused(context, "it was logged by a recovery strategy")
         rule = self._rule_for(context)
         if rule is None:
-            return Outcome.settled(
-                context.error_id, OutcomeStatus.UNMATCHED, f"no recovery strategy for {context.error_type}"
-            )
+            return Outcome(context.error_id, _unmatched(context.error_type))
         off = off_in_environment()
         if off:
             return _refused(context, off)
@@ -97,7 +97,7 @@ class Engine:
         return shared.shared_with(context.error_id) if shared else self._begin(rule, context)
 
     def _rule_for(self, context: ErrorContext) -> Rule | None:
-        for rule in self._rules:
+        for rule in self._rules_for(context.stack):
             if rule.applies(context):
                 return rule
         found = self._table.find(context) if context.mechanism != "text" else None
@@ -105,6 +105,15 @@ class Engine:
             return None
         name, function = found
         return Rule(name=f"registered for {name}", match=bool, ladder=(Step(Call(function)),))
+
+    def _rules_for(self, stack: Stack) -> tuple[Rule, ...]:
+        """Those that may match an error of *stack*: for most errors of an application none, and that is found once."""
+        known = self._fitting.get(id(stack))
+        if known is None:
+            if len(self._fitting) >= _REMEMBERED:
+                self._fitting.clear()
+            known = self._fitting[id(stack)] = stack, tuple(rule for rule in self._rules if rule.fits(stack))
+        return known[1]
 
     def _begin(self, rule: Rule, context: ErrorContext) -> Outcome:
         future: Future[Resolution] = Future()
@@ -142,6 +151,11 @@ def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:
         resolution.detail,
         context.error_id,
     )
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _unmatched(error_type: str) -> Resolution:
+    return Resolution(OutcomeStatus.UNMATCHED, detail=f"no recovery strategy for {error_type}")
 
 
 def _refused(context: ErrorContext, why: str) -> Outcome:

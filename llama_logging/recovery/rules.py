@@ -15,7 +15,7 @@ from llama_logging.config import (
     as_text,
     did_you_mean,
 )
-from llama_logging.context import ErrorContext
+from llama_logging.context import ErrorContext, Stack
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import as_match
 from llama_logging.recovery.presets import About, expanded
@@ -57,6 +57,7 @@ class Rule:
         settle: For so many seconds.
         learned: Whether the strategies are tried in the order of what they have done so far.
         escalate: What is done once for an incident that was not healed.
+        fits: Whether an error of that stack may match at all.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Rule:
     settle: float = 0.0
     learned: bool = False
     escalate: tuple[Step, ...] = ()
+    fits: Callable[[Stack], bool] = bool
 
     def applies(self, context: ErrorContext) -> bool:
         """Whether *context* is an error for this rule. Text alone never is: there must be an exception."""
@@ -128,6 +130,7 @@ def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None,
         settle=reader.read("settle", as_seconds, 0.0),
         learned=reader.read("order", _as_order, "given") == "learned",
         escalate=_steps(options, f"{place}.escalate", reader.read("escalate", as_list, [])),
+        fits=match.fits,
     )
 
 
