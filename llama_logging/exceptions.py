@@ -8,6 +8,8 @@ LlamaLoggingError
 └── MissingExtraError  (also an ImportError) an optional dependency is not installed
 """
 
+from typing import Self
+
 
 class LlamaLoggingError(Exception):
     """Base of every error this package raises."""
@@ -19,6 +21,11 @@ class ConfigError(LlamaLoggingError, ValueError):
 
 class StoreError(LlamaLoggingError):
     """The registry could not be read or written."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """*error* itself, if it is one; else one that says what it was, for a fault that nobody foresaw."""
+        return error if isinstance(error, cls) else cls(f"{type(error).__name__}: {error}")
 
 
 class ErrorNotFound(LlamaLoggingError, LookupError):

@@ -234,10 +234,8 @@ class Ingester:
         try:
             with contextlib.closing(self._open_store()) as store:
                 ingest(store, self._directories, path=self._path, deadline=time.monotonic() + timeout)
-        except StoreError as error:
-            self.failure = error
         except Exception as error:
-            self.failure = StoreError(f"{type(error).__name__}: {error}")
+            self.failure = StoreError.of(error)
 
     def finish(self, timeout: float) -> None:
         """Ingest what there is now, waiting *timeout* seconds at most; on the thread, where there is one.
@@ -279,7 +277,7 @@ class Ingester:
                 # No memory, or what reaches the store is not installed: it is tried again.
                 if self._going is going:  # it was not stopped meanwhile
                     self._begin(time.monotonic() + RETRY_AFTER)
-                self.failure = StoreError(f"{type(error).__name__}: {error}")
+                self.failure = StoreError.of(error)
         ended.release()
 
     def _work(self, going: Any) -> None:
@@ -297,7 +295,7 @@ class Ingester:
         try:
             self._tend(store)
         except Exception as error:  # as in _pass
-            self.failure = StoreError(f"{type(error).__name__}: {error}")
+            self.failure = StoreError.of(error)
         return time.monotonic()
 
     def _pass(self, intake: Intake, deadline: float | None = None) -> bool:
@@ -306,11 +304,9 @@ class Ingester:
             taken = intake.run(deadline)
             self.failure = None
             return taken > 0
-        except StoreError as error:
-            self.failure = error
         except Exception as error:
             # An unforeseen fault must not end the ingester: the next look may go well.
-            self.failure = StoreError(f"{type(error).__name__}: {error}")
+            self.failure = StoreError.of(error)
         with contextlib.suppress(Exception):
             intake.store.close()  # what is wrong may be the connection
         return False

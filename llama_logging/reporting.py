@@ -163,11 +163,9 @@ class Reporting:
                     if name in self._senders:
                         busy |= self._senders[name].submit(self._sending(name))
                 self.failure = None
-            except StoreError as error:
-                busy, self.failure = False, error
             except Exception as error:
                 # An unforeseen fault must not end it: the next look may go well.
-                busy, self.failure = False, StoreError(f"{type(error).__name__}: {error}")
+                busy, self.failure = False, StoreError.of(error)
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
         store.close()
 
