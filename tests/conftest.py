@@ -58,7 +58,7 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     variables.VARIABLES.__init__()  # type: ignore[misc]
     for name in ("_registry", "_handlers", "_engine"):
         imperative.error_handler.__dict__.pop(name, None)
-    outcome.remember(outcome._NOTHING)
+    outcome.remember(outcome.NONE)
 
 
 @pytest.fixture

@@ -114,8 +114,8 @@ def outcome() -> Outcome:
     """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
     task = tasks.current()
     if task is not None:
-        return _of_tasks.get(task, _NOTHING)
-    return getattr(_of_thread, "latest", _NOTHING)
+        return _of_tasks.get(task, NONE)
+    return getattr(_of_thread, "latest", NONE)
 
 
 def remember(latest: Outcome) -> None:
@@ -132,6 +132,7 @@ def remember(latest: Outcome) -> None:
 
 
 _PENDING = Resolution(OutcomeStatus.PENDING)
-_NOTHING = Outcome.settled("", OutcomeStatus.NONE)
+NONE = Outcome.settled("", OutcomeStatus.NONE)
+"""Of an error that was not logged, or that no RecoveryHandler saw."""
 _of_thread = threading.local()
 _of_tasks: weakref.WeakKeyDictionary[asyncio.Task[object], Outcome] = weakref.WeakKeyDictionary()

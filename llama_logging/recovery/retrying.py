@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
-from llama_logging.recovery.outcome import Outcome
+from llama_logging.recovery.outcome import NONE, Outcome
 from llama_logging.registry import OutcomeStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,7 +21,6 @@ Exceptions = type[Exception] | tuple[type[Exception], ...]
 TIMEOUT = 30.0
 """Seconds that a recovery is waited for."""
 _NOTHING: Any = object()
-_NONE = Outcome.settled("", OutcomeStatus.NONE)
 
 
 class Attempt:
@@ -38,7 +37,7 @@ class Attempt:
         self.number = number
         self.value: Any = None
         self.error: Exception | None = None
-        self.outcome = _NONE
+        self.outcome = NONE
         self._logger, self._message, self._exceptions = logger, message, exceptions
 
     def __enter__(self) -> Self:
@@ -51,7 +50,7 @@ class Attempt:
             return None
         self.error = error
         self._logger.error(self._message, exc_info=error, stacklevel=2)
-        self.outcome = getattr(error, "__llama_outcome__", _NONE)
+        self.outcome = getattr(error, "__llama_outcome__", NONE)
         return True
 
 
