@@ -10,8 +10,8 @@ from llama_logging.config import Options, as_list, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.probes import Probe, as_probe
+from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
-from llama_logging.registry import OutcomeStatus
 
 PORTS = {
     "postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "redis": 6379, "rediss": 6379,
@@ -57,9 +57,7 @@ class WaitAndProbe:
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Probe at once, then with growing pauses until the deadline."""
         problem = deadline.wait_for(self.probe, delay=self.delay, longest=5.0)
-        if problem:
-            return Remedy(OutcomeStatus.FAILED, detail=problem)
-        return Remedy(OutcomeStatus.RECOVERED, detail=f"{self.address} answers")
+        return verdict(problem, f"{self.address} answers")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies.ollama.models import allowed, full, missing
 from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
-from llama_logging.registry import OutcomeStatus
 
 MAX_SIZE = 10 * 2**30
 KEEP_FREE = 2 * 2**30
@@ -78,17 +78,17 @@ class OllamaPull:
         """Pull what is missing, if it may be; watch size, disk and progress; ask whether it is installed."""
         model = missing(context)
         if not model:
-            return Remedy(OutcomeStatus.FAILED, detail="the error names no model that is missing")
+            return verdict("the error names no model that is missing", "")
         if not allowed(model, self.models):
-            return Remedy(OutcomeStatus.FAILED, detail=f"{model} is none of {', '.join(self.models)}")
+            return verdict(f"{model} is none of {', '.join(self.models)}", "")
         if full(model) in self.server.installed(deadline)[0]:
-            return Remedy(OutcomeStatus.RECOVERED, detail=f"{model} is installed already")
+            return verdict("", f"{model} is installed already")
         problem = self._pull(model, deadline)
         installed, unanswered = self.server.installed(deadline)
         if full(model) not in installed:
             why = problem or unanswered or "the server said success but does not list it"
-            return Remedy(OutcomeStatus.FAILED, detail=f"pull {model}: {why}")
-        return Remedy(OutcomeStatus.RECOVERED, detail=f"pulled {model}")
+            return verdict(f"pull {model}: {why}", "")
+        return verdict("", f"pulled {model}")
 
     def _pull(self, model: str, deadline: Deadline) -> str:
         body = {"model": model, "stream": True}

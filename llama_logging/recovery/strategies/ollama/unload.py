@@ -9,8 +9,8 @@ from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import full, wanted
 from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
-from llama_logging.registry import OutcomeStatus
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,13 @@ class OllamaUnload:
         model = wanted(context, self.model)
         others, problem = self._others(model, deadline)
         if problem or not others:
-            return Remedy(OutcomeStatus.FAILED, detail=problem or "no other model is loaded")
+            return verdict(problem or "no other model is loaded", "")
         for other in others:
             self.server.load(other, deadline, keep_alive=0)
         problem = deadline.within(10.0).wait_for(lambda deadline: self._still(model, deadline))
         problem = problem or self.server.generates_in_time(model, deadline)
-        if problem:
-            return Remedy(OutcomeStatus.FAILED, detail=f"unloaded {', '.join(others)}: {problem}")
-        return Remedy(OutcomeStatus.RECOVERED, detail=f"unloaded {', '.join(others)}; {model or 'it'} generates")
+        done = f"unloaded {', '.join(others)}"
+        return verdict(problem and f"{done}: {problem}", f"{done}; {model or 'it'} generates")
 
     def _others(self, model: str, deadline: Deadline) -> tuple[list[str], str]:
         loaded, problem = self.server.loaded(deadline)

@@ -9,8 +9,8 @@ from llama_logging.config import Options, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import wanted
 from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
-from llama_logging.registry import OutcomeStatus
 
 LOOKS = 2
 """A runner that died is started anew at the next request; an error that comes again then is there to stay."""
@@ -52,6 +52,4 @@ class OllamaWait:
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Ask for one token at once, then with growing pauses, until the deadline or an error that stays."""
         problem = self.server.generates_in_time(wanted(context, self.model), deadline, looks=LOOKS, delay=self.delay)
-        if problem:
-            return Remedy(OutcomeStatus.FAILED, detail=problem)
-        return Remedy(OutcomeStatus.RECOVERED, detail=f"{self.server.base_url} generates")
+        return verdict(problem, f"{self.server.base_url} generates")

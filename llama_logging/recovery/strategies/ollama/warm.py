@@ -9,8 +9,8 @@ from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import full, wanted
 from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
-from llama_logging.registry import OutcomeStatus
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,10 @@ class OllamaWarm:
         if not model:
             installed, problem = self.server.installed(deadline)
             if not installed:
-                return Remedy(OutcomeStatus.FAILED, detail=problem or "no model is installed")
+                return verdict(problem or "no model is installed", "")
             model = installed[0]
         problem = deadline.wait_for(lambda deadline: self._problem(model, deadline))
-        if problem:
-            return Remedy(OutcomeStatus.FAILED, detail=f"load {model}: {problem}")
-        return Remedy(OutcomeStatus.RECOVERED, detail=f"{model} is loaded")
+        return verdict(problem and f"load {model}: {problem}", f"{model} is loaded")
 
     def _problem(self, model: str, deadline: Deadline) -> str:
         problem = self.server.load(model, deadline).problem
