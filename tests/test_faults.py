@@ -58,6 +58,16 @@ def wait_for(what):
         assert time.monotonic() < until
         time.sleep(0.01)
 
+def fill(disk, *sizes):
+    filler = os.open(f"{disk}/filler", os.O_CREAT | os.O_WRONLY)
+    for size in sizes:
+        try:
+            while True:
+                os.write(filler, b"x" * size)
+        except OSError:
+            pass
+    return filler
+
 def reserve():
     return journal._reserve is not None
 
@@ -101,12 +111,7 @@ def test_a_disk_that_fills_up_and_is_freed(small_disk: Path, run: Run) -> None:
 install(store="sqlite:///{small_disk}/errors.db")
 for number in range(100):
     error(number)
-filler = os.open("{small_disk}/filler", os.O_CREAT | os.O_WRONLY)
-try:
-    while True:
-        os.write(filler, b"x" * 4096)
-except OSError:
-    pass
+filler = fill("{small_disk}", 4096)
 for number in range(100):
     error(number)
 os.unlink("{small_disk}/filler")
@@ -126,12 +131,7 @@ folders._SHARED_MEMORY = "/nowhere"
 install(store="sqlite:///{small_disk}/errors.db")
 error()
 wait_for(reserve)
-filler = os.open("{small_disk}/filler", os.O_CREAT | os.O_WRONLY)
-try:
-    while True:
-        os.write(filler, b"x" * 4096)
-except OSError:
-    pass
+filler = fill("{small_disk}", 4096)
 for number in range(300):
     error(number)
 done()
@@ -149,13 +149,7 @@ folders._SHARED_MEMORY = "/nowhere"
 install(store="sqlite:///{small_disk}/errors.db")
 handler.pipeline.ingester._started = True
 error()
-filler = os.open("{small_disk}/filler", os.O_CREAT | os.O_WRONLY)
-for size in (4096, 1):
-    try:
-        while True:
-            os.write(filler, b"x" * size)
-    except OSError:
-        pass
+filler = fill("{small_disk}", 4096, 1)
 for number in range(100):
     error(number)
 os.unlink("{small_disk}/filler")
