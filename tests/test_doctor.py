@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import logging.handlers
@@ -79,6 +80,24 @@ def test_each_reason_is_named_with_a_remedy(change: Callable[[], object], why: s
     assert not found.reached
     assert why in found.why
     assert found.remedy
+
+
+def test_objects_of_the_application_are_not_asked_what_they_are() -> None:
+    """Every object there is gets looked at, in search of a handler that is gone from the tree."""
+
+    class Meta(type):
+        def __getattribute__(cls, name: str) -> Any:
+            raise RuntimeError(name)
+
+    configure(YAML)
+    wiped()
+    gc.collect()  # the handler is old now, and what follows is looked at before it
+
+    class Strange(metaclass=Meta):
+        pass
+
+    assert "is gone from the tree" in finding().why
+    held.clear()
 
 
 def test_a_filter_of_the_logger_is_named() -> None:

@@ -176,7 +176,8 @@ def _captures(handler: logging.Handler) -> bool:
 def _made() -> bool:
     import gc
 
-    return any(isinstance(one, RegistryHandler) for one in gc.get_objects())
+    # by type(), for isinstance() also asks an object's own __class__, which may be anybody's code
+    return any(issubclass(type(one), RegistryHandler) for one in gc.get_objects())
 
 
 def _lets_through(one: Any, record: logging.LogRecord) -> bool:
