@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from logging import ERROR
 from typing import TYPE_CHECKING, Any
 
-from llama_logging import mounts, redaction
+from llama_logging import mounts, redaction, tracing
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import CONTEXT, capture
@@ -176,6 +176,9 @@ class RegistryHandler(ContextHandler):
             default a size of 2G. Every count stays.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
+        tracing: Follow traces: requests and jobs that come are worked on, and those that are made go out, within
+            the same one (Starlette, FastAPI, Django, Flask, Celery, RQ; httpx, requests), and the span of
+            OpenTelemetry in which an error is logged gets the status ERROR; default false.
         locals: So many errors of each group carry the local variables of the application's own calls,
             as far as they are built-in types, bounded and redacted; default 0.
         grouping: List of rules that decide which errors are the same; the README describes them.
@@ -191,6 +194,7 @@ class RegistryHandler(ContextHandler):
     option_names = (
         *ContextHandler.option_names,
         *("store", "durability", "quota", "retention", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
+        "tracing",
     )
 
     def __init__(self, **options: Any) -> None:
@@ -214,13 +218,26 @@ class RegistryHandler(ContextHandler):
         if rules is not None:
             GROUPING.use(rules)
         VARIABLES.keep(self._options.read("locals", as_count, 0))
+        self._tracing = self._options.read("tracing", as_bool, False)
+        if not is_collecting():
+            self.follow_traces()
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
         self._keep = self._keep_early
         self._stick()
 
+    def follow_traces(self) -> None:
+        """Have the application's libraries read and pass on the traces of requests, if that was asked for."""
+        if self._tracing:
+            # Here and not above: few do.
+            from llama_logging import propagation
+
+            propagation.install()
+
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
         self.pipeline.add(context)
+        if self._tracing and record.levelno >= ERROR:
+            tracing.mark(context.error_id, context.error_type, context.error_message)
         if self._note is not None:
             self._note(record)
 

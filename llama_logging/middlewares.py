@@ -1,17 +1,12 @@
-"""The trace that a request came with: for applications without OpenTelemetry.
-
-Nothing is sent, nothing measured, no span begun: what is logged while a request is worked on is given
-the ids of its `traceparent` header.
-"""
+"""The trace that a request came with: what is logged while it is worked on is given the ids of its `traceparent`."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
-from llama_logging.tracing import followed
-
-_HEADER = "traceparent"
+from llama_logging.tracing import TRACEPARENT, TRACESTATE, followed
 
 ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Any]
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -30,7 +25,7 @@ class TraceASGI:
         send: Callable[..., Awaitable[Any]],
     ) -> None:
         """Serve a request within its trace."""
-        with followed(_of_asgi(scope)):
+        with followed(_of_asgi(scope, TRACEPARENT), _of_asgi(scope, TRACESTATE)):
             await self.app(scope, receive, send)
 
 
@@ -42,23 +37,45 @@ class TraceWSGI:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request within its trace."""
-        header = str(environ.get("HTTP_TRACEPARENT", ""))
-        with followed(header):
+        headers = environ.get("HTTP_TRACEPARENT", ""), environ.get("HTTP_TRACESTATE", "")
+        with followed(*headers):
             answer = self.app(environ, start_response)
-        return _Answer(answer, header) if header else answer
+        return _Answer(answer, headers) if headers[0] else answer
+
+
+def serve_asgi_within_trace(cls: Any) -> None:
+    """Have the applications of a class serve each request within its trace."""
+    serve = cls.__call__
+
+    @functools.wraps(serve)
+    async def within(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await TraceASGI(functools.partial(serve, self))(scope, receive, send)
+
+    cls.__call__ = within
+
+
+def serve_wsgi_within_trace(cls: Any) -> None:
+    """Have the applications of a class serve each request within its trace."""
+    serve = cls.__call__
+
+    @functools.wraps(serve)
+    def within(self: Any, environ: Any, start_response: Any) -> Any:
+        return TraceWSGI(functools.partial(serve, self))(environ, start_response)
+
+    cls.__call__ = within
 
 
 class _Answer:
     """An answer whose parts are made within the trace. Between them the server goes on in no trace."""
 
-    def __init__(self, answer: Iterable[bytes], header: str) -> None:
-        self._answer, self._header = answer, header
+    def __init__(self, answer: Iterable[bytes], headers: tuple[str, str]) -> None:
+        self._answer, self._headers = answer, headers
 
     def __iter__(self) -> Iterator[bytes]:
-        with followed(self._header):
+        with followed(*self._headers):
             parts = iter(self._answer)
         while True:
-            with followed(self._header):
+            with followed(*self._headers):
                 try:
                     part = next(parts)
                 except StopIteration:
@@ -69,11 +86,11 @@ class _Answer:
         """PEP 3333: the server closes what it was given."""
         close = getattr(self._answer, "close", None)
         if close is not None:
-            with followed(self._header):
+            with followed(*self._headers):
                 close()
 
 
-def _of_asgi(scope: MutableMapping[str, Any]) -> str:
-    found = [value for name, value in scope.get("headers") or () if name == _HEADER.encode()]
+def _of_asgi(scope: MutableMapping[str, Any], header: str) -> str:
+    found = [value for name, value in scope.get("headers") or () if name == header.encode()]
     # More than one is none (W3C Trace Context, 3.2): nobody knows which is meant.
     return found[0].decode("latin-1") if len(found) == 1 else ""

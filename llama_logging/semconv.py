@@ -4,6 +4,7 @@ Source: OpenTelemetry semantic conventions 1.37+ (exceptions, code, service, dep
 what they have no name for sits under `llama_logging.`.
 """
 
+ERROR_TYPE = "error.type"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"

@@ -1,7 +1,8 @@
 """The active trace, if there is one; nothing is imported for it.
 
-OpenTelemetry's, else the one that a request came with (see middlewares.py), else the one that this
-process was started in: `TRACEPARENT` in its environment.
+OpenTelemetry's, else the one that a request or a job came with (see propagation), else the one that this
+process was started in: `TRACEPARENT` in its environment. It is passed on as it came: a service that
+begins no spans of its own must not name one that nobody knows (W3C Trace Context, 4.3).
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+from llama_logging import semconv
+
 NO_TRACE = ("", "")
+TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 
 _API = "opentelemetry.trace"
 _HEADER = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
@@ -36,15 +40,15 @@ def parse(traceparent: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def followed(traceparent: str) -> Iterator[None]:
+def followed(traceparent: object, tracestate: object = "") -> Iterator[None]:
     """Within this block, what is logged belongs to that trace; to no other than before if it is none."""
     global _followed
-    trace = parse(traceparent)
+    trace = parse(traceparent) if isinstance(traceparent, str) else NO_TRACE
     if trace == NO_TRACE:
         yield
         return
     _followed = True
-    token = _current.set(trace)
+    token = _current.set((*trace, str(traceparent).strip(), tracestate if isinstance(tracestate, str) else ""))
     try:
         yield
     finally:
@@ -74,16 +78,57 @@ def may_be_active() -> bool:
 
 def active() -> tuple[str, str]:
     """Trace id and span id of the trace that is active; both empty without one."""
+    span = _span()
+    if span is None:
+        return _current.get()[:2]
+    context = span.get_span_context()
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
+def carry(headers: MutableMapping[str, Any]) -> None:
+    """Put the headers by which another service learns of the active trace into *headers*, unless one is there."""
+    if any(name.lower() == TRACEPARENT for name in headers):
+        return
+    span = _span()
+    if span is None:
+        traceparent, tracestate = _current.get()[2:]
+    else:
+        context = span.get_span_context()
+        traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+        tracestate = context.trace_state.to_header()
+    if traceparent:
+        headers[TRACEPARENT] = traceparent
+        if tracestate:
+            headers[TRACESTATE] = tracestate
+
+
+def mark(error_id: str, error_type: str, message: str) -> None:
+    """Give the active span of OpenTelemetry the status ERROR, and the error's id, so that one leads to the other."""
+    span = _span()
+    if span is not None and span.is_recording():
+        api = sys.modules[_API]
+        span.set_status(api.Status(api.StatusCode.ERROR, message))
+        span.set_attribute(semconv.ERROR_TYPE, error_type)
+        span.set_attribute(semconv.ERROR_ID, error_id)
+
+
+def _span() -> Any:
+    """The active span of OpenTelemetry; None if there is none."""
     api = sys.modules.get(_API)
-    if api is None:
-        return _current.get()
     try:
-        context = api.get_current_span().get_span_context()
-        return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else _current.get()
+        span = None if api is None else api.get_current_span()
+        return span if span is not None and span.get_span_context().is_valid else None
     except Exception:
-        return _current.get()  # half imported, or another version of it
+        return None  # half imported, or another version of it
 
 
-_inherited = parse(os.environ.get("TRACEPARENT", ""))
-_followed = _inherited != NO_TRACE
-_current: ContextVar[tuple[str, str]] = ContextVar("llama_logging_trace", default=_inherited)
+def _of_environment() -> tuple[str, str, str, str]:
+    traceparent = os.environ.get("TRACEPARENT", "").strip()
+    trace = parse(traceparent)
+    return ("", "", "", "") if trace == NO_TRACE else (*trace, traceparent, os.environ.get("TRACESTATE", ""))
+
+
+_inherited = _of_environment()
+_followed = _inherited[:2] != NO_TRACE
+_current: ContextVar[tuple[str, str, str, str]] = ContextVar("llama_logging_trace", default=_inherited)
+"""Trace id, span id, and both headers as they came."""

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from llama_logging import bridging
 from llama_logging.attachment import bridges
 
 
@@ -32,7 +33,7 @@ def test_a_bridge_is_built_when_its_module_has_been_executed(
     waiting: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[tuple[str, int]] = []
-    monkeypatch.setattr(bridges, "build", lambda bridge, module: built.append((bridge, module.value)))
+    monkeypatch.setattr(bridging._Finder, "build", lambda self, bridge, module: built.append((bridge, module.value)))
     module = importlib.import_module("strange")
     assert built == [("loguru_sink", 1)]
     importlib.reload(module)

@@ -35,8 +35,8 @@ def sinks_of(data: Mapping[str, Any]) -> list[tap.Sink]:
             sink = tap.Sink(_maker(data, cls, options), below=used[name], notes=bool(options.get("breadcrumbs")))
             keeps = isinstance(cls, type) and issubclass(cls, RegistryHandler)
             found.append((not keeps, sink))
-            if keeps:
-                _ = sink.handler
+            if keeps and isinstance(sink.handler, RegistryHandler):
+                sink.handler.follow_traces()
     return [sink for _, sink in sorted(found, key=lambda pair: pair[0])]
 
 

@@ -1,0 +1,70 @@
+"""Bridges to the application's libraries, each built when the application imports its module.
+
+A bridge is a module with one function, `install(module)`. Until then it costs a look into a dictionary
+for each module that is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from llama_logging.config import warn
+
+
+def build_when_imported(bridges: Mapping[str, str], package: str, loss: str) -> None:
+    """Build the bridges to what is imported already, and wait for the rest.
+
+    Args:
+        bridges: Module of the application's: module of *package* that is the bridge to it.
+        loss: What is lost where a module is not as its bridge knows it: said in one line, and all else goes on.
+    """
+    finder = _Finder(dict(bridges), package, loss)
+    for name in [name for name in bridges if name in sys.modules]:
+        finder.build(finder.waiting.pop(name), sys.modules[name])
+    sys.meta_path.insert(0, finder)
+
+
+class _Finder:
+    """Finds nothing itself: has the others find, and learns of it when a module is there."""
+
+    def __init__(self, waiting: dict[str, str], package: str, loss: str) -> None:
+        self.waiting, self._package, self._loss = waiting, package, loss
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        bridge = self.waiting.pop(name, None)
+        if bridge is None:
+            return None
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    self._build_when_executed(spec, bridge)
+                    return spec
+        self.waiting[name] = bridge
+        return None
+
+    def build(self, bridge: str, module: ModuleType) -> None:
+        try:
+            importlib.import_module(f"{self._package}.{bridge}").install(module)
+        except Exception as error:
+            warn(f"{module.__name__}: {self._loss}: {type(error).__name__}: {error}")
+
+    def _build_when_executed(self, spec: ModuleSpec, bridge: str) -> None:
+        loader: Any = spec.loader
+        execute = getattr(loader, "exec_module", None)
+        if execute is None:
+            return
+
+        def exec_module(module: ModuleType) -> None:
+            # The loader is the module's for ever, and may be asked to execute it again.
+            loader.__dict__.pop("exec_module", None)
+            execute(module)
+            self.build(bridge, module)
+
+        # On this one loader, not around it: modules are asked for their loader's source and resources.
+        loader.exec_module = exec_module
