@@ -3,15 +3,21 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import os
 import re
+import shutil
+import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import llama_logging
+from llama_logging import semconv
 from llama_logging.capture import capture
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter, printable, wants_colour
@@ -288,3 +294,27 @@ def test_a_recovery_is_shown_as_it_stands() -> None:
         data = json.loads(json_formatter.format(record))
         shown.append((data["llama_logging.recovery.status"], console.format(record).splitlines()[-1].split(" · ")[0]))
     assert shown == [("fallback", "  recovery fallback")] * 2
+
+
+@pytest.mark.parametrize("style", ["otel", "ecs"])
+def test_lnav_reads_what_is_written(style: str, tmp_path: Path) -> None:
+    if shutil.which("lnav") is None:
+        pytest.skip("there is no lnav: apt-get install lnav")
+    formats = tmp_path / "lnav" / "formats" / "ours"
+    formats.mkdir(parents=True)
+    shutil.copy(Path(llama_logging.__path__[0]) / "lnav.json", formats)
+    formatter = JsonFormatter(style=style)
+    calm = logging.LogRecord("app", logging.INFO, "a.py", 3, "started", None, None)
+    lines = [formatter.format(calm), formatter.format(record_of(raised("a\nb")))]
+    (tmp_path / "app.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    names = semconv.STYLES[style]
+    kind, error_id = (names.get(name, name) for name in (semconv.EXCEPTION_TYPE, semconv.ERROR_ID))
+    query = f';SELECT log_level, log_body, "{kind}" AS kind, "{error_id}" AS id FROM llama_logging_{style}'
+    done = subprocess.run(
+        ["lnav", "-n", "-I", str(tmp_path / "lnav"), "-c", query, "-c", ":write-json-to -", "app.jsonl"],
+        env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    first, second = json.loads(done.stdout)
+    assert (first["log_level"], first["log_body"], first["kind"]) == ("info", "started", None)
+    assert (second["log_level"], second["log_body"], second["kind"]) == ("error", "failed", "ValueError")
+    assert second["id"] == json.loads(lines[1])[error_id]

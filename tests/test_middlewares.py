@@ -123,7 +123,8 @@ def test_errors_of_all_services_come_in_the_order_in_which_they_happened(capsys:
     keep(of("gateway", 3), of("database", 1), of("shop", 2), of("other", 1, "1" * 32), of("longer", 1, TRACE + "00"))
     assert main(["trace", TRACE, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [error["error_message"] for error in told] == ["database", "shop", "gateway"]
+    assert [error["error_message"] for error in told["errors"]] == ["database", "shop", "gateway"]
+    assert [error["after"] for error in told["errors"]] == [0, 1, 2]
     assert main(["trace", TRACE.upper()]) == 0
-    assert "shop" in capsys.readouterr().out
+    assert "2.000s" in capsys.readouterr().out
     assert main(["trace", "2" * 32]) == 1

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from typing import Any
 
 from llama_logging.cli.terminal import COLOURS, add_store, local, opened, print_json, print_table
-from llama_logging.exceptions import ErrorNotFound
+from llama_logging.formatters import printable
+from llama_logging.registry import RecoveryAttempt
+from llama_logging.traces import Trace, TracedError, follow
 from llama_logging.wire import as_document
 
 HELP = "the errors of one trace, of all services, in the order in which they happened"
@@ -21,22 +25,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print the errors."""
     with opened(args) as store:
-        errors = store.errors_of_trace(args.trace_id)
-        if not errors:
-            raise ErrorNotFound(f"no error belongs to the trace {args.trace_id!r} in {store.url}")
+        trace = follow(store, args.trace_id)
     if args.json:
-        print_json([as_document(error) for error in errors])
+        print_json({"trace_id": trace.trace_id, "services": trace.services, "errors": [*map(_document, trace.errors)]})
         return 0
-    rows = [["WHEN", "SERVICE", "SEVERITY", "SPAN", "ERROR", "ID"]] + [
+    print(printable(_said(trace)) + "\n")
+    rows = [["AFTER", "SERVICE", "SEVERITY", "RECOVERY", "ERROR", "ID"]] + [
         [
-            local(error.timestamp),
-            (error.process.service or error.process.program) if error.process else "",
-            error.severity.name,
-            error.span_id,
-            f"{error.error_type}: {error.error_message}",
-            error.error_id,
+            f"{traced.after:.3f}s",
+            traced.service,
+            traced.error.severity.name,
+            ", ".join(map(_attempted, traced.attempts)),
+            f"{traced.error.error_type}: {traced.error.error_message}",
+            traced.error.error_id,
         ]
-        for error in errors
+        for traced in trace.errors
     ]
-    print_table(rows, {2: [COLOURS[error.severity] for error in errors]})
+    print_table(rows, {2: [COLOURS[traced.error.severity] for traced in trace.errors]})
     return 0
+
+
+def _said(trace: Trace) -> str:
+    first, *others = trace.services
+    followed = f"; then {', '.join(others)}, within {trace.errors[-1].after:.3f}s" if others else ""
+    return f"{first} failed first, at {local(trace.errors[0].error.timestamp)}{followed}"
+
+
+def _attempted(attempt: RecoveryAttempt) -> str:
+    return f"{attempt.strategy} {attempt.status}"
+
+
+def _document(traced: TracedError) -> dict[str, Any]:
+    return {
+        **as_document(traced.error),
+        "service": traced.service,
+        "after": traced.after,
+        "recovery_attempts": [dataclasses.asdict(attempt) for attempt in traced.attempts],
+    }

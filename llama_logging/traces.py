@@ -1,0 +1,63 @@
+"""One failure, followed through all services that share a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ErrorNotFound
+from llama_logging.registry import RecoveryAttempt, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedError:
+    """An error of a trace.
+
+    Attributes:
+        service: That it happened in; the program's name where it says none.
+        after: Seconds since the first error of the trace, by the clocks of their machines.
+        attempts: What recovery did, oldest first.
+    """
+
+    error: ErrorContext
+    service: str
+    after: float
+    attempts: Sequence[RecoveryAttempt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """The errors of one trace, in the order in which they happened: a cause before what it led to."""
+
+    trace_id: str
+    errors: tuple[TracedError, ...]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that failed, the first one first."""
+        return tuple(dict.fromkeys(traced.service for traced in self.errors))
+
+
+def follow(store: Store, trace_id: str) -> Trace:
+    """What *store* has of a trace.
+
+    Raises:
+        ErrorNotFound: If there is no error of it.
+        StoreError: If the store cannot be read.
+    """
+    errors = store.errors_of_trace(trace_id)
+    if not errors:
+        raise ErrorNotFound(f"no error belongs to the trace {trace_id!r} in {store.url}")
+    return Trace(
+        trace_id=errors[0].trace_id,
+        errors=tuple(
+            TracedError(
+                error=error,
+                service=(error.process.service or error.process.program) if error.process else "",
+                after=(error.timestamp - errors[0].timestamp).total_seconds(),
+                attempts=store.attempts(error.error_id),
+            )
+            for error in errors
+        ),
+    )
