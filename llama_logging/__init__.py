@@ -3,6 +3,8 @@
 Put it in a `logging.yaml` and leave the application as it is: every `logger.exception()` becomes an
 ErrorContext, a durable registry entry and a recovery attempt. The names below are the public ones;
 each is imported when it is first used, so that attaching costs little.
+
+Under `run` it is there before pytest, which would warn that it cannot rewrite it: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

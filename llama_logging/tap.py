@@ -32,6 +32,7 @@ _RELAYED_WITHIN = 8
 _enabled = logging.Logger.isEnabledFor
 _handle = logging.Logger.handle
 _log_code = logging.Logger._log.__code__
+_SOURCE = _log_code.co_filename
 _logging = vars(logging)
 
 
@@ -310,8 +311,8 @@ def _comes_from_a_logging_call() -> bool:
     return False
 
 
-# When a call does not fit its arguments, `logging` prints the stack from its own frames outward. Ours
-# between them must pass for its own, or what is printed would be another.
+# Whoever looks for the caller (`logging` itself, loguru, structlog) goes outward from the frames of `logging`. Ours
+# between them must pass for its own, by file and by module; its file has no such lines, so none is shown.
 for _function in (handle, _tap, _host):
-    _place = os.path.join(logging.__path__[0], "llama_logging.tap")
-    _function.__code__ = _function.__code__.replace(co_filename=_place)
+    _function.__code__ = _function.__code__.replace(co_filename=_SOURCE, co_firstlineno=1_000_000)
+__name__ = f"logging.{__name__}"

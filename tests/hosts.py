@@ -384,13 +384,16 @@ logger.error("no {}", "stock")
         "loguru behind logging",
         "loguru",
         """
-import logging, sys
+import inspect, logging, sys
 from loguru import logger
 logger.remove()
-logger.add(sys.stdout, format="{level} {message}")
+logger.add(sys.stdout, format="{level} {file}:{line} {function} {message}")
 class Intercept(logging.Handler):
     def emit(self, record):
-        logger.opt(exception=record.exc_info).log(record.levelname, record.getMessage())
+        frame, depth = inspect.currentframe(), 0
+        while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
+            frame, depth = frame.f_back, depth + 1
+        logger.opt(depth=depth, exception=record.exc_info).log(record.levelname, record.getMessage())
 logging.basicConfig(handlers=[Intercept()], force=True)
 try:
     raise LookupError("broken")
@@ -440,9 +443,15 @@ log.error("no stock")
         "structlog",
         """
 import logging, structlog
+place = structlog.processors.CallsiteParameterAdder(additional_ignores=["logging"])
+show = structlog.stdlib.ProcessorFormatter(
+    processors=[place, structlog.stdlib.ProcessorFormatter.remove_processors_meta, lambda *args: " ".join(
+        f"{key}={value}" for key, value in sorted(args[2].items()) if key not in ("process", "thread"))],
+)
 logging.basicConfig()
+logging.root.handlers[0].setFormatter(show)
 structlog.configure(
-    processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+    processors=[structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
     logger_factory=structlog.stdlib.LoggerFactory(),
     wrapper_class=structlog.stdlib.BoundLogger,
 )

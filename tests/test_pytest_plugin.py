@@ -102,3 +102,15 @@ def test_it(captured_errors): pass
 """)
     assert done.code == 1
     assert "did you mean 'class'" in done.out
+
+
+def test_pytest_under_run_does_not_complain_that_we_are_there_already(run: Run) -> None:
+    """Where its warnings are errors, it would not even start."""
+    code = """
+import llama_logging, warnings
+from _pytest.assertion.rewrite import AssertionRewritingHook
+from _pytest.config import get_config
+warnings.simplefilter("error")
+AssertionRewritingHook(get_config()).mark_rewrite("llama_logging")
+"""
+    assert run("-c", code).err == ""
