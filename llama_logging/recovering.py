@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from llama_logging.exceptions import MissingExtraError
 from llama_logging.pipeline import Pipeline
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.scopes import SharedScopes
 from llama_logging.recovery.switch import Switch
 from llama_logging.registry import Store
-from llama_logging.stores import open_store
+from llama_logging.stores import kind_of_store, open_store
 
 T = TypeVar("T")
 
@@ -27,6 +28,9 @@ def shared_engine(rules: Sequence[Rule], pipeline: Pipeline) -> Engine:
         with contextlib.closing(open_store(pipeline.url)) as store:
             return question(store)
 
+    # Now, so that the first recovery holds up no event loop by what it imports.
+    with contextlib.suppress(MissingExtraError):
+        kind_of_store(pipeline.url)
     return Engine(
         rules,
         audit=pipeline.add_attempt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llama_logging.config import is_installed
@@ -18,14 +19,23 @@ def open_store(url: StoreURL) -> Outbox:
     Raises:
         MissingExtraError: If what reaches it is not installed.
     """
+    return kind_of_store(url)(url)
+
+
+def kind_of_store(url: StoreURL) -> Callable[[StoreURL], Outbox]:
+    """What makes the store at *url*: asked for early, it is imported by the time a store is needed.
+
+    Raises:
+        MissingExtraError: If what reaches it is not installed.
+    """
     # Here and not above: a process that logs no error never reaches its store, and few need psycopg.
     if url.path:
         from llama_logging.stores.sqlite import SQLiteStore
 
-        return SQLiteStore(url)
+        return SQLiteStore
     # Asked first: of two threads whose import fails at once, one is told something else by Python.
     if not is_installed("psycopg"):
         raise MissingExtraError(NEEDED)
     from llama_logging.stores.postgres import PostgresStore
 
-    return PostgresStore(url)
+    return PostgresStore
