@@ -63,7 +63,8 @@ class Engine:
     def dispatch(self, context: ErrorContext) -> Outcome:
         """Begin the recovery of *context*, or join one that is under way; returns at once.
 
-        Asked again for the same error, it gives the same outcome.
+        Asked again for the same error, it gives the same outcome; without a rule it looks again, for code may
+        have registered a strategy meanwhile.
         """
         if self._pid != os.getpid():
             # What was under way at the fork goes on in the parent; here nobody would end it.
@@ -71,8 +72,10 @@ class Engine:
         known = self._outcomes.get(context.error_id)
         if known is not None:
             return known
-        outcome = self._decide(context)
-        self._outcomes[context.error_id] = outcome
+        rule = self._rule_for(context)
+        if rule is None:
+            return Outcome(context.error_id, _unmatched(context.error_type))
+        outcome = self._outcomes[context.error_id] = self._decide(rule, context)
         while len(self._outcomes) > _REMEMBERED:
             self._outcomes.popitem(last=False)
         return outcome
@@ -82,12 +85,9 @@ class Engine:
         self._under_way: dict[str, Outcome] = {}
         self._outcomes: OrderedDict[str, Outcome] = OrderedDict()
 
-    def _decide(self, context: ErrorContext) -> Outcome:
+    def _decide(self, rule: Rule, context: ErrorContext) -> Outcome:
         if is_inside():
             return _refused(context, "it was logged by a recovery strategy")
-        rule = self._rule_for(context)
-        if rule is None:
-            return Outcome(context.error_id, _unmatched(context.error_type))
         off = off_in_environment()
         if off:
             return _refused(context, off)

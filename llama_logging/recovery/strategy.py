@@ -180,12 +180,12 @@ class StrategyTable:
 
     def find(self, context: ErrorContext) -> tuple[str, Callable[[ErrorContext], Any]] | None:
         """The function for *context* and the type it is registered for: its own class, else the nearest base."""
-        errors = context.stack.exceptions  # all errors of a stack share their classes, and few have a function
-        names = errors[0].bases if errors else (context.error_type,)
-        for name in names if self._functions else ():
-            for known in (name, name.rpartition(".")[2]):
-                if known in self._functions:
-                    return known, self._functions[known]
+        if self._functions:
+            errors = context.stack.exceptions
+            for name in errors[0].bases if errors else (context.error_type,):
+                for known in (name, name.rpartition(".")[2]):
+                    if known in self._functions:
+                        return known, self._functions[known]
         return self._parent.find(context) if self._parent else None
 
 
