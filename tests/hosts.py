@@ -546,6 +546,11 @@ def work():
     raise LookupError("broken")
 """
 QUEUES = (("Celery, prefork", "celery -A app worker --concurrency 2"), ("RQ", "rq worker --burst --url redis://..."))
+FLOWS = (
+    ("Prefect", "`llama-logging run -- python app.py`", "`PREFECT_LOGGING_SETTINGS_PATH=logging.yaml python app.py`"),
+    ("Dagster", "", "the handler in `dagster.yaml`, under `python_logs: dagster_handler_config: handlers:`"),
+)
+"""tests/test_flows.py"""
 
 
 def table() -> str:
@@ -558,6 +563,8 @@ def table() -> str:
         rows.append(f"| {server.name} | {words} | {file} | every 500 and what the application logs{more} |")
     for name, words in QUEUES:
         rows.append(f"| {name} | `llama-logging run -- {words}` | | failed jobs and what they log |")
+    for name, words, file in FLOWS:
+        rows.append(f"| {name} | {words} | {file} | failed runs and what they log |")
     for program in PROGRAMS:
         options = f"{program.options} " if program.options else ""
         words = f"`llama-logging run {options}-- {program.words.split(' --', 1)[0]}`"
