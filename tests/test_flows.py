@@ -1,4 +1,4 @@
-"""Hosts that orchestrate: each has its own way to name a logging configuration. `pip install prefect dagster`"""
+"""Hosts that orchestrate: each has its own way to name a logging configuration. `pip install prefect dagster`."""
 
 from __future__ import annotations
 
