@@ -8,32 +8,53 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 from llama_logging.config import warn
+from llama_logging.exceptions import ConfigError
+from llama_logging.plugins import BRIDGES, entry_point
 
 
-def build_when_imported(bridges: Mapping[str, str], package: str, loss: str) -> None:
+def build_when_imported(bridges: Mapping[str, str], loss: str) -> None:
     """Build the bridges to what is imported already, and wait for the rest.
 
     Args:
-        bridges: Module of the application's: module of *package* that is the bridge to it.
+        bridges: Module of the application's: module that is the bridge to it.
         loss: What is lost where a module is not as its bridge knows it: said in one line, and all else goes on.
     """
-    finder = _Finder(dict(bridges), package, loss)
+    finder = _Finder(dict(bridges), loss)
     for name in [name for name in bridges if name in sys.modules]:
         finder.build(finder.waiting.pop(name), sys.modules[name])
     sys.meta_path.insert(0, finder)
 
 
+def others(names: Iterable[str]) -> dict[str, str]:
+    """Bridges of other packages, for `build_when_imported`.
+
+    Args:
+        names: Of modules with `MODULE`, the application's that it is for, and `install`, or of entry points for such.
+
+    Raises:
+        ConfigError: If one is none.
+    """
+    found = {}
+    for name in names:
+        try:
+            bridge = entry_point(BRIDGES, name) or importlib.import_module(name)
+            found[bridge.MODULE] = bridge.__name__
+        except Exception as error:
+            raise ConfigError(f"{name!r} is no bridge: {type(error).__name__}: {error}") from error
+    return found
+
+
 class _Finder:
     """Finds nothing itself: has the others find, and learns of it when a module is there."""
 
-    def __init__(self, waiting: dict[str, str], package: str, loss: str) -> None:
-        self.waiting, self._package, self._loss = waiting, package, loss
+    def __init__(self, waiting: dict[str, str], loss: str) -> None:
+        self.waiting, self._loss = waiting, loss
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         bridge = self.waiting.pop(name, None)
@@ -50,7 +71,7 @@ class _Finder:
 
     def build(self, bridge: str, module: ModuleType) -> None:
         try:
-            importlib.import_module(f"{self._package}.{bridge}").install(module)
+            importlib.import_module(bridge).install(module)
         except Exception as error:
             warn(f"{module.__name__}: {self._loss}: {type(error).__name__}: {error}")
 

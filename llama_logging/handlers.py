@@ -179,6 +179,8 @@ class RegistryHandler(ContextHandler):
         tracing: Follow traces: requests and jobs that come are worked on, and those that are made go out, within
             the same one (Starlette, FastAPI, Django, Flask, Celery, RQ; httpx, requests), and the span of
             OpenTelemetry in which an error is logged gets the status ERROR; default false.
+        bridges: Modules that make failures of a library seen, by dotted path or by the name of an entry point of the
+            group `llama_logging.bridges`; CONTRIBUTING.md says how to write one.
         locals: So many errors of each group carry the local variables of the application's own calls,
             as far as they are built-in types, bounded and redacted; default 0.
         grouping: List of rules that decide which errors are the same; the README describes them.
@@ -194,7 +196,7 @@ class RegistryHandler(ContextHandler):
     option_names = (
         *ContextHandler.option_names,
         *("store", "durability", "quota", "retention", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
-        "tracing",
+        *("tracing", "bridges"),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -219,19 +221,23 @@ class RegistryHandler(ContextHandler):
             GROUPING.use(rules)
         VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._tracing = self._options.read("tracing", as_bool, False)
+        self._bridges = self._options.read("bridges", _as_bridges, {})
         if not is_collecting():
-            self.follow_traces()
+            self.reach_libraries()
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
         self._keep = self._keep_early
         self._stick()
 
-    def follow_traces(self) -> None:
-        """Have the application's libraries read and pass on the traces of requests, if that was asked for."""
+    def reach_libraries(self) -> None:
+        """Build the bridges to the application's libraries that were asked for; here, for few are imported."""
         if self._tracing:
-            # Here and not above: few do.
             from llama_logging import propagation
 
             propagation.install()
+        if self._bridges:
+            from llama_logging.bridging import build_when_imported
+
+            build_when_imported(self._bridges, "its bridge does not fit")
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Write *context* to the journal."""
@@ -357,6 +363,12 @@ class ReportHandler(ContextHandler):
             begin=pipeline.ingester.wake,
             keep=lambda context: context.severity >= self.level and not self._is_ignored(context),
         )
+
+
+def _as_bridges(value: object) -> dict[str, str]:
+    from llama_logging.bridging import others
+
+    return others(as_list(value))
 
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:

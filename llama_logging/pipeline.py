@@ -23,7 +23,7 @@ from llama_logging.journal.writing import Journal
 from llama_logging.registry import RecoveryAttempt, Retention, Store
 from llama_logging.room import with_room
 from llama_logging.stores import open_store
-from llama_logging.stores.urls import StoreURL
+from llama_logging.stores.urls import POSTGRES, StoreURL
 
 if TYPE_CHECKING:
     from llama_logging.outbox import Outbox
@@ -57,7 +57,7 @@ class Pipeline:
 
     def __init__(self, url: StoreURL) -> None:
         self.url = url
-        if not url.path and not is_installed("psycopg"):
+        if url.scheme in POSTGRES and not is_installed("psycopg"):
             warn(f"{url}: psycopg is not installed (pip install 'llama_logging[postgres]'); errors wait in the journal")
         self._directories = directories = url.directories
         self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))

@@ -35,9 +35,9 @@ def test_a_bridge_is_built_when_its_module_has_been_executed(
     built: list[tuple[str, int]] = []
     monkeypatch.setattr(bridging._Finder, "build", lambda self, bridge, module: built.append((bridge, module.value)))
     module = importlib.import_module("strange")
-    assert built == [("loguru_sink", 1)]
+    assert built == [(f"{bridges.__name__}.loguru_sink", 1)]
     importlib.reload(module)
-    assert built == [("loguru_sink", 1)]
+    assert len(built) == 1
     assert "exec_module" not in vars(module.__loader__)
 
 

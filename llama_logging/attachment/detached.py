@@ -36,7 +36,7 @@ def sinks_of(data: Mapping[str, Any]) -> list[tap.Sink]:
             keeps = isinstance(cls, type) and issubclass(cls, RegistryHandler)
             found.append((not keeps, sink))
             if keeps and isinstance(sink.handler, RegistryHandler):
-                sink.handler.follow_traces()
+                sink.handler.reach_libraries()
     return [sink for _, sink in sorted(found, key=lambda pair: pair[0])]
 
 

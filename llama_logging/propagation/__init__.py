@@ -28,4 +28,4 @@ def install() -> None:
     global _installed
     if not _installed:
         _installed = True
-        build_when_imported(BRIDGES, __name__, "traces end there")
+        build_when_imported({name: f"{__name__}.{bridge}" for name, bridge in BRIDGES.items()}, "traces end there")

@@ -169,18 +169,16 @@ def _step(options: Options, place: str, entry: object) -> Step:
         raise ConfigError(f"{place}: expected a strategy's name or {{name: {{options}}}}, got {entry!r}")
     [(name, given)] = entry.items()
     given = as_mapping(given or {})
-    found = load(name)
-    if found is None and "." in name:
-        try:
-            return Step(Call(as_callable(name)))
-        except ConfigError as error:
-            raise ConfigError(f"{place}: unknown strategy{did_you_mean(name, SHIPPED)}; {error}") from error
-    if found is None:
+    try:
+        found = load(name)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: unknown strategy{did_you_mean(name, SHIPPED)}; {error}") from error
+    if not callable(found):
         raise ConfigError(f"{place}: unknown strategy {name!r}{did_you_mean(name, SHIPPED)}")
     cls: Any = found if isinstance(found, type) else None
     reader = options.nested(f"{place}.{name}", given, (*(cls.option_names if cls else ()), *STEP_OPTIONS))
     try:
-        strategy = cls.configure(reader) if cls else Call(found)
+        strategy = cls.configure(reader) if cls else Call(as_callable(found))
         return Step(strategy, reader.read("timeout", as_seconds, None))
     except ConfigError as error:
         raise ConfigError(f"{place}.{name}: {error}") from error

@@ -16,6 +16,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, MissingExtraError
 from llama_logging.matching import MATCH_OPTIONS, Match, as_match
 from llama_logging.outbox import Quota
+from llama_logging.plugins import REPORTERS, plugin
 from llama_logging.reporters.protocol import Reporter
 
 SHIPPED = {
@@ -170,13 +171,21 @@ def _channel(options: Options, name: str, given: dict[str, Any]) -> Channel:
     if len(kinds) != 1:
         raise ConfigError(f"expected one of {', '.join(SHIPPED)}, with its options, and perhaps `hourly`")
     (kind,) = kinds
-    if kind not in SHIPPED:
-        raise ConfigError(f"unknown reporter {kind!r}{did_you_mean(kind, SHIPPED)}")
-    module, _, cls = SHIPPED[kind].partition(".")
-    # Only what is named is imported.
-    reporter: type[Reporter] = getattr(importlib.import_module(f"llama_logging.reporters.{module}"), cls)
+    reporter = _class_of(kind)
     made = reporter.configure(options.nested(f"{name}.{kind}", as_mapping(given[kind]), reporter.option_names))
     return Channel(name, made, options.nested(name, given, given).read("hourly", as_count, HOURLY))
+
+
+def _class_of(kind: str) -> type[Reporter]:
+    if kind not in SHIPPED:
+        other: type[Reporter] | None = plugin(REPORTERS, kind)
+        if other is None:
+            raise ConfigError(f"unknown reporter {kind!r}{did_you_mean(kind, SHIPPED)}")
+        return other
+    module, _, cls = SHIPPED[kind].partition(".")
+    # Only what is named is imported.
+    shipped: type[Reporter] = getattr(importlib.import_module(f"llama_logging.reporters.{module}"), cls)
+    return shipped
 
 
 def _rule(options: Options, place: str, given: dict[str, Any], channels: Mapping[str, object]) -> ReportRule:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from llama_logging.config import is_installed
 from llama_logging.exceptions import MissingExtraError
-from llama_logging.stores.urls import NEEDED, StoreURL
+from llama_logging.plugins import STORES, plugin
+from llama_logging.stores.urls import NEEDED, POSTGRES, StoreURL
 
 if TYPE_CHECKING:
     from llama_logging.outbox import Outbox
@@ -33,6 +34,9 @@ def kind_of_store(url: StoreURL) -> Callable[[StoreURL], Outbox]:
         from llama_logging.stores.sqlite import SQLiteStore
 
         return SQLiteStore
+    if url.scheme not in POSTGRES:
+        other: Callable[[StoreURL], Outbox] = plugin(STORES, url.scheme)
+        return other
     # Asked first: of two threads whose import fails at once, one is told something else by Python.
     if not is_installed("psycopg"):
         raise MissingExtraError(NEEDED)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from llama_logging.exceptions import ConfigError
 from llama_logging.journal.folders import directories_elsewhere, directories_for
+from llama_logging.plugins import STORES, plugin
 
 DEFAULT = "sqlite:///llama_logging.db"
 """The default store: a file in the folder the process was started in."""
@@ -16,6 +17,8 @@ NEEDED = "a PostgreSQL store needs psycopg: pip install 'llama_logging[postgres]
 """What to say where psycopg cannot be imported."""
 SCHEMA = "llama_logging"
 """The default schema of a PostgreSQL store: names such as `errors` would else meet the application's own."""
+
+POSTGRES = ("postgresql", "postgres")
 
 _SQLITE = "sqlite:///"
 _POSTGRES = re.compile(
@@ -36,7 +39,7 @@ class StoreURL:
         path: The file of a SQLite store, absolute: the process may change its folder later. Otherwise empty.
         shown: What may be shown.
         schema: Where the tables of a PostgreSQL store are.
-        place: Which registry a PostgreSQL store is, whoever asks for it: hosts, database, schema.
+        place: Which registry another store is, whoever asks for it: of PostgreSQL hosts, database, schema.
     """
 
     url: str = field(repr=False)
@@ -47,6 +50,11 @@ class StoreURL:
 
     def __str__(self) -> str:
         return self.shown or self.url
+
+    @property
+    def scheme(self) -> str:
+        """What kind of store it is."""
+        return self.url.partition("://")[0]
 
     @property
     def directories(self) -> list[str]:
@@ -70,9 +78,12 @@ def parse(url: object) -> StoreURL:
     if isinstance(url, str) and url.startswith(_SQLITE) and url != _SQLITE:
         path = os.path.abspath(os.path.expanduser(url.removeprefix(_SQLITE)))
         return StoreURL(_SQLITE + path, path)
-    if isinstance(url, str) and url.startswith(("postgresql://", "postgres://")):
+    scheme, found, _ = url.partition("://") if isinstance(url, str) else ("", "", "")
+    if isinstance(url, str) and scheme in POSTGRES:
         return _postgres(url)
     given = _USER_INFO.sub("//***@", url) if isinstance(url, str) else url
+    if isinstance(url, str) and found and plugin(STORES, scheme) is not None:
+        return StoreURL(url, "", str(given), place=str(given))
     raise ConfigError(
         f"unknown store {given!r}; expected sqlite:///PATH, such as {DEFAULT}, or postgresql://USER@HOST/DATABASE"
     )

@@ -18,4 +18,4 @@ BRIDGES = {
 
 def install() -> None:
     """Build the bridges to what is imported already, and wait for the rest."""
-    build_when_imported(BRIDGES, __name__, "its errors are not seen")
+    build_when_imported({name: f"{__name__}.{bridge}" for name, bridge in BRIDGES.items()}, "its errors are not seen")

@@ -6,11 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from llama_logging.exceptions import ConfigError
+from llama_logging import plugins
 from llama_logging.recovery.strategy import Strategy
-
-ENTRY_POINTS = "llama_logging.strategies"
-"""Other packages' strategies: `name = "package.module:Strategy"`, a class or a function."""
 
 SHIPPED = {
     "wait_and_probe": "strategies.wait_and_probe:WaitAndProbe",
@@ -54,18 +51,11 @@ def load(name: str) -> type[Strategy] | Callable[..., Any] | None:
     """The strategy of that name, shipped or of another package, which may be a function; None if there is none.
 
     Raises:
-        ConfigError: If another package names one that cannot be imported.
+        ConfigError: If another package names one, or a dotted path does, that cannot be imported.
     """
     if name in SHIPPED:
         module, _, cls = SHIPPED[name].partition(":")
         found: type[Strategy] = getattr(importlib.import_module(f"llama_logging.recovery.{module}"), cls)
         return found
-    from importlib.metadata import entry_points  # here: it costs 40 ms, and few name another package's
-
-    for entry in entry_points(group=ENTRY_POINTS, name=name):
-        try:
-            loaded: type[Strategy] | Callable[..., Any] = entry.load()
-        except Exception as error:
-            raise ConfigError(f"{entry.value}: {type(error).__name__}: {error}") from error
-        return loaded
-    return None
+    other: type[Strategy] | Callable[..., Any] | None = plugins.plugin(plugins.STRATEGIES, name)
+    return other
