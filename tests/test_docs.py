@@ -39,13 +39,15 @@ DOCS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").
 
 
 def section(heading: str) -> str:
-    """The text below a heading that contains *heading*, as far as the next."""
-    found = re.search(rf"^##+ .*{re.escape(heading)}.*\n((?:(?!^##).*\n)*)", README, re.MULTILINE)
-    assert found, f"the README has no section {heading}"
-    return found[1]
+    """The text below a heading of the documentation that contains *heading*, as far as the next."""
+    for text in (*DOCS.values(), README):
+        found = re.search(rf"^#+ .*{re.escape(heading)}.*\n((?:(?!^##).*\n)*)", text, re.MULTILINE)
+        if found:
+            return found[1]
+    raise AssertionError(f"there is no section {heading}")
 
 
-def test_every_command_and_its_options_are_in_the_readme() -> None:
+def test_every_command_and_its_options_are_documented() -> None:
     text = section("Command line")
     actions = parser()._subparsers._group_actions[0]  # type: ignore[union-attr]
     assert isinstance(actions, argparse._SubParsersAction)
@@ -57,19 +59,19 @@ def test_every_command_and_its_options_are_in_the_readme() -> None:
                 assert option in text, f"{name} {option}"
 
 
-def test_the_readme_names_no_command_that_is_not_there() -> None:
+def test_no_command_is_documented_that_is_not_there() -> None:
     for name in re.findall(r"^\| `(\w+)", section("Command line"), re.MULTILINE):
         assert name in COMMANDS
 
 
 @pytest.mark.parametrize("cls", [cls for cls in OURS if issubclass(cls, ContextHandler)])
-def test_every_option_of_a_handler_is_in_the_readme(cls: type[ContextHandler]) -> None:
+def test_every_option_of_a_handler_is_documented(cls: type[ContextHandler]) -> None:
     text = section(cls.__name__)
     for option in cls.option_names:
         assert f"`{option}`" in text, option
 
 
-def test_every_word_of_a_rule_is_in_the_readme() -> None:
+def test_every_word_of_a_rule_is_documented() -> None:
     text = section("RecoveryHandler")
     for option in (*RULE_OPTIONS, *MATCH_OPTIONS, *STEP_OPTIONS):
         assert f"`{option}`" in text, option
@@ -85,13 +87,13 @@ def test_every_word_of_a_rule_is_in_the_readme() -> None:
         assert status.value in text, status
 
 
-def test_every_option_of_the_formatters_is_in_the_readme() -> None:
+def test_every_option_of_the_formatters_is_documented() -> None:
     text = section("JsonFormatter")
     for name in inspect.signature(ConsoleFormatter).parameters:
         assert f"`{name}`" in text or name == "options", name
 
 
-def test_every_environment_variable_is_in_the_readme() -> None:
+def test_every_environment_variable_is_documented() -> None:
     text = section("Environment")
     used = set()
     for path in (ROOT / "llama_logging").rglob("*.py"):
@@ -128,6 +130,12 @@ def test_every_configuration_in_the_docs_is_valid(page: str) -> None:
         assert check(data) == []
 
 
+def test_the_readme_is_read_in_one_sitting_and_names_every_page() -> None:
+    assert len(README.splitlines()) <= 300
+    for page in DOCS:
+        assert f"(docs/{page})" in README, page
+
+
 def test_every_python_example_is_python_and_every_public_name_is_named() -> None:
     for text in re.findall(r"```python\n(.*?)```", "".join([README, *DOCS.values()]), re.DOTALL):
         ast.parse(text)
@@ -137,7 +145,7 @@ def test_every_python_example_is_python_and_every_public_name_is_named() -> None
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:
-    for page in (ROOT / "README.md", STRATEGIES):
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
             path, _, anchor = target.partition("#")
             aim = page.parent / path if path else page
