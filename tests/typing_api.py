@@ -1,0 +1,76 @@
+"""What somebody writes who has our types: read by mypy, never run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, assert_type
+
+import llama_logging
+from llama_logging import (
+    AdvancedErrorHandler,
+    ErrorContext,
+    ErrorSeverity,
+    Outcome,
+    OutcomeStatus,
+    RecoveryAttempt,
+    attempts,
+    guard,
+    outcome,
+    recovery_strategy,
+    register_recovery_strategy,
+)
+from llama_logging.middlewares import TraceASGI, TraceWSGI
+
+logger = logging.getLogger(__name__)
+
+
+@recovery_strategy("AIGenerationError")
+def by_name(context: ErrorContext) -> str:
+    return context.error_message
+
+
+@recovery_strategy(TimeoutError)
+async def by_class(context: ErrorContext) -> None:
+    assert_type(context.timestamp, datetime)
+    assert_type(context.additional_context, Mapping[str, Any])
+
+
+@guard(logger, fallback="")
+def ask(prompt: str) -> str:
+    return prompt
+
+
+assert_type(ask("a"), str)
+register_recovery_strategy(ConnectionError, by_name)
+llama_logging.configure("logging.yaml")
+llama_logging.configure({"version": 1})
+assert_type(outcome(), Outcome)
+assert_type(outcome().status, OutcomeStatus)
+assert_type(outcome().attempts, tuple[RecoveryAttempt, ...])
+assert_type(outcome().retry_at, datetime | None)
+assert_type(ErrorSeverity.ERROR > ErrorSeverity.WARNING, bool)
+assert_type(llama_logging.get_error_summary(), dict[str, Any])
+handler = AdvancedErrorHandler(error_reporting_callback=print)
+context = handler.capture_error(ValueError("x"), {"prompt": "a"}, ErrorSeverity.ERROR)
+assert_type(context, ErrorContext)
+assert_type(handler.attempt_recovery(context), dict[str, Any])
+for attempt in attempts(logger, "failed", times=3, timeout=10):
+    with attempt:
+        ask("b")
+
+
+async def again() -> bool:
+    async for attempt in attempts(logger, "failed"):
+        with attempt:
+            ask("c")
+    return await outcome()
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+TraceASGI(asgi)
+TraceWSGI(lambda environ, start_response: [])
+raise llama_logging.MissingExtraError("x") from llama_logging.ConfigError("y")
