@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -71,7 +72,7 @@ def play(directory: str | None) -> int:
             story.stop()
     _say("What the registry says: llama-logging summary")
     healed = _ask_registry(directory)
-    _say(f"Look around: cd {os.path.relpath(directory)} && llama-logging list")
+    _say(f"Look around: cd {shlex.quote(os.path.relpath(directory))} && llama-logging list")
     return 0 if told and healed else 1
 
 
