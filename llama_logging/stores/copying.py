@@ -6,26 +6,20 @@ They are read here and not by the server: of a fleet there are many, and of the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 
 from llama_logging import wire
 from llama_logging.native import original
+from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
 
 _YIELD_EVERY = 500
 
 _COLUMNS = (
-    "place", "kind", "error_id", "attempt_id", "timestamp", "severity", "fingerprint", "error_type", "message",
-    "logger_name", "stack", "process", "release", "module", "function", "strategy", "status", "duration",
-    "partial", "details", "amount", "content",
-)  # fmt: skip
-COPY = f"COPY batch ({', '.join(_COLUMNS)}) FROM STDIN"
-# An error as `wire` writes it, without escapes in what has a column of its own: nearly all of them.
-_PLAIN_ERROR = re.compile(
-    r'\{"k":"error","id":"([^"\\]*)","ts":(\d+),"proc":"([^"\\]*)","type":"([^"\\]*)","stack":"([^"\\]*)",'
-    r'"sev":(\d+),"fp":"([^"\\]*)",("logger":"([^"\\]*)"),"msg":"([^"\\]*)"(.*)'
+    *("place", "kind", "amount"),
+    *PlainError._fields,
+    *("attempt_id", "release", "module", "function", "strategy", "status", "duration"),
 )
-_HOT = ("k", "id", "ts", "sev", "fp", "type", "msg", "stack", "proc", "n", "crc")
+COPY = f"COPY batch ({', '.join(_COLUMNS)}) FROM STDIN"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -44,29 +38,15 @@ def rows(frames: Sequence[str]) -> str:
         if place % _YIELD_EVERY == 0:
             original("time", "sleep")(0)  # the application's threads need not wait for the GIL until all is done
         # One alone is looked at closely: it is alone because something among others was refused.
-        found = _PLAIN_ERROR.fullmatch(_unsealed(frame)) if len(frames) > 1 else None
-        lines.append(_line(place, frame) if found is None else _plain_line(place, found))
+        plain = taken_apart(frame) if len(frames) > 1 else None
+        lines.append(_line(place, frame) if plain is None else _plain_line(place, plain))
     return "".join(lines)
 
 
-def _unsealed(frame: str) -> str:
-    """*frame* without its end: the number and the checksum that the journal gave it, and the brace."""
-    if frame[-18:-10] == ',"crc":"':
-        body, _, number = frame[:-18].rpartition(',"n":')
-        return body if number.isdecimal() else frame[:-18]
-    return frame[:-1]
-
-
-def _plain_line(place: int, match: re.Match[str]) -> str:
-    error_id, ts, proc, kind, stack, sev, fp, member, logger, message, rest = match.groups()
-    partial = int(rest.endswith(',"partial":true'))
-    details = int(',"ctx":' in rest or ',"crumbs":' in rest or ',"locals":' in rest)
-    if "\\" in rest:
-        rest = rest.replace("\\", "\\\\")
-    return (
-        f"{place}\terror\t{error_id}\t\\N\t{ts}\t{sev}\t{fp}\t{kind}\t{message}\t{logger}\t{stack}\t{proc}"
-        f"\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t{partial}\t{details}\t1\t{{{member}{rest}}}\n"
-    )
+def _plain_line(place: int, error: PlainError) -> str:
+    # Only the content may hold what COPY takes for its own.
+    columns = error._replace(content=error.content.replace("\\", "\\\\")) if "\\" in error.content else error
+    return f"{place}\terror\t1\t" + "\t".join(map(str, columns)) + "\t\\N" * (len(_COLUMNS) - len(error) - 3) + "\n"
 
 
 def _line(place: int, text: str) -> str:
@@ -78,7 +58,7 @@ def _line(place: int, text: str) -> str:
     try:
         frame = json.loads(text)
         if frame["k"] == "error":
-            text = wire.dumps({name: value for name, value in frame.items() if name not in _HOT})
+            text = wire.dumps({name: value for name, value in frame.items() if name not in HOT})
         module, function = (*(frame.get("site") or ()), None, None)[:2]
         values = {
             "place": place,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,6 +52,9 @@ _ERRORS = """
     LEFT JOIN stacks ON stacks.id = errors.stack
     LEFT JOIN processes ON processes.id = errors.process
 """
+
+# Of a whole line: in a text of the frame's own the quotes would be escaped.
+_NUMBER = re.compile(r',"n":(\d+)(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
 
 
 class SQLStore(SQLOutbox):
@@ -604,13 +608,8 @@ def _writer(frames: Sequence[str]) -> str:
 
 
 def _numbers(frames: Sequence[str]) -> list[int]:
-    """The sequence numbers of *frames*: their last member but the checksum."""
-    numbers = []
-    for frame in frames:
-        digits = frame[frame.rfind(',"n":') + 5 :].partition(",")[0].rstrip("}")
-        if digits.isdecimal() and ',"n":' in frame:
-            numbers.append(int(digits))
-    return numbers
+    """The sequence numbers of *frames*."""
+    return list(map(int, _NUMBER.findall("\n".join(frames))))
 
 
 def _gone(frames: Sequence[str]) -> int:

@@ -25,7 +25,7 @@ _UNITS = " UNION ALL ".join(f"SELECT {unit} AS unit" for unit in UNITS)
 
 BATCH = """
     CREATE TEMP TABLE batch (
-        place INTEGER PRIMARY KEY, kind TEXT, number BIGINT, error_id TEXT, attempt_id TEXT, timestamp BIGINT,
+        place INTEGER PRIMARY KEY, kind TEXT, error_id TEXT, attempt_id TEXT, timestamp BIGINT,
         severity INTEGER, fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
         release TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT, duration DOUBLE PRECISION,
         partial INTEGER, details INTEGER, amount BIGINT, content TEXT
@@ -66,13 +66,12 @@ STACKS = (
     ON CONFLICT (name) DO NOTHING
     """,
     """
-    UPDATE batch SET release = processes.release FROM processes
-    WHERE batch.process = processes.name AND batch.kind IN ('error', 'count') AND processes.release <> ''
-    """,
-    """
     INSERT INTO releases (release, first_seen)
-    SELECT release, min(timestamp) FROM batch
-    WHERE kind IN ('error', 'count') AND release <> '' GROUP BY release ORDER BY release
+    SELECT processes.release, min(told.timestamp)
+    FROM (
+        SELECT process, min(timestamp) AS timestamp FROM batch WHERE kind IN ('error', 'count') GROUP BY process
+    ) AS told JOIN processes ON processes.name = told.process
+    WHERE processes.release <> '' GROUP BY processes.release ORDER BY processes.release
     ON CONFLICT (release) DO UPDATE SET first_seen = excluded.first_seen
     WHERE excluded.first_seen < releases.first_seen
     """,
@@ -113,17 +112,19 @@ GROUPS = f"""
                         first_seen, last_seen, last_error_id, first_release, last_release)
     SELECT newest.fingerprint, newest.error_type, coalesce(newest.message, ''), counted.severity,
            coalesce(newest.logger_name, ''), stacks.id, counted.count, counted.first_seen, newest.timestamp,
-           coalesce(newest.error_id, ''), coalesce(newest.release, ''), coalesce(newest.release, '')
+           coalesce(newest.error_id, ''), coalesce(processes.release, ''), coalesce(processes.release, '')
     FROM (
-        SELECT fingerprint, error_type, message, logger_name, stack, timestamp, error_id, release,
-               row_number() OVER (PARTITION BY fingerprint ORDER BY timestamp DESC, place DESC) AS turn
-        FROM batch WHERE kind IN ('error', 'count')
-    ) AS newest JOIN (
-        SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(severity) AS severity
-        FROM batch WHERE kind IN ('error', 'count') GROUP BY fingerprint
-    ) AS counted ON counted.fingerprint = newest.fingerprint
-    LEFT JOIN stacks ON stacks.name = newest.stack
-    WHERE newest.turn = 1 ORDER BY newest.fingerprint
+        SELECT told.fingerprint, told.count, told.first_seen, told.severity, max(batch.place) AS place
+        FROM (
+            SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(timestamp) AS last_seen,
+                   max(severity) AS severity
+            FROM batch WHERE kind IN ('error', 'count') GROUP BY fingerprint
+        ) AS told JOIN batch ON batch.fingerprint = told.fingerprint AND batch.timestamp = told.last_seen
+        WHERE batch.kind IN ('error', 'count')
+        GROUP BY told.fingerprint, told.count, told.first_seen, told.severity
+    ) AS counted JOIN batch AS newest ON newest.place = counted.place
+    LEFT JOIN stacks ON stacks.name = newest.stack LEFT JOIN processes ON processes.name = newest.process
+    ORDER BY newest.fingerprint
     ON CONFLICT (fingerprint) DO UPDATE SET
         count = groups.count + excluded.count,
         severity = CASE WHEN excluded.severity > groups.severity THEN excluded.severity ELSE groups.severity END,
@@ -158,9 +159,12 @@ COUNTS = f"""
 """
 TOTALS = f"""
     INSERT INTO totals (unit, bucket, severity, error_type, count)
-    SELECT units.unit, batch.timestamp / {MINUTE} / units.unit, batch.severity, batch.error_type, sum(batch.amount)
-    FROM batch CROSS JOIN ({_UNITS}) AS units
-    WHERE batch.kind IN ('error', 'count') GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
+    FROM (
+        SELECT timestamp / {MINUTE} AS minute, severity, error_type, sum(amount) AS amount
+        FROM batch WHERE kind IN ('error', 'count') GROUP BY 1, 2, 3
+    ) AS told CROSS JOIN ({_UNITS}) AS units
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
 """
 
@@ -180,14 +184,15 @@ STATES = (
     # Back, although resolved: by the order in which releases were first seen, where a release is named.
     f"""
     INSERT INTO turned
-    SELECT shown.id, 'regressed', max(batch.timestamp), max(coalesce(batch.release, ''))
+    SELECT shown.id, 'regressed', max(batch.timestamp), max(coalesce(processes.release, ''))
     {_TOUCHED}
-    LEFT JOIN releases AS seen ON seen.release = batch.release
+    LEFT JOIN processes ON processes.name = batch.process
+    LEFT JOIN releases AS seen ON seen.release = processes.release
     LEFT JOIN releases AS fixed ON fixed.release = shown.resolved_in
     WHERE {_ANY.format("resolved")} AND batch.kind IN ('error', 'count') AND shown.state = 'resolved'
         AND batch.timestamp > shown.state_at
-        AND (shown.resolved_in = '' OR coalesce(batch.release, '') = ''
-             OR (shown.resolved_after = 0 AND batch.release = shown.resolved_in)
+        AND (shown.resolved_in = '' OR coalesce(processes.release, '') = ''
+             OR (shown.resolved_after = 0 AND processes.release = shown.resolved_in)
              OR seen.first_seen > fixed.first_seen)
     GROUP BY shown.id
     """,
@@ -269,9 +274,9 @@ LEAVE = (
     """,
     """
     INSERT INTO batch (place, kind, error_id, timestamp, severity, fingerprint, error_type, message, logger_name,
-                       stack, release, amount)
+                       stack, process, amount)
     SELECT errors.position, 'error', errors.error_id, errors.timestamp, errors.severity, moving.fingerprint,
-           errors.error_type, errors.message, groups.logger_name, stacks.name, processes.release, 1
+           errors.error_type, errors.message, groups.logger_name, stacks.name, processes.name, 1
     FROM moving JOIN errors ON errors.position = moving.position JOIN groups ON groups.id = moving.was
     LEFT JOIN stacks ON stacks.id = errors.stack LEFT JOIN processes ON processes.id = errors.process
     """,

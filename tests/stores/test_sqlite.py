@@ -1,0 +1,70 @@
+"""What is SQLite's own: the way frames take into it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llama_logging import process, wire
+from llama_logging.journal.framing import seal, unseal
+from llama_logging.stores import urls
+from llama_logging.stores.plain_errors import HOT, taken_apart
+from llama_logging.stores.sqlite import _AT_ONCE, SQLiteStore
+from tests.conftest import make_context
+
+COLUMNS = "kind, error_id, attempt_id, timestamp, severity, fingerprint, error_type, message, logger_name, stack"
+COLUMNS += ", process, release, module, function, strategy, status, duration, partial, details, amount, content"
+
+
+@pytest.fixture
+def store(store_url: urls.StoreURL) -> SQLiteStore:
+    return SQLiteStore(store_url)
+
+
+def staged(store: SQLiteStore, *frames: str) -> list[tuple[Any, ...]]:
+    """What `batch` holds of *frames*, in their order."""
+    with store._transaction() as execute:
+        execute("DELETE FROM batch")
+        store._stage(execute, frames)
+        rows = execute(f"SELECT {COLUMNS} FROM batch ORDER BY place").fetchall()
+        execute("DELETE FROM batch")
+    return [(*row[:-1], json.loads(row[-1])) for row in rows]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    message=st.text(max_size=20),
+    logger=st.text(max_size=20),
+    extra=st.dictionaries(st.sampled_from(["ctx", "crumbs", "n", "partial"]), st.text() | st.integers() | st.none()),
+    complete=st.booleans(),
+)
+def test_the_fast_way_into_a_row_is_the_same_as_the_careful_one(
+    store: SQLiteStore, message: str, logger: str, extra: dict[str, Any], complete: bool
+) -> None:
+    context = make_context(
+        error_message=message, logger_name=logger, additional_context=extra, complete=complete, parts=(f"{message}\n",)
+    )
+    frame = wire.encode_error(context)[0]
+    for one in (frame, unseal(seal(frame, ',"n":7'))[0][0], unseal(seal(frame, ',"n":7,"lost_before":2'))[0][0]):
+        (careful,) = staged(store, one)
+        fast, _ = staged(store, one, one)
+        assert fast == careful
+        assert not set(fast[-1]) & set(HOT)
+
+
+def test_a_plain_error_takes_the_fast_way() -> None:
+    """Should the format change, this tells that it no longer does."""
+    frame = wire.encode_error(make_context(additional_context={"a": 1}, process=process.current()))[0]
+    assert taken_apart(unseal(seal(frame, ',"n":7'))[0][0])
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, _AT_ONCE - 1, _AT_ONCE, _AT_ONCE + 5])
+def test_frames_of_all_kinds_stay_in_their_order(store: SQLiteStore, number: int) -> None:
+    contexts = [make_context(error_message=f"{place}" + "\\" * (place % 3 == 0)) for place in range(number)]
+    rows = staged(store, *(wire.encode_error(context)[0] for context in contexts))
+    assert [row[1] for row in rows] == [context.error_id for context in contexts]
+    assert [row[7] for row in rows] == [context.error_message for context in contexts]
