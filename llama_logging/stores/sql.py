@@ -34,6 +34,7 @@ from llama_logging.registry import (
     Unkept,
 )
 from llama_logging.stores import leases, pruning, statements, words
+from llama_logging.stores.charts import SQLCharts
 from llama_logging.stores.outbox import SQLOutbox
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
@@ -53,7 +54,11 @@ _ERRORS = """
 """
 
 
-class SQLStore(SQLOutbox):
+_EARLIEST = -(2**62)
+"""Before every error."""
+
+
+class SQLStore(SQLOutbox, SQLCharts):
     """See `registry.Store` for the contract; a subclass knows how to connect.
 
     Its `_reading` and `_transaction` give an Execute; the temporary tables are there in both.
@@ -212,6 +217,7 @@ class SQLStore(SQLOutbox):
         search: str = "",
         order: Order = "last_seen",
         limit: int = 50,
+        offset: int = 0,
     ) -> list[ErrorGroup]:
         if search and self.exists:
             self._index().catch_up()
@@ -229,14 +235,14 @@ class SQLStore(SQLOutbox):
                 parameters += matching
             rows = execute(
                 f"{_GROUPS} WHERE {where} ORDER BY groups.{order} DESC, groups.id DESC LIMIT ?",
-                (*parameters, limit + len(roots)),
+                (*parameters, offset + limit + len(roots)),
             ).fetchall()
             # Of the rows of a merged group the latest speaks for all.
             latest: dict[int, Sequence[Any]] = {}
             for row in sorted(rows, key=lambda row: row[10], reverse=True):
                 latest.setdefault(roots.get(row[0], row[0]), row)
             found = [_whole(execute, root, row, roots) for root, row in latest.items()]
-        return sorted(found, key=lambda group: getattr(group, order), reverse=True)[:limit]
+        return sorted(found, key=lambda group: getattr(group, order), reverse=True)[offset : offset + limit]
 
     def group(self, fingerprint: str) -> ErrorGroup | None:
         with self._reading() as execute:
@@ -260,6 +266,41 @@ class SQLStore(SQLOutbox):
                 problem = "more than one error has an id that begins with" if places else "no error has the id"
                 raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
             return _decoded(execute, [places[0][0]])[0][1]
+
+    def errors_beside(self, error_id: str, *, later: bool = False, limit: int = 1) -> list[ErrorContext]:
+        with self._reading() as execute:
+            row = execute(
+                "SELECT errors.timestamp, errors.position, groups.fingerprint FROM errors "
+                "JOIN groups ON groups.id = errors.group_id WHERE errors.error_id = ?",
+                (error_id,),
+            ).fetchone()
+            if row is None:
+                return []
+            timestamp, position, fingerprint = row
+            sign, order = (">", "ASC") if later else ("<", "DESC")
+            where = f"(timestamp {sign} ? OR (timestamp = ? AND position {sign} ?)) AND timestamp {sign}= ?"
+            return self._in_order(
+                execute, fingerprint, order, where, [timestamp, timestamp, position, timestamp], limit
+            )
+
+    def first_error(self, fingerprint: str) -> ErrorContext | None:
+        with self._reading() as execute:
+            return next(iter(self._in_order(execute, fingerprint, "ASC", "timestamp >= ?", [_EARLIEST], 1)), None)
+
+    def _in_order(
+        self, execute: Execute, fingerprint: str, order: str, where: str, parameters: list[Any], limit: int
+    ) -> list[ErrorContext]:
+        """Errors of a group by their moments; each member of it by its own way through the index."""
+        members = _members(execute, fingerprint)
+        if not members:
+            return []
+        by = f"ORDER BY timestamp {order}, position {order} LIMIT ?"
+        way = f"SELECT * FROM (SELECT position, timestamp FROM errors WHERE group_id = ? AND {where} {by}) AS way"
+        places = execute(
+            f"SELECT position FROM ({' UNION ALL '.join([way] * len(members))}) AS ways {by}",
+            [*(value for member in members for value in (member, *parameters, limit)), limit],
+        ).fetchall()
+        return [context for _, context in _decoded(execute, [row[0] for row in places])]
 
     def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
         if self.exists:
