@@ -230,7 +230,7 @@ class SQLStore(SQLOutbox, SQLCharts):
                 where += "groups.state) = ?"
                 parameters.append(state.value)
             if search:
-                matching = sorted(self._index().groups(execute, search))
+                matching = sorted(self._index().groups(execute, search)) if self.exists else []
                 where += f" AND groups.id IN ({_marks(matching)})"
                 parameters += matching
             rows = execute(
@@ -303,8 +303,9 @@ class SQLStore(SQLOutbox, SQLCharts):
         return [context for _, context in _decoded(execute, [row[0] for row in places])]
 
     def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
-        if self.exists:
-            self._index().catch_up()
+        if not self.exists:
+            return []
+        self._index().catch_up()
         with self._reading() as execute:
             places = self._index().match(execute, "error_words", trace_id.lower())[:limit]
             found = [context for _, context in _decoded(execute, places) if context.trace_id == trace_id.lower()]
