@@ -384,6 +384,7 @@ def tell(store: Outbox, now: datetime | None = None, seed: int = 7) -> list[Erro
         if position % 500 == 499:
             frames = _ingested(store, frames)
     _ingested(store, frames)
+    _follow(store, newest, now)
     _decide(store, newest, now)
     _recover(store, newest, now, random_)
     return newest
@@ -504,7 +505,7 @@ def _context(kind: Kind, stack: Stack, moment: datetime, process: Process, rando
         tags=tags,
         fingerprint=stack.fingerprint,
         grouping=stack.grouping,
-        trace_id=TRACE if kind.burst and random_.random() < 0.15 else f"{random_.getrandbits(128):032x}",
+        trace_id=f"{random_.getrandbits(128):032x}",
         span_id=f"{random_.getrandbits(64):016x}",
         breadcrumbs=tuple(
             Breadcrumb(created=moment.timestamp() + after, severity=severity, logger_name=logger, message=message)
@@ -534,6 +535,17 @@ def _tree(kind: Kind) -> str:
     return "\n".join([*lines, "    +------------------------------------", ""])
 
 
+def _follow(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> None:
+    """One request that fails at several places."""
+    frames = []
+    for after, number in ((0.0, 2), (0.42, 3), (0.47, 0), (3.9, 10)):
+        moment = now - timedelta(hours=2) + timedelta(seconds=after)
+        error = replace(newest[number], error_id=new_id(), timestamp=moment, trace_id=TRACE)
+        frames.append(wire.encode_error(error)[0])
+    store.ingest(Batch("follow", 0, 1, frames))
+    store.forget("follow")
+
+
 def _decide(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> None:
     names = [error.fingerprint for error in newest]
     store.mute(names[6], now - timedelta(days=11), "maria")
@@ -543,6 +555,7 @@ def _decide(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> Non
     store.resolve(names[2], now - timedelta(days=5), "maria", release="2.8.1")
     again = replace(newest[2], error_id=new_id(), timestamp=now - timedelta(minutes=14))
     store.ingest(Batch("again", 0, 1, [wire.encode_error(again)[0]]))
+    store.forget("again")
 
 
 def _recover(store: Outbox, newest: Sequence[ErrorContext], now: datetime, random_: random.Random) -> None:
@@ -555,6 +568,8 @@ def _recover(store: Outbox, newest: Sequence[ErrorContext], now: datetime, rando
     for number in range(34):
         scope, rule, ladder, error = scopes[0 if number % 3 else 1 + number % 2]
         moment = now - timedelta(minutes=4 + number * number * 2.6)
+        error = replace(error, error_id=new_id(), timestamp=moment - timedelta(seconds=0.3), severity=error.severity)
+        frames.append(wire.encode_error(error)[0])
         for rung, strategy in enumerate(ladder):
             works = rung == len(ladder) - 1 and random_.random() < 0.86
             attempt = RecoveryAttempt(
@@ -572,9 +587,11 @@ def _recover(store: Outbox, newest: Sequence[ErrorContext], now: datetime, rando
             )
             frames.append(wire.dumps(wire.encode_attempt(attempt)))
     store.ingest(Batch("audit", 0, 1, frames))
+    store.forget("audit")
+    store.forget("story")
     policy = Policy()
     for scope, _, _, _ in scopes:
-        granted = store.acquire(scope, "node-2 pid 4100", 30, policy)
+        granted = store.acquire(scope, "node-2 pid 4100", 600, policy)
         if hasattr(granted, "token") and scope.startswith("ollama"):
             store.finish(granted, OutcomeStatus.RECOVERED, "started again, and answers", policy)
         elif hasattr(granted, "token") and scope.startswith("disk"):

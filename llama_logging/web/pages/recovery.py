@@ -11,7 +11,7 @@ from llama_logging.web.asked import Asked
 from llama_logging.web.pages.deciding import Deed, Fields, by, one
 from llama_logging.wording import local
 
-ATTEMPTS = 50
+ATTEMPTS = 30
 """Attempts that are listed, the latest."""
 SCOPES = 100
 """Things that are listed."""
