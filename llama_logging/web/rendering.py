@@ -48,7 +48,7 @@ def short(name: str) -> str:
 
 def segment(text: str) -> str:
     """*text* as one part of a path."""
-    return quote(text, safe=":")
+    return quote(text, safe=":", errors="replace")
 
 
 def moment(value: datetime) -> str:
@@ -109,7 +109,7 @@ def as_json(value: Any, length: int = 2_000) -> str:
 def query(values: Mapping[str, Any], **changes: Any) -> str:
     """*values* with *changes* as the query of an address; what is empty is left out."""
     kept = {name: value for name, value in {**values, **changes}.items() if value not in ("", None, 0)}
-    return f"?{urlencode(kept)}" if kept else ""
+    return f"?{urlencode(kept, errors='replace')}" if kept else ""
 
 
 def _shown(value: Any) -> Any:

@@ -160,7 +160,7 @@ def test_every_answer_says_what_a_browser_may_do_with_it(client: TestClient) -> 
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert "access-control-allow-origin" not in headers
         assert headers["cache-control"] == ("public, max-age=31536000, immutable" if "css" in path else "no-store")
 
