@@ -85,13 +85,19 @@ class SQLCharts:
         found = {name: [0] * steps.count for name in fingerprints}
         with self._reading() as execute:
             shown = _shown(execute, fingerprints)
+            if not shown:
+                return {name: tuple(counts) for name, counts in found.items()}
+            # Each step by its own way through the index: one GROUP BY over all would sort what it reads, and
+            # take five times as long (measured, of 72 thousand minutes of five groups in 30 days).
+            size, numbers = int(steps.minutes), range(steps.first, steps.first + steps.count)
             rows = execute(
-                f"SELECT group_id, minute / {int(steps.minutes)}, sum(count) FROM counts "
-                f"WHERE group_id IN ({_marks(list(shown))}) AND minute >= ? AND minute < ? GROUP BY 1, 2",
-                (*shown, steps.first * steps.minutes, (steps.first + steps.count) * steps.minutes),
+                f"WITH chosen (id) AS (VALUES {', '.join(f'({int(group)})' for group in shown)}), "
+                f"steps (step) AS (VALUES {', '.join(f'({int(number)})' for number in numbers)}) "
+                "SELECT id, step, (SELECT sum(count) FROM counts WHERE group_id = id "
+                f"AND minute >= step * {size} AND minute < (step + 1) * {size}) FROM chosen CROSS JOIN steps"
             )
             for group, step, count in rows:
-                for name in shown[group]:
+                for name in shown[group] if count else ():
                     found[name][step - steps.first] += int(count)
         return {name: tuple(counts) for name, counts in found.items()}
 
@@ -174,7 +180,8 @@ class SQLCharts:
                 (GAPS,),
             ).fetchall()
             missing = execute("SELECT sum(last_number - frames) FROM processes WHERE last_number > frames").fetchone()
-            low, high = execute("SELECT min(position), max(position) FROM errors").fetchone()
+            # Asked for one by one, each is the end of an index.
+            low, high = (execute(f"SELECT {end}(position) FROM errors").fetchone()[0] for end in ("min", "max"))
             newest = execute("SELECT max(last_seen) FROM groups").fetchone()[0]
             total = execute("SELECT sum(count) FROM totals WHERE unit = 1440").fetchone()[0]
             indexed = execute("SELECT value FROM registry WHERE name = 'errors indexed'").fetchone()[0]

@@ -226,23 +226,28 @@ class SQLStore(SQLOutbox, SQLCharts):
             where = "groups.count > 0 AND groups.last_seen >= ? AND groups.severity >= ?"
             parameters: list[Any] = [_start(since), int(at_least)]
             if state is not None:
-                where += " AND coalesce((SELECT root.state FROM groups AS root WHERE root.id = groups.root), "
-                where += "groups.state) = ?"
+                shown = "(SELECT root.state FROM groups AS root WHERE root.id = groups.root)"
+                where += f" AND {f'coalesce({shown}, groups.state)' if roots else 'groups.state'} = ?"
                 parameters.append(state.value)
             if search:
                 matching = sorted(self._index().groups(execute, search)) if self.exists else []
                 where += f" AND groups.id IN ({_marks(matching)})"
                 parameters += matching
-            rows = execute(
-                f"{_GROUPS} WHERE {where} ORDER BY groups.{order} DESC, groups.id DESC LIMIT ?",
+            members: dict[int, list[int]] = {}
+            # What is skipped is no more than a number.
+            for (each,) in execute(
+                f"SELECT groups.id FROM groups WHERE {where} ORDER BY groups.{order} DESC, groups.id DESC LIMIT ?",
                 (*parameters, offset + limit + len(roots)),
-            ).fetchall()
+            ).fetchall():
+                members.setdefault(roots.get(each, each), []).append(each)
+            chosen = [each for found in list(members.values())[offset : offset + limit] for each in found]
+            rows = execute(f"{_GROUPS} WHERE groups.id IN ({_marks(chosen)})", chosen).fetchall()
             # Of the rows of a merged group the latest speaks for all.
             latest: dict[int, Sequence[Any]] = {}
-            for row in sorted(rows, key=lambda row: row[10], reverse=True):
+            for row in sorted(rows, key=lambda row: (row[10], row[0]), reverse=True):
                 latest.setdefault(roots.get(row[0], row[0]), row)
-            found = [_whole(execute, root, row, roots) for root, row in latest.items()]
-        return sorted(found, key=lambda group: getattr(group, order), reverse=True)[offset : offset + limit]
+            groups = [_whole(execute, root, row, roots) for root, row in latest.items()]
+        return sorted(groups, key=lambda group: getattr(group, order), reverse=True)
 
     def group(self, fingerprint: str) -> ErrorGroup | None:
         with self._reading() as execute:

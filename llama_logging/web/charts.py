@@ -44,18 +44,16 @@ class Column:
     told: str
 
 
-def bars(counts: Sequence[int], width: float, height: float) -> list[Bar]:
-    """A bar for each of *counts* that is not 0.
+def bars(counts: Sequence[int], width: float, height: float) -> str:
+    """The path of a bar for each of *counts* that is not 0.
 
     >>> bars([0, 2, 4], 30, 10)
-    [Bar(x=10.0, y=5.0, width=7.5, height=5.0, kind=''), Bar(x=20.0, y=0.0, width=7.5, height=10.0, kind='')]
+    'M10 10v-5h7.5v5zM20 10v-10h7.5v10z'
     """
     step, most = width / max(1, len(counts)), max(counts, default=0)
-    return [
-        Bar(round(n * step, 2), round(height - tall, 2), round(step * (1 - GAP), 2), round(tall, 2))
-        for n, count in enumerate(counts)
-        if count and (tall := max(1.0, height * count / most))
-    ]
+    wide, base = f"{step * (1 - GAP):.4g}", f"{height:g}"
+    tall = [f"{max(1.0, height * count / most):.3g}" if count else "" for count in counts]
+    return "".join(f"M{n * step:.4g} {base}v-{each}h{wide}v{each}z" for n, each in enumerate(tall) if each)
 
 
 def stacked(counts: Mapping[ErrorSeverity, Sequence[int]], steps: Steps, width: float, height: float) -> list[Column]:

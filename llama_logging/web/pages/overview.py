@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.outbox import Outbox
-from llama_logging.registry import GroupState, OutcomeStatus, Steps
+from llama_logging.registry import ErrorGroup, GroupState, OutcomeStatus, Steps
 from llama_logging.web.asked import Asked
 
 TOP = 5
@@ -84,12 +84,18 @@ def _severities(
     return later, {level: count - later.get(level, 0) for level, count in both.items()}
 
 
-def _top(store: Outbox, since: datetime, steps: Steps) -> list[tuple[Any, int, int, tuple[int, ...]]]:
+def _top(store: Outbox, since: datetime, steps: Steps) -> list[tuple[ErrorGroup, int, int, tuple[int, ...]]]:
     """Of the groups that were seen since, the most frequent of all times: their counts of now and of before."""
     groups = store.groups(since=since, order="count", limit=TOP)
     names = [group.fingerprint for group in groups]
     now, then = store.activity(names, steps), store.activity(names, steps.earlier)
     counted = [
-        (group, sum(now[group.fingerprint]), sum(then[group.fingerprint]), now[group.fingerprint]) for group in groups
+        (
+            group,
+            sum(now[group.fingerprint]),
+            sum(then[group.fingerprint]),
+            now[group.fingerprint],
+        )
+        for group in groups
     ]
     return sorted(counted, key=lambda row: row[1], reverse=True)
