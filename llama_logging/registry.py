@@ -588,6 +588,10 @@ class Store(Protocol):
         """Journals that are not wholly in the registry and gone; at most a hundred, the latest first."""
         ...
 
+    def index_words(self) -> bool:
+        """Index the words of some thousand errors, so that a search has less to do; whether there may be more."""
+        ...
+
     def pulse(self) -> str:
         """A text that is another one once anything has come in, or was decided."""
         ...

@@ -22,6 +22,7 @@ from llama_logging.registry import (
     Steps,
     Vitals,
 )
+from llama_logging.stores import words
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
 HEALED = 100
@@ -47,6 +48,12 @@ class SQLCharts:
     def _disk(self, execute: Execute) -> int:
         """Bytes on the disk, without looking into the tables."""
         raise NotImplementedError
+
+    def _index(self) -> words.Index:
+        raise NotImplementedError
+
+    def index_words(self) -> bool:
+        return self._index().step()
 
     def pulse(self) -> str:
         with self._reading() as execute:

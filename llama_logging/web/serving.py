@@ -10,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from llama_logging.exceptions import ConfigError, MissingExtraError
 from llama_logging.ingest import Ingester
 from llama_logging.recovery.rules import Rule
+from llama_logging.registry import Store
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
 from llama_logging.web import NEEDED
@@ -25,6 +28,8 @@ try:
 except ImportError as error:
     raise MissingExtraError(f"{NEEDED} ({error})") from error
 
+STEPS = 5
+"""How often a second words of some thousand errors are indexed: some 70 ms each (measured)."""
 EVERYWHERE = ("0.0.0.0", "::", "")
 """Bound to all addresses of the machine."""
 
@@ -79,11 +84,10 @@ def serve(settings: Settings) -> None:
             failure=lambda: "" if ingester.failure is None else str(ingester.failure),
         )
         config = uvicorn.Config(
-            app,
+            Below(app, _root(settings)),
             log_config=None,
             access_log=False,
             server_header=False,
-            root_path=_root(settings),
             ssl_certfile=settings.certificate or None,
             ssl_keyfile=settings.key or None,
             timeout_graceful_shutdown=1,
@@ -97,15 +101,37 @@ def serve(settings: Settings) -> None:
             uvicorn.Server(config).run(sockets=[bound])
 
 
+class Below:
+    """An application below a path, whether a proxy passes that on or takes it off."""
+
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self._app, self._root = app, root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve it."""
+        if self._root and scope["type"] == "http":
+            path = scope["path"]
+            is_below = path == self._root or path.startswith(f"{self._root}/")
+            scope = {**scope, "root_path": self._root, "path": path if is_below else self._root + path}
+        await self._app(scope, receive, send)
+
+
 @contextlib.contextmanager
 def _ingesting(url: StoreURL) -> Iterator[Ingester]:
     """What processes of this machine write comes into the registry meanwhile."""
-    ingester = Ingester(lambda: open_store(url), url.directories, path=url.path or None)
+    ingester = Ingester(lambda: open_store(url), url.directories, _index, url.path or None)
     ingester.wake()
     try:
         yield ingester
     finally:
         ingester.end(2.0)
+
+
+def _index(store: Store) -> None:
+    """Have a search find the words of what came in ready; no more at once than the ingester can wait for."""
+    for _ in range(STEPS):
+        if not (store.exists and store.index_words()):
+            return
 
 
 def _bound(settings: Settings) -> socket.socket:
@@ -114,6 +140,7 @@ def _bound(settings: Settings) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.bind, settings.port))
+        bound.listen(128)  # from now on: who follows the link that is printed may be faster than the server's start
     except (OSError, OverflowError) as error:
         bound.close()
         raise ConfigError(f"{settings.bind}:{settings.port} cannot be listened on: {error}") from error

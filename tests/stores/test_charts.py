@@ -136,7 +136,7 @@ def test_the_vitals_say_what_the_health_says(store: Store) -> None:
     assert (vitals.errors, vitals.kept_at_most, vitals.unindexed, vitals.missing) == (3, 3, 3, 0)
     assert vitals.newest == NOON + 2 * SECOND
     assert vitals.size_bytes > 10_000
-    store.groups(search="article")
+    assert not store.index_words()
     assert store.vitals().unindexed == 0
     names = {journal.name: (journal.offset, journal.damaged, journal.process) for journal in store.journals()}
     assert names["torn"][:2] == (9, 2)
