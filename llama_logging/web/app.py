@@ -137,6 +137,13 @@ def _session(board: Board, request: Request) -> Session | None:
     return board.keys.session(request.cookies.get(_cookie(request), "")) if board.keys else None
 
 
+def _is_proxied(request: Request) -> bool:
+    """Whether a proxy has passed it on: then it may come from anywhere, whatever host it names."""
+    return any(
+        name in request.headers for name in ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
+    )
+
+
 def _cookie(request: Request) -> str:
     """Cookies know no ports: two dashboards on one machine must not take each other's."""
     return f"llama_logging_{request.url.port or request.url.scheme}"
@@ -148,7 +155,7 @@ def _guarded(board: Board, handler: Handler) -> Handler:
     async def guarded(request: Request) -> Response:
         if "token" in request.query_params:
             return _sign_in(board, request)
-        if board.private and _session(board, request) is None:
+        if (board.private or _is_proxied(request)) and _session(board, request) is None:
             return _problem(board, request, 401, "Sign in", "Open the link that `llama-logging serve` has printed.")
         return await handler(request)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -20,11 +19,11 @@ import pytest
 from llama_logging.stores import open_store, urls
 from tests.web.hostile import TRACE as HOSTILE_TRACE
 from tests.web.hostile import hostile
+from tests.web.served import CHROMIUM, serving
 from tests.web.story import TRACE, tell
 
 pytest.importorskip("starlette", reason="the dashboard's packages are not installed")
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
     pytest.skip("there is no chromium", allow_module_level=True)
 
@@ -53,28 +52,6 @@ class Served:
     base: str
     link: str
     paths: tuple[str, ...]
-
-
-@contextlib.contextmanager
-def serving(folder: Path, *words: str) -> Iterator[tuple[str, str, str]]:
-    """`llama-logging serve` of an empty registry: the store's URL, the dashboard's, and the link."""
-    store = f"sqlite:///{folder}/errors.db"
-    command = [sys.executable, "-m", "llama_logging", "serve", "--store", store, "--port", "0", *words]
-    env = {**os.environ, "LLAMA_LOGGING_DIR": str(folder / "state")}
-    env.pop("LLAMA_LOGGING_TOKEN", None)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env, cwd=folder) as process:
-        assert process.stderr is not None
-        try:
-            for line in process.stderr:
-                found = re.search(r"open (https?://[^/]+)(\S*token=\S+)", line)
-                if found:
-                    yield store, found[1], found[1] + found[2]
-                    break
-            else:
-                raise AssertionError("it printed no link")
-        finally:
-            process.terminate()
-            process.wait(20)
 
 
 @pytest.fixture(scope="module")

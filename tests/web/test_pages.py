@@ -210,6 +210,14 @@ def test_elsewhere_a_token_is_needed_to_read(store: Outbox) -> None:
     assert client.get("/overview").status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host"])
+def test_what_a_proxy_passes_on_may_come_from_anywhere(client: TestClient, header: str) -> None:
+    """A proxy that names this machine as the host would else show it to all the world."""
+    assert client.get("/", headers={header: "203.0.113.9"}).status_code == 401
+    client.get(f"/?token={TOKEN}")
+    assert client.get("/", headers={header: "203.0.113.9"}).status_code == 200
+
+
 def test_a_link_signs_in_once() -> None:
     told: list[str] = []
     keys = Keys(renewed=told.append)
