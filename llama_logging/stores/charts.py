@@ -1,10 +1,9 @@
-"""What pages show: questions whose cost does not grow with the number of errors. The contract: registry.Store."""
+"""What pages show: questions whose cost does not grow with the number of errors. The contract: figures.Figures."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,16 +11,8 @@ from typing import Any
 
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.registry import (
-    Facets,
-    Gap,
-    GroupState,
-    JournalState,
-    OutcomeStatus,
-    Recoveries,
-    Steps,
-    Vitals,
-)
+from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vitals
+from llama_logging.registry import Gap, GroupState, OutcomeStatus
 from llama_logging.stores import words
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
@@ -176,8 +167,9 @@ class SQLCharts:
                     (*(row[0] for row in healed), begin - 1440 * MINUTE, end),
                 ).fetchall()
             )
-        seconds = [max(0, over - began[name]) / 1_000_000 for name, over in healed if name in began]
-        return Recoveries(counts=counts, seconds=statistics.median(seconds) if seconds else None)
+        seconds = sorted(max(0, over - began[name]) / 1_000_000 for name, over in healed if name in began)
+        # The statistics module would take longer to import than all of this to be asked.
+        return Recoveries(counts=counts, seconds=seconds[len(seconds) // 2] if seconds else None)
 
     def vitals(self) -> Vitals:
         with self._reading() as execute:

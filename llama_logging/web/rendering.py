@@ -73,7 +73,7 @@ def brief(value: int) -> str:
     """
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if value >= size:
-            return f"{value / size:.1f}{unit}" if value < 10 * size else f"{value // size}{unit}"
+            return f"{value / size:.1f}{unit}" if value < 10 * size else f"{value / size:.0f}{unit}"
     return str(value)
 
 

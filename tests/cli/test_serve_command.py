@@ -50,10 +50,10 @@ def served(*words: str, **env: str) -> Iterator[tuple[str, list[str]]]:
     assert (process.returncode, out, rest) == (0, "", "")
 
 
-def get(url: str, *, host: str = "", **options: ssl.SSLContext) -> tuple[int, str]:
+def get(url: str, *, host: str = "", context: ssl.SSLContext | None = None) -> tuple[int, str]:
     request = urllib.request.Request(url, headers={"host": host} if host else {})
     try:
-        with urllib.request.urlopen(request, timeout=20, **options) as response:
+        with urllib.request.urlopen(request, timeout=20, context=context) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

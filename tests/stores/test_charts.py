@@ -1,4 +1,4 @@
-"""Part of the contract of registry.Store: what pages show."""
+"""Part of the contract of figures.Figures: what pages show."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import pytest
 from llama_logging import process, wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.registry import Batch, GroupState, OutcomeStatus, RecoveryAttempt, Steps, Store
+from llama_logging.figures import Steps
+from llama_logging.outbox import Outbox
+from llama_logging.registry import Batch, GroupState, OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 from tests.stores.test_store import HOUR, MINUTE, SECOND, add, store
 
 __all__ = ["store"]  # the fixture
 
 
-def test_groups_come_page_by_page(store: Store) -> None:
+def test_groups_come_page_by_page(store: Outbox) -> None:
     add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(5)))
     store.merge("v1:4", ["v1:3"], NOON)
     pages = [[group.fingerprint for group in store.groups(limit=2, offset=offset)] for offset in (0, 2, 4)]
     assert pages == [["v1:4", "v1:2"], ["v1:1", "v1:0"], []]
 
 
-def test_errors_of_a_group_lead_to_each_other(store: Store) -> None:
+def test_errors_of_a_group_lead_to_each_other(store: Outbox) -> None:
     """Also where several happened at one moment, and where groups were merged."""
     contexts = [
         make_context(timestamp=NOON + n // 2 * SECOND, fingerprint=f"v1:{n % 3}", error_message=str(n))
@@ -41,7 +43,7 @@ def test_errors_of_a_group_lead_to_each_other(store: Store) -> None:
     assert store.first_error("v1:none") is None
 
 
-def test_a_group_is_found_by_the_beginning_of_its_fingerprint(store: Store) -> None:
+def test_a_group_is_found_by_the_beginning_of_its_fingerprint(store: Outbox) -> None:
     add(store, *(make_context(fingerprint=name) for name in ("v1:abcd", "v1:abce", "v1:ab_d", "v1:abcd0")))
     assert store.fingerprint_of("v1:abcd") == store.fingerprint_of("abcd") == "v1:abcd"
     assert store.fingerprint_of("abcd0") == "v1:abcd0"
@@ -51,7 +53,7 @@ def test_a_group_is_found_by_the_beginning_of_its_fingerprint(store: Store) -> N
             store.fingerprint_of(name)
 
 
-def test_groups_are_counted_by_state(store: Store) -> None:
+def test_groups_are_counted_by_state(store: Outbox) -> None:
     add(store, *(make_context(fingerprint=f"v1:{n}") for n in range(4)))
     store.resolve("v1:0", NOON)
     store.mute("v1:1", NOON)
@@ -61,7 +63,7 @@ def test_groups_are_counted_by_state(store: Store) -> None:
     }  # fmt: skip
 
 
-def test_errors_are_counted_by_steps(store: Store) -> None:
+def test_errors_are_counted_by_steps(store: Outbox) -> None:
     moments = [NOON, NOON + 59 * MINUTE, NOON + HOUR, NOON - 2 * HOUR, NOON - 3 * HOUR]
     add(store, *(make_context(timestamp=moment, fingerprint=f"v1:{n % 2}") for n, moment in enumerate(moments)))
     add(store, make_context(timestamp=NOON, severity=ErrorSeverity.CRITICAL, fingerprint="v1:9"))
@@ -82,7 +84,7 @@ def test_errors_are_counted_by_steps(store: Store) -> None:
     assert store.activity(["v1:0"], steps) == {"v1:0": (1, 0, 2, 1)}
 
 
-def test_tags_are_counted_over_the_newest(store: Store) -> None:
+def test_tags_are_counted_over_the_newest(store: Outbox) -> None:
     ours = process.current()
     contexts = [
         make_context(timestamp=NOON + n * SECOND, tags={"tenant": "a" if n else "old", "n": str(n % 2)}, process=ours)
@@ -99,7 +101,7 @@ def test_tags_are_counted_over_the_newest(store: Store) -> None:
     assert store.facets("v1:none").sample == 0
 
 
-def test_changes_are_counted_by_kind(store: Store) -> None:
+def test_changes_are_counted_by_kind(store: Outbox) -> None:
     add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(3)))
     store.resolve("v1:0", NOON + MINUTE)
     add(store, make_context(fingerprint="v1:0", timestamp=NOON + 2 * MINUTE))
@@ -107,7 +109,7 @@ def test_changes_are_counted_by_kind(store: Store) -> None:
     assert store.changed(NOON + HOUR, NOON + 9 * HOUR) == {"new": 2}
 
 
-def test_the_time_to_heal_is_from_the_error_to_the_end(store: Store) -> None:
+def test_the_time_to_heal_is_from_the_error_to_the_end(store: Outbox) -> None:
     context = make_context()
     add(store, context)
     assert store.recoveries(NOON, NOON + HOUR).seconds is None
@@ -126,7 +128,7 @@ def test_the_time_to_heal_is_from_the_error_to_the_end(store: Store) -> None:
     assert store.recoveries(NOON + HOUR, NOON + 2 * HOUR).counts == {}
 
 
-def test_the_vitals_say_what_the_health_says(store: Store) -> None:
+def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
     assert (store.vitals().errors, store.vitals().newest) == (0, None)
     opening = wire.dumps(wire.encode_process(process.current()))
     store.ingest(Batch("torn", 0, 9, [opening], damaged=2))
@@ -143,7 +145,7 @@ def test_the_vitals_say_what_the_health_says(store: Store) -> None:
     assert names["torn"][2]["pid"] == process.current().pid
 
 
-def test_the_pulse_changes_with_whatever_pages_show(store: Store) -> None:
+def test_the_pulse_changes_with_whatever_pages_show(store: Outbox) -> None:
     seen = {store.pulse()}
 
     def changes() -> bool:

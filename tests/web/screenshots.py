@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from llama_logging.stores import open_store, urls
 from tests.web.served import CHROMIUM, serving
 from tests.web.story import tell
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
-SIZE = {"width": 1200, "height": 760}
+SIZE: Any = {"width": 1200, "height": 760}
 
 
 def main() -> int:
@@ -28,12 +29,13 @@ def main() -> int:
         context = browser.new_context()
         context.new_page().goto(link)
         state = context.storage_state()
-        for name, path, scheme in (
+        pictures: Any = (
             ("groups", "/", "light"),
             ("group", group, "light"),
             ("overview", "/overview", "light"),
             ("group-dark", group, "dark"),
-        ):
+        )
+        for name, path, scheme in pictures:
             context = browser.new_context(viewport=SIZE, color_scheme=scheme, storage_state=state)
             page = context.new_page()
             page.goto(base + path)

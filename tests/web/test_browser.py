@@ -117,11 +117,16 @@ def watched(browser: Any, state: Any, size: tuple[int, int] = SIZES[0], scheme: 
     context.set_default_timeout(10_000)
     page = context.new_page()
     complaints: list[str] = []
+
+    def refuse(dialog: Any) -> None:
+        complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
     page.on(
-        "request", lambda asked: None if asked.url.startswith("http://127.0.0.1:") else complaints.append(asked.url)
+        "request", lambda asked: complaints.extend([] if asked.url.startswith("http://127.0.0.1:") else [asked.url])
     )
     yield page
     assert complaints == []
