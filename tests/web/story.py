@@ -22,7 +22,7 @@ from llama_logging.context import (
     new_id,
 )
 from llama_logging.outbox import Outbox
-from llama_logging.registry import Batch, OutcomeStatus, Policy, RecoveryAttempt
+from llama_logging.registry import Batch, Lease, OutcomeStatus, Policy, RecoveryAttempt
 from llama_logging.tracebacks import CAUSE, HEADER
 
 RELEASES = ("2.7.0", "2.8.0", "2.8.1", "2.9.0")
@@ -474,7 +474,7 @@ def _stack(kind: Kind) -> Stack:
 
 
 def _template(shapes: Sequence[ExceptionDetail]) -> str:
-    pieces = []
+    pieces: list[str] = []
     for shape in reversed(shapes):
         calls = "".join(f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in shape.frames)
         pieces.append((CAUSE if pieces else "") + HEADER + calls)
@@ -592,9 +592,9 @@ def _recover(store: Outbox, newest: Sequence[ErrorContext], now: datetime, rando
     policy = Policy()
     for scope, _, _, _ in scopes:
         granted = store.acquire(scope, "node-2 pid 4100", 600, policy)
-        if hasattr(granted, "token") and scope.startswith("ollama"):
+        if isinstance(granted, Lease) and scope.startswith("ollama"):
             store.finish(granted, OutcomeStatus.RECOVERED, "started again, and answers", policy)
-        elif hasattr(granted, "token") and scope.startswith("disk"):
+        elif isinstance(granted, Lease) and scope.startswith("disk"):
             store.finish(granted, OutcomeStatus.FAILED, "312 MB were freed, 2 GB are needed", policy)
 
 

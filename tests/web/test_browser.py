@@ -125,9 +125,7 @@ def watched(browser: Any, state: Any, size: tuple[int, int] = SIZES[0], scheme: 
     page.on("dialog", refuse)
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request", lambda asked: complaints.extend([] if asked.url.startswith("http://127.0.0.1:") else [asked.url])
-    )
+    page.on("request", lambda asked: asked.url.startswith("http://127.0.0.1:") or complaints.append(asked.url))
     yield page
     assert complaints == []
     context.close()
