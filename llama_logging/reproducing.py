@@ -70,7 +70,12 @@ def _kind(raised: ExceptionDetail | None) -> tuple[str, list[str]]:
         return "AssertionError", []
     if _is_builtin(raised):
         return raised.type, []
-    if _are_names(raised.module) and _are_names(raised.type) and "." not in raised.type and raised.module != "__main__":
+    if (
+        _are_names(raised.module)
+        and _are_names(raised.type)
+        and "." not in raised.type
+        and raised.module not in ("__main__", "builtins")
+    ):
         return raised.type, [f"from {raised.module} import {raised.type}"]
     return "Exception", []
 

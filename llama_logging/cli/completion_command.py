@@ -63,7 +63,7 @@ _BASH = """\
 {begin}_llama_logging() {{
   local word known="" choices=""
   local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}"
-  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+  for word in "${{COMP_WORDS[@]:1:$((COMP_CWORD-1))}}"; do
     case " {paths} " in *" ${{known:+$known/}}$word "*) known="${{known:+$known/}}$word" ;; esac
   done
   case "$known:$previous" in

@@ -42,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
             bind=args.host,
             port=args.port,
             hosts=args.allow_host,
-            token=os.environ.get("LLAMA_LOGGING_TOKEN") or None,
+            token=os.environ.get("LLAMA_LOGGING_DASHBOARD_TOKEN") or None,
             read_only=args.read_only,
             private=args.private,
             certificate=args.ssl_certfile,

@@ -96,7 +96,7 @@ def serve(settings: Settings) -> None:
         if settings.token is None:
             _say(f"to sign in, open {where}/?token={keys.token}")
         else:
-            _say(f"to sign in, open {where}/?token=... with the token of LLAMA_LOGGING_TOKEN")
+            _say(f"to sign in, open {where}/?token=... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN")
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[bound])
 

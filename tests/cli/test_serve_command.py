@@ -83,7 +83,7 @@ def test_it_is_not_asked_under_another_name() -> None:
 
 def test_a_token_of_ones_own_signs_in_as_often_as_it_is_shown() -> None:
     token = "0123456789abcdef-0"
-    with served("--private", LLAMA_LOGGING_TOKEN=token) as (url, said):
+    with served("--private", LLAMA_LOGGING_DASHBOARD_TOKEN=token) as (url, said):
         assert token not in "".join(said)
         assert get(url)[0] == 401
         for _ in range(2):

@@ -21,7 +21,7 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[str, str, str]]:
     store = f"sqlite:///{folder}/errors.db"
     command = [sys.executable, "-m", "llama_logging", "serve", "--store", store, "--port", "0", *words]
     env = {**os.environ, "LLAMA_LOGGING_DIR": str(folder / "state")}
-    env.pop("LLAMA_LOGGING_TOKEN", None)
+    env.pop("LLAMA_LOGGING_DASHBOARD_TOKEN", None)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env, cwd=folder) as process:
         assert process.stderr is not None
         try:
