@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,6 +148,25 @@ def test_an_error_is_given_as_markdown_and_as_json(store: Outbox, client: TestCl
     assert "### ```` ValueError: ``` <script> | ````" in markdown.text
     assert "tenant=a" in markdown.text
     assert client.get(f"/e/{context.error_id}.json").json()["tags"] == {"tenant": "a"}
+
+
+def test_predictions_are_listed_where_the_store_keeps_them(
+    store: Outbox, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, make_context())
+    assert "Nothing was predicted" in client.get("/predictions").text
+    prediction = SimpleNamespace(
+        prediction_id="p", at=NOW.timestamp(), horizon=300.0, group="v1:0123456789abcdef", probability=0.82, usual=0.03,
+        hits=8, announced=10, precursors=(SimpleNamespace(template="pool at <n>", age=12.0, share=0.7),),
+    )  # fmt: skip
+    told = SimpleNamespace(
+        prediction=prediction, action=SimpleNamespace(value="acted"), fate=SimpleNamespace(value="hit"), error_id="e" * 9,
+        lead=3.0, followed=True, host="h", service="shop", process="p",
+    )  # fmt: skip
+    monkeypatch.setattr(store, "predictions", lambda limit: [told], raising=False)
+    text = client.get("/predictions").text
+    for part in ("no such article", "82&nbsp;%", "pool at &lt;n&gt;", "acted", "hit", "1 of the 1"):
+        assert part in text, part
 
 
 # --- who may look
