@@ -70,12 +70,8 @@ def _kind(raised: ExceptionDetail | None) -> tuple[str, list[str]]:
         return "AssertionError", []
     if _is_builtin(raised):
         return raised.type, []
-    if (
-        _are_names(raised.module)
-        and _are_names(raised.type)
-        and "." not in raised.type
-        and raised.module not in ("__main__", "builtins")
-    ):
+    is_named = _are_names(raised.module) and _are_names(raised.type) and "." not in raised.type
+    if is_named and raised.module not in ("__main__", "builtins"):
         return raised.type, [f"from {raised.module} import {raised.type}"]
     return "Exception", []
 

@@ -118,6 +118,10 @@ def watched(browser: Any, state: Any, size: tuple[int, int] = SIZES[0], scheme: 
     page = context.new_page()
     complaints: list[str] = []
 
+    def follow(asked: Any) -> None:
+        if not asked.url.startswith("http://127.0.0.1:"):
+            complaints.append(asked.url)
+
     def refuse(dialog: Any) -> None:
         complaints.append(f"dialog {dialog.message}")
         dialog.dismiss()
@@ -125,7 +129,7 @@ def watched(browser: Any, state: Any, size: tuple[int, int] = SIZES[0], scheme: 
     page.on("dialog", refuse)
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith("http://127.0.0.1:") or complaints.append(asked.url))
+    page.on("request", follow)
     yield page
     assert complaints == []
     context.close()

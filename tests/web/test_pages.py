@@ -160,8 +160,8 @@ def test_predictions_are_listed_where_the_store_keeps_them(
         hits=8, announced=10, precursors=(SimpleNamespace(template="pool at <n>", age=12.0, share=0.7),),
     )  # fmt: skip
     told = SimpleNamespace(
-        prediction=prediction, action=SimpleNamespace(value="acted"), fate=SimpleNamespace(value="hit"), error_id="e" * 9,
-        lead=3.0, followed=True, host="h", service="shop", process="p",
+        prediction=prediction, action=SimpleNamespace(value="acted"), fate=SimpleNamespace(value="hit"),
+        error_id="e" * 9, lead=3.0, followed=True, host="h", service="shop", process="p",
     )  # fmt: skip
     monkeypatch.setattr(store, "predictions", lambda limit: [told], raising=False)
     text = client.get("/predictions").text
