@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -70,6 +71,8 @@ class Guard:
             await answer(scope, _bounded(receive), guarded)
         except TooLarge:
             await PlainTextResponse("Too much was sent.", 413)(scope, receive, guarded)
+        except (ClientDisconnect, OSError):
+            return  # nobody is there any more
         except Exception as error:
             # Logged it would become an error in the registry that it shows.
             print(printable(redact(f"llama-logging: dashboard: {_told(error)}")), file=sys.stderr)

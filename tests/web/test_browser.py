@@ -9,13 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llama_logging import wire
+from llama_logging.context import new_id
+from llama_logging.registry import Batch
 from llama_logging.stores import open_store, urls
 from tests.web.hostile import TRACE as HOSTILE_TRACE
 from tests.web.hostile import hostile
@@ -284,6 +288,20 @@ def test_a_page_shows_what_another_process_logs(browser: Any, told: Served, sign
         page.locator(".title", has_text="a key that nobody has").wait_for(timeout=15_000)
         assert page.locator(".tick input:checked").input_value() == chosen
         assert page.evaluate("document.activeElement.closest('[data-item]').dataset.item") == at
+
+
+def test_an_error_that_is_read_stays_though_newer_ones_come(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base + told.paths[1])
+        page.locator("#pulse:not([hidden])").wait_for()
+        shown = page.locator("article").get_attribute("data-error")
+        store = open_store(urls.parse(told.store))
+        error = store.find(shown)
+        again = replace(error, error_id=new_id(), timestamp=datetime.now(UTC))
+        store.ingest(Batch("newer", 0, 1, [wire.encode_error(again)[0]]))
+        store.close()
+        page.locator(f".walk a[rel=next][href$='{again.error_id}']").wait_for()
+        assert page.locator("article").get_attribute("data-error") == shown
 
 
 def test_the_link_signs_in_once(browser: Any, told: Served, signed: Any) -> None:

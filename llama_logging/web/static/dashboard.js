@@ -136,7 +136,10 @@
       if (document.hidden || busy()) { setTimeout(renew, 1500); return; }
       asked = Date.now();
       let answer;
-      try { answer = await fetch(location.href, { headers: { "x-fragment": "1" } }); } catch { return; }
+      // Whoever reads an error goes on reading it, though newer ones come.
+      const error = $("article[data-error]")?.dataset.error;
+      const address = error ? root + "/e/" + encodeURIComponent(error) + location.search : location.href;
+      try { answer = await fetch(address, { headers: { "x-fragment": "1" } }); } catch { return; }
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
       if (!next || busy()) return;
