@@ -82,7 +82,7 @@ def test_pages_show_what_the_registry_holds(store: Outbox, client: TestClient) -
     assert "could not convert" in client.get("/?state=muted").text
     assert "Stock" not in client.get("/?q=ollama").text
     group = client.get(f"/g/{newest[0].fingerprint.partition(':')[2]}").text
-    for text in ("ConnectError", "caused by", "Writer._generate", "max_tokens", "breadcrumbs", "acme", "recovered"):
+    for text in ("ConnectError", "caused by", "Writer._generate", "max_tokens", "breadcrumbs", "acme", "Recoveries"):
         assert text.lower() in group.lower(), text
     assert f"/e/{newest[0].error_id}.md" in client.get(f"/e/{newest[0].error_id}").text
     for since in ("1h", "24h", "7d", "30d"):

@@ -109,6 +109,7 @@ def _view(asked: Asked, fingerprint: str, error: ErrorContext | None) -> dict[st
         "facets": {key: values[:VALUES] for key, values in list(facets.values.items())[:TAGS]},
         "sample": facets.sample,
         "changes": store.changes(fingerprint, 30),
+        "records": store.records(fingerprint)[:TAGS],
         "why": _why(error),
         **_events(store, group, error, asked),
         **(_details(store, error) if error is not None else {"raised": (), "attempts": (), "sightings": ()}),
