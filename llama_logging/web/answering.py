@@ -81,12 +81,8 @@ def page(board: Board, name: str, view: Callable[[Asked], Answer]) -> Handler:
 
         try:
             response = await board.desk.ask(answer)
-        except ErrorNotFound as error:
-            return _problem(board, request, 404, "Not here", str(error))
-        except ConfigError as error:
-            return _problem(board, request, 400, "That cannot be asked", str(error))
         except LlamaLoggingError as error:
-            return _problem(board, request, 503, "The registry cannot be read", str(error))
+            return _failed(board, request, error)
         response.headers["server-timing"] = f"page;dur={(time.perf_counter() - began) * 1000:.1f}"
         return response
 
@@ -109,12 +105,8 @@ def form(board: Board) -> Handler:
             return _problem(board, request, 400, "Not known", "There is no such thing to do.")
         try:
             count = await board.desk.ask(lambda store: deed(store, {**fields, "how": [how]}, datetime.now(UTC)))
-        except ErrorNotFound as error:
-            return _problem(board, request, 404, "Not here", str(error))
-        except ConfigError as error:
-            return _problem(board, request, 400, "That cannot be done", str(error))
         except LlamaLoggingError as error:
-            return _problem(board, request, 503, "The registry cannot be written", str(error))
+            return _failed(board, request, error)
         return _back(request, fields, what, count)
 
     return done
@@ -127,6 +119,15 @@ def lost(board: Board) -> Callable[[Request, Exception], Awaitable[Response]]:
         return _problem(board, request, getattr(error, "status_code", 404), "Not here", "There is no such page.")
 
     return told
+
+
+def _failed(board: Board, request: Request, error: LlamaLoggingError) -> Response:
+    status, title = 503, "The registry does not answer"
+    if isinstance(error, ErrorNotFound):
+        status, title = 404, "Not here"
+    elif isinstance(error, ConfigError):
+        status, title = 400, "That cannot be done"
+    return _problem(board, request, status, title, str(error))
 
 
 def _problem(board: Board, request: Request, status: int, title: str, text: str) -> Response:
@@ -144,7 +145,9 @@ def _problem(board: Board, request: Request, status: int, title: str, text: str)
 def _back(request: Request, fields: Mapping[str, list[str]], did: str, count: int) -> Response:
     """To the page that the form was on, which says what was done."""
     path, _, query = fields.get("back", [""])[0].partition("?")
-    pairs = [(name, value) for name, value in parse_qsl(query, max_num_fields=20) if name not in ("did", "many")]
+    pairs: list[tuple[str, str]] = []
+    with contextlib.suppress(ValueError):  # more than any page of ours has
+        pairs = [pair for pair in parse_qsl(query, max_num_fields=20) if pair[0] not in ("did", "many")]
     told = urlencode([*pairs, ("did", did), ("many", str(count))])
     return RedirectResponse(f"{root_of(request)}/{quote(path.lstrip('/'), safe='/:')}?{told}", 303)
 

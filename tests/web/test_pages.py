@@ -355,7 +355,14 @@ def test_what_only_shows_changes_nothing(store: Outbox, options: dict[str, Any])
 
 def test_nobody_is_sent_elsewhere(store: Outbox, signed: TestClient) -> None:
     add(store, make_context())
-    for back in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "\r\nx: y"):
+    for back in (
+        "?" + "a=b&" * 100,
+        "//evil.example",
+        "https://evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "\r\nx: y",
+    ):
         form = {"csrf": csrf(signed), "do": "resolve", "id": "v1:0123456789abcdef", "back": back}
         location = signed.post("/decide", data=form, follow_redirects=False).headers["location"]
         assert re.match(r"/(?![/\\])", location), location
