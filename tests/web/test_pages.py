@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -417,7 +418,7 @@ def test_a_store_that_cannot_be_read_is_told_of_and_nothing_is_logged(
 
 
 def test_a_fault_nobody_foresaw_is_one_line_on_standard_error(
-    store: Outbox, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    store: Outbox, client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> dict[GroupState, int]:
         raise ZeroDivisionError("password=hunter2secret")
@@ -430,6 +431,7 @@ def test_a_fault_nobody_foresaw_is_one_line_on_standard_error(
     assert "hunter2" not in answer.text + told.getvalue()
     assert told.getvalue().count("\n") == 1
     assert "ZeroDivisionError" in told.getvalue()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_an_error_keeps_its_size_whatever_it_holds(store: Outbox, client: TestClient) -> None:
