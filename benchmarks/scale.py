@@ -30,13 +30,13 @@ BATCH = 5_000
 NOW = datetime.now(UTC)
 
 
-def fill(store: Store, count: int) -> float:
-    """Put *count* errors in; seconds of the store's own work."""
-    contexts = [_example(number) for number in range(GROUPS)]
+def fill(store: Store, count: int, groups: int = GROUPS, days: int = DAYS) -> float:
+    """Put *count* errors of so many groups in, over so many days; seconds of the store's own work."""
+    contexts = [_example(number) for number in range(groups)]
     stacks = [wire.encode_error(context)[2] for context in contexts]
     position, spent = 0, 0.0
     for begin in range(0, count, BATCH):
-        frames = [_frame(contexts, number, count) for number in range(begin, min(count, begin + BATCH))]
+        frames = [_frame(contexts, number, count, days) for number in range(begin, min(count, begin + BATCH))]
         began = time.perf_counter()
         position = store.ingest(Batch("bench", position, position + 1, [*(stacks if not begin else ()), *frames]))
         spent += time.perf_counter() - began
@@ -74,11 +74,11 @@ def _example(number: int) -> ErrorContext:
     )
 
 
-def _frame(contexts: list[ErrorContext], number: int, count: int) -> str:
+def _frame(contexts: list[ErrorContext], number: int, count: int, days: int) -> str:
     # Some groups are far more frequent than others, as they are in life.
-    context = contexts[min(GROUPS - 1, int(GROUPS * (number * 0.618 % 1) ** 3))]
+    context = contexts[min(len(contexts) - 1, int(len(contexts) * (number * 0.6180339887498949 % 1) ** 3))]
     message = f"no price for article a{number % (count // 10 or 1)}"
-    moment = NOW - timedelta(days=DAYS) * (1 - number / count)
+    moment = NOW - timedelta(days=days) * (1 - number / count)
     return wire.encode_error(
         replace(context, error_id=new_id(), timestamp=moment, error_message=message, log_message="cannot check out")
     )[0]

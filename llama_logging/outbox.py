@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from llama_logging.registry import Change, Store
+from llama_logging.figures import Figures
+from llama_logging.registry import Change
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 """What becomes of a delivery."""
@@ -97,7 +98,7 @@ class Healing:
     seconds: float | None
 
 
-class Outbox(Store, Protocol):
+class Outbox(Figures, Protocol):
     """A Store that keeps what is to be sent, too. Moments given are aware."""
 
     def advance(self, name: str, before: str, after: str, wanted: Sequence[Wanted], at: datetime) -> bool:

@@ -418,14 +418,19 @@ class Store(Protocol):
         search: str = "",
         order: Order = "last_seen",
         limit: int = 50,
+        offset: int = 0,
     ) -> list[ErrorGroup]:
-        """Groups last seen since then.
+        """Groups last seen since then; so many after the first *offset*.
 
         Args:
             search: Words, all of which begin a word of the group's type, message, logger or stack, or of
                 the message, tags or trace id of one of its errors.
             order: The latest first, the newest first, or the most frequent first.
         """
+        ...
+
+    def index_words(self) -> bool:
+        """Index the words of some thousand errors, so that a search has less to do; whether there may be more."""
         ...
 
     def group(self, fingerprint: str) -> ErrorGroup | None:

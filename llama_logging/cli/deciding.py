@@ -7,9 +7,10 @@ import getpass
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import add_store, fingerprint_named, group_document, local, opened, print_json
+from llama_logging.cli.terminal import add_store, fingerprint_named, group_document, opened, print_json
 from llama_logging.formatters import printable
-from llama_logging.registry import ErrorGroup, Store
+from llama_logging.registry import Store
+from llama_logging.wording import state_of
 
 Decision = Callable[[Store, str, datetime, str], None]
 """Gets the store, a fingerprint, now, and who decides."""
@@ -35,7 +36,7 @@ def decide(args: argparse.Namespace, decision: Decision) -> int:
         print_json([group_document(group) for group in groups])
     else:
         for group in groups:
-            print(f"{told(group)}: {printable(f'{group.error_type}: {group.error_message}')}  {group.fingerprint}")
+            print(f"{state_of(group)}: {printable(f'{group.error_type}: {group.error_message}')}  {group.fingerprint}")
     return 0
 
 
@@ -45,15 +46,3 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user in this container
         return ""
-
-
-def told(group: ErrorGroup) -> str:
-    """The state of *group* in words."""
-    how = ""
-    if group.resolved_in:
-        how = f" in {printable(group.resolved_in)}"
-    elif group.muted_until is not None:
-        how = f" until {local(group.muted_until)}"
-    elif group.muted_count is not None and group.muted_period is not None:
-        how = f" until {group.muted_count} come within {group.muted_period:g} s"
-    return f"{group.state.value}{how}"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from llama_logging.attachment.doctor import examined
-from llama_logging.cli.terminal import add_store, local, opened, painted, print_json
+from llama_logging.cli.terminal import add_store, opened, painted, print_json
 from llama_logging.config import as_seconds
 from llama_logging.exceptions import ConfigError
 from llama_logging.formatters import printable
-from llama_logging.registry import Health
+from llama_logging.wording import findings
 
 HELP = "examine the registry: what was lost, what is damaged, what waits; or the logging of a command"
 EPILOG = (
@@ -46,18 +45,21 @@ def execute(args: argparse.Namespace) -> int:
         if args.accept:
             store.accept()
         url = store.url
-    findings = list(_findings(health))
+    found = [
+        *findings(health.gaps, health.damaged, health.incidents),
+        *(f"the database is damaged: {problem}" for problem in health.problems),
+    ]
     if args.json:
-        print_json({"store": url, **dataclasses.asdict(health), "findings": findings})
+        print_json({"store": url, **dataclasses.asdict(health), "findings": found})
     else:
         print(painted(f"{url}", "1"))
         kept = f"groups: {health.groups}, errors with their details: {health.errors}"
         print(f"  {kept}, size: {health.size_bytes / 1e6:.1f} MB")
-        for finding in findings:
+        for finding in found:
             print(painted(f"  {printable(finding)}", "31"))
-        if not findings:
+        if not found:
             print(painted("  nothing is missing, nothing is damaged", "32"))
-    return 1 if findings else 0
+    return 1 if found else 0
 
 
 def _examine_command(args: argparse.Namespace) -> int:
@@ -86,15 +88,3 @@ def _print_process(process: dict[str, Any]) -> None:
             print(f"    remedy: {printable(finding['remedy'])}")
         for note in finding["notes"]:
             print(f"  {printable(finding['logger'])}: {printable(note)}")
-
-
-def _findings(health: Health) -> Iterator[str]:
-    for gap in health.gaps:
-        who = f"{gap.process.get('program') or '?'}, pid {gap.process.get('pid')} on {gap.process.get('host')}"
-        yield f"{gap.missing} frames are missing of those that a process wrote ({who}): what they told is lost"
-    if health.damaged:
-        yield f"{health.damaged} frames were damaged and could not be read"
-    for incident in health.incidents:
-        yield f"{local(incident.at)} {incident.kind}: {incident.detail}"
-    for problem in health.problems:
-        yield f"the database is damaged: {problem}"

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 from llama_logging.cli.terminal import add_selection, add_store, fingerprint_named, opened, print_json, progress
 from llama_logging.context import ErrorContext
+from llama_logging.reproducing import as_test
 from llama_logging.transfer import errors_of
 from llama_logging.wire import as_document
 
-HELP = "print errors for other programs: JSON Lines that `import` reads, or CSV"
+HELP = "print errors for other programs: JSON Lines that `import` reads, CSV, or a test to begin from"
 EPILOG = "Example: llama-logging export --since 7d > week.jsonl"
 
 _COLUMNS = (
@@ -24,6 +25,7 @@ _COLUMNS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default jsonl")
+    parser.add_argument("--pytest", metavar="ID", help="a test that fails as this error did, to begin from")
     parser.add_argument("--group", metavar="ID", help="only errors of this group: an error's id, or a fingerprint")
     add_store(parser)
     add_selection(parser)
@@ -31,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print them in the order in which they came."""
+    if args.pytest:
+        with opened(args) as store:
+            print(as_test(store.find(args.pytest)), end="")
+        return 0
     with opened(args) as store, progress("errors exported") as tick:
         group = store.group(fingerprint_named(store, args.group)) if args.group else None
         names = {group.fingerprint, *group.merged} if group is not None else set()

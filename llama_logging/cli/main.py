@@ -16,7 +16,7 @@ COMMANDS = (
     "init", "check", "run", "doctor", "demo",
     "summary", "list", "show", "tail", "trace", "explain",
     "resolve", "mute", "reopen", "merge", "regroup", "recovery", "report", "export", "import",
-    "prune", "ingest",
+    "prune", "ingest", "serve", "stats", "gate", "completion",
 )  # fmt: skip
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

@@ -16,7 +16,8 @@ from llama_logging.formatters import printable
 from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
-from llama_logging.registry import OutcomeStatus, ScopeState
+from llama_logging.registry import OutcomeStatus
+from llama_logging.wording import doing
 
 HELP = "what recovery acts on, what it has done, and the switch that stops it"
 EPILOG = "Example: llama-logging recovery off --why 'maintenance until noon'"
@@ -63,18 +64,11 @@ def _list(args: argparse.Namespace) -> int:
     if off:
         print(painted(f"recovery is switched off: {printable(off)}", "31"))
     if scopes:
-        rows = [[s.scope, _now(s), str(len(s.incidents)), s.status.value, s.detail, str(s.token)] for s in scopes]
+        rows = [[s.scope, doing(s), str(len(s.incidents)), s.status.value, s.detail, str(s.token)] for s in scopes]
         print_table([["SCOPE", "NOW", "INCIDENTS", "LAST", "DETAIL", "TOKEN"], *rows])
     else:
         print("recovery has acted on nothing yet")
     return 0
-
-
-def _now(state: ScopeState) -> str:
-    if state.leased_for:
-        return f"{state.owner} is at it"
-    left = max(state.open_for, state.rests_for)
-    return f"{'open' if state.open_for else 'resting'} for {left:.0f} s" if left else "idle"
 
 
 def _log(args: argparse.Namespace) -> int:

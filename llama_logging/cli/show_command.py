@@ -7,12 +7,13 @@ import dataclasses
 import json
 from datetime import datetime
 
-from llama_logging.cli.deciding import told
 from llama_logging.cli.terminal import COLOURS, add_store, ago, group_document, local, opened, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import printable, printable_lines
+from llama_logging.markdown import as_markdown
 from llama_logging.registry import Change, ErrorGroup, OutcomeStatus, RecoveryAttempt, Sighting
 from llama_logging.wire import as_document
+from llama_logging.wording import state_of
 
 HELP = "show one error: its stack trace, its context, and what recovery did"
 EPILOG = "An id may be cut short as long as it stays unambiguous."
@@ -23,6 +24,7 @@ _ATTEMPT_COLOURS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("id", metavar="ID", help="the error's id, or how it begins")
+    parser.add_argument("--markdown", action="store_true", help="as Markdown, to be pasted into an issue")
     add_store(parser)
 
 
@@ -34,7 +36,9 @@ def execute(args: argparse.Namespace) -> int:
         sightings = store.sightings(context.error_id)
         group = store.group(context.fingerprint)
         changes = store.changes(context.fingerprint)
-    if args.json:
+    if args.markdown:
+        print(as_markdown(context, group, attempts), end="")
+    elif args.json:
         document = as_document(context)
         document["recovery_attempts"] = [dataclasses.asdict(attempt) for attempt in attempts]
         document["sightings"] = [dataclasses.asdict(sighting) for sighting in sightings]
@@ -80,7 +84,7 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
 
 
 def _print_group(group: ErrorGroup, changes: list[Change]) -> None:
-    print(painted(f"\nIts group: {group.count} errors, {told(group)}", "1"))
+    print(painted(f"\nIts group: {group.count} errors, {state_of(group)}", "1"))
     for moment, words in (
         (group.last_seen, f"last seen {group.last_release}"),
         *((change.at, f"{change.kind} {change.detail} {change.by and 'by'} {change.by}") for change in changes),

@@ -21,6 +21,8 @@ from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
 from llama_logging.registry import ErrorGroup, Store
 from llama_logging.stores import urls
+from llama_logging.wording import ago as ago
+from llama_logging.wording import local as local
 
 T = TypeVar("T")
 
@@ -206,24 +208,6 @@ def print_table(rows: Sequence[Sequence[str]], colours: Mapping[int, Sequence[st
             if number:
                 cells[column] = painted(cells[column], shades[number - 1])
         print(painted("  ".join(cells).rstrip(), "2") if not number else "  ".join(cells).rstrip())
-
-
-def ago(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago *moment* is, for people.
-
-    >>> ago(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 3, tzinfo=UTC))
-    '3h ago'
-    """
-    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit} ago"
-    return f"{max(0, int(seconds))}s ago"
-
-
-def local(moment: datetime) -> str:
-    """*moment* in local time."""
-    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
 def _fitted(text: str, width: int) -> str:

@@ -336,6 +336,15 @@ class PostgresStore(SQLStore):
         ).fetchone()
         return int(rest.fetchone()[0]) + int(count * (float(width or 0) + _INDEXED))
 
+    def _disk(self, execute: Execute) -> int:
+        return int(
+            execute(
+                "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class "
+                "WHERE relnamespace = to_regnamespace(?) AND relkind = 'r'",
+                (self._url.schema,),
+            ).fetchone()[0]
+        )
+
     def _problems(self, execute: Execute) -> list[str]:
         rows = execute(
             "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indrelid "

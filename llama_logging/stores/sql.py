@@ -35,6 +35,7 @@ from llama_logging.registry import (
     Unkept,
 )
 from llama_logging.stores import leases, pruning, statements, words
+from llama_logging.stores.charts import SQLCharts
 from llama_logging.stores.outbox import SQLOutbox
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
@@ -57,7 +58,11 @@ _ERRORS = """
 _NUMBER = re.compile(r',"n":(\d+)(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
 
 
-class SQLStore(SQLOutbox):
+_EARLIEST = -(2**62)
+"""Before every error."""
+
+
+class SQLStore(SQLOutbox, SQLCharts):
     """See `registry.Store` for the contract; a subclass knows how to connect.
 
     Its `_reading` and `_transaction` give an Execute; the temporary tables are there in both.
@@ -216,6 +221,7 @@ class SQLStore(SQLOutbox):
         search: str = "",
         order: Order = "last_seen",
         limit: int = 50,
+        offset: int = 0,
     ) -> list[ErrorGroup]:
         if search and self.exists:
             self._index().catch_up()
@@ -224,23 +230,28 @@ class SQLStore(SQLOutbox):
             where = "groups.count > 0 AND groups.last_seen >= ? AND groups.severity >= ?"
             parameters: list[Any] = [_start(since), int(at_least)]
             if state is not None:
-                where += " AND coalesce((SELECT root.state FROM groups AS root WHERE root.id = groups.root), "
-                where += "groups.state) = ?"
+                shown = "(SELECT root.state FROM groups AS root WHERE root.id = groups.root)"
+                where += f" AND {f'coalesce({shown}, groups.state)' if roots else 'groups.state'} = ?"
                 parameters.append(state.value)
             if search:
-                matching = sorted(self._index().groups(execute, search))
+                matching = sorted(self._index().groups(execute, search)) if self.exists else []
                 where += f" AND groups.id IN ({_marks(matching)})"
                 parameters += matching
-            rows = execute(
-                f"{_GROUPS} WHERE {where} ORDER BY groups.{order} DESC, groups.id DESC LIMIT ?",
-                (*parameters, limit + len(roots)),
-            ).fetchall()
+            members: dict[int, list[int]] = {}
+            # What is skipped is no more than a number.
+            for (each,) in execute(
+                f"SELECT groups.id FROM groups WHERE {where} ORDER BY groups.{order} DESC, groups.id DESC LIMIT ?",
+                (*parameters, offset + limit + len(roots)),
+            ).fetchall():
+                members.setdefault(roots.get(each, each), []).append(each)
+            chosen = [each for found in list(members.values())[offset : offset + limit] for each in found]
+            rows = execute(f"{_GROUPS} WHERE groups.id IN ({_marks(chosen)})", chosen).fetchall()
             # Of the rows of a merged group the latest speaks for all.
             latest: dict[int, Sequence[Any]] = {}
-            for row in sorted(rows, key=lambda row: row[10], reverse=True):
+            for row in sorted(rows, key=lambda row: (row[10], row[0]), reverse=True):
                 latest.setdefault(roots.get(row[0], row[0]), row)
-            found = [_whole(execute, root, row, roots) for root, row in latest.items()]
-        return sorted(found, key=lambda group: getattr(group, order), reverse=True)[:limit]
+            groups = [_whole(execute, root, row, roots) for root, row in latest.items()]
+        return sorted(groups, key=lambda group: getattr(group, order), reverse=True)
 
     def group(self, fingerprint: str) -> ErrorGroup | None:
         with self._reading() as execute:
@@ -265,9 +276,45 @@ class SQLStore(SQLOutbox):
                 raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
             return _decoded(execute, [places[0][0]])[0][1]
 
+    def errors_beside(self, error_id: str, *, later: bool = False, limit: int = 1) -> list[ErrorContext]:
+        with self._reading() as execute:
+            row = execute(
+                "SELECT errors.timestamp, errors.position, groups.fingerprint FROM errors "
+                "JOIN groups ON groups.id = errors.group_id WHERE errors.error_id = ?",
+                (error_id,),
+            ).fetchone()
+            if row is None:
+                return []
+            timestamp, position, fingerprint = row
+            sign, order = (">", "ASC") if later else ("<", "DESC")
+            where = f"(timestamp {sign} ? OR (timestamp = ? AND position {sign} ?)) AND timestamp {sign}= ?"
+            return self._in_order(
+                execute, fingerprint, order, where, [timestamp, timestamp, position, timestamp], limit
+            )
+
+    def first_error(self, fingerprint: str) -> ErrorContext | None:
+        with self._reading() as execute:
+            return next(iter(self._in_order(execute, fingerprint, "ASC", "timestamp >= ?", [_EARLIEST], 1)), None)
+
+    def _in_order(
+        self, execute: Execute, fingerprint: str, order: str, where: str, parameters: list[Any], limit: int
+    ) -> list[ErrorContext]:
+        """Errors of a group by their moments; each member of it by its own way through the index."""
+        members = _members(execute, fingerprint)
+        if not members:
+            return []
+        by = f"ORDER BY timestamp {order}, position {order} LIMIT ?"
+        way = f"SELECT * FROM (SELECT position, timestamp FROM errors WHERE group_id = ? AND {where} {by}) AS way"
+        places = execute(
+            f"SELECT position FROM ({' UNION ALL '.join([way] * len(members))}) AS ways {by}",
+            [*(value for member in members for value in (member, *parameters, limit)), limit],
+        ).fetchall()
+        return [context for _, context in _decoded(execute, [row[0] for row in places])]
+
     def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
-        if self.exists:
-            self._index().catch_up()
+        if not self.exists:
+            return []
+        self._index().catch_up()
         with self._reading() as execute:
             places = self._index().match(execute, "error_words", trace_id.lower())[:limit]
             found = [context for _, context in _decoded(execute, places) if context.trace_id == trace_id.lower()]

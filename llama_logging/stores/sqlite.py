@@ -144,6 +144,9 @@ class SQLiteStore(SQLStore):
         pages = execute("PRAGMA page_count").fetchone()[0] - execute("PRAGMA freelist_count").fetchone()[0]
         return int(pages * execute("PRAGMA page_size").fetchone()[0])
 
+    def _disk(self, execute: Execute) -> int:
+        return int(execute("PRAGMA page_count").fetchone()[0] * execute("PRAGMA page_size").fetchone()[0])
+
     def _problems(self, execute: Execute) -> list[str]:
         found = [str(row[0]) for row in execute("PRAGMA integrity_check(20)")]
         return [] if found == ["ok"] else found

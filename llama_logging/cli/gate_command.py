@@ -1,0 +1,82 @@
+"""`llama-logging gate`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime, timedelta
+
+from llama_logging.cli.terminal import COLOURS, add_store, group_document, moment, opened, print_json, print_table
+from llama_logging.outbox import Outbox
+from llama_logging.registry import ErrorGroup, GroupState
+from llama_logging.wording import ago
+
+HELP = "fail a pipeline: exit with 1 if there are groups that are new, or are back, since a release"
+EPILOG = "Example: llama-logging gate --since 1.4.2 --fail-on new,regressed"
+
+KINDS = ("new", "regressed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_store(parser)
+    parser.add_argument(
+        "--since",
+        required=True,
+        metavar="RELEASE",
+        help="since the first error of that release; or 30m, 24h, 7d, an ISO date and time",
+    )
+    parser.add_argument("--fail-on", type=_kinds, default=KINDS, metavar="KINDS", help=f"default {','.join(KINDS)}")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Look, print what there is, and say so by the exit code."""
+    with opened(args) as store:
+        since = _since(store, args.since)
+        found = _found(store, since, args.fail_on) if since is not None else []
+    if args.json:
+        print_json([{"kind": kind, **group_document(group)} for kind, group in found])
+    elif found:
+        rows = [
+            [
+                kind,
+                ago(group.last_seen),
+                str(group.count),
+                group.severity.name,
+                f"{group.error_type}: {group.error_message}",
+                group.last_error_id,
+            ]
+            for kind, group in found
+        ]
+        heading = ["KIND", "LAST SEEN", "COUNT", "SEVERITY", "ERROR", "ID"]
+        print_table([heading, *rows], {3: [COLOURS[group.severity] for _, group in found]})
+    return 1 if found else 0
+
+
+def _since(store: Outbox, name: str) -> datetime | None:
+    """When the release was first seen; None if no error has named it. Else the moment that *name* is."""
+    first = store.releases().get(name)
+    if first is not None:
+        return first
+    try:
+        return moment(name)
+    except argparse.ArgumentTypeError:
+        # A release without an error is what one hopes for; a wrong name looks the same, so it is said.
+        print(f"llama-logging: no error has named the release {name!r}", file=sys.stderr)
+        return None
+
+
+def _found(store: Outbox, since: datetime, kinds: tuple[str, ...]) -> list[tuple[str, ErrorGroup]]:
+    """Groups that became so since then and ask for attention, each once, the latest first."""
+    changes = store.changes_between(since, datetime.now(UTC) + timedelta(days=1))
+    latest = {change.fingerprint: change.kind for change in changes if change.kind in kinds}
+    groups = [(kind, group) for name, kind in latest.items() if (group := store.group(name)) is not None]
+    asking = [(kind, group) for kind, group in groups if group.state in (GroupState.OPEN, GroupState.REGRESSED)]
+    return sorted(asking, key=lambda pair: pair[1].last_seen, reverse=True)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(word.strip() for word in text.split(","))
+    if not all(kind in KINDS for kind in kinds):
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(KINDS)}, got {text!r}")
+    return kinds

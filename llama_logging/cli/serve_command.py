@@ -1,0 +1,54 @@
+"""`llama-logging serve`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from llama_logging.attachment.checking import rules_of
+from llama_logging.cli.terminal import count, named
+from llama_logging.config import load
+from llama_logging.stores import urls
+
+HELP = "serve the dashboard: the registry in a browser, on this machine"
+EPILOG = "To change something, a browser must open the link that is printed. See docs/dashboard.md."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--store", metavar="URL", help=f"the registry; default LLAMA_LOGGING_STORE, else {urls.DEFAULT}"
+    )
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on; default 127.0.0.1")
+    parser.add_argument("--port", type=count, default=8321, metavar="N", help="default 8321; 0 for any that is free")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name that browsers may ask it under"
+    )
+    parser.add_argument("--read-only", action="store_true", help="show, and change nothing")
+    parser.add_argument("--private", action="store_true", help="the link is needed to read, too")
+    parser.add_argument("--ssl-certfile", default="", metavar="FILE", help="serve by TLS with this certificate")
+    parser.add_argument("--ssl-keyfile", default="", metavar="FILE", help="and this key")
+    parser.add_argument("--root-path", default="", metavar="PATH", help="below which a proxy shows it")
+    parser.add_argument("-c", "--config", metavar="FILE", help="a logging.yaml whose recovery rules are shown")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    from llama_logging.web.serving import Settings, serve
+
+    serve(
+        Settings(
+            url=named(args),
+            bind=args.host,
+            port=args.port,
+            hosts=args.allow_host,
+            token=os.environ.get("LLAMA_LOGGING_DASHBOARD_TOKEN") or None,
+            read_only=args.read_only,
+            private=args.private,
+            certificate=args.ssl_certfile,
+            key=args.ssl_keyfile,
+            root=args.root_path,
+            rules=rules_of(load(args.config)) if args.config else (),
+        )
+    )
+    return 0

@@ -1,0 +1,54 @@
+"""`llama-logging stats`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from llama_logging.cli.terminal import COLOURS, add_store, opened, painted, print_json, print_table
+from llama_logging.context import ErrorSeverity
+from llama_logging.figures import Steps
+
+HELP = "how many errors there were over time, by severity"
+EPILOG = "Example: llama-logging stats --by day --last 30"
+
+_MINUTES = {"minute": 1, "hour": 60, "day": 1440}
+_WIDTH = 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_store(parser)
+    parser.add_argument("--by", choices=_MINUTES, default="hour", help="default hour; days are those of UTC")
+    parser.add_argument("--last", type=_number, default=24, metavar="N", help="so many of them; default 24")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print them, the oldest first."""
+    steps = Steps.ending(datetime.now(UTC), _MINUTES[args.by], args.last)
+    with opened(args) as store:
+        timeline = store.timeline(steps)
+    totals = [sum(counts[number] for counts in timeline.values()) for number in range(steps.count)]
+    if args.json:
+        print_json(
+            [
+                {"from": moment, "total": total, **{level.name: timeline[level][number] for level in timeline}}
+                for number, (moment, total) in enumerate(zip(steps.moments, totals, strict=True))
+            ]
+        )
+        return 0
+    most, worst = max(totals), next(iter(timeline), ErrorSeverity.ERROR)
+    rows = [["FROM", "ERRORS", *(level.name for level in timeline), ""]]
+    for number, (moment, total) in enumerate(zip(steps.moments, totals, strict=True)):
+        bar = "█" * -(-total * _WIDTH // most) if most else ""
+        counts = [str(counts[number] or "") for counts in timeline.values()]
+        rows.append([f"{moment.astimezone():%Y-%m-%d %H:%M}", str(total or ""), *counts, bar])
+    print_table(rows)
+    print(painted(f"{sum(totals)} errors", f"1;{COLOURS[worst]}" if most else "1"))
+    return 0
+
+
+def _number(text: str) -> int:
+    if not (text.isdecimal() and text.isascii() and 0 < int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 1000, got {text!r}")
+    return int(text)

@@ -1,0 +1,70 @@
+"""Tells open pages that something has changed; what, they ask for themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from llama_logging.exceptions import LlamaLoggingError
+from llama_logging.web.desk import Desk
+
+PAUSE = 1.0
+"""Seconds between two looks, of all pages together."""
+HEARTBEAT = 15.0
+"""Seconds after which a proxy is shown that the line is alive."""
+MOST = 100
+"""Pages that are told; more may be open, and are not."""
+
+
+class Pulse:
+    """The registry's pulse, asked for by all open pages together."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._asked_at = float("-inf")
+        self._value = ""
+        self.listeners = 0
+
+    async def now(self) -> str:
+        """Not older than PAUSE; the last one known while the store does not answer."""
+        if time.monotonic() - self._asked_at >= PAUSE:
+            self._asked_at = time.monotonic()
+            try:
+                self._value = await self._desk.ask(lambda store: store.pulse())
+            except LlamaLoggingError:
+                return self._value
+        return self._value
+
+
+def stream(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    """The handler: a stream of server-sent events, one for each change."""
+    pulse = Pulse(desk)
+
+    async def events(seen: str) -> AsyncIterator[str]:
+        pulse.listeners += 1
+        try:
+            yield "retry: 3000\n\n"
+            told = time.monotonic()
+            while True:
+                value = await pulse.now()
+                if value and value != seen:
+                    seen, told = value, time.monotonic()
+                    yield f"data: {value}\n\n"
+                elif time.monotonic() - told > HEARTBEAT:
+                    told = time.monotonic()
+                    yield ": \n\n"
+                await anyio.sleep(PAUSE)
+        finally:
+            pulse.listeners -= 1
+
+    async def answer(request: Request) -> Response:
+        if pulse.listeners >= MOST:
+            return PlainTextResponse("Too many pages are open.", 503)
+        seen = request.query_params.get("seen", "")
+        return StreamingResponse(events(seen), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    return answer

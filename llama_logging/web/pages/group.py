@@ -1,0 +1,246 @@
+"""A group, and one of its errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.exceptions import ErrorNotFound
+from llama_logging.figures import Steps
+from llama_logging.grouping import EXPLICIT, RULE
+from llama_logging.markdown import as_markdown
+from llama_logging.outbox import Outbox
+from llama_logging.registry import ErrorGroup
+from llama_logging.web.asked import Asked, Text
+from llama_logging.wire import as_document
+
+DAYS = 28
+"""What the chart shows, in steps of STEP minutes."""
+STEP = 360
+EVENTS = 20
+"""Errors that are listed."""
+FRAMES = 60
+"""Calls of one exception that are shown; of more, those in the middle are left out."""
+EXCEPTIONS = 20
+"""Exceptions of a chain or group that are shown."""
+TAGS, VALUES = 20, 5
+"""Tags and values of each that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it is shown.
+
+    Attributes:
+        hidden: Whether it is shown only where all calls are.
+        left_out: How many calls before it are not shown at all.
+        folded: How many calls before it are hidden.
+    """
+
+    frame: Frame
+    values: Mapping[str, Any]
+    hidden: bool
+    left_out: int = 0
+    folded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """One exception of a chain or group.
+
+    Attributes:
+        depth: How far it is from what was raised.
+        relation: What it is to that, in words.
+        calls: The innermost first.
+    """
+
+    detail: ExceptionDetail
+    depth: int
+    relation: str
+    calls: tuple[Call, ...]
+    folded: int
+
+
+def of_group(asked: Asked) -> dict[str, Any]:
+    """The newest error of a group, or, of its errors, those before or after one."""
+    fingerprint = asked.store.fingerprint_of(asked.params["name"])
+    newest = next(iter(asked.store.errors(fingerprint=fingerprint, limit=1)), None)
+    return _view(asked, fingerprint, newest)
+
+
+def of_error(asked: Asked) -> dict[str, Any]:
+    """One error."""
+    error = asked.store.find(asked.params["name"])
+    return _view(asked, error.fingerprint, error)
+
+
+def as_markdown_text(asked: Asked) -> Text:
+    """One error, to be pasted into an issue."""
+    error = asked.store.find(asked.params["name"])
+    group, attempts = asked.store.group(error.fingerprint), asked.store.attempts(error.error_id)
+    return Text(as_markdown(error, group, attempts), "text/plain")
+
+
+def as_json_text(asked: Asked) -> Text:
+    """One error, all there is to it."""
+    error = asked.store.find(asked.params["name"])
+    document = as_document(error)
+    document["recovery_attempts"] = [dataclasses.asdict(attempt) for attempt in asked.store.attempts(error.error_id)]
+    return Text(json.dumps(document, indent=2, default=str), "application/json")
+
+
+def _view(asked: Asked, fingerprint: str, error: ErrorContext | None) -> dict[str, Any]:
+    store = asked.store
+    group = store.group(fingerprint)
+    if group is None:
+        raise ErrorNotFound(f"no group is called {fingerprint!r} in {store.url}")
+    steps = Steps.ending(asked.now, STEP, DAYS * 1440 // STEP)
+    facets = store.facets(fingerprint)
+    return {
+        "pulse": asked.pulse,
+        "group": group,
+        "error": error,
+        "steps": steps,
+        "activity": store.activity([group.fingerprint], steps)[group.fingerprint],
+        "facets": {key: values[:VALUES] for key, values in list(facets.values.items())[:TAGS]},
+        "sample": facets.sample,
+        "changes": store.changes(fingerprint, 30),
+        "records": store.records(fingerprint)[:TAGS],
+        "why": _why(error),
+        **_events(store, group, error, asked),
+        **(_details(store, error) if error is not None else {"raised": (), "attempts": (), "sightings": ()}),
+    }
+
+
+def _events(store: Outbox, group: ErrorGroup, error: ErrorContext | None, asked: Asked) -> dict[str, Any]:
+    """The neighbours of *error*, and a part of the list of all."""
+    if error is None:
+        return {"first": "", "earlier": "", "later": "", "last": "", "events": (), "older": "", "newer": ""}
+    older, newer = asked.query.get("older", ""), asked.query.get("newer", "")
+    if older:
+        events = store.errors_beside(older, limit=EVENTS)
+    elif newer:
+        events = store.errors_beside(newer, later=True, limit=EVENTS)[::-1]
+    else:
+        events = store.errors(fingerprint=group.fingerprint, limit=EVENTS)
+    first = store.first_error(group.fingerprint)
+    last = next(iter(store.errors(fingerprint=group.fingerprint, limit=1)), None)
+    return {
+        "first": _id(first, error),
+        "earlier": _id(next(iter(store.errors_beside(error.error_id)), None), error),
+        "later": _id(next(iter(store.errors_beside(error.error_id, later=True)), None), error),
+        "last": _id(last, error),
+        "events": events,
+        "older": events[-1].error_id if events and first and events[-1].error_id != first.error_id else "",
+        "newer": events[0].error_id if events and last and events[0].error_id != last.error_id else "",
+    }
+
+
+def _id(found: ErrorContext | None, shown: ErrorContext) -> str:
+    return found.error_id if found is not None and found.error_id != shown.error_id else ""
+
+
+def _details(store: Outbox, error: ErrorContext) -> dict[str, Any]:
+    exceptions = error.exceptions
+    values = {(found.exception, found.frame): found.values for found in error.locals}
+    raised = [
+        _raised(exceptions[index], index, depth, relation, values)
+        for index, depth, relation in tree(exceptions)[:EXCEPTIONS]
+    ]
+    return {
+        "raised": raised,
+        "unshown": max(0, len(exceptions) - EXCEPTIONS),
+        "has_hidden": any(call.hidden for each in raised for call in each.calls),
+        "attempts": store.attempts(error.error_id),
+        "sightings": store.sightings(error.error_id),
+    }
+
+
+def _raised(
+    detail: ExceptionDetail, index: int, depth: int, relation: str, values: Mapping[tuple[int, int], Mapping[str, Any]]
+) -> Raised:
+    own = any(frame.in_app for frame in detail.frames)
+    numbered = list(enumerate(detail.frames))[::-1]
+    left_out = max(0, len(numbered) - FRAMES)
+    shown = numbered[: FRAMES // 2] + numbered[FRAMES // 2 + left_out :]
+    calls, folded = [], 0
+    for place, (number, frame) in enumerate(shown):
+        hidden = own and not frame.in_app
+        gap = left_out if place == FRAMES // 2 else 0
+        calls.append(Call(frame, values.get((index, number), {}), hidden, gap, 0 if hidden else folded))
+        folded = folded + 1 if hidden else 0
+    return Raised(detail, depth, relation, tuple(calls), folded)
+
+
+def tree(exceptions: Sequence[ExceptionDetail]) -> list[tuple[int, int, str]]:
+    """Index, depth and relation in words of each exception: causes below effects, members below their groups.
+
+    They come breadth first. A group says how many members it has, so theirs is known; a cause is that of
+    the first that can have it.
+    """
+    parents: dict[int, int] = {}
+    at = 0
+    for index in range(1, len(exceptions)):
+        while at < index - 1 and not _can_have(exceptions, parents, at, index):
+            at += 1
+        parents[index] = at
+    depths = {0: 0} if exceptions else {}
+    for index in range(1, len(exceptions)):
+        depths[index] = depths[parents[index]] + 1
+    order: list[int] = []
+    waiting = [0] if exceptions else []
+    while waiting:
+        index = waiting.pop(0)
+        order.append(index)
+        waiting = [child for child in parents if parents[child] == index] + waiting
+    return [(index, depths[index], _related(exceptions, parents, index)) for index in order]
+
+
+_WORDS = {
+    "cause": "caused by",
+    "context": "raised while handling",
+    "suppressed": "raised while handling, and hidden by `from None`",
+}
+_RANKS = {"cause": 0, "context": 0, "suppressed": 1, "member": 2}
+
+
+def _can_have(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int], parent: int, child: int) -> bool:
+    relation = exceptions[child].relation
+    siblings = [exceptions[index].relation for index, own in parents.items() if own == parent]
+    if relation == "member":
+        size = _size(exceptions[parent])
+        return size is None or siblings.count("member") < size
+    return all(_RANKS.get(sibling, 2) < _RANKS.get(relation, 0) for sibling in siblings)
+
+
+def _size(exception: ExceptionDetail) -> int | None:
+    """How many members a group has, by its message; 0 of what is none, None if it does not say."""
+    if "BaseExceptionGroup" not in exception.bases:
+        return 0
+    words = exception.message.rpartition("(")[2].partition(" sub-exception")[0]
+    return int(words) if words.isdecimal() else None
+
+
+def _related(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int], index: int) -> str:
+    relation = exceptions[index].relation
+    if relation != "member":
+        return _WORDS.get(relation, "")
+    siblings = [other for other, own in parents.items() if own == parents[index]]
+    members = [other for other in siblings if exceptions[other].relation == "member"]
+    return f"member {members.index(index) + 1} of {len(members)}"
+
+
+def _why(error: ErrorContext | None) -> str:
+    """What its fingerprint is made from, in words."""
+    first = error.grouping[0] if error is not None and error.grouping else ""
+    if first.startswith(EXPLICIT):
+        return "The logging call gave it, by extra={'fingerprint': ...}, or the exception, by __fingerprint__."
+    if first.startswith(RULE):
+        return "A rule under `grouping` in the configuration gave it."
+    if first.startswith("logger "):
+        return "A record without exception: its logger and its template, or its message without numbers."
+    return "The types of the exceptions, and the application's own frames with their source lines."

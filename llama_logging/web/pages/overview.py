@@ -1,0 +1,102 @@
+"""What happened in a time, and in as long a time before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from llama_logging.context import ErrorSeverity
+from llama_logging.figures import Steps
+from llama_logging.outbox import Outbox
+from llama_logging.registry import ErrorGroup, GroupState, OutcomeStatus
+from llama_logging.web.asked import Asked
+
+TOP = 5
+"""Groups and types of each kind that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time to look back.
+
+    Attributes:
+        step: Minutes of one column of the chart.
+    """
+
+    name: str
+    words: str
+    hours: int
+    step: int
+
+
+PERIODS = (
+    Period("24h", "24 hours", 24, 60),
+    Period("1h", "hour", 1, 1),
+    Period("7d", "7 days", 168, 360),
+    Period("30d", "30 days", 720, 1440),
+)
+
+
+def view(asked: Asked) -> dict[str, Any]:
+    """Totals, a chart, what is new and what is back, what comes most, and what was healed."""
+    store, name = asked.store, asked.choice("since", [period.name for period in PERIODS])
+    period = next(period for period in PERIODS if period.name == name)
+    until, length = asked.now, timedelta(hours=period.hours)
+    since = until - length
+    before = since - length
+    steps = Steps.ending(until, period.step, period.hours * 60 // period.step)
+    severities, earlier = _severities(store, since, before)
+    return {
+        "pulse": asked.pulse,
+        "period": period,
+        "periods": sorted(PERIODS, key=lambda each: each.hours),
+        "since": since,
+        "steps": steps,
+        "timeline": store.timeline(steps),
+        "total": sum(severities.values()),
+        "total_before": sum(earlier.values()),
+        "severities": [
+            (level, severities.get(level, 0), earlier.get(level, 0))
+            for level in sorted(ErrorSeverity, reverse=True)
+            if severities.get(level) or earlier.get(level)
+        ],
+        "types": store.count_by_type(since, ErrorSeverity.DEBUG, TOP),
+        "changed": store.changed(since, until),
+        "changed_before": store.changed(before, since),
+        "new": [group for group in store.groups(order="first_seen", limit=TOP) if group.first_seen >= since],
+        "regressed": [
+            group
+            for group in store.groups(state=GroupState.REGRESSED, limit=TOP)
+            if group.state_at is not None and group.state_at >= since
+        ],
+        "top": _top(store, since, steps),
+        "recoveries": store.recoveries(since, until),
+        "recoveries_before": store.recoveries(before, since),
+        "healed": OutcomeStatus.RECOVERED,
+        "failed": OutcomeStatus.FAILED,
+    }
+
+
+def _severities(
+    store: Outbox, since: datetime, before: datetime
+) -> tuple[dict[ErrorSeverity, int], dict[ErrorSeverity, int]]:
+    later, both = (store.count_by_severity(moment, ErrorSeverity.DEBUG) for moment in (since, before))
+    return later, {level: count - later.get(level, 0) for level, count in both.items()}
+
+
+def _top(store: Outbox, since: datetime, steps: Steps) -> list[tuple[ErrorGroup, int, int, tuple[int, ...]]]:
+    """Of the groups that were seen since, the most frequent of all times: their counts of now and of before."""
+    groups = store.groups(since=since, order="count", limit=TOP)
+    names = [group.fingerprint for group in groups]
+    now, then = store.activity(names, steps), store.activity(names, steps.earlier)
+    counted = [
+        (
+            group,
+            sum(now[group.fingerprint]),
+            sum(then[group.fingerprint]),
+            now[group.fingerprint],
+        )
+        for group in groups
+    ]
+    return sorted(counted, key=lambda row: row[1], reverse=True)

@@ -1,0 +1,177 @@
+// What pages can do beyond showing: light and dark, keys, choosing many, and looking again once something has changed.
+// Everything is there without it, too.
+"use strict";
+(() => {
+  const html = document.documentElement;
+  const kept = (name, value) => {
+    try {
+      if (value === undefined) return localStorage.getItem("llama_logging." + name);
+      localStorage.setItem("llama_logging." + name, value);
+    } catch { /* a browser that keeps nothing */ }
+    return null;
+  };
+  const theme = kept("theme"); // at once: the page must not be drawn in the wrong one first
+  if (theme === "light" || theme === "dark") html.dataset.theme = theme;
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const $ = (selector, within = document) => within.querySelector(selector);
+    const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+    const root = document.body.dataset.root;
+
+    // --- light and dark
+    $("#theme").hidden = $("#keys").hidden = false;
+    $("#theme").addEventListener("click", () => {
+      const dark = html.dataset.theme ? html.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+      html.dataset.theme = dark ? "light" : "dark";
+      kept("theme", html.dataset.theme);
+    });
+
+    // --- what a new fragment must be given
+    const prepare = () => {
+      for (const time of $$("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString() + " · " + time.title;
+      const all = $("#all");
+      if (all) all.hidden = false;
+      for (const box of $$("[data-kept]")) box.checked = kept(box.id) === "yes";
+      count();
+    };
+    const boxes = () => $$(".tick input");
+    const count = () => {
+      const chosen = boxes().filter((box) => box.checked).length;
+      for (const box of boxes()) box.closest("li").classList.toggle("chosen", box.checked);
+      const all = $("#all");
+      if (!all) return;
+      all.checked = chosen > 0 && chosen === boxes().length;
+      all.indeterminate = chosen > 0 && !all.checked;
+      $("#chosen").textContent = chosen ? chosen + " chosen" : "Choose groups";
+    };
+    document.addEventListener("change", (event) => {
+      if (event.target.id === "all") for (const box of boxes()) box.checked = event.target.checked;
+      if (event.target.matches("[data-kept]")) kept(event.target.id, event.target.checked ? "yes" : "no");
+      count();
+    });
+
+    // --- menus close, Markdown is copied
+    document.addEventListener("click", async (event) => {
+      for (const menu of $$(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+      const link = event.target.closest("[data-copy]");
+      if (!link || !navigator.clipboard || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      const label = link.textContent;
+      try {
+        await navigator.clipboard.writeText(await (await fetch(link.href)).text());
+        link.textContent = "Copied";
+        setTimeout(() => { link.textContent = label; }, 1500);
+      } catch { location.href = link.href; }
+    });
+
+    // --- keys
+    const items = () => $$("[data-item]", $("#live")).filter((item) => item.tagName !== "ARTICLE");
+    const current = () => {
+      const item = document.activeElement.closest("[data-item]");
+      return item && item.tagName !== "ARTICLE" ? item : null;
+    };
+    const move = (by) => {
+      const list = items();
+      const at = list.indexOf(current());
+      const item = list[at < 0 ? (by > 0 ? 0 : list.length - 1) : Math.min(list.length - 1, Math.max(0, at + by))];
+      if (!item) return;
+      $("a", item).focus({ preventScroll: true });
+      item.scrollIntoView({ block: "nearest" });
+    };
+    const decide = (deed) => {
+      const article = $("article[data-item]");
+      const item = article || current();
+      const form = article ? $("form.deeds") : $("form.bulk");
+      if (!form) return;
+      if (deed === "resolve" && item && item.dataset.state === "resolved") deed = "reopen";
+      if (deed === "mute" && item && item.dataset.state === "muted") deed = "reopen";
+      if (!article && !boxes().some((box) => box.checked)) {
+        if (!item) return;
+        $(".tick input", item).checked = true;
+      }
+      const button = document.createElement("button");
+      button.name = "do";
+      button.value = deed;
+      button.hidden = true;
+      form.append(button);
+      form.requestSubmit(button);
+    };
+    const help = $("#help");
+    $("#keys").addEventListener("click", () => help.showModal());
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+      if (event.key === "Escape") {
+        for (const menu of $$(".menu[open]")) { menu.open = false; $("summary", menu).focus(); }
+        if (document.activeElement.id === "find") document.activeElement.blur();
+        return;
+      }
+      if (event.target.matches("input[type=search], input[type=text], textarea, select")) return;
+      const item = current();
+      const acts = {
+        j: () => move(1),
+        k: () => move(-1),
+        o: () => item && $("a", item).click(),
+        x: () => { if (item && $(".tick input", item)) { $(".tick input", item).click(); $("a", item).focus(); } },
+        r: () => decide("resolve"),
+        m: () => decide("mute"),
+        u: () => { location.href = root + "/"; },
+        "/": () => { $("#find").focus(); $("#find").select(); },
+        "?": () => help.showModal(),
+      };
+      const act = acts[event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
+    });
+
+    // --- looking again
+    const pulse = $("#pulse");
+    let asked = 0, waiting = false;
+    const busy = () => $(".menu[open]") || help.open || (document.activeElement.matches("input:not([type=checkbox])") && $("#main").contains(document.activeElement));
+    const renew = async () => {
+      if (waiting) return;
+      waiting = true;
+      await new Promise((over) => setTimeout(over, Math.max(0, asked + 1500 - Date.now())));
+      waiting = false;
+      if (document.hidden || busy()) { setTimeout(renew, 1500); return; }
+      asked = Date.now();
+      let answer;
+      // Whoever reads an error goes on reading it, though newer ones come.
+      const error = $("article[data-error]")?.dataset.error;
+      const address = error ? root + "/e/" + encodeURIComponent(error) + location.search : location.href;
+      try { answer = await fetch(address, { headers: { "x-fragment": "1" } }); } catch { return; }
+      if (!answer.ok) return;
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+      if (!next || busy()) return;
+      const chosen = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
+      const open = new Set($$("details[data-key][open]").map((each) => each.dataset.key));
+      const closed = new Set($$("details[data-key]:not([open])").map((each) => each.dataset.key));
+      const item = current();
+      const name = item && item.dataset.item;
+      const told = $(".told");
+      for (const each of $$("details[data-key]", next)) {
+        if (open.has(each.dataset.key)) each.open = true;
+        if (closed.has(each.dataset.key)) each.open = false;
+      }
+      if (told && Date.now() - begun > 8000) $(".told", next)?.remove();
+      $("#live").replaceWith(next);
+      for (const box of boxes()) box.checked = chosen.has(box.value);
+      prepare();
+      const again = name && items().find((each) => each.dataset.item === name);
+      if (again) $("a", again).focus({ preventScroll: true });
+      pulse.classList.remove("beat");
+      requestAnimationFrame(() => pulse.classList.add("beat"));
+    };
+    const begun = Date.now();
+    prepare();
+    const first = $("#live").dataset.pulse;
+    if (first && window.EventSource) {
+      const source = new EventSource(root + "/live?seen=" + encodeURIComponent(first));
+      source.onopen = () => { pulse.hidden = false; pulse.classList.remove("off"); $("b", pulse).textContent = "live"; };
+      source.onerror = () => { pulse.classList.add("off"); $("b", pulse).textContent = "waiting"; };
+      source.onmessage = (event) => { if (event.data !== $("#live").dataset.pulse) renew(); };
+      addEventListener("pagehide", () => source.close());
+      addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+    }
+  });
+})();

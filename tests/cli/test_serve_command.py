@@ -1,0 +1,118 @@
+"""`llama-logging serve`, as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import answer, keep
+from tests.conftest import Run, make_context
+
+pytest.importorskip("uvicorn", reason="the dashboard's packages are not installed")
+
+CERTIFICATES = Path(__file__).parents[1] / "recovery" / "certificates"
+BLOCKED = (
+    "import sys; sys.modules['starlette'] = None; from llama_logging.cli.main import main; sys.exit(main(['serve']))"
+)
+
+
+@contextlib.contextmanager
+def served(*words: str, **env: str) -> Iterator[tuple[str, list[str]]]:
+    """Where it is, and what it has said; it must end well when it is interrupted."""
+    command = [sys.executable, "-m", "llama_logging", "serve", "--port", "0", *words]
+    with subprocess.Popen(
+        command, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if "to sign in" in line:
+                    break
+            found = re.search(r" at (https?://\S+?)/ ", "".join(said))
+            assert found, said
+            yield found[1], said
+        finally:
+            process.send_signal(signal.SIGINT)
+            out, rest = process.communicate(timeout=30)
+    assert (process.returncode, out, rest) == (0, "", "")
+
+
+def get(url: str, *, host: str = "", context: ssl.SSLContext | None = None) -> tuple[int, str]:
+    request = urllib.request.Request(url, headers={"host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=context) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_what_waits_in_journals_is_shown(own_place: Path) -> None:
+    """It brings in what others have written, before it is asked and while it is."""
+    keep(make_context())
+    with served() as (url, said):
+        assert url.startswith("http://127.0.0.1:")
+        assert re.search(r"open http://127.0.0.1:\d+/\?token=\S{40}", said[-1])
+        for _ in range(100):
+            if "no such article" in get(url)[1]:
+                break
+        else:
+            raise AssertionError(get(url)[1])
+
+
+def test_it_is_not_asked_under_another_name() -> None:
+    with served() as (url, _):
+        assert get(url, host="evil.example")[0] == 421
+    with served("--allow-host", "errors.example") as (url, _):
+        assert get(url, host="errors.example")[0] == 401
+        assert get(url)[0] == 401  # for whoever asks under that name may be anybody
+
+
+def test_a_token_of_ones_own_signs_in_as_often_as_it_is_shown() -> None:
+    token = "0123456789abcdef-0"
+    with served("--private", LLAMA_LOGGING_DASHBOARD_TOKEN=token) as (url, said):
+        assert token not in "".join(said)
+        assert get(url)[0] == 401
+        for _ in range(2):
+            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+            connection.request("GET", f"/?token={token}")
+            response = connection.getresponse()
+            assert response.status == 303
+            connection.close()
+
+
+def test_it_is_served_by_tls_and_below_a_path() -> None:
+    files = ("--ssl-certfile", str(CERTIFICATES / "good.pem"), "--ssl-keyfile", str(CERTIFICATES / "key.pem"))
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    with served(*files, "--root-path", "/errors/") as (url, _):
+        assert re.fullmatch(r"https://127.0.0.1:\d+/errors", url)
+        stripped, text = get(url.removesuffix("/errors") + "/overview", context=unverified)
+        status, text = get(f"{url}/overview", context=unverified)
+        assert (stripped, status) == (200, 200)
+        assert not re.search(r'(?:href|src|action)="/(?!errors/)', text)
+
+
+@pytest.mark.parametrize("words", [["--ssl-certfile", "none.pem"], ["--host", "192.0.2.1"], ["--port", "99999"]])
+def test_what_cannot_be_served_is_said(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    answer(capsys, "serve", *words, code=2)
+
+
+def test_what_is_missing_is_said(run: Run) -> None:
+    done = run("-c", BLOCKED)
+    assert done.code == 1
+    assert "pip install 'llama_logging[web]'" in done.err
+    assert "Traceback" not in done.err

@@ -1,0 +1,163 @@
+"""Part of the contract of figures.Figures: what pages show."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from llama_logging import process, wire
+from llama_logging.context import ErrorSeverity
+from llama_logging.exceptions import ErrorNotFound
+from llama_logging.figures import Steps
+from llama_logging.outbox import Outbox
+from llama_logging.registry import Batch, GroupState, OutcomeStatus, RecoveryAttempt
+from tests.conftest import NOON, make_context
+from tests.stores.test_store import HOUR, MINUTE, SECOND, add, store
+
+__all__ = ["store"]  # the fixture
+
+
+def test_groups_come_page_by_page(store: Outbox) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(5)))
+    store.merge("v1:4", ["v1:3"], NOON)
+    pages = [[group.fingerprint for group in store.groups(limit=2, offset=offset)] for offset in (0, 2, 4)]
+    assert pages == [["v1:4", "v1:2"], ["v1:1", "v1:0"], []]
+
+
+def test_errors_of_a_group_lead_to_each_other(store: Outbox) -> None:
+    """Also where several happened at one moment, and where groups were merged."""
+    contexts = [
+        make_context(timestamp=NOON + n // 2 * SECOND, fingerprint=f"v1:{n % 3}", error_message=str(n))
+        for n in range(6)
+    ]
+    add(store, *contexts, make_context(fingerprint="v1:other"))
+    store.merge("v1:0", ["v1:1", "v1:2"], NOON)
+    for number, context in enumerate(contexts):
+        before = [error.error_message for error in store.errors_beside(context.error_id, limit=9)]
+        after = [error.error_message for error in store.errors_beside(context.error_id, later=True, limit=9)]
+        assert before == [str(n) for n in reversed(range(number))]
+        assert after == [str(n) for n in range(number + 1, 6)]
+    assert store.first_error("v1:2") == contexts[0]
+    assert store.errors_beside("no such id") == []
+    assert store.first_error("v1:none") is None
+
+
+def test_a_group_is_found_by_the_beginning_of_its_fingerprint(store: Outbox) -> None:
+    add(store, *(make_context(fingerprint=name) for name in ("v1:abcd", "v1:abce", "v1:ab_d", "v1:abcd0")))
+    assert store.fingerprint_of("v1:abcd") == store.fingerprint_of("abcd") == "v1:abcd"
+    assert store.fingerprint_of("abcd0") == "v1:abcd0"
+    assert store.fingerprint_of("ab_") == "v1:ab_d"
+    for name in ("abc", "bcd", "%", ""):
+        with pytest.raises(ErrorNotFound):
+            store.fingerprint_of(name)
+
+
+def test_groups_are_counted_by_state(store: Outbox) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}") for n in range(4)))
+    store.resolve("v1:0", NOON)
+    store.mute("v1:1", NOON)
+    store.merge("v1:2", ["v1:3"], NOON)
+    assert store.states() == {
+        GroupState.OPEN: 1, GroupState.RESOLVED: 1, GroupState.MUTED: 1, GroupState.REGRESSED: 0,
+    }  # fmt: skip
+
+
+def test_errors_are_counted_by_steps(store: Outbox) -> None:
+    moments = [NOON, NOON + 59 * MINUTE, NOON + HOUR, NOON - 2 * HOUR, NOON - 3 * HOUR]
+    add(store, *(make_context(timestamp=moment, fingerprint=f"v1:{n % 2}") for n, moment in enumerate(moments)))
+    add(store, make_context(timestamp=NOON, severity=ErrorSeverity.CRITICAL, fingerprint="v1:9"))
+    steps = Steps.ending(NOON + HOUR, 60, 4)
+    assert store.activity(["v1:0", "v1:1", "v1:none"], steps) == {
+        "v1:0": (0, 0, 1, 1), "v1:1": (1, 0, 1, 0), "v1:none": (0, 0, 0, 0),
+    }  # fmt: skip
+    assert list(store.timeline(steps).items()) == [
+        (ErrorSeverity.CRITICAL, (0, 0, 1, 0)),
+        (ErrorSeverity.ERROR, (1, 0, 2, 1)),
+    ]
+    assert steps.moments[0] == NOON - 2 * HOUR
+    assert store.timeline(steps.earlier) == {ErrorSeverity.ERROR: (0, 0, 0, 1)}
+    for minutes in (1, 5, 360, 1440, 10_080):
+        wide = Steps.ending(NOON + HOUR, minutes, 2000)
+        assert sum(map(sum, store.timeline(wide).values())) == 6
+    store.merge("v1:0", ["v1:1"], NOON)
+    assert store.activity(["v1:0"], steps) == {"v1:0": (1, 0, 2, 1)}
+
+
+def test_tags_are_counted_over_the_newest(store: Outbox) -> None:
+    ours = process.current()
+    contexts = [
+        make_context(timestamp=NOON + n * SECOND, tags={"tenant": "a" if n else "old", "n": str(n % 2)}, process=ours)
+        for n in range(4)
+    ]
+    opening = [wire.dumps(wire.encode_process(ours))]
+    store.ingest(Batch("p", 0, 1, opening))
+    add(store, *contexts)
+    facets = store.facets("v1:0123456789abcdef", 3)
+    assert facets.sample == 3
+    assert facets.values["tenant"] == (("a", 3),)
+    assert facets.values["n"] == (("1", 2), ("0", 1))
+    assert facets.values["host"] == ((ours.host, 3),)
+    assert store.facets("v1:none").sample == 0
+
+
+def test_changes_are_counted_by_kind(store: Outbox) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(3)))
+    store.resolve("v1:0", NOON + MINUTE)
+    add(store, make_context(fingerprint="v1:0", timestamp=NOON + 2 * MINUTE))
+    assert store.changed(NOON, NOON + HOUR) == {"new": 1, "resolved": 1, "regressed": 1}
+    assert store.changed(NOON + HOUR, NOON + 9 * HOUR) == {"new": 2}
+
+
+def test_the_time_to_heal_is_from_the_error_to_the_end(store: Outbox) -> None:
+    context = make_context()
+    add(store, context)
+    assert store.recoveries(NOON, NOON + HOUR).seconds is None
+    statuses = [OutcomeStatus.FAILED, OutcomeStatus.RECOVERED]
+    attempts = [
+        RecoveryAttempt(
+            attempt_id=f"a{n}", error_id=context.error_id, fingerprint=context.fingerprint, rule="r", strategy="s",
+            scope="x", status=status, started_at=NOON + (n + 1) * SECOND, duration=2.5,
+        )
+        for n, status in enumerate(statuses)
+    ]  # fmt: skip
+    store.ingest(Batch("audit", 0, 1, [wire.dumps(wire.encode_attempt(attempt)) for attempt in attempts]))
+    done = store.recoveries(NOON, NOON + HOUR)
+    assert done.counts == {OutcomeStatus.FAILED: 1, OutcomeStatus.RECOVERED: 1}
+    assert done.seconds == 4.5
+    assert store.recoveries(NOON + HOUR, NOON + 2 * HOUR).counts == {}
+
+
+def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
+    assert (store.vitals().errors, store.vitals().newest) == (0, None)
+    opening = wire.dumps(wire.encode_process(process.current()))
+    store.ingest(Batch("torn", 0, 9, [opening], damaged=2))
+    add(store, *(make_context(timestamp=NOON + n * SECOND, fingerprint=f"v1:{n}") for n in range(3)))
+    vitals, health = store.vitals(), store.health()
+    assert (vitals.version, vitals.groups, vitals.damaged) == (health.version, health.groups, 2)
+    assert (vitals.errors, vitals.kept_at_most, vitals.unindexed, vitals.missing) == (3, 3, 3, 0)
+    assert vitals.newest == NOON + 2 * SECOND
+    assert vitals.size_bytes > 10_000
+    assert not store.index_words()
+    assert store.vitals().unindexed == 0
+    names = {journal.name: (journal.offset, journal.damaged, journal.process) for journal in store.journals()}
+    assert names["torn"][:2] == (9, 2)
+    assert names["torn"][2]["pid"] == process.current().pid
+
+
+def test_the_pulse_changes_with_whatever_pages_show(store: Outbox) -> None:
+    seen = {store.pulse()}
+
+    def changes() -> bool:
+        before = len(seen)
+        seen.add(store.pulse())
+        return len(seen) > before
+
+    assert not changes()
+    add(store, make_context())
+    assert changes()
+    store.resolve("v1:0123456789abcdef", NOON + timedelta(days=1))
+    assert changes()
+    store.remember("recovery off", "by somebody")
+    assert changes()
+    assert not changes()

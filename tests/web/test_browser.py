@@ -1,0 +1,339 @@
+"""The dashboard in a real browser, served by a real process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llama_logging import wire
+from llama_logging.context import new_id
+from llama_logging.registry import Batch
+from llama_logging.stores import open_store, urls
+from tests.web.hostile import TRACE as HOSTILE_TRACE
+from tests.web.hostile import hostile
+from tests.web.served import CHROMIUM, serving
+from tests.web.story import TRACE, tell
+
+pytest.importorskip("starlette", reason="the dashboard's packages are not installed")
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if CHROMIUM is None:
+    pytest.skip("there is no chromium", allow_module_level=True)
+
+SIZES = ((1280, 900), (390, 844))
+LATE = """
+import logging
+from llama_logging.handlers import RegistryHandler
+logging.getLogger().addHandler(RegistryHandler())
+try:
+    {}["a key that nobody has"]
+except KeyError:
+    logging.exception("from elsewhere")
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A dashboard that runs.
+
+    Attributes:
+        link: Signs in, once.
+        paths: A page of each kind.
+    """
+
+    store: str
+    base: str
+    link: str
+    paths: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One for all; closed before other tests, for it leaves an event loop running."""
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A shop's month."""
+    with serving(tmp_path_factory.mktemp("told")) as (store, base, link):
+        newest = tell(opened := open_store(urls.parse(store)))
+        opened.close()
+        group = newest[0].fingerprint.partition(":")[2]
+        pages = ("/overview", "/recovery", "/predictions", "/health", f"/trace/{TRACE}", "/?state=all&q=model")
+        paths = ("/", f"/g/{group}", f"/e/{newest[4].error_id}", *pages)
+        yield Served(store, base, link, paths)
+
+
+@pytest.fixture(scope="module")
+def signed(browser: Any, told: Served) -> Any:
+    """The state of a browser that has signed in to `told`."""
+    return _signed(browser, told.link)
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A registry full of what has broken pages before."""
+    with serving(tmp_path_factory.mktemp("attacked")) as (store, base, link):
+        contexts = hostile(opened := open_store(urls.parse(store)))
+        opened.close()
+        errors = [f"/e/{context.error_id}" for context in contexts]
+        pages = ("/overview", "/recovery", "/health", f"/trace/{HOSTILE_TRACE}", "/predictions")
+        search = "/?state=all&q=%22%3E%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E"
+        yield Served(store, base, link, ("/?state=all", search, *pages, *errors))
+
+
+@pytest.fixture(scope="module")
+def attacked_state(browser: Any, attacked: Served) -> Any:
+    """The state of a browser that has signed in to `attacked`."""
+    return _signed(browser, attacked.link)
+
+
+def _signed(browser: Any, link: str) -> Any:
+    context = browser.new_context()
+    page = context.new_page()
+    assert page.goto(link).status == 200
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@contextlib.contextmanager
+def watched(browser: Any, state: Any, size: tuple[int, int] = SIZES[0], scheme: str = "light") -> Iterator[Any]:
+    """A page of which every complaint fails the test, and every request to elsewhere."""
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, storage_state=state
+    )
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def follow(asked: Any) -> None:
+        if not asked.url.startswith("http://127.0.0.1:"):
+            complaints.append(asked.url)
+
+    def refuse(dialog: Any) -> None:
+        complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", follow)
+    yield page
+    assert complaints == []
+    context.close()
+
+
+def fits(page: Any) -> bool:
+    """Whether nothing has to be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
+def test_every_page_fits_and_complains_of_nothing(
+    browser: Any, told: Served, signed: Any, size: tuple[int, int], scheme: str
+) -> None:
+    with watched(browser, signed, size, scheme) as page:
+        for path in told.paths:
+            assert page.goto(told.base + path).status == 200, path
+            assert fits(page), path
+            light = sum(
+                map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3])
+            )
+            assert (light > 600) == (scheme == "light"), path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(browser: Any, told: Served, signed: Any, scheme: str) -> None:
+    """By axe-core: nothing serious, nothing critical."""
+    axe = resources.files(pytest.importorskip("axe_playwright_python")).joinpath("axe.min.js").read_text()
+    found = []
+    for size in SIZES if scheme == "light" else SIZES[:1]:
+        with watched(browser, signed, size, scheme) as page:
+            for path in told.paths:
+                page.goto(told.base + path)
+                page.evaluate(axe)
+                result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+                found += [
+                    f"{path} {size[0]}: {each['id']} {each['nodes'][0]['html'][:150]}"
+                    for each in result["violations"]
+                    if each["impact"] in ("serious", "critical")
+                ]
+    assert found == []
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
+def test_hostile_errors_execute_nothing_and_break_no_page(
+    browser: Any, attacked: Served, attacked_state: Any, size: tuple[int, int]
+) -> None:
+    with watched(browser, attacked_state, size) as page:
+        for path in attacked.paths:
+            assert page.goto(attacked.base + path).status == 200, path
+            assert page.evaluate("window.pwned") is None, path
+            assert fits(page), path
+            assert page.locator("main").count() == 1, path
+            assert page.locator("main script, main iframe, main img, main base, main meta, main style").count() == 0, (
+                path
+            )
+            text = page.locator("#live").inner_text()
+            assert "${49}" not in text, path
+            assert page.locator("a[href^='javascript']").count() == 0, path
+            assert not set(text) & set("\u202e\u2066\u200f\u061c\x1b\x07\x00\u2028"), path
+
+
+def test_groups_are_triaged_by_mouse(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base)
+        open_before = page.locator(".groups > li").count()
+        page.locator(".tick input").nth(0).check()
+        page.locator(".tick input").nth(1).check()
+        assert page.locator("#chosen").inner_text() == "2 chosen"
+        page.get_by_role("button", name="Mute", exact=True).click()
+        assert "2 groups" in page.locator(".told").inner_text()
+        assert page.locator(".groups > li").count() == open_before - 2
+        page.goto(f"{told.base}/?state=muted")
+        page.locator("a.title").first.click()
+        page.get_by_role("button", name="Reopen").click()
+        assert page.locator(".head .state").inner_text() == "open"
+        page.locator("summary", has_text="in…").click()
+        page.get_by_role("button", name="in the next release").click()
+        assert page.locator(".head .state").inner_text() == "resolved in 2.9.0"
+        page.get_by_role("button", name="Reopen").click()
+        assert page.locator(".history li").first.inner_text().startswith("reopened")
+
+
+def test_groups_are_triaged_by_keyboard(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base)
+        focused = "document.activeElement.closest('[data-item]')?.dataset.item"
+        names = page.evaluate("[...document.querySelectorAll('.groups > li')].map(item => item.dataset.item)")
+        for key, expected in (("j", 0), ("j", 1), ("k", 0), ("k", 0)):
+            page.keyboard.press(key)
+            assert page.evaluate(focused) == names[expected]
+        with page.expect_navigation():
+            page.keyboard.press("r")
+        assert names[0] not in page.evaluate("[...document.querySelectorAll('.groups > li')].map(i => i.dataset.item)")
+        page.keyboard.press("j")
+        with page.expect_navigation():
+            page.keyboard.press("m")
+        assert "Muted" in page.locator(".told").inner_text()
+        page.keyboard.press("j")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert page.locator("article.one").count() == 1
+        with page.expect_navigation():
+            page.keyboard.press("r")
+        assert page.locator(".head .state").inner_text().startswith("resolved")
+        with page.expect_navigation():
+            page.keyboard.press("r")
+        assert page.locator(".head .state").inner_text() == "open"
+        page.keyboard.press("?")
+        assert page.locator("#help").is_visible()
+        page.keyboard.press("Escape")
+        assert page.locator("#help").is_hidden()
+        page.keyboard.press("/")
+        page.keyboard.type("model")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert page.locator(".searched").inner_text().startswith("Groups with")
+        for name in names[:2]:
+            page.goto(f"{told.base}/g/{name.partition(':')[2]}")
+            page.get_by_role("button", name="Reopen").click()
+
+
+def test_library_frames_are_folded_until_asked_for(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base + told.paths[1])
+        assert page.locator(".frame.hides:visible").count() == 0
+        page.locator("#every").check()
+        assert page.locator(".frame.hides:visible").count() == 3
+        page.reload()
+        assert page.locator("#every").is_checked()
+
+
+def test_the_theme_that_was_chosen_stays(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base)
+        page.locator("#theme").click()
+        page.goto(told.base + "/overview")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_page_shows_what_another_process_logs(browser: Any, told: Served, signed: Any, tmp_path: Path) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base)
+        page.locator("#pulse:not([hidden])").wait_for()
+        page.locator(".tick input").nth(1).check()
+        chosen = page.locator(".tick input:checked").input_value()
+        page.keyboard.press("j")
+        at = page.evaluate("document.activeElement.closest('[data-item]').dataset.item")
+        env = {**os.environ, "LLAMA_LOGGING_STORE": told.store}
+        subprocess.run([sys.executable, "-c", LATE], env=env, check=True, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        page.locator(".title", has_text="a key that nobody has").wait_for(timeout=15_000)
+        assert page.locator(".tick input:checked").input_value() == chosen
+        assert page.evaluate("document.activeElement.closest('[data-item]').dataset.item") == at
+
+
+def test_an_error_that_is_read_stays_though_newer_ones_come(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base + told.paths[1])
+        page.locator("#pulse:not([hidden])").wait_for()
+        shown = page.locator("article").get_attribute("data-error")
+        store = open_store(urls.parse(told.store))
+        error = store.find(shown)
+        again = replace(error, error_id=new_id(), timestamp=datetime.now(UTC))
+        store.ingest(Batch("newer", 0, 1, [wire.encode_error(again)[0]]))
+        store.close()
+        page.locator(f".walk a[rel=next][href$='{again.error_id}']").wait_for()
+        assert page.locator("article").get_attribute("data-error") == shown
+
+
+def test_the_link_signs_in_once(browser: Any, told: Served, signed: Any) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    assert page.goto(told.link).status == 403
+    assert page.goto(told.base).status == 200
+    assert page.locator("form[method=post]").count() == 0
+    context.close()
+
+
+def test_without_scripts_everything_is_there(browser: Any, told: Served, signed: Any) -> None:
+    context = browser.new_context(java_script_enabled=False, storage_state=signed)
+    page = context.new_page()
+    page.goto(told.base)
+    page.locator(".tick input").first.check()
+    page.get_by_role("button", name="Mute", exact=True).click()
+    assert "Muted" in page.locator(".told").inner_text()
+    page.goto(f"{told.base}/?state=muted")
+    page.locator("a.title").first.click()
+    page.get_by_role("button", name="Reopen").click()
+    assert page.locator(".head .state").inner_text() == "open"
+    context.close()
+
+
+def test_a_dashboard_ends_when_it_is_told_to_though_pages_are_open(browser: Any, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        _, base, _ = stack.enter_context(serving(tmp_path))
+        page = browser.new_context().new_page()
+        page.goto(base)
+        page.locator("#pulse:not([hidden])").wait_for()
+        began = time.monotonic()
+        stack.close()
+    assert time.monotonic() - began < 15  # else `serving` would have failed by its own limit
+    page.context.close()
