@@ -426,3 +426,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_draw)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One more layer that logged an error already captured: who, when, and in which words.
+
+    Attributes:
+        error_type: Of the exception as that layer saw it; it may have been raised from the first.
+    """
+
+    error_id: str
+    timestamp: datetime
+    logger_name: str
+    log_message: str
+    error_type: str

@@ -36,15 +36,16 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
-from llama_logging.pipeline import Pipeline, as_durability, as_retention, pipeline_for
-from llama_logging.recovery.outcome import Outcome, remember
+from llama_logging.pipeline import Pipeline, as_durability, pipeline_for
 from llama_logging.redaction import safe_pattern
+from llama_logging.retention import as_retention
 from llama_logging.room import with_room
 from llama_logging.stores import open_store, urls
 from llama_logging.tap import stick
 from llama_logging.variables import VARIABLES
 
 if TYPE_CHECKING:
+    from llama_logging.recovery.outcome import Outcome
     from llama_logging.reporters.channel import Channel
     from llama_logging.reporting import Reporting
 
@@ -270,7 +271,7 @@ class RecoveryHandler(ContextHandler):
     def __init__(self, **options: Any) -> None:
         # Here and not above: where nothing is to be recovered from, nobody waits for half of the package.
         from llama_logging.recovering import shared_engine
-        from llama_logging.recovery import active
+        from llama_logging.recovery import active, outcome
         from llama_logging.recovery.rules import as_mode, parse_rules
 
         super().__init__(**options)
@@ -279,13 +280,14 @@ class RecoveryHandler(ContextHandler):
         rules = self._options.read("rules", lambda given: parse_rules(self._options, given, mode), ())
         self._identity = f"recovery {pipeline.url} {mode} {options.get('rules')!r}"
         self.engine = shared_engine(rules, pipeline)
+        self._remember = outcome.remember
         active.use(self.engine)
         self._stick()
 
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Begin the recovery of *context*."""
         outcome = self.engine.dispatch(context)
-        remember(outcome)
+        self._remember(outcome)
         attach_outcome(record, outcome)
 
 

@@ -7,13 +7,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_logging.exceptions import StoreError
 from llama_logging.journal.folders import Identity, identity
 from llama_logging.journal.reading import Piece, Reader, journals
 from llama_logging.native import may_have_threads, original
-from llama_logging.registry import Batch, Store
+
+if TYPE_CHECKING:
+    from llama_logging.registry import Store
 
 _TO_ID = len('{"k":"error","id":"') + 36
 
@@ -125,6 +127,9 @@ class Intake:
         return start - first
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
+        # Here and not above: a process that logs no error never gets so far.
+        from llama_logging.registry import Batch
+
         end = self.store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
         if self._anchor is not None and not self._anchor.holds():
             raise StoreError(f"{self.store.url}: deleted or replaced while errors were written to it")

@@ -12,21 +12,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from llama_logging import plain, process, wire
-from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds, is_installed, warn
+from llama_logging import plain, process, retention, wire
+from llama_logging.config import is_installed, warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.writing import Journal
-from llama_logging.registry import RecoveryAttempt, Retention, Store
 from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import POSTGRES, StoreURL
 
 if TYPE_CHECKING:
+    from llama_logging.attempts import RecoveryAttempt
     from llama_logging.outbox import Outbox
+    from llama_logging.registry import Store
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""
@@ -38,7 +39,6 @@ PRUNE_EVERY = 600.0
 """Seconds until a registry that has room is looked at again."""
 PRUNED_AT_ONCE = 500
 """Errors whose details are dropped in one transaction, about one a second: nobody who writes waits long."""
-RETENTION = Retention(size_bytes=2 * 2**30)
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
 """What an error survives once its logging call has returned: the severities that are synced to the disk.
 
@@ -65,7 +65,7 @@ class Pipeline:
         self._repeats = Repeats()
         self._compact_at = 0.0
         self.sync_from: int = SYNC_FROM["process"]
-        self.retention = RETENTION
+        self.retention = retention.USUAL
         self._prune_at = 0.0
 
     def add(self, context: ErrorContext) -> bool:
@@ -155,19 +155,6 @@ def flush(timeout: float = EXIT_TIMEOUT) -> None:
     for pipeline in list(_pipelines.values()):
         if pipeline.journal.path:
             pipeline.ingester.finish(timeout)
-
-
-def as_retention(value: object) -> Retention:
-    """How much of the errors' details is kept: `{age: 90d, errors: 1000000, size: 2G}`, or some of it."""
-    reader = Options("retention", as_mapping(value), ("age", "errors", "size"), strict=True)
-    retention = Retention(
-        period=reader.read("age", as_seconds, None),
-        errors=reader.read("errors", as_number, None),
-        size_bytes=reader.read("size", as_bytes, None),
-    )
-    if retention == Retention():
-        raise ConfigError("expected at least one of age, errors and size")
-    return retention
 
 
 def as_durability(value: object) -> int:

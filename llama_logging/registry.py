@@ -8,54 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
+from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
+from llama_logging.retention import Retention
 
 Order = Literal["last_seen", "first_seen", "count"]
-
-
-class OutcomeStatus(enum.StrEnum):
-    """How a recovery, or one attempt of it, went.
-
-    `recovered`: verified to work again. `fallback`: nothing was healed, a value stands in.
-    `advice`: no strategy can heal it; what somebody should do is said.
-    `failed`: everything was tried in vain. `observed`: it would have acted, had the rule said
-    `mode: act`. `pending`: under way. `refused`: not tried; the detail says why. `unmatched`: no
-    rule is for this error. `none`: no error was logged.
-    """
-
-    RECOVERED = "recovered"
-    FALLBACK = "fallback"
-    ADVICE = "advice"
-    FAILED = "failed"
-    OBSERVED = "observed"
-    PENDING = "pending"
-    REFUSED = "refused"
-    UNMATCHED = "unmatched"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryAttempt:
-    """One try of one strategy.
-
-    Attributes:
-        scope: What was acted on, such as `ollama@127.0.0.1:11434`.
-        detail: What was done and seen, or why it failed.
-        duration: Seconds; 0.0 while `status` is pending.
-        token: Of the lease under which it was made; 0 for what needs none.
-    """
-
-    attempt_id: str
-    error_id: str
-    fingerprint: str
-    rule: str
-    strategy: str
-    scope: str
-    status: OutcomeStatus
-    started_at: datetime
-    detail: str = ""
-    duration: float = 0.0
-    token: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,21 +115,6 @@ class Record:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """One more layer that logged an error already captured: who, when, and in which words.
-
-    Attributes:
-        error_type: Of the exception as that layer saw it; it may have been raised from the first.
-    """
-
-    error_id: str
-    timestamp: datetime
-    logger_name: str
-    log_message: str
-    error_type: str
-
-
 class GroupState(enum.Enum):
     """What is to be done about a group."""
 
@@ -248,21 +190,6 @@ class Move:
     error_id: str
     fingerprint: str
     grouping: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How much of the errors' details is kept; counts are kept for ever.
-
-    Attributes:
-        period: Seconds after which details go; None for never.
-        errors: At most so many errors' details.
-        size_bytes: At most so large a registry.
-    """
-
-    period: float | None = None
-    errors: int | None = None
-    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import process
+from llama_logging.attempts import OutcomeStatus
 from llama_logging.background import Worker, ours
 from llama_logging.context import ErrorContext, from_microseconds, new_id, to_microseconds
 from llama_logging.exceptions import ErrorNotFound, ReportError, StoreError
 from llama_logging.outbox import Delivery, Outbox, Wanted
 from llama_logging.redaction import clean
-from llama_logging.registry import ErrorGroup, GroupState, Lease, OutcomeStatus, Policy
+from llama_logging.registry import ErrorGroup, GroupState, Lease, Policy
 from llama_logging.reporters.configuration import CHANGES, Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.report import Report, of_delivery, of_error

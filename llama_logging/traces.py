@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llama_logging.attempts import RecoveryAttempt
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.registry import RecoveryAttempt, Store
+from llama_logging.registry import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

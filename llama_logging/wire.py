@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -23,11 +24,11 @@ from llama_logging.context import (
     Frame,
     FrameLocals,
     Process,
+    Sighting,
     Stack,
     from_microseconds,
     to_microseconds,
 )
-from llama_logging.registry import OutcomeStatus, RecoveryAttempt, Sighting
 from llama_logging.tracing import NO_TRACE
 
 Json = dict[str, Any]

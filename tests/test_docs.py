@@ -17,6 +17,7 @@ import yaml
 
 import llama_logging
 from llama_logging.attachment.checking import OURS, check
+from llama_logging.attempts import OutcomeStatus
 from llama_logging.cli.main import COMMANDS, parser
 from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import ContextHandler
@@ -24,7 +25,6 @@ from llama_logging.matching import MATCH_OPTIONS
 from llama_logging.recovery.presets import PRESETS
 from llama_logging.recovery.rules import RULE_OPTIONS, STEP_OPTIONS
 from llama_logging.recovery.strategies import SHIPPED, load
-from llama_logging.registry import OutcomeStatus
 from llama_logging.reporters.configuration import REPORT_MATCH_OPTIONS, WHEN
 from llama_logging.reporters.configuration import RULE_OPTIONS as RULE_WORDS
 from llama_logging.reporters.configuration import SHIPPED as REPORTERS

@@ -16,12 +16,12 @@ import pytest
 import llama_logging
 from llama_logging import pipeline, tap
 from llama_logging.attachment.checking import check
+from llama_logging.attempts import OutcomeStatus
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.pipeline import flush, open_registry
-from llama_logging.registry import OutcomeStatus
 from llama_logging.stores import open_store, urls
 from tests.conftest import Run
 

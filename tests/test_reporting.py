@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 import pytest
 
 from llama_logging import reporting, wire
+from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.handlers import ReportHandler
 from llama_logging.outbox import GIVEN_UP, Outbox
-from llama_logging.registry import Batch, OutcomeStatus
+from llama_logging.registry import Batch
 from llama_logging.reporters.configuration import (
     Channel,
     DigestPlan,

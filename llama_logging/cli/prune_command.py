@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from llama_logging.cli.terminal import add_store, count, opened, print_json, progress, seconds, size
 from llama_logging.exceptions import ConfigError
-from llama_logging.registry import Retention
+from llama_logging.retention import Retention
 
 HELP = "drop the details of errors, the least telling first; every count stays"
 EPILOG = "The RegistryHandler's option `retention` does this by itself."

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, Stack
 from llama_logging.recovery.incident import Incident, is_inside, named
@@ -17,7 +18,7 @@ from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import OwnScopes, Scopes
 from llama_logging.recovery.strategy import REGISTERED, Call, StrategyTable
 from llama_logging.recovery.switch import Switch, off_in_environment
-from llama_logging.registry import OutcomeStatus, Record, RecoveryAttempt
+from llama_logging.registry import Record
 
 THREADS = 4
 """Ladders that run at once; more wait."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from llama_logging import process
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorContext, new_id
 from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
@@ -24,7 +25,7 @@ from llama_logging.recovery.scopes import Scopes
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
-from llama_logging.registry import Denial, DenialReason, Lease, OutcomeStatus, Record, RecoveryAttempt
+from llama_logging.registry import Denial, DenialReason, Lease, Record
 
 LEASE = 10.0
 """Seconds for which a thing is leased; prolonged at a third of it. A lost owner is succeeded after that."""

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from llama_logging import leasing
-from llama_logging.registry import Denial, Lease, OutcomeStatus, Policy, ScopeState
+from llama_logging.attempts import OutcomeStatus
+from llama_logging.registry import Denial, Lease, Policy, ScopeState
 from llama_logging.stores.statements import Execute
 
 _COLUMNS = (

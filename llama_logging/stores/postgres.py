@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from llama_logging.context import to_microseconds
 from llama_logging.exceptions import MissingExtraError, StoreError
-from llama_logging.registry import Retention
+from llama_logging.retention import Retention
 from llama_logging.stores import words
 from llama_logging.stores.copying import COPY, Refused, rows
 from llama_logging.stores.postgres_schema import DAY, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llama_logging.context import ErrorSeverity
-from llama_logging.registry import Retention
+from llama_logging.retention import Retention
 from llama_logging.stores.statements import Execute
 
 MARGIN = 0.9

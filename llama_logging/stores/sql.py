@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_logging import wire
-from llama_logging.context import ErrorContext, ErrorSeverity, from_microseconds, to_microseconds
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
+from llama_logging.context import ErrorContext, ErrorSeverity, Sighting, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry import (
     Batch,
@@ -25,15 +26,12 @@ from llama_logging.registry import (
     Lease,
     Move,
     Order,
-    OutcomeStatus,
     Policy,
     Record,
-    RecoveryAttempt,
-    Retention,
     ScopeState,
-    Sighting,
     Unkept,
 )
+from llama_logging.retention import Retention
 from llama_logging.stores import leases, pruning, statements, words
 from llama_logging.stores.charts import SQLCharts
 from llama_logging.stores.outbox import SQLOutbox

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from llama_logging import process
 from llama_logging.exceptions import StoreError
 from llama_logging.mounts import refuse_network
-from llama_logging.registry import Retention
+from llama_logging.retention import Retention
 from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
 from llama_logging.stores.schema import STEPS

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.cli.main import COMMANDS, main, parser
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.pipeline import pipeline_for
-from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 from llama_logging.stores import urls
 from tests.conftest import Run, make_context
 

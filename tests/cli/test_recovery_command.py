@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.recovery.switch import ROW
-from llama_logging.registry import Lease, OutcomeStatus, Policy, RecoveryAttempt
+from llama_logging.registry import Lease, Policy
 from llama_logging.stores import open_store, urls
 from tests.cli.test_commands import answer, document, keep
 from tests.conftest import NOON, make_context

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llama_logging.registry import OutcomeStatus
+from llama_logging.attempts import OutcomeStatus
 from llama_logging.stores import open_store, urls
 from tests.cli.test_commands import HOSTILE, NOW, answer, document, keep, some_errors
 from tests.conftest import make_context

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.handlers import RecoveryHandler, RegistryHandler
@@ -18,7 +19,6 @@ from llama_logging.recovery.engine import WAITING, Engine
 from llama_logging.recovery.outcome import outcome
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategy import Call, Deadline, Remedy, Strategy, StrategyTable
-from llama_logging.registry import OutcomeStatus, RecoveryAttempt
 from tests.conftest import make_context
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from llama_logging.attempts import OutcomeStatus
 from llama_logging.pipeline import open_registry
 from llama_logging.recovery import incident, learning
 from llama_logging.recovery.engine import Engine
@@ -21,7 +22,7 @@ from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
 from llama_logging.recovery.strategy import Deadline, Remedy, StrategyTable
 from llama_logging.recovery.switch import FILE, ROW, Switch
-from llama_logging.registry import Denial, DenialReason, Lease, OutcomeStatus, Policy, Record
+from llama_logging.registry import Denial, DenialReason, Lease, Policy, Record
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.recovery.test_engine import FAILED, RECOVERED, Act, Restart, engine, failing, noting

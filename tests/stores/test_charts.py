@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 
 from llama_logging import process, wire
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
-from llama_logging.registry import Batch, GroupState, OutcomeStatus, RecoveryAttempt
+from llama_logging.registry import Batch, GroupState
 from tests.conftest import NOON, make_context
 from tests.stores.test_store import HOUR, MINUTE, SECOND, add, store
 

@@ -23,7 +23,8 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.pipeline import Pipeline, open_registry
-from llama_logging.registry import Batch, GroupState, Retention
+from llama_logging.registry import Batch, GroupState
+from llama_logging.retention import Retention
 from llama_logging.stores import copying, urls
 from llama_logging.stores.plain_errors import taken_apart
 from tests.conftest import NOON, Run, make_context

@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
-from llama_logging.registry import Batch, GroupState, Move, OutcomeStatus, RecoveryAttempt, Retention, Store
+from llama_logging.registry import Batch, GroupState, Move, Store
+from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import SQLiteStore

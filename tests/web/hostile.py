@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llama_logging import wire
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -16,7 +17,7 @@ from llama_logging.context import (
     new_id,
 )
 from llama_logging.outbox import Outbox
-from llama_logging.registry import Batch, OutcomeStatus, RecoveryAttempt
+from llama_logging.registry import Batch
 from tests.conftest import make_context
 
 TRACE = "deadbeefdeadbeefdeadbeefdeadbeef"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import wire
+from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -22,7 +23,7 @@ from llama_logging.context import (
     new_id,
 )
 from llama_logging.outbox import Outbox
-from llama_logging.registry import Batch, Lease, OutcomeStatus, Policy, RecoveryAttempt
+from llama_logging.registry import Batch, Lease, Policy
 from llama_logging.tracebacks import CAUSE, HEADER
 
 RELEASES = ("2.7.0", "2.8.0", "2.8.1", "2.9.0")

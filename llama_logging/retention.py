@@ -1,0 +1,39 @@
+"""How much of the errors' details is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds
+from llama_logging.exceptions import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How much of the errors' details is kept; counts are kept for ever.
+
+    Attributes:
+        period: Seconds after which details go; None for never.
+        errors: At most so many errors' details.
+        size_bytes: At most so large a registry.
+    """
+
+    period: float | None = None
+    errors: int | None = None
+    size_bytes: int | None = None
+
+
+USUAL = Retention(size_bytes=2 * 2**30)
+
+
+def as_retention(value: object) -> Retention:
+    """How much of the errors' details is kept: `{age: 90d, errors: 1000000, size: 2G}`, or some of it."""
+    reader = Options("retention", as_mapping(value), ("age", "errors", "size"), strict=True)
+    retention = Retention(
+        period=reader.read("age", as_seconds, None),
+        errors=reader.read("errors", as_number, None),
+        size_bytes=reader.read("size", as_bytes, None),
+    )
+    if retention == Retention():
+        raise ConfigError("expected at least one of age, errors and size")
+    return retention
