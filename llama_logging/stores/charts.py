@@ -128,14 +128,16 @@ class SQLCharts:
             if not members:
                 return Facets(sample=0, values={})
             places = execute(
-                f"SELECT position FROM ({ways}) AS ways ORDER BY timestamp DESC, position DESC LIMIT ?",
+                f"SELECT position, timestamp FROM ({ways}) AS ways ORDER BY timestamp DESC, position DESC LIMIT ?",
                 [value for member in members for value in (member, sample)] + [sample],
             ).fetchall()
+            if not places:
+                return Facets(sample=0, values={})
             rows = execute(
                 "SELECT errors.content, processes.content FROM errors "
                 "LEFT JOIN processes ON processes.id = errors.process "
-                f"WHERE errors.position IN ({_marks(places)})",
-                [row[0] for row in places],
+                f"WHERE errors.position IN ({_marks(places)}) AND errors.timestamp >= ? AND errors.timestamp <= ?",
+                [*(row[0] for row in places), min(row[1] for row in places), max(row[1] for row in places)],
             ).fetchall()
         return Facets(sample=len(rows), values=_counted(rows))
 

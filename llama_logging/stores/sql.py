@@ -195,7 +195,7 @@ class SQLStore(SQLOutbox, SQLCharts):
                 ways = [(f"group_id IN ({_marks(members)}) AND severity >= ?", [*members, int(at_least)])]
             parameters = [value for _, own in ways for value in (*own, _start(since), limit)]
             places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
-            return [context for _, context in _decoded(execute, [row[0] for row in places])]
+            return [context for _, context in _decoded(execute, *_placed(places))]
 
     def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
         with self._reading() as execute:
@@ -304,10 +304,10 @@ class SQLStore(SQLOutbox, SQLCharts):
         by = f"ORDER BY timestamp {order}, position {order} LIMIT ?"
         way = f"SELECT * FROM (SELECT position, timestamp FROM errors WHERE group_id = ? AND {where} {by}) AS way"
         places = execute(
-            f"SELECT position FROM ({' UNION ALL '.join([way] * len(members))}) AS ways {by}",
+            f"SELECT position, timestamp FROM ({' UNION ALL '.join([way] * len(members))}) AS ways {by}",
             [*(value for member in members for value in (member, *parameters, limit)), limit],
         ).fetchall()
-        return [context for _, context in _decoded(execute, [row[0] for row in places])]
+        return [context for _, context in _decoded(execute, *_placed(places))]
 
     def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
         if not self.exists:
@@ -693,14 +693,30 @@ def _newest(ways: Sequence[str]) -> str:
         "ORDER BY timestamp DESC, position DESC LIMIT ?) AS way"
         for way in ways
     ]
-    return f"SELECT position FROM ({' UNION ALL '.join(parts)}) AS ways ORDER BY timestamp DESC, position DESC LIMIT ?"
+    ways_of_all = " UNION ALL ".join(parts)
+    return f"SELECT position, timestamp FROM ({ways_of_all}) AS ways ORDER BY timestamp DESC, position DESC LIMIT ?"
 
 
-def _decoded(execute: Execute, positions: Sequence[int]) -> list[tuple[int, ErrorContext]]:
-    """The errors at *positions*, in that order."""
+def _placed(rows: Sequence[Sequence[int]]) -> tuple[list[int], tuple[int, int] | None]:
+    """The positions in rows of position and timestamp, and the span of these."""
+    moments = [row[1] for row in rows]
+    return [row[0] for row in rows], (min(moments), max(moments)) if moments else None
+
+
+def _decoded(
+    execute: Execute, positions: Sequence[int], span: tuple[int, int] | None = None
+) -> list[tuple[int, ErrorContext]]:
+    """The errors at *positions*, in that order.
+
+    Args:
+        span: Where in time they lie: PostgreSQL need not look for them in any other day's table.
+    """
     found: dict[int, ErrorContext] = {}
     if positions:
-        for row in execute(f"{_ERRORS} WHERE errors.position IN ({_marks(positions)})", positions):
+        within = " AND errors.timestamp >= ? AND errors.timestamp <= ?" if span is not None else ""
+        for row in execute(
+            f"{_ERRORS} WHERE errors.position IN ({_marks(positions)}){within}", [*positions, *(span or ())]
+        ):
             found[row[0]] = _error(row)
     return [(position, found[position]) for position in positions if position in found]
 

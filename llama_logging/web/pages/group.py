@@ -14,7 +14,6 @@ from llama_logging.figures import Steps
 from llama_logging.grouping import EXPLICIT, RULE
 from llama_logging.markdown import as_markdown
 from llama_logging.outbox import Outbox
-from llama_logging.registry import ErrorGroup
 from llama_logging.web.asked import Asked, Text
 from llama_logging.wire import as_document
 
@@ -66,16 +65,16 @@ class Raised:
 
 
 def of_group(asked: Asked) -> dict[str, Any]:
-    """The newest error of a group, or, of its errors, those before or after one."""
+    """The newest error of a group."""
     fingerprint = asked.store.fingerprint_of(asked.params["name"])
-    newest = next(iter(asked.store.errors(fingerprint=fingerprint, limit=1)), None)
-    return _view(asked, fingerprint, newest)
+    events = asked.store.errors(fingerprint=fingerprint, limit=EVENTS)
+    return _view(asked, fingerprint, events[0] if events else None, events)
 
 
 def of_error(asked: Asked) -> dict[str, Any]:
     """One error."""
     error = asked.store.find(asked.params["name"])
-    return _view(asked, error.fingerprint, error)
+    return _view(asked, error.fingerprint, error, asked.store.errors(fingerprint=error.fingerprint, limit=EVENTS))
 
 
 def as_markdown_text(asked: Asked) -> Text:
@@ -93,7 +92,7 @@ def as_json_text(asked: Asked) -> Text:
     return Text(json.dumps(document, indent=2, default=str), "application/json")
 
 
-def _view(asked: Asked, fingerprint: str, error: ErrorContext | None) -> dict[str, Any]:
+def _view(asked: Asked, fingerprint: str, error: ErrorContext | None, newest: Sequence[ErrorContext]) -> dict[str, Any]:
     store = asked.store
     group = store.group(fingerprint)
     if group is None:
@@ -111,33 +110,47 @@ def _view(asked: Asked, fingerprint: str, error: ErrorContext | None) -> dict[st
         "changes": store.changes(fingerprint, 30),
         "records": store.records(fingerprint)[:TAGS],
         "why": _why(error),
-        **_events(store, group, error, asked),
+        **_events(store, error, newest, asked),
         **(_details(store, error) if error is not None else {"raised": (), "attempts": (), "sightings": ()}),
     }
 
 
-def _events(store: Outbox, group: ErrorGroup, error: ErrorContext | None, asked: Asked) -> dict[str, Any]:
-    """The neighbours of *error*, and a part of the list of all."""
-    if error is None:
+def _events(store: Outbox, error: ErrorContext | None, newest: Sequence[ErrorContext], asked: Asked) -> dict[str, Any]:
+    """The neighbours of *error*, and a part of the list of all; *newest* is its beginning."""
+    if error is None or not newest:
         return {"first": "", "earlier": "", "later": "", "last": "", "events": (), "older": "", "newer": ""}
-    older, newer = asked.query.get("older", ""), asked.query.get("newer", "")
+    events, older, newer = newest, asked.query.get("older", ""), asked.query.get("newer", "")
     if older:
         events = store.errors_beside(older, limit=EVENTS)
     elif newer:
         events = store.errors_beside(newer, later=True, limit=EVENTS)[::-1]
-    else:
-        events = store.errors(fingerprint=group.fingerprint, limit=EVENTS)
-    first = store.first_error(group.fingerprint)
-    last = next(iter(store.errors(fingerprint=group.fingerprint, limit=1)), None)
+    is_all = len(newest) < EVENTS
+    first, last = newest[-1] if is_all else store.first_error(error.fingerprint), newest[0]
+    earlier, later = _beside(store, error, newest, is_all)
     return {
         "first": _id(first, error),
-        "earlier": _id(next(iter(store.errors_beside(error.error_id)), None), error),
-        "later": _id(next(iter(store.errors_beside(error.error_id, later=True)), None), error),
+        "earlier": _id(earlier, error),
+        "later": _id(later, error),
         "last": _id(last, error),
         "events": events,
         "older": events[-1].error_id if events and first and events[-1].error_id != first.error_id else "",
-        "newer": events[0].error_id if events and last and events[0].error_id != last.error_id else "",
+        "newer": events[0].error_id if events and events[0].error_id != last.error_id else "",
     }
+
+
+def _beside(
+    store: Outbox, error: ErrorContext, newest: Sequence[ErrorContext], is_all: bool
+) -> tuple[ErrorContext | None, ErrorContext | None]:
+    """The errors before and after *error*; the store is asked only where they are not among the *newest*."""
+    ids = [each.error_id for each in newest]
+    if error.error_id in ids:
+        at = ids.index(error.error_id)
+        later = newest[at - 1] if at else None
+        if at + 1 < len(newest) or is_all:
+            return (newest[at + 1] if at + 1 < len(newest) else None), later
+        return next(iter(store.errors_beside(error.error_id)), None), later
+    before, after = (store.errors_beside(error.error_id, later=later) for later in (False, True))
+    return next(iter(before), None), next(iter(after), None)
 
 
 def _id(found: ErrorContext | None, shown: ErrorContext) -> str:
