@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.prediction.ledger import Ledger
 
 Order = Literal["last_seen", "first_seen", "count"]
 
@@ -346,7 +347,7 @@ class Batch:
     damaged: int = 0
 
 
-class Store(Protocol):
+class Store(Ledger, Protocol):
     """Where the registry is kept.
 
     Every method may be called from any thread. Adding the same error_id twice changes nothing, so a

@@ -34,6 +34,7 @@ from llama_logging.registry import (
     Unkept,
 )
 from llama_logging.stores import leases, pruning, statements, words
+from llama_logging.stores.ledger import SQLLedger
 from llama_logging.stores.outbox import SQLOutbox
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
@@ -53,7 +54,7 @@ _ERRORS = """
 """
 
 
-class SQLStore(SQLOutbox):
+class SQLStore(SQLOutbox, SQLLedger):
     """See `registry.Store` for the contract; a subclass knows how to connect.
 
     Its `_reading` and `_transaction` give an Execute; the temporary tables are there in both.
