@@ -21,10 +21,18 @@ from llama_logging.config import (
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
-from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handlers import ContextHandler, PredictionHandler, RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.recovery.rules import Rule, as_mode, parse_rules
 
-OURS = (RegistryHandler, RecoveryHandler, ReportHandler, CaptureFilter, JsonFormatter, ConsoleFormatter)
+OURS = (
+    RegistryHandler,
+    RecoveryHandler,
+    ReportHandler,
+    PredictionHandler,
+    CaptureFilter,
+    JsonFormatter,
+    ConsoleFormatter,
+)
 _FORMATTERS = (logging.Formatter, JsonFormatter, ConsoleFormatter)  # making one opens nothing
 
 _SECTIONS = ("formatters", "filters", "handlers", "loggers")

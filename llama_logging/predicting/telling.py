@@ -1,0 +1,77 @@
+"""How a prediction is told: one record of the logger `llama_logging.prediction`, and what speaks for it in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from llama_logging.prediction.forecast import Precursor, Prediction, Quality
+from llama_logging.redaction import clean
+
+PRECURSORS = 3
+"""So many are told of in a message; a report and the registry have all."""
+
+_logger = logging.getLogger("llama_logging.prediction")
+
+
+def announce(prediction: Prediction, name: str) -> None:
+    """Say that an error is coming.
+
+    Args:
+        name: What people call it.
+    """
+    _logger.warning(
+        "error predicted: %s within %ds (p=%.2f, usual %.2f; right %d of the last %d; because %s)",
+        clean(name, 300),
+        round(prediction.horizon),
+        prediction.probability,
+        prediction.usual,
+        prediction.hits,
+        prediction.announced,
+        because(prediction.precursors),
+        extra={
+            "prediction_id": prediction.prediction_id,
+            "group": prediction.group,
+            "probability": prediction.probability,
+            "horizon": prediction.horizon,
+            "usual": prediction.usual,
+            "precursors": [dataclasses.asdict(precursor) for precursor in prediction.precursors],
+        },
+    )
+
+
+def no_longer(quality: Quality, name: str) -> None:
+    """Say that a group's predictions are not announced any more."""
+    _logger.info(
+        "predictions of %s within %ds are announced no longer: %s",
+        clean(name, 300),
+        round(quality.horizon),
+        quality.why,
+    )
+
+
+def lost(count: int) -> None:
+    """Say that records were dropped."""
+    _logger.warning(
+        "%d records came too fast for the predictor; what it would have learned from them is left out", count
+    )
+
+
+def begun_anew(place: str, problem: str) -> None:
+    """Say that what was learned is of no use any more."""
+    _logger.warning("what was learned in %s cannot be used, and is learned anew: %s", place, clean(problem, 300))
+
+
+def not_kept(problem: str) -> None:
+    """Say that what is learned will be lost with the process."""
+    _logger.warning("what is learned is not kept: %s", clean(problem, 300))
+
+
+def because(precursors: tuple[Precursor, ...]) -> str:
+    """What speaks for it, the strongest first.
+
+    >>> because((Precursor(template="app: pool at <n>", age=12.4, share=0.7),))
+    "'app: pool at <n>' 12 s ago"
+    """
+    told = [f"{clean(one.template, 120)!r} {one.age:.0f} s ago" for one in precursors[:PRECURSORS]]
+    return ", ".join(told) or "of when they came before"
