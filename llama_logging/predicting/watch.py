@@ -26,7 +26,7 @@ from llama_logging.predicting.memory import Memory
 from llama_logging.predicting.notes import Notes, Seen
 from llama_logging.predicting.settings import Settings
 from llama_logging.prediction.forecast import ANY, Fate, Prediction, Resolution
-from llama_logging.prediction.ledger import Action, Announcement, Ending
+from llama_logging.prediction.ledger import GRACE, Action, Announcement, Ending
 from llama_logging.prediction.predictor import Predictor
 from llama_logging.recovery import active
 from llama_logging.registry import Store
@@ -35,8 +35,6 @@ SAVE_EVERY = 300.0
 """Seconds between two times that what was learned is kept, and how good it is."""
 LOOK_EVERY = 60.0
 """Seconds between two looks at what else there is to do: which gates have closed, what is over in the registry."""
-GRACE = 120.0
-"""Seconds after the time of a prediction in which the error that came gets into the registry."""
 RETRY_AFTER = 30.0
 """Seconds for which a registry that failed is left alone."""
 CLOSE_TIMEOUT = 2.0

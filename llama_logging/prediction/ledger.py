@@ -10,6 +10,8 @@ from typing import Protocol
 
 from llama_logging.prediction.forecast import Fate, Prediction, Quality, Resolution
 
+GRACE = 120.0
+"""Seconds after the time of a prediction in which the error that came gets into the registry."""
 KEPT = 10_000
 """Predictions that are kept: the newest."""
 
