@@ -14,6 +14,7 @@ from llama_logging.config import (
     as_mapping,
     as_number,
     as_seconds,
+    as_share,
     as_text,
     is_collecting,
     warn,
@@ -97,13 +98,6 @@ def read_settings(options: Options) -> Settings:
         if horizon > LONGEST:
             _tell(options, f"horizons: {horizon:g} seconds; beyond {LONGEST:g} no skill was measured")
     return settings
-
-
-def as_share(value: object) -> float:
-    """A share, from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ConfigError(f"expected a share from 0 to 1, got {value!r}")
-    return float(value)
 
 
 def as_horizons(value: object) -> tuple[float, ...]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from llama_logging.prediction.forecast import Precursor, Prediction, Quality
+from llama_logging.prediction.forecast import Prediction, Quality
+from llama_logging.prediction.wording import because
 from llama_logging.redaction import clean
-
-PRECURSORS = 3
-"""So many are told of in a message; a report and the registry have all."""
 
 _logger = logging.getLogger("llama_logging.prediction")
 
@@ -65,13 +63,3 @@ def begun_anew(place: str, problem: str) -> None:
 def not_kept(problem: str) -> None:
     """Say that what is learned will be lost with the process."""
     _logger.warning("what is learned is not kept: %s", clean(problem, 300))
-
-
-def because(precursors: tuple[Precursor, ...]) -> str:
-    """What speaks for it, the strongest first.
-
-    >>> because((Precursor(template="app: pool at <n>", age=12.4, share=0.7),))
-    "'app: pool at <n>' 12 s ago"
-    """
-    told = [f"{clean(one.template, 120)!r} {one.age:.0f} s ago" for one in precursors[:PRECURSORS]]
-    return ", ".join(told) or "of when they came before"

@@ -123,7 +123,7 @@ def test_nothing_of_the_application_is_asked(notes: Notes) -> None:
     one.args = (argument,)
     other = record(argument)
     whole = record("%(x)s")
-    whole.args = argument  # type: ignore[assignment]
+    whole.args = argument
     assert len(taken(notes, one, other, whole)) == 3
     assert said == []
 
