@@ -91,6 +91,10 @@ class Engine:
         shared = self._under_way.get(rule.scope) if rule.scope else None
         return shared.shared_with(context.error_id) if shared else self._begin(rule, context)
 
+    def finish(self, timeout: float) -> bool:
+        """Wait until nothing is under way, so many seconds at most; whether that is so."""
+        return self._worker.finish(timeout)
+
     def _forget(self) -> None:
         self._pid = os.getpid()
         self._under_way: dict[str, Outcome] = {}
