@@ -163,6 +163,10 @@ class Outbox(Store, Protocol):
         """Groups with at least so many errors since that minute, and how many."""
         ...
 
+    def minutes(self, since: datetime, until: datetime, limit: int = 100_000) -> list[tuple[datetime, str, int]]:
+        """Errors by minute and group, in order, from that minute on and before that one; of too many the latest."""
+        ...
+
     def unhealed(self, since: datetime, until: datetime) -> list[tuple[str, str]]:
         """Errors whose recovery was tried since then, in vain, and over by then: ids and fingerprints, in order."""
         ...

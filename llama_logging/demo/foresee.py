@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,15 +81,15 @@ class World:
         made.created, made.msecs = self.now, self.now % 1 * 1_000
         return made
 
-    def live(self, until: float, seen: Callable[[], bool] = bool) -> bool:
-        """Let time pass until then, or until something is *seen*; whether it was."""
+    def live(self, until: float, *, watching: bool = False) -> bool:
+        """Let time pass until then, or until something is announced if you are *watching*; whether it was."""
         while self.now < until:
             before = len(self.announced)
             self.shop.work()
             if len(self.announced) > before:
                 active.current().finish(PATIENCE)
-            if seen():
-                return True
+                if watching:
+                    return True
         return False
 
 
@@ -163,10 +162,10 @@ def _watch(world: World) -> bool:
     """Show an announcement that was acted on; whether there was one."""
     until = world.now + WATCH
     while world.now < until:
-        known, lost = len(world.announced), world.pool.lost
-        if not world.live(until, lambda: len(world.announced) > known):
+        recycled = world.pool.recycled
+        if not world.live(until, watching=True):
             return False
-        if "PoolExhausted" in world.announced[-1].getMessage() and world.pool.lost < lost:
+        if world.pool.recycled > recycled:
             break
     print("\n".join(world.lines))
     world.lines.clear()

@@ -23,7 +23,7 @@ from llama_logging.native import may_have_threads
 from llama_logging.predicting import telling
 from llama_logging.predicting.acting import Acting, Decision
 from llama_logging.predicting.memory import Memory
-from llama_logging.predicting.notes import Notes, Seen
+from llama_logging.predicting.notes import Notes
 from llama_logging.predicting.settings import Settings
 from llama_logging.prediction.forecast import ANY, Fate, Prediction, Resolution
 from llama_logging.prediction.ledger import GRACE, Action, Announcement, Ending
@@ -36,7 +36,7 @@ SAVE_EVERY = 300.0
 LOOK_EVERY = 60.0
 """Seconds between two looks at what else there is to do: which gates have closed, what is over in the registry."""
 RETRY_AFTER = 30.0
-"""Seconds for which a registry that failed is left alone."""
+"""Seconds for which a registry that failed is left alone, or a thread that could not be started is not tried again."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing, and so the end of the process, may be delayed."""
 
@@ -79,6 +79,7 @@ class Watch:
     def _begin(self) -> None:
         self.pid = os.getpid()
         self.awake = False
+        self._retry_at = 0.0
         self._stop = threading.Event()
         self._predictor: Predictor | None = None
         self._memory: Memory | None = None
@@ -131,9 +132,12 @@ class Watch:
         self._begin()
 
     def _wake(self) -> None:
-        if not sys.is_finalizing() and may_have_threads():
-            stop = self._stop
-            self.awake = self._worker.submit(lambda: self._run(stop))
+        if time.monotonic() < self._retry_at or sys.is_finalizing():
+            return
+        stop = self._stop
+        self.awake = may_have_threads() and self._worker.submit(lambda: self._run(stop))
+        if not self.awake:
+            self._retry_at = time.monotonic() + RETRY_AFTER
 
     def _inline(self, now: float) -> None:
         if now - self._stepped >= self.settings.tick and self._turn.acquire(blocking=False):
@@ -162,22 +166,26 @@ class Watch:
         """Learn from what has come until *now*, and see to what the predictor says."""
         self._stepped = now
         predictor = self._ready(now)
+        for prediction in self._learn(predictor, now):
+            self._announce(predictor, prediction)
+        self._follow_up()
+        self._write()
+        self._look_after(predictor)
+
+    def _learn(self, predictor: Predictor, now: float) -> list[Prediction]:
         self._leave_out_what_was_dropped(predictor)
         found: list[Prediction] = []
         for seen in self.notes.take():
             # Threads note in another order than they logged, by microseconds.
             at = self._now = max(self._now, seen.observation.at)
-            self._remember(seen, at)
+            if seen.observation.level >= self.settings.error_level:
+                self._errors.append((at, seen.observation.group, seen.error_id))
             found += predictor.observe(replace(seen.observation, at=at))
         self._now = max(self._now, now)
         found += predictor.advance(self._now)
-        for prediction in found:
-            self._announce(predictor, prediction)
         for resolution in predictor.resolutions():
             self._endings.append(Ending(resolution, self._error_of(resolution)))
-        self._follow_up()
-        self._write()
-        self._look_after(predictor)
+        return found
 
     def save(self) -> None:
         """Keep what was learned, and say how good it is."""
@@ -196,7 +204,11 @@ class Watch:
             self._ask(lambda store: store.rate_predictions(role, at, qualities) if store.exists else None)
 
     def _end(self) -> None:
-        self._guarded(self._now if self.settings.inline else self._clock())
+        with contextlib.suppress(Exception):
+            # Nothing is announced any more: who closes handlers may hold the lock of `logging`.
+            now = self._now if self.settings.inline else self._clock()
+            self._learn(self._ready(now), now)
+            self._write()
         with contextlib.suppress(Exception):
             self.save()
         if self._memory is not None:
@@ -237,10 +249,6 @@ class Watch:
         if dropped > 0:
             predictor.censor(self._now if math.isfinite(self._now) else self._clock())
             telling.lost(dropped)
-
-    def _remember(self, seen: Seen, at: float) -> None:
-        if seen.observation.level >= self.settings.error_level:
-            self._errors.append((at, seen.observation.group, seen.error_id))
 
     def _error_of(self, resolution: Resolution) -> str:
         """The id of the error that a prediction foresaw, where it was captured."""
@@ -351,7 +359,8 @@ class Watch:
 
 def _role() -> str:
     who = process.current()
-    return who.service or os.path.basename(who.program) or "python"
+    folder, name = os.path.split(who.program)
+    return who.service or (os.path.basename(folder) if name == "__main__.py" else name) or "python"
 
 
 def _differ(release: Any, other: str) -> bool:

@@ -199,6 +199,21 @@ class SQLOutbox:
             )
             return {fingerprint: int(total) for fingerprint, total in rows}
 
+    def minutes(self, since: datetime, until: datetime, limit: int = 100_000) -> list[tuple[datetime, str, int]]:
+        start, end = to_microseconds(since) // MINUTE, to_microseconds(until) // MINUTE
+        with self._reading() as execute:
+            rows = execute(
+                """
+                SELECT counts.minute, shown.fingerprint, sum(counts.count)
+                FROM groups JOIN counts ON counts.group_id = groups.id
+                JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
+                WHERE groups.last_seen >= ? AND counts.minute >= ? AND counts.minute < ?
+                GROUP BY counts.minute, shown.fingerprint ORDER BY counts.minute DESC, shown.fingerprint DESC LIMIT ?
+                """,
+                (start * MINUTE, start, end, limit),
+            ).fetchall()
+        return [(from_microseconds(minute * MINUTE), group, int(count)) for minute, group, count in reversed(rows)]
+
     def unhealed(self, since: datetime, until: datetime) -> list[tuple[str, str]]:
         with self._reading() as execute:
             rows = execute(

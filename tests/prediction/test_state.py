@@ -166,10 +166,11 @@ def test_a_killed_process_is_succeeded_with_what_it_had_kept(own_place: Path, ru
 def test_what_cannot_be_used_is_told_once_and_learned_anew(
     own_place: Path, caplog: pytest.LogCaptureFixture, content: bytes, told: str
 ) -> None:
-    (own_place / FOLDER).mkdir(mode=0o700)
-    role = os.path.basename(sys.argv[0])
-    (own_place / FOLDER / f"{role}-0.json").write_bytes(content)
     handler = PredictionHandler(inline=True, tick=0.05)
+    handler.handle(logging.LogRecord("app", logging.INFO, "", 1, "x", (), None))
+    handler.close()
+    (path,) = (own_place / FOLDER).glob("*.json")
+    path.write_bytes(content)
     for _ in range(3):
         one = logging.LogRecord("app", logging.INFO, "", 1, "x", (), None)
         handler.handle(one)
