@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 class _Local(threading.local):
     # Of the class: to find that an attribute is missing costs five times as much.
     ours = False
+    apart = False
 
 
 _local = _Local()
@@ -27,15 +28,25 @@ def is_ours() -> bool:
     return _local.ours
 
 
+def is_apart() -> bool:
+    """Whether what this thread logs tells nothing of the application: it works for us, or tries a recovery."""
+    return _local.apart
+
+
+def stand_apart() -> None:
+    """Say that this thread, one of our own making, runs what is no part of the application's work."""
+    _local.apart = True
+
+
 @contextlib.contextmanager
 def ours() -> Iterator[None]:
     """Within this block, this thread works for us."""
-    before = is_ours()
-    _local.ours = True
+    before = _local.ours, _local.apart
+    _local.ours = _local.apart = True
     try:
         yield
     finally:
-        _local.ours = before
+        _local.ours, _local.apart = before
 
 
 class Worker:
@@ -98,7 +109,7 @@ class Worker:
         return True
 
     def _work(self) -> None:
-        _local.ours = True
+        _local.ours = _local.apart = True
         jobs, unfinished = self._jobs, self._unfinished
         while True:
             job = jobs.get()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from llama_logging.background import is_ours
+from llama_logging.background import is_apart
 from llama_logging.capture import CONTEXT
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.templates import template
@@ -68,7 +68,7 @@ class Notes:
         if wanted is None:
             wanted = self._is_wanted(name)
         # One that comes by two ways, from a logger and its parent, is one.
-        if not wanted or is_ours() or (created == self._created and id(record) == self._id):
+        if not wanted or is_apart() or (created == self._created and id(record) == self._id):
             return False
         self._created, self._id = created, id(record)
         if len(self._waiting) >= self._size:

@@ -22,10 +22,13 @@ from llama_logging import tap
 from llama_logging.attachment.checking import check
 from llama_logging.background import ours
 from llama_logging.config import collecting
+from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import PredictionHandler, RegistryHandler
 from llama_logging.predicting.notes import LONGEST, NUMBERS, Notes, Seen
+from llama_logging.recovery.strategy import Deadline, Remedy
 from tests.conftest import Run
+from tests.recovery.test_engine import RECOVERED, Act, engine, failing
 from tests.test_handlers import configure, log_failure
 
 
@@ -178,6 +181,30 @@ def test_what_we_log_ourselves_never_feeds_it(notes: Notes) -> None:
     assert len(taken(notes, record(name="llama_loggings"))) == 1
     with ours():
         assert taken(notes, record()) == []
+
+
+def test_what_a_strategy_logs_never_feeds_it(made: Any) -> None:
+    handler = made(tick=60)
+
+    def act(context: ErrorContext, deadline: Deadline) -> Remedy:
+        logging.getLogger("app").info("within the strategy")
+        return RECOVERED
+
+    assert engine(Act(act)).dispatch(failing()).wait(10)
+    logging.getLogger("app").info("without")
+    assert ["without" in seen.observation.template for seen in handler.watch.notes.take()] == [True]
+
+
+def test_too_many_are_told_of_once_and_it_goes_on(made: Any, caplog: pytest.LogCaptureFixture) -> None:
+    handler = made(tick=60, limits={"queue": 10})
+    for number in range(25):
+        logging.getLogger("app").info("%d", number)
+    handler.watch.step(time.time())
+    handler.watch.step(time.time())
+    (told,) = [one for one in caplog.records if one.name == "llama_logging.prediction"]
+    assert told.getMessage().startswith("15 records came too fast")
+    logging.getLogger("app").info("after")
+    assert len(handler.watch.notes.take()) == 1
 
 
 def test_loggers_can_be_ignored() -> None:
