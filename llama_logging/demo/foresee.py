@@ -52,7 +52,7 @@ handlers:
         when: predicted
         match: {{class: PoolExhausted}}
         ladder: [llama_logging.demo.foresee.recycle]
-  predict: {{class: llama_logging.handlers.PredictionHandler, store: "{store}", level: INFO, inline: true}}
+  predict: {{class: llama_logging.handlers.PredictionHandler, store: "{store}", level: INFO, horizons: 300, inline: true}}
 root: {{level: INFO, handlers: [registry, recovery, predict]}}
 """
 
