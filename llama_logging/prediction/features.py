@@ -1,0 +1,240 @@
+"""What a stream of records looks like at one moment: which templates came when, how fast, how high."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from llama_logging.prediction.additive import Source
+from llama_logging.prediction.forecast import Observation
+from llama_logging.prediction.gauges import Gauge
+from llama_logging.prediction.tables import half_octave, octave
+
+# The kinds of key. A key is what << 16 | kind << 8 | bin: an integer hashes fast, and JSON holds it as text.
+(ALWAYS, ERROR_AGE, LAST, PAIR, COUNT, GAP, IDLE, SINCE, RHYTHM, AGE, LEVEL_AGE, TEMPLATE, LEVEL, LIMIT, GAUGE,
+ HOUR, DAY) = range(17)  # fmt: skip
+
+SOURCES = 24
+"""At most so many templates are looked at in one decision, the latest."""
+
+GAUGES = 12
+"""At most so many gauges are, the latest."""
+
+RARE = 0.5
+"""Of a template that is expected less often within a horizon, the age tells something."""
+
+LAPSE = 1800.0
+"""A silence counts as active time up to this, in seconds."""
+
+_NEVER = 1e9
+_LOGGERS = 1000
+_RECENT = 200
+_STRANGERS = 40
+
+
+class Seen:
+    """What is known of a template."""
+
+    __slots__ = ("count", "is_error", "last", "level", "logger", "name", "number")
+
+    def __init__(self, number: int, name: str, level: int, logger: int) -> None:
+        self.number = number
+        self.name = name
+        self.level = level
+        self.logger = logger
+        self.is_error = False
+        self.count = 0
+        self.last = -math.inf
+
+
+class Rates:
+    """Decayed counts of all records, warnings and errors, at a tenth of a horizon, at it, and at ten; and at three."""
+
+    __slots__ = ("at", "fresh", "of_errors", "sums", "times")
+
+    def __init__(self, horizon: float) -> None:
+        self.times = (horizon / 10, horizon, horizon * 10)
+        self.sums = [[0.0, 0.0, 0.0] for _ in self.times]
+        self.fresh = [0, 0, 0]
+        self.of_errors = 0.0
+        self.at = -math.inf
+
+    def bins(self, now: float) -> Iterator[int]:
+        """The bin of each of the nine, numbered through."""
+        passed = max(0.0, now - self.at)
+        fresh, self.fresh, self.at = self.fresh, [0, 0, 0], now
+        self.of_errors = self.of_errors * math.exp(-passed / (3.0 * self.times[1])) + fresh[2]
+        for row, (time, sums) in enumerate(zip(self.times, self.sums, strict=True)):
+            keep = math.exp(-passed / time)
+            for kind in range(3):
+                sums[kind] = sums[kind] * keep + fresh[kind]
+                yield (row * 3 + kind) << 5 | min(31, half_octave(sums[kind] * 2.0))
+
+
+class Stream:
+    """The state of a stream: what the features of any horizon are made from.
+
+    Args:
+        horizons: In seconds.
+        error_level: A record of this level or above is an error.
+        templates: At most so many are known; the least recent makes room.
+    """
+
+    def __init__(self, horizons: tuple[float, ...], error_level: int, templates: int) -> None:
+        self.error_level = error_level
+        self.templates = templates
+        self.known: OrderedDict[str, Seen] = OrderedDict()
+        self.recent: OrderedDict[int, Seen] = OrderedDict()
+        self.gauges: OrderedDict[int, Gauge] = OrderedDict()
+        self.loggers: dict[str, int] = {}
+        self.rates = {horizon: Rates(horizon) for horizon in horizons}
+        self.last = self.last_error = -math.inf
+        self.active = 0.0
+        self.gap = 0.0
+        self.interval = 0.0
+        self.hour = self.hours = 0
+        self.latest = self.before = 0
+        self.numbered = self.records = 0
+        self.strangers: deque[bool] = deque(maxlen=_RECENT)
+        self.strange = 0
+        self._short = min(horizons)
+
+    def add(self, observation: Observation) -> None:
+        """Take *observation* in; its time must not lie before that of the one before."""
+        at, level = observation.at, observation.level
+        is_error = level >= self.error_level
+        seen = self._seen(observation)
+        if self.records:
+            self.gap = at - self.last
+            self.active += min(self.gap, LAPSE)
+        self.records += 1
+        self.last = seen.last = at
+        seen.count += 1
+        hour = int(at // 3600.0)
+        if hour != self.hour:
+            self.hour = hour
+            self.hours += 1
+        if is_error:
+            self._fail(seen, at)
+        if is_error or seen.count * self._short < RARE * max(self.active, self._short):
+            self.recent[seen.number] = seen
+            self.recent.move_to_end(seen.number)
+            if len(self.recent) > 4 * SOURCES:
+                self.recent.popitem(last=False)
+        self.before, self.latest = self.latest, seen.number
+        kind = 2 if is_error else 1 if level >= 30 else 0
+        for rates in self.rates.values():
+            rates.fresh[kind] += 1
+        for place, value in enumerate(observation.numbers[:4]):
+            self._measure(seen, place, at, value)
+
+    def _fail(self, seen: Seen, at: float) -> None:
+        seen.is_error = True
+        since = at - self.last_error
+        if 1.0 < since < _NEVER:
+            self.interval = since
+        self.last_error = at
+
+    def _seen(self, observation: Observation) -> Seen:
+        seen = self.known.get(observation.template)
+        if len(self.strangers) == _RECENT:
+            self.strange -= self.strangers[0]
+        self.strangers.append(seen is None)
+        if seen is not None:
+            self.known.move_to_end(observation.template)
+            return seen
+        self.strange += 1
+        if len(self.known) >= self.templates:
+            _, old = self.known.popitem(last=False)
+            self.recent.pop(old.number, None)
+        self.numbered += 1
+        logger = observation.template.partition(": ")[0]
+        number = self.loggers.setdefault(logger, len(self.loggers)) if len(self.loggers) < _LOGGERS else 0
+        seen = self.known[observation.template] = Seen(self.numbered, observation.template, observation.level, number)
+        return seen
+
+    def _measure(self, seen: Seen, place: int, at: float, value: float) -> None:
+        if not -1e15 < value < 1e15:  # nor NaN
+            return
+        number = seen.number << 2 | place
+        gauge = self.gauges.get(number)
+        if gauge is None:
+            self.gauges[number] = Gauge(number, seen.name, at, float(value))
+            if len(self.gauges) > 4 * self.templates:
+                self.gauges.popitem(last=False)
+            return
+        gauge.add(at, float(value))
+        self.gauges.move_to_end(number)
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether more than a fifth of the last 200 records are of templates that were not known."""
+        return self.strange > _STRANGERS and self.records > 5 * _RECENT
+
+    def since_error(self, now: float) -> float:
+        """Seconds, at most a billion."""
+        return min(_NEVER, max(0.0, now - self.last_error))
+
+    def features(self, now: float, horizon: float) -> tuple[list[int], list[Source]]:
+        """The keys that are on at *now*: for the regression, and for the additive hazard."""
+        since = self.since_error(now)
+        rhythm = int(4.0 * min(8.0, since / self.interval)) if self.interval else 63
+        keys = [
+            ALWAYS << 8,
+            SINCE << 8 | half_octave(since),
+            RHYTHM << 8 | rhythm,
+            self.latest << 16 | LAST << 8,
+            ((self.before * 2003 + self.latest) & 0xFFFFFFFF) << 16 | PAIR << 8,
+            GAP << 8 | half_octave(max(0.0, self.gap)),
+            IDLE << 8 | half_octave(max(0.0, now - self.last)),
+        ]
+        keys.extend(COUNT << 8 | bin << 16 for bin in self.rates[horizon].bins(now))
+        sources: list[Source] = [(ALWAYS << 8, ALWAYS << 8, ALWAYS << 8)]
+        self._ages(now, horizon, keys, sources)
+        self._levels(now, horizon, keys, sources)
+        self._times(now, horizon, sources)
+        return keys, sources
+
+    def _ages(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
+        limit = 8.0 * horizon
+        frequent = RARE * max(self.active, horizon) / horizon
+        loggers: set[int] = set()
+        for taken, seen in enumerate(reversed(self.recent.values())):
+            age = max(0.0, now - seen.last)
+            if age > limit or taken >= SOURCES:
+                break
+            if not seen.is_error and seen.count > frequent:
+                continue
+            keys.append(seen.number << 16 | ERROR_AGE << 8 | octave(age))
+            if seen.logger not in loggers:
+                # Of a chain within one logger the latest link says all.
+                loggers.add(seen.logger)
+                aged = half_octave(age)
+                level = min(7, seen.level // 10) << 16 | LEVEL_AGE << 8 | aged
+                sources.append((seen.number << 16 | AGE << 8 | aged, seen.number << 16 | TEMPLATE << 8, level))
+
+    def _levels(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
+        for taken, gauge in enumerate(reversed(self.gauges.values())):
+            if taken >= GAUGES or now - gauge.at > 8.0 * horizon:
+                break
+            if gauge.is_steady:
+                place, left = gauge.bins(now)
+                keys.append(gauge.number << 16 | LEVEL << 8 | place)
+                keys.append(gauge.number << 16 | LIMIT << 8 | left)
+                fine = gauge.number << 16 | LIMIT << 8 | left
+                sources.append((fine, gauge.number << 16 | GAUGE << 8, GAUGE << 8 | left))
+
+    def _times(self, now: float, horizon: float, sources: list[Source]) -> None:
+        width = max(60.0, min(horizon, 900.0))
+        sources.append((int(now % 3600.0 // width) << 16 | HOUR << 8, HOUR << 8 | 1, HOUR << 8 | 1))
+        sources.append((int(now % 86400.0 // width) << 16 | DAY << 8, DAY << 8 | 1, DAY << 8 | 1))
+
+    def named(self, source: Source, now: float) -> tuple[str, float] | None:
+        """The template behind *source* and its age in seconds; None if it is none of a template."""
+        kind, number = source[0] >> 8 & 255, source[0] >> 16
+        if kind == LIMIT:
+            gauge = self.gauges.get(number)
+            return (gauge.template, now - gauge.at) if gauge else None
+        seen = self.recent.get(number) if kind == AGE else None
+        return (seen.name, now - seen.last) if seen else None

@@ -1,0 +1,64 @@
+"""Numbers that records carry: which of them are gauges, where they stand, and when they reach their limit."""
+
+from __future__ import annotations
+
+import math
+
+STEADY = 0.6
+"""A number whose neighbours correlate more than this is a gauge; an identifier or a duration does not."""
+
+_FAST, _SLOW = 0.25, 0.02
+_ENOUGH = 10
+
+
+class Gauge:
+    """One number of one template, followed from record to record."""
+
+    __slots__ = ("at", "count", "covariance", "high", "low", "mean", "number", "slope", "smooth", "template", "variance")
+
+    def __init__(self, number: int, template: str, at: float, value: float) -> None:
+        self.number = number
+        self.template = template
+        self.at = at
+        self.count = 1
+        self.smooth = self.mean = self.low = self.high = value
+        self.variance = self.covariance = self.slope = 0.0
+
+    def add(self, at: float, value: float) -> None:
+        """Take the next value in."""
+        rate = max(_SLOW, 1.0 / (self.count + 1))
+        last, off = self.smooth - self.mean, value - self.mean
+        self.variance += rate * (off * off - self.variance)
+        self.covariance += rate * (off * last - self.covariance)
+        self.mean += rate * off
+        before, passed = self.smooth, at - self.at
+        span = self.high - self.low
+        if span > 0.0 and abs(value - self.smooth) > 0.5 * span:
+            # It was reset: what it did before says nothing about where it goes.
+            self.smooth, self.slope = value, 0.0
+        else:
+            self.smooth += _FAST * (value - self.smooth)
+            if passed > 0.0:
+                self.slope += 0.1 * ((self.smooth - before) / passed - self.slope)
+        self.high = max(value, self.high - 0.001 * span)
+        self.low = min(value, self.low + 0.001 * span)
+        self.at = at
+        self.count += 1
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether this is a gauge at all."""
+        return self.count >= _ENOUGH and self.covariance > STEADY * self.variance > 0.0
+
+    def bins(self, now: float) -> tuple[int, int]:
+        """Where it stands between its bounds, 0 to 15; and in how many half octaves of seconds it gets there."""
+        span = self.high - self.low
+        if not 0.0 < span < math.inf:
+            return 0, 40
+        value = self.smooth + self.slope * min(600.0, max(0.0, now - self.at))
+        place = int(16.0 * min(0.999, max(0.0, (value - self.low) / span)))
+        left = self.high - value if self.slope > 0.0 else value - self.low
+        speed = abs(self.slope)
+        if speed * 86400.0 < span:
+            return place, 40
+        return place, min(39, int(2.0 * math.log2(1.0 + max(0.0, left) / speed))) + (64 if self.slope < 0.0 else 0)
