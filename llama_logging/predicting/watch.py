@@ -183,9 +183,13 @@ class Watch:
             found += predictor.observe(replace(seen.observation, at=at))
         self._now = max(self._now, now)
         found += predictor.advance(self._now)
-        for resolution in predictor.resolutions():
+        resolved = {resolution.prediction_id: resolution for resolution in predictor.resolutions()}
+        # What time alone foretold, and came before anybody could look, is no warning.
+        late = {prediction.prediction_id for prediction in found} & resolved.keys()
+        for prediction_id in resolved.keys() - late:
+            resolution = resolved[prediction_id]
             self._endings.append(Ending(resolution, self._error_of(resolution)))
-        return found
+        return [prediction for prediction in found if prediction.prediction_id not in late]
 
     def save(self) -> None:
         """Keep what was learned, and say how good it is."""
