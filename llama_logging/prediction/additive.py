@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 Source = tuple[int, int, int]
 """What may cause an error, as keys from the fine to the coarse: template and age, template, level and age."""
@@ -13,6 +14,7 @@ BACK = 2.0
 
 _START = 0.003
 _PROOF = 200.0
+_GROUPS = 32
 
 
 class Additive:
@@ -67,6 +69,9 @@ class Additive:
         for source, share in zip(sources, self._shares(sources), strict=True):
             groups = self.groups.setdefault(source[1], {})
             groups[group] = groups.get(group, 0.0) + share
+            if len(groups) > 2 * _GROUPS:
+                strongest = sorted(groups, key=lambda group: groups[group], reverse=True)
+                self.groups[source[1]] = {group: groups[group] for group in strongest[:_GROUPS]}
 
     def expected(self, sources: Sequence[Source], thetas: Sequence[float]) -> dict[int, float]:
         """For each group that any of *sources* led to, how many errors of it are expected in a window."""
@@ -79,16 +84,25 @@ class Additive:
                     expected[group] = expected.get(group, 0.0) + weight * scale
         return expected
 
-    def forget_group(self, group: int) -> None:
-        """Drop what was noted of *group*."""
-        for groups in self.groups.values():
-            groups.pop(group, None)
-
     def halve(self) -> None:
         """Let all that was counted weigh half."""
         for cell in self.cells.values():
             cell[0] *= 0.5
             cell[1] *= 0.5
+
+    def state(self) -> dict[str, Any]:
+        """For `restore`."""
+        return {
+            "cells": {str(key): cell for key, cell in self.cells.items()},
+            "firsts": {str(key): count for key, count in self.firsts.items()},
+            "groups": {str(key): [list(pair) for pair in groups.items()] for key, groups in self.groups.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from *state*."""
+        self.cells = {int(key): list(cell) for key, cell in state["cells"].items()}
+        self.firsts = {int(key): count for key, count in state["firsts"].items()}
+        self.groups = {int(key): {group: weight for group, weight in pairs} for key, pairs in state["groups"].items()}
 
     def _shares(self, sources: Sequence[Source]) -> list[float]:
         """How many of the errors in such a window, given that there is one, each source brings."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from llama_logging.prediction.additive import Source
 from llama_logging.prediction.forecast import Observation
@@ -31,6 +32,7 @@ _NEVER = 1e9
 _LOGGERS = 1000
 _RECENT = 200
 _STRANGERS = 40
+_KEPT = ("active", "gap", "interval", "hour", "hours", "latest", "before", "numbered", "records")
 
 
 class Seen:
@@ -167,6 +169,49 @@ class Stream:
         gauge.add(at, float(value))
         self.gauges.move_to_end(number)
 
+    def state(self) -> dict[str, Any]:
+        """For `restore`."""
+        return {
+            "known": [
+                [seen.number, seen.name, seen.level, seen.logger, seen.is_error, seen.count, _finite(seen.last)]
+                for seen in self.known.values()
+            ],
+            "recent": [seen.name for seen in self.recent.values()],
+            "gauges": [gauge.state() for gauge in self.gauges.values()],
+            "loggers": self.loggers,
+            "rates": [[rates.sums, rates.fresh, rates.of_errors, _finite(rates.at)] for rates in self.rates.values()],
+            "moments": [_finite(self.last), _finite(self.last_error)],
+            **{name: getattr(self, name) for name in _KEPT},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from *state*."""
+        for number, name, level, logger, is_error, count, last in state["known"]:
+            seen = self.known[name] = Seen(number, name, level, logger)
+            seen.is_error, seen.count, seen.last = is_error, count, _infinite(last)
+        for name in state["recent"]:
+            seen = self.known[name]
+            self.recent[seen.number] = seen
+        for gauge in map(Gauge.restored, state["gauges"]):
+            self.gauges[gauge.number] = gauge
+        self.loggers = dict(state["loggers"])
+        for rates, (sums, fresh, of_errors, at) in zip(self.rates.values(), state["rates"], strict=True):
+            rates.sums, rates.fresh = [list(row) for row in sums], list(fresh)
+            rates.of_errors, rates.at = of_errors, _infinite(at)
+        self.last, self.last_error = map(_infinite, state["moments"])
+        for name in _KEPT:
+            setattr(self, name, state[name])
+
+    def forget_sources(self) -> None:
+        """After a long absence: what came when tells nothing any more, only how often."""
+        self.recent.clear()
+        self.gauges.clear()
+        self.last_error = -math.inf
+        self.latest = self.before = 0
+        self.gap = self.interval = 0.0
+        for rates in self.rates.values():
+            rates.sums, rates.fresh, rates.of_errors = [[0.0, 0.0, 0.0] for _ in rates.times], [0, 0, 0], 0.0
+
     @property
     def is_strange(self) -> bool:
         """Whether more than a fifth of the last 200 records are of templates that were not known."""
@@ -238,3 +283,12 @@ class Stream:
             return (gauge.template, now - gauge.at) if gauge else None
         seen = self.recent.get(number) if kind == AGE else None
         return (seen.name, now - seen.last) if seen else None
+
+
+def _finite(moment: float) -> float | None:
+    # JSON has no infinity.
+    return moment if math.isfinite(moment) else None
+
+
+def _infinite(moment: float | None) -> float:
+    return -math.inf if moment is None else moment

@@ -198,6 +198,42 @@ class Forecaster:
             part.simple.halve()
             part.account.gate.close()
 
+    def state(self) -> dict[str, Any]:
+        """For `restore`: without the windows that are open."""
+        return {
+            "decided": self.decided if math.isfinite(self.decided) else None,
+            "simple": self.simple.state(),
+            "additive": self.additive.state(),
+            "logistic": _named(self.logistic.weights),
+            "stack": [self.stack.weights, self.stack.squares],
+            "mixture": self.mixture.weights,
+            "account": self.account.state(),
+            "groups": [
+                [number, known.name, known.last if math.isfinite(known.last) else None, known.simple.state(),
+                 known.account.state()]
+                for number, known in self.groups.items()
+            ],
+            "numbered": self.numbered,
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from *state*: nobody knows how what was open went on."""
+        self.decided = -math.inf if state["decided"] is None else state["decided"]
+        self.simple.restore(state["simple"])
+        self.additive.restore(state["additive"])
+        self.logistic.weights = _numbered(state["logistic"])
+        self.stack.weights, self.stack.squares = map(list, state["stack"])
+        self.mixture.weights = list(state["mixture"])
+        self.resolved += self.account.restore(state["account"])
+        for number, name, last, simple, account in state["groups"][-self.limit :]:
+            known = Group(name, self._account())
+            known.simple.restore(simple)
+            known.last = -math.inf if last is None else last
+            self.resolved += known.account.restore(account)
+            self.groups[number] = known
+            self.numbers[name] = number
+        self.numbered = state["numbered"]
+
     def _expire(self, now: float) -> None:
         while self.open and now - self.open[0].at > self.horizon:
             window = self.open.popleft()
@@ -244,8 +280,11 @@ class Forecaster:
             del self.numbers[old.name]
         self.numbered += 1
         self.numbers[group] = self.numbered
-        self.groups[self.numbered] = Group(group, Account(self._gate(2), ("predictor", "base", "hazard")))
+        self.groups[self.numbered] = Group(group, self._account())
         return self.numbered
+
+    def _account(self) -> Account:
+        return Account(self._gate(2), ("predictor", "base", "hazard"))
 
     def _decide(self, at: float) -> list[Prediction]:
         window, thetas = self._look(at)

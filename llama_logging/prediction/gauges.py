@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 STEADY = 0.6
 """A number whose neighbours correlate more than this is a gauge; an identifier or a duration does not."""
@@ -44,6 +45,18 @@ class Gauge:
         self.low = min(value, self.low + 0.001 * span)
         self.at = at
         self.count += 1
+
+    def state(self) -> list[Any]:
+        """For `restored`."""
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def restored(cls, state: list[Any]) -> Gauge:
+        """The gauge that *state* was taken of."""
+        gauge = cls.__new__(cls)
+        for name, value in zip(cls.__slots__, state, strict=True):
+            setattr(gauge, name, value)
+        return gauge
 
     @property
     def is_steady(self) -> bool:

@@ -19,6 +19,7 @@ VERSION = 1
 
 _PATIENCE = 1000
 _LONGEST = 300
+_ABSENCE = 8.0
 
 
 class Predictor:
@@ -132,7 +133,14 @@ class Predictor:
 
     def state(self) -> dict[str, Any]:
         """All that was learned, for `restored`; JSON can hold it."""
-        return {"version": VERSION}
+        state = {
+            "version": VERSION,
+            "horizons": list(self.horizons),
+            "stream": self.stream.state(),
+            "forecasters": [forecaster.state() for forecaster in self.forecasters],
+        }
+        rounded: dict[str, Any] = _rounded(state)
+        return rounded
 
     @classmethod
     def restored(cls, state: dict[str, Any], now: float, **options: Any) -> Predictor:
@@ -148,7 +156,25 @@ class Predictor:
         """
         if state.get("version") != VERSION:
             raise ValueError(f"unknown version {state.get('version')!r} of what a predictor learned")
-        return cls(**options)
+        predictor = cls(**options)
+        if list(predictor.horizons) != state["horizons"]:
+            raise ValueError(f"what was learned is for the horizons {state['horizons']}, not {predictor.horizons}")
+        predictor.stream.restore(state["stream"])
+        for forecaster, learned in zip(predictor.forecasters, state["forecasters"], strict=True):
+            forecaster.restore(learned)
+        if now - predictor.stream.last > _ABSENCE * max(predictor.horizons):
+            predictor.stream.forget_sources()
+        return predictor
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(inner) for inner in value]
+    return value
 
 
 def _gate(
