@@ -1,4 +1,4 @@
-"""`python -m benchmarks.predicting` prints what a PredictionHandler costs a logging call, and its predictor each record.
+"""`python -m benchmarks.predicting` prints what a PredictionHandler costs a logging call, and a predictor each record.
 
 A handler that does nothing and ours take turns, block by block, so that a machine that is fast now and slow
 then is so for both. In each turn of ours its queue is emptied between the blocks, untimed, as its thread does it.

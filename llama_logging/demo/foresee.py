@@ -28,11 +28,11 @@ from llama_logging.prediction.ledger import GRACE, KEPT
 from llama_logging.recovery import active
 from llama_logging.stores import urls
 
-DAYS = 3
+DAYS = 2
 """Days that pass before you watch."""
-WATCH = 2 * 86_400.0
+WATCH = 86_400.0
 """Seconds of them that it may take until there is something to see."""
-LINES = 4
+LINES = 6
 """Of the log that are shown before an announcement, and after."""
 PATIENCE = 5.0
 """Seconds of yours for which the clock of the demo stands still until a recovery is over."""
@@ -52,7 +52,12 @@ handlers:
         when: predicted
         match: {{class: PoolExhausted}}
         ladder: [llama_logging.demo.foresee.recycle]
-  predict: {{class: llama_logging.handlers.PredictionHandler, store: "{store}", level: INFO, horizons: 300, inline: true}}
+  predict:
+    class: llama_logging.handlers.PredictionHandler
+    store: "{store}"
+    level: INFO
+    horizons: 5m
+    inline: true                             # the clock of the demo is that of its records
 root: {{level: INFO, handlers: [registry, recovery, predict]}}
 """
 
@@ -70,7 +75,7 @@ class World:
         self.pool = Pool(chance)
         self.shop = Shop(self.pool, chance, self._wait)
         self.lines: deque[str] = deque(maxlen=LINES)
-        self.announced: list[logging.LogRecord] = []
+        self.announced = self.acted = 0
 
     def _wait(self, seconds: float) -> None:
         self.now += seconds
@@ -84,9 +89,9 @@ class World:
     def live(self, until: float, *, watching: bool = False) -> bool:
         """Let time pass until then, or until something is announced if you are *watching*; whether it was."""
         while self.now < until:
-            before = len(self.announced)
+            before = self.announced
             self.shop.work()
-            if len(self.announced) > before:
+            if self.announced > before:
                 active.current().finish(PATIENCE)
                 if watching:
                     return True
@@ -105,17 +110,18 @@ class Spectator(logging.Handler):
         self._world = world
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note *record*."""
-        moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
-        self._world.lines.append(f"  {moment} {record.levelname:<7} {record.name}: {record.getMessage()}")
-        if hasattr(record, "prediction_id"):
-            self._world.announced.append(record)
+        """Note *record*, unless it is about an order that went well."""
+        self._world.announced += hasattr(record, "prediction_id")
+        if record.name != "shop" or record.levelno > logging.INFO:
+            moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+            self._world.lines.append(f"  {moment} {record.levelname:<7} {record.name}: {record.getMessage()}")
 
 
 def recycle(context: ErrorContext) -> str:
     """What the recovery of the demo does ahead of the failure."""
     assert _world is not None
     assert context.predicted
+    _world.acted += 1
     return f"{_world.pool.recycle()} lost connections taken back"
 
 
@@ -132,10 +138,10 @@ def play(directory: str | None) -> int:
     with open(path, "w", encoding="utf-8") as file:
         file.write(LOGGING_YAML.format(store=store))
     random.seed(SEED)  # which of the predictions are held back
-    _world = world = World(time.time() - DAYS * 86_400 - WATCH)
+    _world = world = World(time.time() - DAYS * 86_400 - WATCH / 8)
     logging.setLogRecordFactory(world.record)
     logging.config.dictConfig(load(path))
-    logging.root.addHandler(Spectator(world))
+    logging.root.handlers.insert(0, Spectator(world))  # before the one that may have something to say about it
     try:
         _say(f"A shop whose pool leaks now and then; {DAYS} days of it in a few seconds. All files are in {directory}")
         _pass_days(world)
@@ -152,28 +158,28 @@ def play(directory: str | None) -> int:
 
 def _pass_days(world: World) -> None:
     for day in range(1, DAYS + 1):
-        outages, announced = world.shop.outages, len(world.announced)
+        outages, announced, acted = world.shop.outages, world.announced, world.acted
         world.live(world.now + 86_400)
-        told = len(world.announced) - announced
-        print(f"  day {day}: {world.shop.outages - outages} outages, {told} predictions announced", flush=True)
+        print(
+            f"  day {day}: {world.shop.outages - outages} outages, {world.announced - announced} predictions, "
+            f"{world.acted - acted} of them acted on",
+            flush=True,
+        )
 
 
 def _watch(world: World) -> bool:
-    """Show an announcement that was acted on; whether there was one."""
-    until = world.now + WATCH
-    while world.now < until:
-        recycled = world.pool.recycled
+    """Show an announcement that was acted on; whether there was one, and no failure after it."""
+    until, acted = world.now + WATCH, world.acted
+    while world.acted == acted:
         if not world.live(until, watching=True):
             return False
-        if world.pool.recycled > recycled:
-            break
     print("\n".join(world.lines))
     world.lines.clear()
     outages = world.shop.outages
-    world.live(world.now + LINES * STEP)
+    world.live(world.now + (LINES - 1) * STEP)
     print("\n".join(world.lines))
-    world.live(world.now + 300)
-    print(f"  five minutes later: {world.shop.outages - outages} outages")
+    world.live(world.now + 300 - LINES * STEP)
+    print(f"  ... and within five minutes {world.shop.outages - outages or 'no'} outage")
     return world.shop.outages == outages
 
 

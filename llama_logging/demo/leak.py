@@ -27,7 +27,6 @@ class Pool:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.busy, self.lost, self.leaking = 10, 0, 0.0
-        self.recycled = 0
         self.orders_since = 0
 
     @property
@@ -55,7 +54,6 @@ class Pool:
     def recycle(self) -> int:
         """Take back what was lost; how many connections."""
         taken, self.lost, self.leaking = self.lost, 0, 0.0
-        self.recycled += 1
         return taken
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from llama_logging.context import PREDICTED, ErrorContext
 from llama_logging.prediction.forecast import Prediction
-from llama_logging.prediction.intervals import wilson
 from llama_logging.prediction.ledger import Action
+from llama_logging.prediction.scoring import wilson
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.registry import OutcomeStatus

@@ -286,9 +286,8 @@ class Watch:
             self._climbing.append((announcement, decision))
         telling.announce(prediction, self._name_of(prediction.group))
         if acted:
-            # What would have happened, nobody will know: neither to this group nor to the sum of all.
-            for group in {prediction.group, ANY}:
-                predictor.censor(prediction.at, group)
+            # What would have happened, nobody will know.
+            predictor.censor(prediction.at, prediction.group)
 
     def _follow_up(self) -> None:
         """Correct what was said to be done, where nothing could be."""

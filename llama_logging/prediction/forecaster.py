@@ -340,9 +340,7 @@ class Forecaster:
             chance = 1.0 - math.sqrt(math.exp(-expected.get(number, 0.0)) * (1.0 - hazard))
             window.groups[number] = View((chance, base, hazard), (int(since <= self.horizon), cell))
 
-    def _predict(
-        self, window: Window, thetas: list[float], group: str, account: Account, view: View
-    ) -> Prediction:
+    def _predict(self, window: Window, thetas: list[float], group: str, account: Account, view: View) -> Prediction:
         prediction_id = new_id()
         account.announce(prediction_id, window.at)
         latest = account.gate.latest

@@ -1,25 +1,10 @@
-"""How sure a share is that was counted, and the difference between two."""
+"""The difference between two shares that were counted, and how sure it is."""
 
 from __future__ import annotations
 
 import math
 
-_Z = 1.959964
-"""Of the normal distribution, for 95 %."""
-
-
-def wilson(hits: int, tries: int) -> tuple[float, float]:
-    """The 95 % interval of the share *hits* / *tries* (Wilson, 1927); from 0 to 1 if nothing was tried.
-
-    >>> [round(end, 3) for end in wilson(15, 20)]
-    [0.531, 0.888]
-    """
-    if not tries:
-        return 0.0, 1.0
-    share, square = hits / tries, _Z**2
-    middle = (share + square / (2 * tries)) / (1 + square / tries)
-    half = _Z * math.sqrt(share * (1 - share) / tries + square / (4 * tries**2)) / (1 + square / tries)
-    return max(0.0, middle - half), min(1.0, middle + half)
+from llama_logging.prediction.scoring import wilson
 
 
 def difference(hits: int, tries: int, other_hits: int, other_tries: int) -> tuple[float, float, float]:

@@ -60,9 +60,7 @@ class Predictor:
         self._renewed = 0
         self.forecasters = []
         for horizon in self.horizons:
-            gate = functools.partial(
-                _gate, horizon, target_precision, min_precision, shadow_errors, shadow_alerts
-            )
+            gate = functools.partial(_gate, horizon, target_precision, min_precision, shadow_errors, shadow_alerts)
             self.forecasters.append(
                 Forecaster(
                     self.stream, horizon, groups=groups, keys=keys // len(self.horizons), forget=forget, gate=gate
