@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from logging import LogRecord
@@ -17,6 +17,7 @@ from typing import Any
 
 from llama_logging import process
 from llama_logging.background import Worker, ours
+from llama_logging.config import warn
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.native import may_have_threads
@@ -114,7 +115,8 @@ class Watch:
             return  # all of it is the parent's
         self._stop.set()
         if self.awake:
-            self._worker.finish(CLOSE_TIMEOUT)
+            if not self._worker.finish(CLOSE_TIMEOUT) and self._memory is not None:
+                self._memory.release()  # the thread waits for something, and is left behind
         elif self._predictor is not None and self._turn.acquire(blocking=False):
             try:
                 with ours():
@@ -161,6 +163,7 @@ class Watch:
         except Exception as error:
             # An unforeseen fault must not end it: the next records may be others.
             self.failure = error
+            warn(f"PredictionHandler: {type(error).__name__}: {error}")
 
     def step(self, now: float) -> None:
         """Learn from what has come until *now*, and see to what the predictor says."""
@@ -173,23 +176,25 @@ class Watch:
         self._look_after(predictor)
 
     def _learn(self, predictor: Predictor, now: float) -> list[Prediction]:
-        self._leave_out_what_was_dropped(predictor)
         found: list[Prediction] = []
         for seen in self.notes.take():
-            # Threads note in another order than they logged, by microseconds.
-            at = self._now = max(self._now, seen.observation.at)
+            # Threads note in another order than they logged, by microseconds; and no record is from the future.
+            at = self._now = max(self._now, min(seen.observation.at, now))
             if seen.observation.level >= self.settings.error_level:
                 self._errors.append((at, seen.observation.group, seen.error_id))
             found += predictor.observe(replace(seen.observation, at=at))
+        # They were dropped behind the last of these: what was open then, nobody will know.
+        self._leave_out_what_was_dropped(predictor)
         self._now = max(self._now, now)
         found += predictor.advance(self._now)
-        resolved = {resolution.prediction_id: resolution for resolution in predictor.resolutions()}
+        resolutions = predictor.resolutions()
         # What time alone foretold, and came before anybody could look, is no warning.
-        late = {prediction.prediction_id for prediction in found} & resolved.keys()
-        for prediction_id in resolved.keys() - late:
-            resolution = resolved[prediction_id]
-            self._endings.append(Ending(resolution, self._error_of(resolution)))
+        late = {resolution.prediction_id for resolution in resolutions} & {one.prediction_id for one in found}
+        self._end_predictions([one for one in resolutions if one.prediction_id not in late])
         return [prediction for prediction in found if prediction.prediction_id not in late]
+
+    def _end_predictions(self, resolutions: Sequence[Resolution]) -> None:
+        self._endings += [Ending(resolution, self._error_of(resolution)) for resolution in resolutions]
 
     def save(self) -> None:
         """Keep what was learned, and say how good it is."""
@@ -211,7 +216,10 @@ class Watch:
         with contextlib.suppress(Exception):
             # Nothing is announced any more: who closes handlers may hold the lock of `logging`.
             now = self._now if self.settings.inline else self._clock()
-            self._learn(self._ready(now), now)
+            predictor = self._ready(now)
+            self._learn(predictor, now)
+            predictor.censor(self._now)
+            self._end_predictions(predictor.resolutions())
             self._write()
         with contextlib.suppress(Exception):
             self.save()
@@ -251,7 +259,7 @@ class Watch:
     def _leave_out_what_was_dropped(self, predictor: Predictor) -> None:
         dropped, self._dropped = self.notes.dropped - self._dropped, self.notes.dropped
         if dropped > 0:
-            predictor.censor(self._now if math.isfinite(self._now) else self._clock())
+            predictor.censor(self._now)
             telling.lost(dropped)
 
     def _error_of(self, resolution: Resolution) -> str:

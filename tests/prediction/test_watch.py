@@ -314,6 +314,27 @@ def test_two_processes_on_one_registry_keep_apart(own_place: Path) -> None:
     assert len(list(own_place.glob("*.prediction/*.json"))) == 2
 
 
+def test_what_is_open_when_it_closes_is_censored(made: Any, traffic: Traffic) -> None:
+    handler = made()
+    traffic.bouts(60)
+    before = len(announcements())
+    traffic.log(logging.INFO, "checked out in %d ms", 3, after=300)
+    traffic.log(logging.WARNING, "no connection is free", after=20)
+    handler.close()
+    latest = announcements()[: -before or None]
+    assert latest
+    assert {one.fate for one in latest} == {Fate.CENSORED}
+
+
+def test_a_record_from_the_future_does_not_stop_the_clock(made: Any) -> None:
+    handler = made(inline=False, tick=60)
+    record = logging.LogRecord("app", logging.INFO, "", 1, "x", (), None)
+    record.created = time.time() + 1e6
+    logging.getLogger("app").handle(record)
+    handler.watch.step(time.time())
+    assert handler.watch._now <= time.time()
+
+
 def test_what_a_dead_process_has_left_open_is_censored(made: Any, traffic: Traffic) -> None:
     handler = made()
     traffic.bout()
