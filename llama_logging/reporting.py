@@ -30,6 +30,7 @@ from llama_logging.registry import ErrorGroup, GroupState, Lease, OutcomeStatus,
 from llama_logging.reporters.configuration import CHANGES, Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.report import Report, of_delivery, of_error, of_prediction
+from llama_logging.reporters.unusual import Unusual
 from llama_logging.stores.leases import OWN
 
 BUSY_PAUSE = 0.1
@@ -91,6 +92,7 @@ class Reporting:
         self._open_store, self._bring_in, self._keep, self._clock = open_store, bring_in, keep, clock
         self._on_start = begin
         self._since = since or clock()
+        self._unusual = Unusual()
         self._owner = ""
         self._complained: set[str] = set()
         self.failure: StoreError | None = None
@@ -227,6 +229,8 @@ class Reporting:
             yield from self._of_recoveries(store, rule, state, now)
         if "predicted" in rule.when:
             yield from self._of_predictions(store, rule, state, now)
+        if "unusual" in rule.when:
+            yield from self._of_unusual(store, rule, state, now)
         if rule.frequency is not None:
             yield from self._of_frequent(store, rule, state, now)
 
@@ -286,6 +290,15 @@ class Reporting:
             report = of_prediction(rule.name, now, announcement, context, group)
             about = f"predicted {announcement.prediction.prediction_id}"
             yield from self._wanted(rule.channels, report, about, rule.quotas)
+
+    def _of_unusual(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
+        found = self._unusual.look(store, now)
+        # What was so before the rule looked first is nothing to it.
+        known = state.setdefault("unusual", sorted(found))
+        state["unusual"] = sorted(found)
+        for name in found.keys() - set(known):
+            about = f"unusual {rule.key} {name} {to_microseconds(now)}"
+            yield from self._of_group(store, rule, "unusual", name, about, now, found[name])
 
     def _of_frequent(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
         limit = rule.frequency

@@ -609,6 +609,43 @@ def test_a_rule_that_an_earlier_version_has_looked_for_goes_on(store: Outbox, cl
     assert sent(made, store, kept["ops"]) == ["predicted"]
 
 
+def hourly(store: Outbox, hours: int, fingerprint: str = "v1:steady") -> None:
+    """One error in each of so many hours before noon."""
+    moments = [NOON - n * HOUR + 7 * MINUTE for n in range(hours, 0, -1)]
+    add(store, *(make_context(timestamp=at, fingerprint=fingerprint) for at in moments), journal=fingerprint)
+
+
+def test_a_group_that_comes_unusually_often_is_reported_once_until_it_is_as_usual(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "unusual"})
+    hourly(store, 24 * 14)
+    assert sent(made, store, kept["ops"]) == []
+    add(store, *(make_context(timestamp=NOON + n * 20 * SECOND, fingerprint="v1:steady") for n in range(60)))
+    clock.now = NOON + 21 * MINUTE
+    assert sent(made, store, kept["ops"]) == ["unusual"]
+    (report,) = kept["ops"].reports
+    assert "comes unusually often: 60 within an hour, usually 1 at this hour of the week" in report.text
+    clock.now = NOON + 22 * MINUTE
+    assert sent(made, store, kept["ops"]) == []
+    # Another process learns what it needs from the registry, and knows what was told.
+    other, others = reporting_of(store, clock, {"when": "unusual"})
+    assert sent(other, store, others["ops"]) == []
+    clock.now = NOON + 12 * HOUR
+    assert sent(made, store, kept["ops"]) == []
+    later = (make_context(timestamp=clock.now + n * 20 * SECOND, fingerprint="v1:steady") for n in range(60))
+    add(store, *later, journal="later")
+    clock.now += 21 * MINUTE
+    assert sent(made, store, kept["ops"]) == ["unusual"]
+
+
+def test_what_was_unusual_before_the_rule_and_what_is_new_is_not(store: Outbox, clock: Clock) -> None:
+    hourly(store, 24 * 14)
+    add(store, *(make_context(timestamp=NOON - n * 20 * SECOND, fingerprint="v1:steady") for n in range(60)))
+    add(store, *(make_context(timestamp=NOON - n * 20 * SECOND, fingerprint="v1:new") for n in range(60)), journal="n")
+    made, kept = reporting_of(store, clock, {"when": "unusual"})
+    clock.now = NOON + MINUTE
+    assert sent(made, store, kept["ops"]) == []
+
+
 def test_the_digest_tells_of_predictions_and_how_they_came_out(store: Outbox) -> None:
     add(store, make_context(timestamp=NOON - HOUR))
     hit, miss, acted = (make_announcement(NOON + n * MINUTE) for n in range(3))
