@@ -70,7 +70,7 @@ class Watch:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings, self._open_store, self._clock = settings, open_store, clock
-        self._folder = settings.state or folder
+        self._folder = os.path.abspath(os.path.expanduser(settings.state)) if settings.state else folder
         self.notes = Notes(settings.queue, settings.error_level, settings.ignore)
         self._worker = Worker("llama_logging-prediction")
         self.failure: Exception | None = None

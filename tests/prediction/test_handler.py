@@ -370,6 +370,14 @@ def test_it_sticks_where_it_was_asked_to(made: Any) -> None:
     handler.close()
 
 
+def test_what_sticks_and_hangs_in_the_tree_sees_each_record_once(made: Any) -> None:
+    handler = made(sticky=True, tick=60)
+    logging.getLogger("app").info("told")
+    log_failure(logging.getLogger("app"))
+    tap._use(())
+    assert len(handler.watch.notes.take()) == 2
+
+
 FORKED = """
 import logging, os, sys, time
 from llama_logging.handlers import PredictionHandler
