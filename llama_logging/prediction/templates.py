@@ -27,7 +27,7 @@ def template(logger: str, msg: str, has_args: bool) -> str:
     >>> template("app", "order 4711 of 'eve' took 12.5 ms", False)
     'app: order <n> of <quoted> took <n> ms'
     """
-    if has_args or "%" in msg:
+    if has_args:
         return f"{logger}: {msg}"
     return f"{logger}: {_VARYING.sub(_masked, msg)}"
 
