@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import math
@@ -15,7 +16,10 @@ from llama_logging.background import is_apart
 from llama_logging.capture import CONTEXT
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.templates import template
+from llama_logging.redaction import clean
 
+KNOWN = 4_096
+"""Messages whose template is remembered."""
 LONGEST = 500
 """Characters of a message that are kept: what tells one from another comes first."""
 NUMBERS = 4
@@ -127,13 +131,19 @@ def _numbers(arguments: Sequence[object]) -> _Numbers:
     return found
 
 
+@functools.lru_cache(KNOWN)
+def _template(name: str, message: str, has_arguments: bool) -> str:
+    # It is written to disks and told to people: secrets go first.
+    return clean(template(name, message, has_arguments), LONGEST)
+
+
 def _seen(note: _Note) -> Seen:
     created, level, name, message, numbers, has_arguments, error = note
     group, error_id = error or ("", "")
     observation = Observation(
         at=created,
         level=level,
-        template=template(name, message, has_arguments),
+        template=_template(name, message, has_arguments),
         group=group,
         numbers=tuple([float(number) for number in numbers if _is_plain(number)]),
     )

@@ -153,6 +153,13 @@ def test_records_are_not_kept_alive(notes: Notes) -> None:
     assert gone() is None
 
 
+def test_no_secret_of_a_message_is_kept(notes: Notes) -> None:
+    """What is learned is written to a file."""
+    (seen,) = taken(notes, record("login with password=hunter22 failed"))
+    assert "login with password=" in seen.observation.template
+    assert "hunter22" not in seen.observation.template
+
+
 def test_a_long_message_is_cut(notes: Notes) -> None:
     (seen,) = taken(notes, record("x" * 100_000))
     assert len(seen.observation.template) < 2 * LONGEST

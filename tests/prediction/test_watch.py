@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import os
 import random
 import signal
@@ -174,6 +175,21 @@ def test_announcements_feed_neither_the_registry_nor_the_predictor(made: Any, tr
     assert {group.error_type for group in store.groups()} == {"PoolExhausted"}
     store.close()
     assert "error predicted" not in str(handler.watch._predictor.state())
+
+
+def test_it_is_heard_though_dictconfig_disables_what_it_finds(traffic: Traffic, caplog: Any) -> None:
+    entry = {"class": "llama_logging.handlers.PredictionHandler", **QUICK}
+    for _ in range(2):
+        logging.config.dictConfig(
+            {"version": 1, "handlers": {"p": entry}, "root": {"level": "INFO", "handlers": ["p"]}}
+        )
+    logging.getLogger("app").disabled = False
+    logging.root.addHandler(caplog.handler)
+    traffic.bouts(60)
+    assert told(caplog)
+    for handler in logging.root.handlers:
+        if isinstance(handler, PredictionHandler):
+            handler.close()
 
 
 def test_a_gate_that_closes_is_told_of_once(made: Any, traffic: Traffic, caplog: Any) -> None:
