@@ -20,8 +20,10 @@ from llama_logging.redaction import clean
 
 KNOWN = 4_096
 """Messages whose template is remembered."""
-LONGEST = 500
-"""Characters of a message that are kept: what tells one from another comes first."""
+KEPT = 1_000
+"""Characters of a message that are noted."""
+LONGEST = 300
+"""Characters of a template: less than is noted, so that no half of a secret is taken for something else."""
 NUMBERS = 4
 """Arguments that are kept, if they are numbers."""
 
@@ -82,8 +84,8 @@ class Notes:
         arguments: Any = record.args
         if type(message) is not str:
             message, arguments = _told(message)
-        elif len(message) > LONGEST:
-            message = message[:LONGEST]
+        elif len(message) > KEPT:
+            message = message[:KEPT]
         # By exact type: what is derived from one may run anything, and be kept alive with all it refers to.
         kind = type(arguments)
         has_arguments, numbers = arguments is not None, _NONE
@@ -117,7 +119,7 @@ def _told(message: object) -> tuple[str, Any]:
     if type(message) is dict:
         event = message.get("event")
         if type(event) is str:
-            return event[:LONGEST], message
+            return event[:KEPT], message
     return type(message).__name__, None
 
 
