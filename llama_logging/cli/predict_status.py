@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     status.add_argument(
         "--since", type=moment, metavar="WHEN", help="30m, 24h, 7d, or an ISO moment; default: all that is kept"
     )
-    status.set_defaults(action=execute)
+    status.set_defaults(execute_predict=execute)
     add_store(status)
 
 

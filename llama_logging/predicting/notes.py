@@ -21,9 +21,7 @@ from llama_logging.redaction import clean
 KNOWN = 4_096
 """Messages whose template is remembered."""
 KEPT = 1_000
-"""Characters of a message that are noted."""
-LONGEST = 300
-"""Characters of a template: less than is noted, so that no half of a secret is taken for something else."""
+"""Characters of a message that are noted: more than a template has, so that no half of a secret is left in it."""
 NUMBERS = 4
 """Arguments that are kept, if they are numbers."""
 
@@ -135,8 +133,8 @@ def _numbers(arguments: Sequence[object]) -> _Numbers:
 
 @functools.lru_cache(KNOWN)
 def _template(name: str, message: str, has_arguments: bool) -> str:
-    # It is written to disks and told to people: secrets go first.
-    return clean(template(name, message, has_arguments), LONGEST)
+    # It is written to disks and told to people: secrets go first, before half of one is cut off.
+    return template(name, clean(message, KEPT), has_arguments)
 
 
 def _seen(note: _Note) -> Seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 from llama_logging.prediction.logistic import logit, sigmoid
@@ -25,7 +26,7 @@ class Stack:
 
     def __init__(self, weights: Sequence[float], rate: float = 0.02, inertia: float = 20.0) -> None:
         self.rate = rate
-        self.weights = list(weights)
+        self.weights = [float(weight) for weight in weights]
         self.squares = [inertia] * len(self.weights)
 
     def inputs(self, probabilities: Sequence[float]) -> list[float]:
@@ -34,7 +35,7 @@ class Stack:
 
     def __call__(self, inputs: Sequence[float]) -> float:
         """The probability."""
-        return sigmoid(sum(map(float.__mul__, self.weights, inputs)))
+        return sigmoid(sum(map(operator.mul, self.weights, inputs)))
 
     def learn(self, inputs: Sequence[float], followed: bool) -> None:
         """Move the weights towards what came."""
@@ -63,7 +64,7 @@ class Mixture:
 
     def __call__(self, probabilities: Sequence[float]) -> float:
         """The probability."""
-        return sum(map(float.__mul__, self.weights, probabilities))
+        return sum(map(operator.mul, self.weights, probabilities))
 
     def learn(self, probabilities: Sequence[float], followed: bool) -> None:
         """Move weight to those who were less surprised."""

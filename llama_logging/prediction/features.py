@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llama_logging.prediction.additive import Source
+from llama_logging.prediction.clock import Clock
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.gauges import Gauge
 from llama_logging.prediction.tables import half_octave, octave
 
 # The kinds of key. A key is what << 16 | kind << 8 | bin: an integer hashes fast, and JSON holds it as text.
-(ALWAYS, ERROR_AGE, LAST, PAIR, COUNT, GAP, IDLE, SINCE, RHYTHM, AGE, LEVEL_AGE, TEMPLATE, LEVEL, LIMIT, GAUGE,
- HOUR, DAY) = range(17)  # fmt: skip
+(ALWAYS, ERROR_AGE, LAST, PAIR, COUNT, GAP, IDLE, SINCE, RHYTHM, AGE, LEVEL_AGE, TEMPLATE, LIMIT, GAUGE,
+ CLOCK) = range(15)  # fmt: skip
 
 SOURCES = 24
 """At most so many templates are looked at in one decision, the latest."""
@@ -90,6 +91,7 @@ class Stream:
         self.recent: OrderedDict[int, Seen] = OrderedDict()
         self.gauges: OrderedDict[int, Gauge] = OrderedDict()
         self.loggers: dict[str, int] = {}
+        self.clock = Clock()
         self.rates = {horizon: Rates(horizon) for horizon in horizons}
         self.last = self.last_error = -math.inf
         self.active = 0.0
@@ -137,6 +139,7 @@ class Stream:
         if 1.0 < since < _NEVER:
             self.interval = since
         self.last_error = at
+        self.clock.fail(at)
 
     def _seen(self, observation: Observation) -> Seen:
         seen = self.known.get(observation.template)
@@ -179,6 +182,7 @@ class Stream:
             "recent": [seen.name for seen in self.recent.values()],
             "gauges": [gauge.state() for gauge in self.gauges.values()],
             "loggers": self.loggers,
+            "clock": self.clock.state(),
             "rates": [[rates.sums, rates.fresh, rates.of_errors, _finite(rates.at)] for rates in self.rates.values()],
             "moments": [_finite(self.last), _finite(self.last_error)],
             **{name: getattr(self, name) for name in _KEPT},
@@ -195,6 +199,7 @@ class Stream:
         for gauge in map(Gauge.restored, state["gauges"]):
             self.gauges[gauge.number] = gauge
         self.loggers = dict(state["loggers"])
+        self.clock.restore(state["clock"])
         for rates, (sums, fresh, of_errors, at) in zip(self.rates.values(), state["rates"], strict=True):
             rates.sums, rates.fresh = [list(row) for row in sums], list(fresh)
             rates.of_errors, rates.at = of_errors, _infinite(at)
@@ -229,8 +234,6 @@ class Stream:
             ALWAYS << 8,
             SINCE << 8 | half_octave(since),
             RHYTHM << 8 | rhythm,
-            self.latest << 16 | LAST << 8,
-            ((self.before * 2003 + self.latest) & 0xFFFFFFFF) << 16 | PAIR << 8,
             GAP << 8 | half_octave(max(0.0, self.gap)),
             IDLE << 8 | half_octave(max(0.0, now - self.last)),
         ]
@@ -238,7 +241,7 @@ class Stream:
         sources: list[Source] = [(ALWAYS << 8, ALWAYS << 8, ALWAYS << 8)]
         self._ages(now, horizon, keys, sources)
         self._levels(now, horizon, keys, sources)
-        self._times(now, horizon, sources)
+        self._times(now, horizon, keys, sources)
         return keys, sources
 
     def _ages(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
@@ -264,16 +267,17 @@ class Stream:
             if taken >= GAUGES or now - gauge.at > 8.0 * horizon:
                 break
             if gauge.is_steady:
-                place, left = gauge.bins(now)
-                keys.append(gauge.number << 16 | LEVEL << 8 | place)
-                keys.append(gauge.number << 16 | LIMIT << 8 | left)
-                fine = gauge.number << 16 | LIMIT << 8 | left
-                sources.append((fine, gauge.number << 16 | GAUGE << 8, GAUGE << 8 | left))
+                near = gauge.bin(now)
+                key = gauge.number << 16 | LIMIT << 8 | near
+                keys.append(key)
+                sources.append((key, gauge.number << 16 | GAUGE << 8, GAUGE << 8 | near))
 
-    def _times(self, now: float, horizon: float, sources: list[Source]) -> None:
-        width = max(60.0, min(horizon, 900.0))
-        sources.append((int(now % 3600.0 // width) << 16 | HOUR << 8, HOUR << 8 | 1, HOUR << 8 | 1))
-        sources.append((int(now % 86400.0 // width) << 16 | DAY << 8, DAY << 8 | 1, DAY << 8 | 1))
+    def _times(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
+        expected = self.clock.expected(now, horizon)
+        if expected > 0.0:
+            key = CLOCK << 8 | min(7, int(8.0 * expected))
+            keys.append(key)
+            sources.append((key, CLOCK << 8 | 15, CLOCK << 8 | 15))
 
     def named(self, source: Source, now: float) -> tuple[str, float] | None:
         """The template behind *source* and its age in seconds; None if it is none of a template."""

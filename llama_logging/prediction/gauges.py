@@ -8,7 +8,8 @@ from typing import Any
 STEADY = 0.6
 """A number whose neighbours correlate more than this is a gauge; an identifier or a duration does not."""
 
-_FAST, _SLOW = 0.25, 0.02
+_FAST, _SLOW = 0.5, 0.02
+_SHRINK = 2e-6
 _ENOUGH = 10
 
 
@@ -52,9 +53,9 @@ class Gauge:
         else:
             self.smooth += _FAST * (value - self.smooth)
             if passed > 0.0:
-                self.slope += 0.1 * ((self.smooth - before) / passed - self.slope)
-        self.high = max(value, self.high - 0.001 * span)
-        self.low = min(value, self.low + 0.001 * span)
+                self.slope += 0.05 * ((self.smooth - before) / passed - self.slope)
+        self.high = max(value, self.high - _SHRINK * span)
+        self.low = min(value, self.low + _SHRINK * span)
         self.at = at
         self.count += 1
 
@@ -75,15 +76,12 @@ class Gauge:
         """Whether this is a gauge at all."""
         return self.count >= _ENOUGH and self.covariance > STEADY * self.variance > 0.0
 
-    def bins(self, now: float) -> tuple[int, int]:
-        """Where it stands between its bounds, 0 to 15; and in how many half octaves of seconds it gets there."""
+    def bin(self, now: float) -> int:
+        """How near it is to the bound that it moves towards: quarter octaves of the span; the upper from 64 on."""
         span = self.high - self.low
         if not 0.0 < span < math.inf:
-            return 0, 40
+            return 0
         value = self.smooth + self.slope * min(600.0, max(0.0, now - self.at))
-        place = int(16.0 * min(0.999, max(0.0, (value - self.low) / span)))
         left = self.high - value if self.slope > 0.0 else value - self.low
-        speed = abs(self.slope)
-        if speed * 86400.0 < span:
-            return place, 40
-        return place, min(39, int(2.0 * math.log2(1.0 + max(0.0, left) / speed))) + (64 if self.slope < 0.0 else 0)
+        near = int(-4.0 * math.log2(min(1.0, max(0.0, left / span) + 1.0 / 512.0)))
+        return near + (64 if self.slope > 0.0 else 0)

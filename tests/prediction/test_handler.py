@@ -25,7 +25,7 @@ from llama_logging.config import collecting
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import PredictionHandler, RegistryHandler
-from llama_logging.predicting.notes import LONGEST, NUMBERS, Notes, Seen
+from llama_logging.predicting.notes import KEPT, NUMBERS, Notes, Seen
 from llama_logging.recovery.strategy import Deadline, Remedy
 from tests.conftest import Run
 from tests.recovery.test_engine import RECOVERED, Act, engine, failing
@@ -162,7 +162,7 @@ def test_no_secret_of_a_message_is_kept(notes: Notes) -> None:
 
 def test_a_long_message_is_cut(notes: Notes) -> None:
     (seen,) = taken(notes, record("x" * 100_000))
-    assert len(seen.observation.template) < 2 * LONGEST
+    assert len(seen.observation.template) < KEPT
 
 
 def test_data_for_a_message_is_known_by_its_event(notes: Notes) -> None:
