@@ -16,6 +16,9 @@ from llama_logging.prediction.forecast import ANY, Fate, Quality
 from llama_logging.prediction.ledger import GRACE, Announcement, Rating
 from llama_logging.registry import Store
 
+HEARD = timedelta(days=7)
+"""What a process says of how good it is, is shown for so long, unless one asks for more."""
+
 _COLOURS = {Fate.HIT: "32", Fate.MISS: "33", Fate.CENSORED: "2", Fate.PENDING: "36"}
 _FINGERPRINT = 11
 """Characters of a fingerprint that stand for it where nothing else is known of the group."""
@@ -28,7 +31,10 @@ def add(commands: Any) -> None:
     )
     status.add_argument("--limit", type=count, default=20, metavar="N", help="of the latest predictions; default 20")
     status.add_argument(
-        "--since", type=moment, metavar="WHEN", help="30m, 24h, 7d, or an ISO moment; default: all that is kept"
+        "--since",
+        type=moment,
+        metavar="WHEN",
+        help="30m, 24h, 7d, or an ISO moment; default: all that is kept, and who was heard of within a week",
     )
     status.set_defaults(execute_predict=execute)
     add_store(status)
@@ -36,10 +42,11 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print it."""
+    now = datetime.now(UTC)
     with opened(args) as store:
         with contextlib.suppress(StoreError):  # one that may only be read
-            store.settle_predictions(datetime.now(UTC) - timedelta(seconds=GRACE))
-        ratings = store.prediction_quality(args.since)
+            store.settle_predictions(now - timedelta(seconds=GRACE))
+        ratings = store.prediction_quality(args.since or now - HEARD)
         latest = store.predictions(since=args.since, limit=args.limit)
         found = effects(store.prediction_arms(args.since))
         names = _names(store, [r.quality.group for r in ratings] + [a.prediction.group for a in latest])

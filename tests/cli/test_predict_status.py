@@ -58,6 +58,14 @@ def test_every_quality_stands_beside_what_is_simple(cli: Run) -> None:
     assert "accura" not in out.lower()
 
 
+def test_who_was_not_heard_of_for_a_week_is_shown_when_asked_for(cli: Run) -> None:
+    store = open_store(urls.default())
+    store.rate_predictions("gone-0", datetime.now(UTC) - timedelta(days=8), [make_quality(skills=SKILLS)])
+    store.close()
+    assert "gone-0" not in cli("predict", "status").out
+    assert "gone-0" in cli("predict", "status", "--since", "30d").out
+
+
 def test_predictions_are_told_with_what_became_of_them(cli: Run) -> None:
     filled()
     out = cli("predict", "status").out

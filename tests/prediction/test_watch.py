@@ -317,6 +317,24 @@ def test_a_killed_process_is_succeeded_by_one_that_is_trusted_at_once(own_place:
     assert len(announcements()) > before
 
 
+def test_it_works_with_every_store(any_url: urls.StoreURL, traffic: Traffic, own_place: Path) -> None:
+    logging.root.setLevel(logging.INFO)
+    handler = PredictionHandler(**QUICK, store=any_url.url)
+    logging.root.addHandler(RegistryHandler(store=any_url.url))
+    logging.root.addHandler(handler)
+    traffic.bouts(60)
+    handler.close()
+    flush()
+    store = open_registry(any_url)
+    hits = [one for one in store.predictions(limit=1000) if one.fate is Fate.HIT]
+    assert len(hits) > 10
+    assert store.find(hits[0].error_id).error_type == "PoolExhausted"
+    assert store.prediction_quality()
+    store.close()
+    (kept,) = own_place.rglob("*.prediction/*.json")
+    assert kept.parent.parent == (own_place if any_url.path else own_place / "state" / "journal")
+
+
 def test_two_processes_on_one_registry_keep_apart(own_place: Path) -> None:
     env = {**os.environ, "PYTHONPATH": ROOT}
     command = [sys.executable, "-W", "ignore", "-c", LEARNING, str(BEGIN), "60"]
