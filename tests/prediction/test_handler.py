@@ -323,6 +323,19 @@ def test_a_check_tells_of_mistakes_and_makes_nothing(own_place: Path) -> None:
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(("order", "right"), [(["r", "p"], True), (["p", "r"], False), (["p"], True)])
+def test_a_check_tells_of_one_that_sees_errors_before_they_are_captured(order: list[str], right: bool) -> None:
+    handlers = {
+        "r": {"class": "llama_logging.handlers.RegistryHandler"},
+        "p": {"class": "llama_logging.handlers.PredictionHandler"},
+    }
+    used = {name: handlers[name] for name in order}
+    problems = check({"version": 1, "handlers": used, "root": {"handlers": order}})
+    assert [str(problem) for problem in problems] == (
+        [] if right else ["root.handlers: p must stand behind r: else it cannot tell errors apart"]
+    )
+
+
 def until(check: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
     while not check():
