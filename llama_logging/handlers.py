@@ -404,8 +404,8 @@ class PredictionHandler(ContextHandler):
             # The pid as the record has it: to ask for it costs more. Another's is looked at once more.
             if self._note_down(record) and not (watch.awake and record.process == watch.pid):
                 watch.attend(record)
-            if record.levelno >= ERROR:
-                # The tap hands a copy of it on.
+            if self._sticky and record.levelno >= ERROR:
+                # The tap hands a copy of it on to this same handler.
                 record.__dict__[_SEEN] = (*record.__dict__.get(_SEEN, ()), self._identity)
         except Exception:
             self.handleError(record)

@@ -25,6 +25,8 @@ _CHANGE = """
     JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
 """
 _ENDS = "('recovered', 'fallback', 'advice')"
+AFTERWARDS = "NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction_id = attempts.error_id)"
+"""Of attempts: that they were not made ahead of an error."""
 
 
 class SQLOutbox:
@@ -218,7 +220,7 @@ class SQLOutbox:
         with self._reading() as execute:
             rows = execute(
                 f"""
-                SELECT error_id, min(fingerprint) FROM attempts WHERE started_at >= ?
+                SELECT error_id, min(fingerprint) FROM attempts WHERE started_at >= ? AND {AFTERWARDS}
                 GROUP BY error_id
                 HAVING sum(pending) = 0 AND max(started_at + CAST(duration * 1000000 AS BIGINT)) <= ?
                     AND sum(CASE WHEN status IN {_ENDS} THEN 1 ELSE 0 END) = 0

@@ -35,7 +35,7 @@ from llama_logging.registry import (
 )
 from llama_logging.stores import leases, pruning, statements, words
 from llama_logging.stores.ledger import SQLLedger
-from llama_logging.stores.outbox import SQLOutbox
+from llama_logging.stores.outbox import AFTERWARDS, SQLOutbox
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
 _GROUPS = """
@@ -442,7 +442,8 @@ class SQLStore(SQLOutbox, SQLLedger):
         with self._reading() as execute:
             rows = execute(
                 "SELECT strategy, count(*), sum(CASE WHEN status = 'recovered' THEN 1 ELSE 0 END), avg(duration) "
-                "FROM attempts WHERE fingerprint = ? AND status IN ('recovered', 'failed') GROUP BY strategy",
+                f"FROM attempts WHERE fingerprint = ? AND status IN ('recovered', 'failed') AND {AFTERWARDS} "
+                "GROUP BY strategy",
                 (fingerprint,),
             )
             return [

@@ -169,6 +169,18 @@ def test_old_ones_go_with_the_details_of_errors_and_with_what_was_tried_for_them
     assert [tried.attempt_id for tried in store.recent_attempts()] == ["b"]
 
 
+def test_what_was_tried_ahead_of_an_error_is_no_recovery_from_it(store: Outbox) -> None:
+    """Neither does it count as one that failed, nor for what a strategy has done for the group."""
+    ahead = make_announcement()
+    store.predicted([ahead])
+    failed = replace(_tried("a", ahead), status=OutcomeStatus.FAILED)
+    context = make_context()
+    frames = [wire.dumps(wire.encode_attempt(one)) for one in (failed, attempt(context, OutcomeStatus.FAILED))]
+    store.ingest(Batch("j", 0, 1, frames))
+    assert [error_id for error_id, _ in store.unhealed(NOON - HOUR, NOON + HOUR)] == [context.error_id]
+    assert [record.tried for record in store.records(failed.fingerprint)] == [1]
+
+
 def test_only_the_newest_are_kept(store: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llama_logging.stores.ledger.KEPT", 3)
     store.predicted([make_announcement(NOON + n * SECOND) for n in range(5)])
