@@ -19,6 +19,8 @@ from llama_logging.outbox import Outbox
 HISTORY = timedelta(days=28)
 """What is expected is learned from so long a time."""
 RELEARN = timedelta(days=1)
+REPLAYED = timedelta(hours=12)
+"""So much of it is gone through minute by minute: what began before is over, or nobody's news."""
 WHOLE = timedelta(seconds=15)
 """A minute is looked at when it has been over for so long: journals come in late."""
 KNOWN_FOR = 1440
@@ -56,9 +58,13 @@ class Unusual:
             return self._found
 
     def _go_on(self, store: Outbox, until: datetime) -> None:
-        if self._next is None or self._relearn_at is None or until >= self._relearn_at:
-            self._paces, self._next, self._relearn_at = {}, until - HISTORY, until + RELEARN
-        for minute, group, count in store.minutes(self._next, until):
+        since = self._next
+        if since is None or self._relearn_at is None or until >= self._relearn_at:
+            since, self._relearn_at = until - REPLAYED, until + RELEARN
+            self._paces = {}
+            for group, hour, minutes, errors, first in store.weekly(until - HISTORY, since):
+                self._pace(group, _number(first)).learn(hour, minutes, errors, _number(first))
+        for minute, group, count in store.minutes(since, until):
             self._pace(group, _number(minute)).count(_number(minute), count)
         self._next = until
         last = _number(until) - 1
@@ -87,6 +93,13 @@ class Pace:
         self._recent: deque[tuple[int, int]] = deque()
         self._score = 0.0
         self._alarmed = False
+
+    def learn(self, hour: int, minutes: int, errors: int, first: int) -> None:
+        """In an hour of the week, so many minutes had so many errors, the first of them in the minute *first*."""
+        self._first = min(self._first, first)
+        self._minutes += minutes
+        self._errors += errors
+        self._by_hour[hour] += minutes
 
     def count(self, minute: int, count: int) -> None:
         """There were so many in *minute*; later than the one before."""

@@ -24,6 +24,7 @@ _CHANGE = """
     FROM changes JOIN groups ON groups.id = changes.group_id
     JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
 """
+_HOUR_OF_WEEK = "(counts.minute / 60) % 168"
 _ENDS = "('recovered', 'fallback', 'advice')"
 AFTERWARDS = "NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction_id = attempts.error_id)"
 """Of attempts: that they were not made ahead of an error."""
@@ -200,6 +201,24 @@ class SQLOutbox:
                 (start // MINUTE * MINUTE, start // MINUTE, count),
             )
             return {fingerprint: int(total) for fingerprint, total in rows}
+
+    def weekly(self, since: datetime, until: datetime) -> list[tuple[str, int, int, int, datetime]]:
+        start, end = to_microseconds(since) // MINUTE, to_microseconds(until) // MINUTE
+        with self._reading() as execute:
+            rows = execute(
+                f"""
+                SELECT shown.fingerprint, {_HOUR_OF_WEEK}, count(*), sum(counts.count), min(counts.minute)
+                FROM groups JOIN counts ON counts.group_id = groups.id
+                JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
+                WHERE groups.last_seen >= ? AND counts.minute >= ? AND counts.minute < ?
+                GROUP BY shown.fingerprint, {_HOUR_OF_WEEK} ORDER BY 1, 2
+                """,
+                (start * MINUTE, start, end),
+            ).fetchall()
+        return [
+            (group, hour, minutes, int(errors), from_microseconds(first * MINUTE))
+            for group, hour, minutes, errors, first in rows
+        ]
 
     def minutes(self, since: datetime, until: datetime, limit: int = 100_000) -> list[tuple[datetime, str, int]]:
         start, end = to_microseconds(since) // MINUTE, to_microseconds(until) // MINUTE

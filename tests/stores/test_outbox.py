@@ -203,3 +203,14 @@ def test_errors_are_told_by_minute_and_by_the_group_that_is_shown(store: Outbox)
     assert store.minutes(NOON, NOON + HOUR, 2) == [(NOON + MINUTE, "v1:b", 1), (NOON + 3 * MINUTE, "v1:a", 1)]
     store.merge("v1:a", ["v1:b"], NOON)
     assert [group for _, group, _ in store.minutes(NOON, NOON + HOUR)] == ["v1:a"] * 3
+
+
+def test_errors_are_told_by_the_hours_of_the_week(store: Outbox) -> None:
+    week = timedelta(days=7)
+    moments = [NOON, NOON + SECOND, NOON + MINUTE, NOON + week + MINUTE, NOON + 2 * HOUR, NOON + 3 * week]
+    add(store, *(make_context(timestamp=at, fingerprint="v1:a") for at in moments))
+    hour = int(NOON.timestamp()) // 3600 % 168
+    assert store.weekly(NOON, NOON + 2 * week) == [
+        ("v1:a", hour, 3, 4, NOON),
+        ("v1:a", hour + 2, 1, 1, NOON + 2 * HOUR),
+    ]
