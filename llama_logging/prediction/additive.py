@@ -52,7 +52,7 @@ class Additive:
         shares = self._shares(sources) if followed else [0.0] * len(sources)
         cells, forget = self.cells, self.forget
         for source, share in zip(sources, shares, strict=True):
-            for key in source:
+            for key in source if source[1] != source[2] else source[:2]:
                 found = cells.get(key)
                 if found is None:
                     cells[key] = [share, 1.0]
@@ -60,26 +60,26 @@ class Additive:
                     found[0] = found[0] * forget + share
                     found[1] = found[1] * forget + 1.0
             if share:
-                self._count_first(source[1], share)
+                self._count_first(source[0] >> 8, share)
         if len(cells) > self.keys:
             self._prune()
 
     def attribute(self, sources: Sequence[Source], group: int) -> None:
         """Note that in a window in which *sources* were active, the first error of *group* came."""
         for source, share in zip(sources, self._shares(sources), strict=True):
-            groups = self.groups.setdefault(source[1], {})
+            groups = self.groups.setdefault(source[0] >> 8, {})
             groups[group] = groups.get(group, 0.0) + share
             if len(groups) > 2 * _GROUPS:
                 strongest = sorted(groups, key=lambda group: groups[group], reverse=True)
-                self.groups[source[1]] = {group: groups[group] for group in strongest[:_GROUPS]}
+                self.groups[source[0] >> 8] = {group: groups[group] for group in strongest[:_GROUPS]}
 
     def expected(self, sources: Sequence[Source], thetas: Sequence[float]) -> dict[int, float]:
         """For each group that any of *sources* led to, how many errors of it are expected in a window."""
         expected: dict[int, float] = {}
         for source, theta in zip(sources, thetas, strict=True):
-            groups = self.groups.get(source[1])
+            groups = self.groups.get(source[0] >> 8)
             if groups:
-                scale = theta / (self.firsts.get(source[1], 0.0) + 0.1)
+                scale = theta / (self.firsts.get(source[0] >> 8, 0.0) + 0.1)
                 for group, weight in groups.items():
                     expected[group] = expected.get(group, 0.0) + weight * scale
         return expected
@@ -121,5 +121,6 @@ class Additive:
     def _prune(self) -> None:
         strongest = sorted(self.cells, key=lambda key: self.cells[key][1], reverse=True)
         self.cells = {key: self.cells[key] for key in strongest[: self.keys * 3 // 4]}
-        self.firsts = {key: count for key, count in self.firsts.items() if key in self.cells}
-        self.groups = {key: groups for key, groups in self.groups.items() if key in self.cells}
+        known = {key >> 8 for key in self.cells}
+        self.firsts = {key: count for key, count in self.firsts.items() if key in known}
+        self.groups = {key: groups for key, groups in self.groups.items() if key in known}

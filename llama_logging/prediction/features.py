@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,11 @@ from llama_logging.prediction.additive import Source
 from llama_logging.prediction.clock import Clock
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.gauges import Gauge
+from llama_logging.prediction.leads import Leads, grade
 from llama_logging.prediction.tables import half_octave, octave
 
 # The kinds of key. A key is what << 16 | kind << 8 | bin: an integer hashes fast, and JSON holds it as text.
-(ALWAYS, ERROR_AGE, LAST, PAIR, COUNT, GAP, IDLE, SINCE, RHYTHM, AGE, LEVEL_AGE, TEMPLATE, LIMIT, GAUGE,
- CLOCK) = range(15)  # fmt: skip
+(ALWAYS, ERROR_AGE, COUNT, GAP, IDLE, SINCE, RHYTHM, AGE, GRADE, LIMIT, GAUGE, CLOCK, BEST) = range(13)
 
 SOURCES = 24
 """At most so many templates are looked at in one decision, the latest."""
@@ -33,19 +34,20 @@ _NEVER = 1e9
 _LOGGERS = 1000
 _RECENT = 200
 _STRANGERS = 40
-_KEPT = ("active", "gap", "interval", "hour", "hours", "latest", "before", "numbered", "records")
+_KEPT = ("active", "gap", "interval", "hour", "hours", "numbered", "records", "errors")
 
 
 class Seen:
     """What is known of a template."""
 
-    __slots__ = ("count", "is_error", "last", "level", "logger", "name", "number")
+    __slots__ = ("count", "is_error", "is_open", "last", "leads", "logger", "name", "number")
 
-    def __init__(self, number: int, name: str, level: int, logger: int) -> None:
+    def __init__(self, number: int, name: str, logger: int) -> None:
         self.number = number
         self.name = name
-        self.level = level
         self.logger = logger
+        self.leads: Leads | None = None
+        self.is_open = False
         self.is_error = False
         self.count = 0
         self.last = -math.inf
@@ -98,8 +100,7 @@ class Stream:
         self.gap = 0.0
         self.interval = 0.0
         self.hour = self.hours = 0
-        self.latest = self.before = 0
-        self.numbered = self.records = 0
+        self.numbered = self.records = self.errors = 0
         self.strangers: deque[bool] = deque(maxlen=_RECENT)
         self.strange = 0
         self._short = min(horizons)
@@ -113,7 +114,7 @@ class Stream:
             self.gap = at - self.last
             self.active += min(self.gap, LAPSE)
         self.records += 1
-        self.last = seen.last = at
+        before, self.last, seen.last = seen.last, at, at
         seen.count += 1
         hour = int(at // 3600.0)
         if hour != self.hour:
@@ -122,23 +123,35 @@ class Stream:
         if is_error:
             self._fail(seen, at)
         if is_error or seen.count * self._short < RARE * max(self.active, self._short):
-            self.recent[seen.number] = seen
-            self.recent.move_to_end(seen.number)
-            if len(self.recent) > 4 * SOURCES:
-                self.recent.popitem(last=False)
-        self.before, self.latest = self.latest, seen.number
-        kind = 2 if is_error else 1 if level >= 30 else 0
+            self._occur(seen, at - before)
+        kind = 2 if is_error else 1 if level >= logging.WARNING else 0
         for rates in self.rates.values():
             rates.fresh[kind] += 1
         for place, value in enumerate(observation.numbers[:4]):
             self._measure(seen, place, at, value)
 
+    def _occur(self, seen: Seen, since: float) -> None:
+        if seen.leads is None:
+            seen.leads = Leads()
+        elif seen.is_open:
+            seen.leads.add(since, False)
+        seen.is_open = True
+        self.recent[seen.number] = seen
+        self.recent.move_to_end(seen.number)
+        if len(self.recent) > 4 * SOURCES:
+            self.recent.popitem(last=False)
+
     def _fail(self, seen: Seen, at: float) -> None:
+        for other in self.recent.values():
+            if other.is_open and other.leads is not None and other.last < at:
+                other.leads.add(at - other.last, True)
+                other.is_open = False
         seen.is_error = True
         since = at - self.last_error
         if 1.0 < since < _NEVER:
             self.interval = since
         self.last_error = at
+        self.errors += 1
         self.clock.fail(at)
 
     def _seen(self, observation: Observation) -> Seen:
@@ -156,7 +169,7 @@ class Stream:
         self.numbered += 1
         logger = observation.template.partition(": ")[0]
         number = self.loggers.setdefault(logger, len(self.loggers)) if len(self.loggers) < _LOGGERS else 0
-        seen = self.known[observation.template] = Seen(self.numbered, observation.template, observation.level, number)
+        seen = self.known[observation.template] = Seen(self.numbered, observation.template, number)
         return seen
 
     def _measure(self, seen: Seen, place: int, at: float, value: float) -> None:
@@ -176,7 +189,8 @@ class Stream:
         """For `restore`."""
         return {
             "known": [
-                [seen.number, seen.name, seen.level, seen.logger, seen.is_error, seen.count, _finite(seen.last)]
+                [seen.number, seen.name, seen.logger, seen.is_error, seen.is_open, seen.count, _finite(seen.last),
+                 seen.leads.state() if seen.leads is not None else None]
                 for seen in self.known.values()
             ],
             "recent": [seen.name for seen in self.recent.values()],
@@ -190,9 +204,10 @@ class Stream:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from *state*."""
-        for number, name, level, logger, is_error, count, last in state["known"]:
-            seen = self.known[name] = Seen(number, name, level, logger)
-            seen.is_error, seen.count, seen.last = is_error, count, _infinite(last)
+        for number, name, logger, is_error, is_open, count, last, leads in state["known"]:
+            seen = self.known[name] = Seen(number, name, logger)
+            seen.is_error, seen.is_open, seen.count, seen.last = is_error, is_open, count, _infinite(last)
+            seen.leads = Leads.restored(leads) if leads is not None else None
         for name in state["recent"]:
             seen = self.known[name]
             self.recent[seen.number] = seen
@@ -212,7 +227,6 @@ class Stream:
         self.recent.clear()
         self.gauges.clear()
         self.last_error = -math.inf
-        self.latest = self.before = 0
         self.gap = self.interval = 0.0
         for rates in self.rates.values():
             rates.sums, rates.fresh, rates.of_errors = [[0.0, 0.0, 0.0] for _ in rates.times], [0, 0, 0], 0.0
@@ -246,6 +260,8 @@ class Stream:
 
     def _ages(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
         limit = 8.0 * horizon
+        usual = min(0.5, self.errors * horizon / max(self.active, 10.0 * horizon))
+        best = 0.0
         frequent = RARE * max(self.active, horizon) / horizon
         loggers: set[int] = set()
         for taken, seen in enumerate(reversed(self.recent.values())):
@@ -255,12 +271,17 @@ class Stream:
             if not seen.is_error and seen.count > frequent:
                 continue
             keys.append(seen.number << 16 | ERROR_AGE << 8 | octave(age))
-            if seen.logger not in loggers:
-                # Of a chain within one logger the latest link says all.
-                loggers.add(seen.logger)
-                aged = half_octave(age)
-                level = min(7, seen.level // 10) << 16 | LEVEL_AGE << 8 | aged
-                sources.append((seen.number << 16 | AGE << 8 | aged, seen.number << 16 | TEMPLATE << 8, level))
+            if seen.leads is None or seen.logger in loggers:
+                continue
+            # Of a chain within one logger the latest link says all.
+            loggers.add(seen.logger)
+            chance, alive = seen.leads.chance(age, horizon, usual)
+            best = max(best, chance)
+            graded = grade(chance)
+            if graded:
+                shared = GRADE << 8 | graded << 2 | (alive > 2) + (alive > 6)
+                sources.append((seen.number << 16 | AGE << 8 | graded, shared, shared))
+        keys.append(BEST << 8 | grade(best))
 
     def _levels(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
         for taken, gauge in enumerate(reversed(self.gauges.values())):
@@ -270,7 +291,7 @@ class Stream:
                 near = gauge.bin(now)
                 key = gauge.number << 16 | LIMIT << 8 | near
                 keys.append(key)
-                sources.append((key, gauge.number << 16 | GAUGE << 8, GAUGE << 8 | near))
+                sources.append((key, gauge.number << 16 | GAUGE << 8 | near >> 2, GAUGE << 8 | near >> 2))
 
     def _times(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
         expected = self.clock.expected(now, horizon)

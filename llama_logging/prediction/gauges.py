@@ -83,5 +83,5 @@ class Gauge:
             return 0
         value = self.smooth + self.slope * min(600.0, max(0.0, now - self.at))
         left = self.high - value if self.slope > 0.0 else value - self.low
-        near = int(-4.0 * math.log2(min(1.0, max(0.0, left / span) + 1.0 / 512.0)))
+        near = int(-4.0 * math.log2(min(1.0, max(0.0, left / span) + 1.0 / 128.0)))
         return near + (64 if self.slope > 0.0 else 0)
