@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llama_logging.journal.folders import Folder, Identity, identity, is_file, lock
+from llama_logging.journal.folders import HAS_LOCKS, Folder, Identity, identity, is_file, lock
 
 MOST = 64
 """Processes of one role that keep what they learn."""
@@ -66,6 +66,8 @@ class Memory:
         Raises:
             OSError: If the folder cannot be used, or has no locks.
         """
+        if not HAS_LOCKS:
+            raise OSError("this system has no locks to own a file by")
         self._folder.enter()
         for number in range(MOST):
             name = f"{self._role}-{number}"
@@ -74,7 +76,7 @@ class Memory:
                 self._lock, self._identity, self.name = fd, identity(os.fstat(fd)), name
                 return self._read(name) or self._of_another()
             os.close(fd)
-        raise OSError(f"{MOST} processes keep what they learn already, or there are no locks here")
+        raise OSError(f"{MOST} processes keep what they learn already, or {self._folder.path} takes no locks")
 
     def keep(self, content: dict[str, Any]) -> None:
         """Replace what is kept.
