@@ -10,7 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-_local = threading.local()
+
+class _Local(threading.local):
+    # Of the class: to find that an attribute is missing costs five times as much.
+    ours = False
+    apart = False
+
+
+_local = _Local()
 
 
 def is_ours() -> bool:
@@ -18,18 +25,28 @@ def is_ours() -> bool:
 
     A callback that logs an error would otherwise be called with it, and so on.
     """
-    return getattr(_local, "ours", False)
+    return _local.ours
+
+
+def is_apart() -> bool:
+    """Whether what this thread logs tells nothing of the application: it works for us, or tries a recovery."""
+    return _local.apart
+
+
+def stand_apart() -> None:
+    """Say that this thread, one of our own making, runs what is no part of the application's work."""
+    _local.apart = True
 
 
 @contextlib.contextmanager
 def ours() -> Iterator[None]:
     """Within this block, this thread works for us."""
-    before = is_ours()
-    _local.ours = True
+    before = _local.ours, _local.apart
+    _local.ours = _local.apart = True
     try:
         yield
     finally:
-        _local.ours = before
+        _local.ours, _local.apart = before
 
 
 class Worker:
@@ -92,7 +109,7 @@ class Worker:
         return True
 
     def _work(self) -> None:
-        _local.ours = True
+        _local.ours = _local.apart = True
         jobs, unfinished = self._jobs, self._unfinished
         while True:
             job = jobs.get()

@@ -187,6 +187,13 @@ def as_number(value: object) -> int:
     return value
 
 
+def as_share(value: object) -> float:
+    """A share, from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigError(f"expected a share from 0 to 1, got {value!r}")
+    return float(value)
+
+
 def as_bool(value: object) -> bool:
     """*value*, which must be true or false (from the environment also as text)."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

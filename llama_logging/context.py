@@ -14,6 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+PREDICTED = "llama_logging.predicted"
+"""In the additional context of an error that is only predicted: what says so."""
+
 
 class ErrorSeverity(enum.IntEnum):
     """How bad an error is; the numbers are `logging`'s level numbers, so they compare with them.
@@ -284,6 +287,11 @@ class ErrorContext:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "form"}
+
+    @property
+    def predicted(self) -> bool:
+        """Whether it has not happened: then it is the latest of its group, to be prevented from coming again."""
+        return PREDICTED in self.additional_context
 
     @property
     def error_type(self) -> str:

@@ -45,6 +45,7 @@ from llama_logging.tap import stick
 from llama_logging.variables import VARIABLES
 
 if TYPE_CHECKING:
+    from llama_logging.predicting.watch import Watch
     from llama_logging.recovery.outcome import Outcome
     from llama_logging.reporters.channel import Channel
     from llama_logging.reporting import Reporting
@@ -63,6 +64,8 @@ class ContextHandler(logging.Handler):
     """
 
     option_names: tuple[str, ...] = ("level", "strict", "ignore", "sticky")
+    sees_all = False
+    """Whether it has a use for records that are no errors, whatever its options say."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
@@ -70,9 +73,7 @@ class ContextHandler(logging.Handler):
         self._options = Options(type(self).__name__, options, type(self).option_names, strict=strict)
         self._options.read("strict", as_bool, False)
         self.setLevel(self._options.read("level", as_level, logging.NOTSET))
-        self._ignored: tuple[Match, ...] = self._options.read(
-            "ignore", lambda given: parse_matches(self._options, "ignore", given), ()
-        )
+        self._ignored = self._read_ignored()
         # Handlers that are equal in this do the same work, and one of them suffices.
         self._identity: object = id(self)
         self._keep: Callable[[ErrorContext], object] | None = None
@@ -139,10 +140,13 @@ class ContextHandler(logging.Handler):
             error = sys.exc_info()[1]
             warn(f"{type(self).__name__} failed: {''.join(traceback.format_exception(error, chain=False)).rstrip()}")
 
+    def _read_ignored(self) -> tuple[Match, ...]:
+        return self._options.read("ignore", lambda given: parse_matches(self._options, "ignore", given), ())
+
     def _stick(self) -> None:
         """Stay, if that was asked for; the last thing a constructor does."""
         if self._sticky and not is_collecting():
-            stick(self, self._given, notes=self._note is not None)
+            stick(self, self._given, notes=self.sees_all or self._note is not None)
 
     def _pass_by(self, record: logging.LogRecord) -> None:
         try:
@@ -367,6 +371,80 @@ class ReportHandler(ContextHandler):
         )
 
 
+class PredictionHandler(ContextHandler):
+    """Learns from every record what comes before errors, and says when one is coming.
+
+    It says so in a record of the logger `llama_logging.prediction`, in the registry, to the rules of reports
+    and to those of recovery, all off the caller's thread. Put it behind the RegistryHandler: errors of
+    which the group is known by then are told apart.
+
+    Args:
+        store: The registry; as for RegistryHandler.
+        horizons: How far to look ahead; default 60 and 300 seconds.
+        tick: Seconds between two looks at what was logged; default 1.
+        error_level: From this level on a record is an error; default ERROR.
+        ignore: Names of loggers; what they and those below them log is no part of it.
+        groups: At most so many kinds of error are told apart; default 32.
+        target_precision: What share of what is announced should come true; default 0.6.
+        min_precision: What the lower end of its 95 % interval must be to announce and to act; default
+            `{warn: 0.3, act: 0.6}`.
+        shadow: So many errors, and announcements that nobody sees, come first; default `{errors: 30, alerts: 20}`.
+        control: Share of what would be acted on that is held back to compare with; default 0.2.
+        forget: What a count keeps at each new exposure; default 0.998.
+        limits: What is kept, and may wait, at most: `{templates: 2000, keys: 20000, queue: 10000}`.
+        state: Folder in which what was learned is kept; default beside the registry.
+        inline: Work within the logging call, without a thread: for tests and short scripts.
+        level, strict, sticky: As for every handler; INFO or DEBUG is a good level.
+    """
+
+    option_names = (
+        *("level", "strict", "sticky", "store", "horizons", "tick", "error_level", "ignore", "groups"),
+        *("target_precision", "min_precision", "shadow", "control", "forget", "limits", "state", "inline"),
+    )
+    sees_all = True
+
+    def __init__(self, **options: Any) -> None:
+        # Here and not above, as for the recovery: few predict.
+        from llama_logging.predicting.settings import read_settings
+        from llama_logging.predicting.watch import Watch
+
+        super().__init__(**options)
+        settings = read_settings(self._options)
+        url = self._pipeline().url
+        folder = f"{url.path or url.state}.prediction"
+        self.watch = Watch(settings, lambda: open_store(url), folder)
+        self._note_down = self.watch.notes.note
+        _watches.add(self.watch)
+        self._stick()
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Leave what the predictor needs of *record*: nothing is formatted, kept alive or waited for."""
+        passed: Any = self.filter(record) if self.filters else True
+        if passed is not True:
+            if not passed:
+                return passed
+            record = passed
+        try:
+            watch = self.watch
+            # The pid as the record has it: to ask for it costs more. Another's is looked at once more.
+            if self._note_down(record) and not (watch.awake and record.process == watch.pid):
+                watch.attend(record)
+            if self._sticky and record.levelno >= ERROR:
+                # The tap hands a copy of it on to this same handler.
+                record.__dict__[_SEEN] = (*record.__dict__.get(_SEEN, ()), self._identity)
+        except Exception:
+            self.handleError(record)
+        return passed
+
+    def close(self) -> None:
+        """Keep what was learned, and have the thread end; the next record starts another."""
+        self.watch.close()
+        super().close()
+
+    def _read_ignored(self) -> tuple[Match, ...]:
+        return ()  # here they are names of loggers
+
+
 def _as_bridges(value: object) -> dict[str, str]:
     from llama_logging.bridging import others
 
@@ -384,9 +462,12 @@ def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
 
 
 _channels: weakref.WeakSet[Channel | Reporting] = weakref.WeakSet()
+_watches: weakref.WeakSet[Watch] = weakref.WeakSet()
 
 
 @atexit.register
-def _finish_reports() -> None:
+def _finish() -> None:
+    for watch in list(_watches):
+        watch.close()
     for channel in list(_channels):
         channel.finish(EXIT_TIMEOUT)

@@ -164,6 +164,18 @@ class Outbox(Figures, Protocol):
         """Groups with at least so many errors since that minute, and how many."""
         ...
 
+    def weekly(self, since: datetime, until: datetime) -> list[tuple[str, int, int, int, datetime]]:
+        """What each group is like by hours of the week, numbered from the epoch's first, in whole minutes of a time.
+
+        Returns:
+            Group, hour (0 to 167), minutes with an error, errors in them, and the first of these minutes.
+        """
+        ...
+
+    def minutes(self, since: datetime, until: datetime, limit: int = 100_000) -> list[tuple[datetime, str, int]]:
+        """Errors by minute and group, in order, from that minute on and before that one; of too many the latest."""
+        ...
+
     def unhealed(self, since: datetime, until: datetime) -> list[tuple[str, str]]:
         """Errors whose recovery was tried since then, in vain, and over by then: ids and fingerprints, in order."""
         ...

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
+from llama_logging.prediction.ledger import Ledger
 from llama_logging.retention import Retention
 
 Order = Literal["last_seen", "first_seen", "count"]
@@ -273,7 +274,7 @@ class Batch:
     damaged: int = 0
 
 
-class Store(Protocol):
+class Store(Ledger, Protocol):
     """Where the registry is kept.
 
     Every method may be called from any thread. Adding the same error_id twice changes nothing, so a

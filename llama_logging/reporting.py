@@ -25,11 +25,13 @@ from llama_logging.background import Worker, ours
 from llama_logging.context import ErrorContext, from_microseconds, new_id, to_microseconds
 from llama_logging.exceptions import ErrorNotFound, ReportError, StoreError
 from llama_logging.outbox import Delivery, Outbox, Wanted
+from llama_logging.prediction.ledger import Announcement
 from llama_logging.redaction import clean
 from llama_logging.registry import ErrorGroup, GroupState, Lease, Policy
 from llama_logging.reporters.configuration import CHANGES, Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
-from llama_logging.reporters.report import Report, of_delivery, of_error
+from llama_logging.reporters.report import Report, of_delivery, of_error, of_prediction
+from llama_logging.reporters.unusual import Unusual
 from llama_logging.stores.leases import OWN
 
 BUSY_PAUSE = 0.1
@@ -91,6 +93,7 @@ class Reporting:
         self._open_store, self._bring_in, self._keep, self._clock = open_store, bring_in, keep, clock
         self._on_start = begin
         self._since = since or clock()
+        self._unusual = Unusual()
         self._owner = ""
         self._complained: set[str] = set()
         self.failure: StoreError | None = None
@@ -208,7 +211,14 @@ class Reporting:
 
     def _start(self, store: Outbox) -> dict[str, Any]:
         change, error = store.positions(self._since)
-        return {"change": change, "error": error, "since": to_microseconds(self._since), "often": [], "failed": {}}
+        return {
+            "change": change,
+            "error": error,
+            "prediction": store.prediction_position(self._since),
+            "since": to_microseconds(self._since),
+            "often": [],
+            "failed": {},
+        }
 
     def _reports(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
         """What *rule* wants after *state*, which goes on."""
@@ -218,6 +228,10 @@ class Reporting:
             yield from self._of_errors(store, rule, state, now)
         if "recovery_failed" in rule.when:
             yield from self._of_recoveries(store, rule, state, now)
+        if "predicted" in rule.when:
+            yield from self._of_predictions(store, rule, state, now)
+        if "unusual" in rule.when:
+            yield from self._of_unusual(store, rule, state, now)
         if rule.frequency is not None:
             yield from self._of_frequent(store, rule, state, now)
 
@@ -255,6 +269,38 @@ class Reporting:
                     yield from self._of_error(rule, "recovery_failed", context, group, about, now, told)
         state["failed"] = failed
 
+    def _of_predictions(
+        self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime
+    ) -> Iterator[Wanted]:
+        if "prediction" not in state:  # of a version that knew of none
+            state["prediction"] = store.prediction_position(now)
+        for position, announcement in store.predictions_after(state["prediction"], _BATCH):
+            state["prediction"] = position
+            prediction = announcement.prediction
+            # What is over is no warning any more.
+            if rule.foresees(prediction) and prediction.at + prediction.horizon > now.timestamp():
+                yield from self._of_prediction(store, rule, announcement, now)
+
+    def _of_prediction(
+        self, store: Outbox, rule: ReportRule, announcement: Announcement, now: datetime
+    ) -> Iterator[Wanted]:
+        name = announcement.prediction.group
+        latest, group = (store.errors(fingerprint=name, limit=1), store.group(name)) if name else ([], None)
+        context = latest[0] if latest else None
+        if self._may_tell(rule, context, group) if context is not None else rule.is_for_all:
+            report = of_prediction(rule.name, now, announcement, context, group)
+            about = f"predicted {announcement.prediction.prediction_id}"
+            yield from self._wanted(rule.channels, report, about, rule.quotas)
+
+    def _of_unusual(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
+        found = self._unusual.look(store, now)
+        # What was so before the rule looked first is nothing to it.
+        known = state.setdefault("unusual", sorted(found))
+        state["unusual"] = sorted(found)
+        for name in found.keys() - set(known):
+            about = f"unusual {rule.key} {name} {to_microseconds(now)}"
+            yield from self._of_group(store, rule, "unusual", name, about, now, found[name])
+
     def _of_frequent(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
         limit = rule.frequency
         if limit is None:
@@ -289,11 +335,14 @@ class Reporting:
         now: datetime,
         told: str = "",
     ) -> Iterator[Wanted]:
-        muted = group is not None and group.state is GroupState.MUTED
-        if not muted and self._keep(context) and rule.applies(context):
+        if self._may_tell(rule, context, group):
             yield from self._wanted(
                 rule.channels, of_error(kind, rule.name, now, context, group, told), about, rule.quotas
             )
+
+    def _may_tell(self, rule: ReportRule, context: ErrorContext, group: ErrorGroup | None) -> bool:
+        muted = group is not None and group.state is GroupState.MUTED
+        return not muted and self._keep(context) and rule.applies(context)
 
     def _wanted(self, channels: Sequence[str], report: Report, about: str, quotas: tuple[Any, ...]) -> list[Wanted]:
         content = json.dumps(report.as_dict(), default=str)

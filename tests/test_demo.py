@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from llama_logging.demo import leak
+from llama_logging.pipeline import open_registry
+from llama_logging.prediction.forecast import Fate
+from llama_logging.prediction.ledger import Action
+from llama_logging.stores import urls
 from tests.conftest import Run
 
 
@@ -47,6 +52,31 @@ def test_an_interrupted_demo_stops_what_it_has_started(own_place: Path) -> None:
         process.stdout.read()
         assert process.wait(20) == 130
     assert not _running(own_place / "broken-off")
+
+
+def test_the_demo_of_prediction_sees_a_leak_coming_and_averts_it(cli: Run, own_place: Path) -> None:
+    """Announced before the error, acted on, and compared with what was held back."""
+    done = cli("demo", "--predict", "--dir", "demo")
+    assert done.code == 0, done.out + done.err
+    watched = done.out.partition("Now watch its log")[2].partition("How it came out")[0]
+    announced, acted, after = (
+        watched.index(part)
+        for part in ("error predicted: PoolExhausted", "recycle returned", "within five minutes no outage")
+    )
+    assert announced < acted < after
+    assert "connections in use' 0 s ago" in watched
+    assert "that were held back to compare" in done.out
+    store = open_registry(urls.parse(f"sqlite:///{own_place}/demo/llama_logging.db"))
+    found = store.predictions(limit=1000)
+    tries = store.recent_attempts(1000)
+    store.close()
+    errors = {one.error_id for one in found if one.fate is Fate.HIT}
+    assert errors
+    assert all(one.lead is not None and one.lead > 0 for one in found if one.fate is Fate.HIT)
+    acted_on = {one.prediction.prediction_id for one in found if one.action is Action.ACTED}
+    assert {attempt.error_id for attempt in tries} == acted_on
+    story = Path(leak.__file__).read_text()
+    assert "llama_logging" not in story
 
 
 def _running(directory: Path) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +23,8 @@ from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.handlers import ReportHandler
 from llama_logging.outbox import GIVEN_UP, Outbox
+from llama_logging.prediction.forecast import ANY, Fate
+from llama_logging.prediction.ledger import Action
 from llama_logging.registry import Batch
 from llama_logging.reporters.configuration import (
     Channel,
@@ -30,12 +33,14 @@ from llama_logging.reporters.configuration import (
     parse_digest,
     parse_report_rules,
 )
+from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import Report
 from llama_logging.reporters.webhook import ID
 from llama_logging.reporting import Reporting
 from llama_logging.stores import open_store, urls
 from tests.conftest import NOON, make_context
 from tests.reporters.receivers import Receiver, free_port, receiver, saying, until
+from tests.stores.test_ledger import ending, make_announcement
 from tests.stores.test_outbox import attempt
 from tests.stores.test_store import add
 
@@ -528,3 +533,129 @@ def test_a_forked_child_reports_too(own_place: Path) -> None:
         web.wait(4)
         ended(process)
         assert len(set(ids(web))) == len(web.received) == 4
+
+
+def test_a_prediction_is_reported_once_with_what_speaks_for_it(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "predicted"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON - HOUR))
+    store.predicted([make_announcement(NOON, Action.ACTED)])
+    assert sent(made, store, kept["ops"]) == ["predicted"]
+    (report,) = kept["ops"].reports
+    assert report.title == "is predicted: ValueError: no such article"
+    assert (
+        "within 60 s, p=0.75, usually 0.06; right 15 of the last 20; because 'app: pool at <n>' 2 s ago; "
+        "recovery has begun ahead of it" in report.text
+    )
+    assert report.prediction is not None
+    assert report.prediction["prediction"]["probability"] == 0.75
+    assert json.loads(json.dumps(report.as_dict()))["prediction"]["action"] == "acted"
+    assert sent(made, store, kept["ops"]) == []
+
+
+def test_a_rule_may_ask_for_a_probability_and_a_horizon(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "predicted", "probability": 0.7, "horizon": "1m"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON - HOUR))
+    store.predicted([make_announcement(NOON, probability=0.6), make_announcement(NOON, horizon=300.0)])
+    assert sent(made, store, kept["ops"]) == []
+    store.predicted([make_announcement(NOON, probability=0.7)])
+    assert sent(made, store, kept["ops"]) == ["predicted"]
+
+
+def test_a_prediction_of_any_error_is_for_rules_that_ask_nothing_of_the_error(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "predicted"}, {"when": "predicted", "match": {"class": "OSError"}})
+    looked(made, store)
+    store.predicted([make_announcement(NOON, group=ANY)])
+    assert sent(made, store, kept["ops"]) == ["predicted"]
+    (report,) = kept["ops"].reports
+    assert report.title.startswith("an error is predicted: within 60 s, p=0.75")
+    assert (report.context, report.rule) == (None, "predicted")
+
+
+def test_a_prediction_of_another_error_or_a_muted_one_is_not_reported(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "predicted"}, {"when": "predicted", "match": {"class": "OSError"}})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON - HOUR))
+    store.mute(make_context().fingerprint, NOON - MINUTE)
+    store.predicted([make_announcement(NOON)])
+    assert sent(made, store, kept["ops"]) == []
+
+
+def test_a_prediction_whose_time_is_over_is_no_warning(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "predicted"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON - HOUR))
+    store.predicted([make_announcement(NOON)])
+    clock.now = NOON + 2 * MINUTE
+    assert sent(made, store, kept["ops"]) == []
+
+
+def test_what_was_predicted_before_the_rule_is_not_reported(store: Outbox, clock: Clock) -> None:
+    store.predicted([make_announcement(NOON - SECOND)])
+    made, kept = reporting_of(store, clock, {"when": "predicted"})
+    assert sent(made, store, kept["ops"]) == []
+
+
+def test_a_rule_that_an_earlier_version_has_looked_for_goes_on(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": ["new", "predicted"], "name": "both"})
+    looked(made, store)
+    row = "report rule both"
+    state = json.loads(store.recall(row))
+    del state["prediction"]
+    store.remember(row, json.dumps(state))
+    add(store, make_context(timestamp=NOON + SECOND))
+    assert sent(made, store, kept["ops"]) == ["new"]
+    store.predicted([make_announcement(NOON)])
+    assert sent(made, store, kept["ops"]) == ["predicted"]
+
+
+def hourly(store: Outbox, hours: int, fingerprint: str = "v1:steady") -> None:
+    """One error in each of so many hours before noon."""
+    moments = [NOON - n * HOUR + 7 * MINUTE for n in range(hours, 0, -1)]
+    add(store, *(make_context(timestamp=at, fingerprint=fingerprint) for at in moments), journal=fingerprint)
+
+
+def test_a_group_that_comes_unusually_often_is_reported_once_until_it_is_as_usual(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "unusual"})
+    hourly(store, 24 * 14)
+    assert sent(made, store, kept["ops"]) == []
+    add(store, *(make_context(timestamp=NOON + n * 20 * SECOND, fingerprint="v1:steady") for n in range(60)))
+    clock.now = NOON + 21 * MINUTE
+    assert sent(made, store, kept["ops"]) == ["unusual"]
+    (report,) = kept["ops"].reports
+    assert "comes unusually often: 60 within an hour, usually 1 at this hour of the week" in report.text
+    clock.now = NOON + 22 * MINUTE
+    assert sent(made, store, kept["ops"]) == []
+    # Another process learns what it needs from the registry, and knows what was told.
+    other, others = reporting_of(store, clock, {"when": "unusual"})
+    assert sent(other, store, others["ops"]) == []
+    clock.now = NOON + 12 * HOUR
+    assert sent(made, store, kept["ops"]) == []
+    later = (make_context(timestamp=clock.now + n * 20 * SECOND, fingerprint="v1:steady") for n in range(60))
+    add(store, *later, journal="later")
+    clock.now += 21 * MINUTE
+    assert sent(made, store, kept["ops"]) == ["unusual"]
+
+
+def test_what_was_unusual_before_the_rule_and_what_is_new_is_not(store: Outbox, clock: Clock) -> None:
+    hourly(store, 24 * 14)
+    add(store, *(make_context(timestamp=NOON - n * 20 * SECOND, fingerprint="v1:steady") for n in range(60)))
+    add(store, *(make_context(timestamp=NOON - n * 20 * SECOND, fingerprint="v1:new") for n in range(60)), journal="n")
+    made, kept = reporting_of(store, clock, {"when": "unusual"})
+    clock.now = NOON + MINUTE
+    assert sent(made, store, kept["ops"]) == []
+
+
+def test_the_digest_tells_of_predictions_and_how_they_came_out(store: Outbox) -> None:
+    add(store, make_context(timestamp=NOON - HOUR))
+    hit, miss, acted = (make_announcement(NOON + n * MINUTE) for n in range(3))
+    store.predicted([hit, miss, replace(acted, action=Action.ACTED, fate=Fate.CENSORED)])
+    store.predicted([make_announcement(NOON, group=ANY), make_announcement(NOON + 2 * HOUR)])
+    store.resolve_predictions([ending(hit, Fate.HIT, 12.0), ending(miss, Fate.MISS)])
+    told = digest(store, NOON - HOUR, NOON + HOUR)
+    assert [sum(foreseen.fates.values()) for foreseen in told.foreseen] == [3, 1]
+    came = "1 came true, 1 did not, 1 nobody can know of, 12 s ahead on average, 1 were acted on"
+    assert f"ValueError: no such article: {came}" in as_text(told)
+    assert "<h2>Predictions</h2>" in as_html(told)
+    assert json.loads(json.dumps(told.as_dict()))["foreseen"][0]["fates"] == {"hit": 1, "miss": 1, "censored": 1}

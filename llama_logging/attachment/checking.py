@@ -21,11 +21,21 @@ from llama_logging.config import (
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
-from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handlers import ContextHandler, PredictionHandler, RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.recovery.rules import Rule, as_mode, parse_rules
 
-OURS = (RegistryHandler, RecoveryHandler, ReportHandler, CaptureFilter, JsonFormatter, ConsoleFormatter)
+OURS = (
+    RegistryHandler,
+    RecoveryHandler,
+    ReportHandler,
+    PredictionHandler,
+    CaptureFilter,
+    JsonFormatter,
+    ConsoleFormatter,
+)
 _FORMATTERS = (logging.Formatter, JsonFormatter, ConsoleFormatter)  # making one opens nothing
+
+_REGISTRY, _PREDICTION = (f"{cls.__module__}.{cls.__name__}" for cls in (RegistryHandler, PredictionHandler))
 
 _SECTIONS = ("formatters", "filters", "handlers", "loggers")
 _TOP = ("version", "disable_existing_loggers", "incremental", "root", *_SECTIONS)
@@ -155,6 +165,21 @@ def _logger(data: Mapping[str, Any], place: str, entry: Mapping[str, Any]) -> It
         if key not in _LOGGER_KEYS:
             yield Problem(f"{place}.{key}", f"unknown key{did_you_mean(key, _LOGGER_KEYS)}")
     yield from _references(data, place, entry, ("handlers", "filters"))
+    yield from _order(data, place, entry)
+
+
+def _order(data: Mapping[str, Any], place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    """What predicts asks what an error was captured as: it must come behind what captures."""
+    names = [name for name in entry.get("handlers") or [] if isinstance(name, str)]
+    handlers = data.get("handlers") or {}
+    classes = [_class(handlers[name]) if isinstance(handlers.get(name), dict) else "" for name in names]
+    if _PREDICTION in classes and _REGISTRY in classes[classes.index(_PREDICTION) :]:
+        early, late = names[classes.index(_PREDICTION)], names[classes.index(_REGISTRY)]
+        yield Problem(f"{place}.handlers", f"{early} must stand behind {late}: else it cannot tell errors apart")
+
+
+def _class(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("()") or entry.get("class"))
 
 
 def _references(

@@ -32,7 +32,8 @@ def sinks_of(data: Mapping[str, Any]) -> list[tap.Sink]:
         if isinstance(factory, str) and factory.startswith(OURS) and name in used:
             cls = import_object(factory)
             options = _pinned(cls, _resolved(data, "handlers", name))
-            sink = tap.Sink(_maker(data, cls, options), below=used[name], notes=bool(options.get("breadcrumbs")))
+            notes = bool(options.get("breadcrumbs")) or getattr(cls, "sees_all", False)
+            sink = tap.Sink(_maker(data, cls, options), below=used[name], notes=notes)
             keeps = isinstance(cls, type) and issubclass(cls, RegistryHandler)
             found.append((not keeps, sink))
             if keeps and isinstance(sink.handler, RegistryHandler):

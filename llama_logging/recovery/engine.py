@@ -81,6 +81,24 @@ class Engine:
             self._outcomes.popitem(last=False)
         return outcome
 
+    def ahead(self, context: ErrorContext) -> Rule | None:
+        """The rule that is for *context*, an error that is predicted; None if nothing may be done about it."""
+        if is_inside() or off_in_environment():
+            return None
+        rule = next((rule for rule in self._rules_for(context.stack) if rule.applies(context)), None)
+        return None if rule is None or rule.mode == "off" else rule
+
+    def prevent(self, rule: Rule, context: ErrorContext) -> Outcome:
+        """Begin what *rule*, one that `ahead` gave, does about *context*, or join what is under way."""
+        if self._pid != os.getpid():
+            self._forget()
+        shared = self._under_way.get(rule.scope) if rule.scope else None
+        return shared.shared_with(context.error_id) if shared else self._begin(rule, context)
+
+    def finish(self, timeout: float) -> bool:
+        """Wait until nothing is under way, so many seconds at most; whether that is so."""
+        return self._worker.finish(timeout)
+
     def _forget(self) -> None:
         self._pid = os.getpid()
         self._under_way: dict[str, Outcome] = {}

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from llama_logging import process
 from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
+from llama_logging.background import stand_apart
 from llama_logging.context import ErrorContext, new_id
 from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
@@ -204,6 +205,7 @@ class Incident:
 
         def work() -> None:
             _inside.strategy = True
+            stand_apart()
             try:
                 with commands.fenced(lease.token if lease is not None else 0):
                     answers.put(step.strategy.recover(self._context, deadline))

@@ -74,6 +74,11 @@ class Outcome:
         return f"<Outcome {self.status} of {self.error_id or 'no error'}: {self.detail or 'no detail'}>"
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes of it."""
+        return isinstance(self._end, Resolution) or self._end.done()
+
+    @property
     def status(self) -> OutcomeStatus:
         """How it went so far."""
         return self._now.status

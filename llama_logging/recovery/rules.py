@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llama_logging.config import (
@@ -29,8 +29,10 @@ DEADLINE = 30.0
 MODES = ("act", "observe", "off")
 POLICY = Policy()
 ORDERS = ("given", "learned")
+WHEN = ("error", "predicted")
+"""What a rule may be for: an error that has happened, one that is coming."""
 RULE_OPTIONS = (
-    "name", "match", "ladder", "mode", "scope", "deadline", "cooldown", "budget",
+    "name", "when", "match", "ladder", "mode", "scope", "deadline", "cooldown", "budget",
     "verify", "settle", "order", "escalate",
 )  # fmt: skip
 STEP_OPTIONS = ("timeout",)
@@ -50,6 +52,7 @@ class Rule:
 
     Attributes:
         mode: `act`, `observe` or `off`; None: destructive strategies observe, the others act.
+        ahead: Whether it is for errors that are predicted, and for no others.
         scope: Name of the thing acted on; errors of one scope share one recovery. Empty for none.
         deadline: Seconds for the whole ladder.
         policy: How often the thing may be acted on, by all who share the registry.
@@ -64,6 +67,7 @@ class Rule:
     match: Callable[[ErrorContext], bool]
     ladder: tuple[Step, ...]
     mode: str | None = None
+    ahead: bool = False
     scope: str = ""
     deadline: float = DEADLINE
     policy: Policy = POLICY
@@ -75,11 +79,21 @@ class Rule:
 
     def applies(self, context: ErrorContext) -> bool:
         """Whether *context* is an error for this rule. Text alone never is: there must be an exception."""
-        return bool(context.stack.exceptions) and context.mechanism != "text" and self.match(context)
+        return (
+            self.ahead is context.predicted
+            and bool(context.stack.exceptions)
+            and context.mechanism != "text"
+            and self.match(context)
+        )
 
     def observes(self, strategy: Strategy) -> bool:
         """Whether *strategy* must only say what it would do."""
         return self.mode == "observe" or (self.mode is None and strategy.destructive)
+
+    @property
+    def acts(self) -> bool:
+        """Whether any of its steps does more than to say what it would do."""
+        return self.mode != "off" and not all(self.observes(step.strategy) for step in self.ladder)
 
 
 def parse_rules(options: Options, given: object, mode: str | None) -> tuple[Rule, ...]:
@@ -95,7 +109,7 @@ def parse_rules(options: Options, given: object, mode: str | None) -> tuple[Rule
         place = f"rules[{index}]"
         try:
             parts, about = expanded(options, place, as_mapping(entry))
-            rules += [_rule(options, place, part, mode, about) for part in parts]
+            rules += [rule for part in parts for rule in _rules(options, place, part, mode, about)]
         except ConfigError as error:
             options.complain(place, str(error))
     if not isinstance(given, list | tuple):
@@ -112,8 +126,17 @@ def as_mode(value: object) -> str:
     return str(value)
 
 
-def _rule(options: Options, place: str, given: dict[str, Any], mode: str | None, about: About) -> Rule:
+def _rules(options: Options, place: str, given: dict[str, Any], mode: str | None, about: About) -> list[Rule]:
+    """One rule, or two alike where it is for errors that have happened and for those that are coming."""
     reader = options.nested(place, given, RULE_OPTIONS)
+    when = reader.read("when", _as_when, ("error",))
+    rule = _rule(options, place, reader, mode, about)
+    # What stops or restarts something that still works must be asked for where it is said, and not for all rules.
+    ahead = replace(rule, ahead=True, mode=None if rule.mode == "act" and "mode" not in given else rule.mode)
+    return [{"error": rule, "predicted": ahead}[word] for word in when]
+
+
+def _rule(options: Options, place: str, reader: Options, mode: str | None, about: About) -> Rule:
     match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
     ladder = _steps(options, f"{place}.ladder", reader.required("ladder", as_list))
     if not ladder:
@@ -149,6 +172,16 @@ def as_budget(value: object) -> tuple[int, float]:
     if not slash or not number.strip().isdecimal() or int(number) < 1:
         raise ConfigError(f"expected a number of incidents in a time, such as 3/30m, got {value!r}")
     return int(number), as_seconds(period)
+
+
+def _as_when(value: object) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(as_list(value)))
+    for word in words:
+        if word not in WHEN:
+            raise ConfigError(f"unknown word {word!r}; expected error or predicted{did_you_mean(word, WHEN)}")
+    if not words:
+        raise ConfigError("expected error, predicted or both")
+    return words
 
 
 def _as_order(value: object) -> str:

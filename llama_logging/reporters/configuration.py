@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llama_logging.config import Options, as_count, as_list, as_mapping, as_seconds, as_text, did_you_mean
+from llama_logging.config import Options, as_count, as_list, as_mapping, as_seconds, as_share, as_text, did_you_mean
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, MissingExtraError
 from llama_logging.matching import MATCH_OPTIONS, Match, as_match
 from llama_logging.outbox import Quota
 from llama_logging.plugins import REPORTERS, plugin
+from llama_logging.prediction.forecast import Prediction
 from llama_logging.reporters.protocol import Reporter
 
 SHIPPED = {
@@ -30,8 +31,8 @@ SHIPPED = {
 }
 """Reporters by the name that the YAML gives them, and where they are."""
 CHANGES = ("new", "regressed", "unmuted")
-WHEN = (*CHANGES, "recovery_failed", "every")
-RULE_OPTIONS = ("when", "match", "channels", "name", "hourly")
+WHEN = (*CHANGES, "recovery_failed", "predicted", "unusual", "every")
+RULE_OPTIONS = ("when", "match", "channels", "name", "hourly", "probability", "horizon")
 _OURS = ("tag", "release", "environment")
 REPORT_MATCH_OPTIONS = (*MATCH_OPTIONS, *_OURS)
 DIGEST_OPTIONS = ("every", "channels")
@@ -85,6 +86,8 @@ class ReportRule:
         tags: Globs by the tag's name.
         releases, environments: Globs, one of which must match.
         hourly: At most so many reports in an hour; None for as many as the channels take.
+        probability: Of a prediction, at least.
+        horizon: Of a prediction, at most, in seconds; None for any.
     """
 
     name: str
@@ -97,6 +100,18 @@ class ReportRule:
     releases: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     hourly: int | None = None
+    probability: float = 0.0
+    horizon: float | None = None
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it asks nothing of an error."""
+        return self.match is None and not self.tags and not self.releases and not self.environments
+
+    def foresees(self, prediction: Prediction) -> bool:
+        """Whether such a prediction is one it is for."""
+        soon = self.horizon is None or prediction.horizon <= self.horizon
+        return soon and prediction.probability >= self.probability
 
     def applies(self, context: ErrorContext) -> bool:
         """Whether it is for such an error."""
@@ -208,6 +223,8 @@ def _rule(options: Options, place: str, given: dict[str, Any], channels: Mapping
         releases=tuple(str(glob) for glob in more.read("release", as_list, [])),
         environments=tuple(str(glob) for glob in more.read("environment", as_list, [])),
         hourly=reader.read("hourly", as_count, None),
+        probability=reader.read("probability", as_share, 0.0),
+        horizon=reader.read("horizon", as_seconds, None),
     )
 
 

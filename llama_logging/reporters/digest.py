@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.outbox import Healing, Outbox
+from llama_logging.prediction.ledger import KEPT, Action, Announcement
 from llama_logging.reporters.report import Report, one_line, visible
 
 TOP = 10
@@ -30,6 +32,22 @@ class Line:
     error: str
     count: int
     error_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What became of the predictions of a group.
+
+    Attributes:
+        fates: How many came true (`hit`), did not (`miss`), are open (`pending`), or will never be known (`censored`).
+        acted: About how many something was done.
+        lead: Seconds that those which came true were ahead, on average; None without any.
+    """
+
+    error: str
+    fates: Mapping[str, int]
+    acted: int
+    lead: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +72,7 @@ class Digest:
     regressed: tuple[Line, ...]
     regressed_count: int
     healings: tuple[Healing, ...]
+    foreseen: tuple[Foreseen, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -85,6 +104,7 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
         regressed=_lines(store, regressed),
         regressed_count=len(regressed),
         healings=tuple(store.healings(since, until)),
+        foreseen=_foreseen(store, since, until),
     )
 
 
@@ -101,6 +121,9 @@ def as_text(told: Digest) -> str:
     if told.healings:
         lines += ["", "Recoveries"]
         lines += [f"  {healing.strategy}: {_healed(healing)}" for healing in told.healings]
+    if told.foreseen:
+        lines += ["", "Predictions"]
+        lines += [f"  {foreseen.error}: {_came(foreseen)}" for foreseen in told.foreseen]
     return visible("\n".join(lines)) + "\n"
 
 
@@ -119,6 +142,9 @@ def as_html(told: Digest) -> str:
     if told.healings:
         rows = [(healing.strategy, _healed(healing)) for healing in told.healings]  # type: ignore[misc]
         parts += ["<h2>Recoveries</h2>", _table(("Strategy", "What came of it"), rows)]
+    if told.foreseen:
+        rows = [(foreseen.error, _came(foreseen)) for foreseen in told.foreseen]  # type: ignore[misc]
+        parts += ["<h2>Predictions</h2>", _table(("Error", "What came of them"), rows)]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Error digest</title></head>\n'
         f"<body>\n{chr(10).join(parts)}\n</body></html>\n"
@@ -156,6 +182,37 @@ def _lines(store: Outbox, fingerprints: list[str]) -> tuple[Line, ...]:
         )
         for group in groups
     )
+
+
+def _foreseen(store: Outbox, since: datetime, until: datetime) -> tuple[Foreseen, ...]:
+    """The groups that were predicted most often first; of all that is kept of this time."""
+    groups: dict[str, list[Announcement]] = {}
+    for announcement in store.predictions(since=since, limit=KEPT):
+        if announcement.prediction.at < until.timestamp():
+            groups.setdefault(announcement.prediction.group, []).append(announcement)
+    ordered = sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    return tuple(_of_group(store, group, announcements) for group, announcements in ordered[:TOP])
+
+
+def _of_group(store: Outbox, fingerprint: str, announcements: list[Announcement]) -> Foreseen:
+    group = store.group(fingerprint) if fingerprint else None
+    leads = [announcement.lead for announcement in announcements if announcement.lead is not None]
+    return Foreseen(
+        error=one_line(f"{group.error_type}: {group.error_message}") if group else fingerprint or "any error",
+        fates=dict(Counter(announcement.fate.value for announcement in announcements)),
+        acted=sum(announcement.action is Action.ACTED for announcement in announcements),
+        lead=sum(leads) / len(leads) if leads else None,
+    )
+
+
+def _came(foreseen: Foreseen) -> str:
+    words = {"hit": "came true", "miss": "did not", "pending": "are open", "censored": "nobody can know of"}
+    told = [f"{foreseen.fates[fate]} {word}" for fate, word in words.items() if foreseen.fates.get(fate)]
+    if foreseen.lead is not None:
+        told.append(f"{foreseen.lead:.0f} s ahead on average")
+    if foreseen.acted:
+        told.append(f"{foreseen.acted} were acted on")
+    return ", ".join(told)
 
 
 def _sections(told: Digest) -> list[tuple[str, int, tuple[Line, ...]]]:

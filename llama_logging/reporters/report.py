@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from llama_logging import wire
 from llama_logging.context import ErrorContext
 from llama_logging.documents import context_of
 from llama_logging.outbox import Delivery
+from llama_logging.prediction.ledger import Action, Announcement
+from llama_logging.prediction.wording import sentence
 from llama_logging.redaction import clean
 from llama_logging.registry import ErrorGroup
 
@@ -22,11 +25,21 @@ KINDS = {
     "unmuted": "asks for attention again",
     "frequent": "comes often",
     "recovery_failed": "could not be recovered from",
+    "predicted": "is predicted",
+    "unusual": "comes unusually often",
     "every": "error",
     "digest": "digest",
     "test": "test",
 }
 """What a report is for, and how that is said."""
+
+
+_STATUS = "llama-logging predict status"
+_DONE = {
+    Action.ACTED: "recovery has begun ahead of it",
+    Action.CONTROL: "nothing is done about it, to compare with",
+    Action.OBSERVED: "recovery would act ahead of it, if its rule said `mode: act`",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +58,7 @@ class Report:
             tells of no error.
         group: What the registry says of the group.
         digest: The digest, as data.
+        prediction: What is predicted, and what was done about it.
         held_back: How many reports before it were not sent, by the hourly limits.
     """
 
@@ -59,6 +73,7 @@ class Report:
     error: Mapping[str, Any] | None = None
     group: Mapping[str, Any] = field(default_factory=dict)
     digest: Mapping[str, Any] | None = None
+    prediction: Mapping[str, Any] | None = None
     held_back: int = 0
 
     @property
@@ -113,6 +128,28 @@ def of_error(
         error=None if context is None else wire.as_document(context),
         group={} if group is None else _of_group(group),
     )
+
+
+def of_prediction(
+    rule: str, at: datetime, announcement: Announcement, context: ErrorContext | None, group: ErrorGroup | None
+) -> Report:
+    """A report that an error is coming.
+
+    Args:
+        context: The latest of its group; None where any error is meant.
+    """
+    told = sentence(announcement.prediction)
+    if announcement.action is not Action.NONE:
+        told += f"; {_DONE[announcement.action]}"
+    if context is not None:
+        report = of_error("predicted", rule, at, context, group, told)
+    else:
+        text = visible(f"an error is predicted: {told}\n\n{_STATUS}\n")
+        title = one_line(f"an error is predicted: {told}")
+        report = Report(
+            kind="predicted", rule=clean(rule, TITLE), created_at=at, title=title, text=text, command=_STATUS
+        )
+    return replace(report, prediction=dataclasses.asdict(announcement))
 
 
 def of_delivery(delivery: Delivery, content: Mapping[str, Any]) -> Report:

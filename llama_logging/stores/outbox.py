@@ -24,7 +24,10 @@ _CHANGE = """
     FROM changes JOIN groups ON groups.id = changes.group_id
     JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
 """
+_HOUR_OF_WEEK = "(counts.minute / 60) % 168"
 _ENDS = "('recovered', 'fallback', 'advice')"
+AFTERWARDS = "NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction_id = attempts.error_id)"
+"""Of attempts: that they were not made ahead of an error."""
 
 
 class SQLOutbox:
@@ -199,11 +202,44 @@ class SQLOutbox:
             )
             return {fingerprint: int(total) for fingerprint, total in rows}
 
+    def weekly(self, since: datetime, until: datetime) -> list[tuple[str, int, int, int, datetime]]:
+        start, end = to_microseconds(since) // MINUTE, to_microseconds(until) // MINUTE
+        with self._reading() as execute:
+            rows = execute(
+                f"""
+                SELECT shown.fingerprint, {_HOUR_OF_WEEK}, count(*), sum(counts.count), min(counts.minute)
+                FROM groups JOIN counts ON counts.group_id = groups.id
+                JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
+                WHERE groups.last_seen >= ? AND counts.minute >= ? AND counts.minute < ?
+                GROUP BY shown.fingerprint, {_HOUR_OF_WEEK} ORDER BY 1, 2
+                """,
+                (start * MINUTE, start, end),
+            ).fetchall()
+        return [
+            (group, hour, minutes, int(errors), from_microseconds(first * MINUTE))
+            for group, hour, minutes, errors, first in rows
+        ]
+
+    def minutes(self, since: datetime, until: datetime, limit: int = 100_000) -> list[tuple[datetime, str, int]]:
+        start, end = to_microseconds(since) // MINUTE, to_microseconds(until) // MINUTE
+        with self._reading() as execute:
+            rows = execute(
+                """
+                SELECT counts.minute, shown.fingerprint, sum(counts.count)
+                FROM groups JOIN counts ON counts.group_id = groups.id
+                JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
+                WHERE groups.last_seen >= ? AND counts.minute >= ? AND counts.minute < ?
+                GROUP BY counts.minute, shown.fingerprint ORDER BY counts.minute DESC, shown.fingerprint DESC LIMIT ?
+                """,
+                (start * MINUTE, start, end, limit),
+            ).fetchall()
+        return [(from_microseconds(minute * MINUTE), group, int(count)) for minute, group, count in reversed(rows)]
+
     def unhealed(self, since: datetime, until: datetime) -> list[tuple[str, str]]:
         with self._reading() as execute:
             rows = execute(
                 f"""
-                SELECT error_id, min(fingerprint) FROM attempts WHERE started_at >= ?
+                SELECT error_id, min(fingerprint) FROM attempts WHERE started_at >= ? AND {AFTERWARDS}
                 GROUP BY error_id
                 HAVING sum(pending) = 0 AND max(started_at + CAST(duration * 1000000 AS BIGINT)) <= ?
                     AND sum(CASE WHEN status IN {_ENDS} THEN 1 ELSE 0 END) = 0

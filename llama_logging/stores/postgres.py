@@ -428,6 +428,10 @@ class PostgresStore(SQLStore):
     finish = _retried(SQLStore.finish)
     forget_scope = _retried(SQLStore.forget_scope)
     remember = _retried(SQLStore.remember)
+    predicted = _retried(SQLStore.predicted)
+    resolve_predictions = _retried(SQLStore.resolve_predictions)
+    settle_predictions = _retried(SQLStore.settle_predictions)
+    rate_predictions = _retried(SQLStore.rate_predictions)
 
 
 class _Words(words.Index):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
+from llama_logging.stores import ledger
 from llama_logging.stores.statements import Execute
 
 MARGIN = 0.9
@@ -27,7 +28,11 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         now: Microseconds since the epoch.
         size: Bytes of the registry.
     """
-    gone = _too_old(execute, now - int(retention.period * 1_000_000), limit) if retention.period is not None else []
+    gone: list[int] = []
+    if retention.period is not None:
+        oldest = now - int(retention.period * 1_000_000)
+        gone = _too_old(execute, oldest, limit)
+        ledger.drop(execute, "at < ?", oldest)
     if len(gone) < limit:
         excess = min(_excess(execute, retention, size), limit - len(gone))
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []

@@ -18,6 +18,8 @@ registry   its own id, how far the index of words goes, and how far each rule of
 outbox     what is to be sent outside, and was: one row for each report and channel
 channels   how sending goes: of each channel its failures, and until when it is left alone
 quotas     reports by hour, of each rule and channel that may have only so many
+predictions         what was announced, what was done about it, and what became of it
+prediction_quality  how good predictions are: of each day, process, group and horizon the last word
 """
 
 STEPS = (
@@ -327,5 +329,42 @@ STEPS = (
         PRIMARY KEY (name, hour)
     ) WITHOUT ROWID;
     CREATE INDEX groups_state ON groups (state, muted_until)
+    """,
+    """
+    CREATE TABLE predictions (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        prediction_id TEXT NOT NULL UNIQUE,
+        at            INTEGER NOT NULL,
+        until         INTEGER NOT NULL,
+        fingerprint   TEXT NOT NULL,
+        horizon       REAL NOT NULL,
+        probability   REAL NOT NULL,
+        usual         REAL NOT NULL,
+        persistence   REAL NOT NULL,
+        hazard        REAL NOT NULL,
+        threshold     REAL NOT NULL,
+        hits          INTEGER NOT NULL,
+        announced     INTEGER NOT NULL,
+        precursors    TEXT NOT NULL,
+        action        TEXT NOT NULL,
+        fate          TEXT NOT NULL,
+        error_id      TEXT NOT NULL,
+        lead          REAL,
+        followed      INTEGER,
+        host          TEXT NOT NULL,
+        service       TEXT NOT NULL,
+        process       TEXT NOT NULL
+    );
+    CREATE INDEX predictions_open ON predictions (until) WHERE followed IS NULL;
+    CREATE INDEX predictions_at ON predictions (at);
+    CREATE TABLE prediction_quality (
+        day         INTEGER NOT NULL,
+        role        TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        horizon     REAL NOT NULL,
+        at          INTEGER NOT NULL,
+        content     TEXT NOT NULL,
+        PRIMARY KEY (day, role, fingerprint, horizon)
+    ) WITHOUT ROWID
     """,
 )

@@ -34,7 +34,8 @@ from llama_logging.registry import (
 from llama_logging.retention import Retention
 from llama_logging.stores import leases, pruning, statements, words
 from llama_logging.stores.charts import SQLCharts
-from llama_logging.stores.outbox import SQLOutbox
+from llama_logging.stores.ledger import SQLLedger
+from llama_logging.stores.outbox import AFTERWARDS, SQLOutbox
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
 
 _GROUPS = """
@@ -60,7 +61,7 @@ _EARLIEST = -(2**62)
 """Before every error."""
 
 
-class SQLStore(SQLOutbox, SQLCharts):
+class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
     """See `registry.Store` for the contract; a subclass knows how to connect.
 
     Its `_reading` and `_transaction` give an Execute; the temporary tables are there in both.
@@ -490,7 +491,8 @@ class SQLStore(SQLOutbox, SQLCharts):
         with self._reading() as execute:
             rows = execute(
                 "SELECT strategy, count(*), sum(CASE WHEN status = 'recovered' THEN 1 ELSE 0 END), avg(duration) "
-                "FROM attempts WHERE fingerprint = ? AND status IN ('recovered', 'failed') GROUP BY strategy",
+                f"FROM attempts WHERE fingerprint = ? AND status IN ('recovered', 'failed') AND {AFTERWARDS} "
+                "GROUP BY strategy",
                 (fingerprint,),
             )
             return [

@@ -194,3 +194,24 @@ def test_recoveries_are_told_apart_by_how_they_ended(store: Outbox) -> None:
 def test_what_is_leased_for_sending_is_no_thing_that_was_acted_on(store: Outbox) -> None:
     assert isinstance(store.acquire("report:ops", "a", 10, Policy()), Lease)
     assert store.scopes() == []
+
+
+def test_errors_are_told_by_minute_and_by_the_group_that_is_shown(store: Outbox) -> None:
+    moments = [NOON - MINUTE, NOON + SECOND, NOON + 2 * SECOND, NOON + 3 * MINUTE]
+    add(store, *(make_context(timestamp=at, fingerprint="v1:a") for at in moments))
+    add(store, make_context(timestamp=NOON + MINUTE, fingerprint="v1:b"), journal="k")
+    assert store.minutes(NOON, NOON + 3 * MINUTE) == [(NOON, "v1:a", 2), (NOON + MINUTE, "v1:b", 1)]
+    assert store.minutes(NOON, NOON + HOUR, 2) == [(NOON + MINUTE, "v1:b", 1), (NOON + 3 * MINUTE, "v1:a", 1)]
+    store.merge("v1:a", ["v1:b"], NOON)
+    assert [group for _, group, _ in store.minutes(NOON, NOON + HOUR)] == ["v1:a"] * 3
+
+
+def test_errors_are_told_by_the_hours_of_the_week(store: Outbox) -> None:
+    week = timedelta(days=7)
+    moments = [NOON, NOON + SECOND, NOON + MINUTE, NOON + week + MINUTE, NOON + 2 * HOUR, NOON + 3 * week]
+    add(store, *(make_context(timestamp=at, fingerprint="v1:a") for at in moments))
+    hour = int(NOON.timestamp()) // 3600 % 168
+    assert store.weekly(NOON, NOON + 2 * week) == [
+        ("v1:a", hour, 3, 4, NOON),
+        ("v1:a", hour + 2, 1, 1, NOON + 2 * HOUR),
+    ]

@@ -28,11 +28,13 @@ from llama_logging.retention import Retention
 from llama_logging.stores import copying, urls
 from llama_logging.stores.plain_errors import taken_apart
 from tests.conftest import NOON, Run, make_context
+from tests.stores.test_ledger import make_announcement
 from tests.stores.test_store import HOUR, add, frames_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 from llama_logging.stores.postgres import PostgresStore  # noqa: E402
+from llama_logging.stores.postgres_schema import STEPS  # noqa: E402
 
 DAY = timedelta(days=1)
 
@@ -219,6 +221,22 @@ def test_a_registry_of_a_newer_version_is_refused(store: PostgresStore, postgres
     store.close()
     with pytest.raises(StoreError, match="newer version"):
         store.errors()
+
+
+@pytest.mark.parametrize("version", range(1, len(STEPS)))
+def test_a_registry_of_every_earlier_version_is_taken_over(
+    store: PostgresStore, postgres_url: urls.StoreURL, version: int
+) -> None:
+    with admin(postgres_url) as connection:
+        connection.execute(f"CREATE SCHEMA {postgres_url.schema}".encode())
+        connection.execute(f"SET search_path = {postgres_url.schema}".encode())
+        for step in STEPS[:version]:
+            connection.execute(step.encode())
+        connection.execute("UPDATE registry SET value = %s WHERE name = 'version'", (str(version),))
+    add(store, make_context())
+    store.predicted([make_announcement()])
+    assert (len(store.errors()), len(store.predictions())) == (1, 1)
+    assert store.health().version == len(STEPS)
 
 
 def test_every_day_has_a_table_today_and_tomorrow_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:

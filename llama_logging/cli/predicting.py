@@ -1,0 +1,39 @@
+"""How predictions look on a terminal: quality beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llama_logging.cli.terminal import painted, print_table
+from llama_logging.prediction.evaluation import Evaluation
+from llama_logging.prediction.forecast import Quality
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """One horizon of one log."""
+    share = evaluation.positives / max(1, evaluation.decisions)
+    print(painted(f"an error within {evaluation.horizon:g} s", "1") + f": after {share:.1%} of {evaluation.decisions} "
+          "moments, all scored before they were learned from")  # fmt: skip
+    rows = [
+        [score.name, f"{score.average_precision:.3f}", f"{score.log_loss:.3f}", f"{score.calibration_error:.3f}"]
+        for score in evaluation.scores
+    ]
+    print_table([["", "average precision", "log loss", "calibration error"], *rows])
+    print(warnings_told(evaluation.quality))
+
+
+def warnings_told(quality: Quality) -> str:
+    """The early warnings in one sentence."""
+    lead = f", {quality.median_lead:.0f} s ahead (median)" if quality.median_lead is not None else ""
+    return (
+        f"{quality.foreseen} of {quality.onsets} onsets foreseen{lead}; {quality.hits} of {quality.announced} "
+        f"warnings right (95 % interval {quality.precision_low:.2f} to {quality.precision_high:.2f}), "
+        f"{quality.false_alarms_per_day:.1f} false a day"
+    )
+
+
+def print_evaluations(path: str, evaluations: Sequence[Evaluation]) -> None:
+    """All horizons of one log."""
+    print(painted(path, "1"))
+    for evaluation in evaluations:
+        print_evaluation(evaluation)

@@ -1,0 +1,383 @@
+"""One horizon: decisions, the windows they open, and what is learned when a window's outcome is known."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llama_logging.context import new_id
+from llama_logging.prediction.account import Account
+from llama_logging.prediction.additive import Additive, Source
+from llama_logging.prediction.blending import Mixture, Stack
+from llama_logging.prediction.features import Stream
+from llama_logging.prediction.forecast import ANY, Precursor, Prediction, Resolution
+from llama_logging.prediction.logistic import Logistic, logit, sigmoid
+from llama_logging.prediction.tables import Rate, Table, half_octave, octave
+from llama_logging.prediction.trust import Gate
+
+BASELINES = ("base", "persistence", "hazard", "ewma")
+
+TICKS = 20
+"""Decisions in a horizon while there are no records."""
+
+AWAKE = 6.0
+"""Horizons since the last record, after which there are no decisions until the next."""
+
+_LEARNED = (0.0, 0.6, 0.2, 0.15, 0.05)
+"""Of the stack: nothing, the regression, the additive hazard, time since the last error, EWMA."""
+
+
+@dataclass(slots=True)
+class Simple:
+    """The simplest predictors of one kind of error."""
+
+    base: Rate = field(default_factory=Rate)
+    persistence: Table = field(init=False)
+    hazard: Table = field(init=False)
+    ewma: Table = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.persistence, self.hazard, self.ewma = Table(self.base), Table(self.base), Table(self.base)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """In the order of their names, without the base rate."""
+        return self.persistence, self.hazard, self.ewma
+
+    def halve(self) -> None:
+        """Let all that was counted weigh half."""
+        for part in (self.base, *self.tables):
+            part.halve()
+
+    def state(self) -> list[Any]:
+        """For `restore`."""
+        return [[self.base.hits, self.base.count], *[_named(table.cells) for table in self.tables]]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from *state*."""
+        self.base.hits, self.base.count = state[0]
+        for table, cells in zip(self.tables, state[1:], strict=True):
+            table.cells = _numbered(cells)
+
+
+@dataclass(slots=True)
+class Group:
+    """A kind of error."""
+
+    name: str
+    account: Account
+    simple: Simple = field(default_factory=Simple)
+    last: float = -math.inf
+
+
+@dataclass(slots=True)
+class View:
+    """What was said of one kind of error at a decision: the predictor's probability, then the baselines'."""
+
+    said: tuple[float, ...]
+    cells: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Window:
+    """A decision whose outcome is not known yet.
+
+    Attributes:
+        at: Seconds since the epoch; it is about the errors in (at, at + horizon].
+        weight: The part of a horizon since the decision before.
+        quiet: Whether there was no error for a horizon.
+        followed: Whether an error came; None as long as that is open.
+        groups: By number.
+    """
+
+    at: float
+    weight: float
+    quiet: bool
+    keys: list[int]
+    sources: list[Source]
+    inputs: list[float]
+    experts: tuple[float, ...]
+    any: View
+    groups: dict[int, View] = field(default_factory=dict)
+    followed: bool | None = None
+
+
+class Forecaster:
+    """Decides, waits, learns: at one horizon.
+
+    Args:
+        stream: What the features are made from; shared with other horizons.
+        horizon: In seconds.
+        groups: At most so many kinds of error are told apart; the least recent makes room.
+        keys: At most so many weights and counts.
+        forget: What a count of the additive hazard keeps at each new exposure.
+        gate: Makes the gate of one kind of error; gets the number of baselines.
+    """
+
+    def __init__(
+        self, stream: Stream, horizon: float, *, groups: int, keys: int, forget: float, gate: Callable[[int], Gate]
+    ) -> None:
+        self.stream = stream
+        self.horizon = horizon
+        self.limit = groups
+        self.least = max(1.0, horizon / 60.0)
+        self.tick = horizon / TICKS
+        self.decided = -math.inf
+        self.simple = Simple()
+        self.additive = Additive(forget, keys // 3)
+        self.logistic = Logistic(keys=keys - keys // 3)
+        self.stack = Stack(_LEARNED)
+        self.mixture = Mixture(7)
+        self.account = Account(gate(len(BASELINES)), ("predictor", *BASELINES))
+        self.groups: OrderedDict[int, Group] = OrderedDict()
+        self.numbers: dict[str, int] = {}
+        self.numbered = 0
+        self.open: deque[Window] = deque()
+        self.unanswered: deque[Window] = deque()
+        self.resolved: list[Resolution] = []
+        self.watch: Callable[[Window, bool], None] | None = None
+        self._gate = gate
+
+    def pass_time(self, now: float) -> list[Prediction]:
+        """Decisions that the timer brings before *now*; windows and alerts that are over by then."""
+        predictions: list[Prediction] = []
+        end = min(now, self.stream.last + AWAKE * self.horizon)
+        due = self.decided + self.tick
+        while due < end:
+            self._expire(due)
+            predictions += self._decide(due)
+            due += self.tick
+        self._expire(now)
+        return predictions
+
+    def fail(self, at: float, group: str) -> None:
+        """There was an error: windows that it falls into are answered."""
+        while self.unanswered and self.unanswered[0].at < at:
+            self._answer(self.unanswered.popleft(), True)
+        self.resolved += self.account.fail(at, at - self.stream.last_error > self.horizon)
+        if not group:
+            return
+        number = self._number(group)
+        known = self.groups[number]
+        for window in reversed(self.open):
+            if window.at < known.last:
+                break
+            if window.at < at:
+                self._answer_group(window, number, known, True)
+        self.resolved += known.account.fail(at, at - known.last > self.horizon)
+        known.last = at
+
+    def decide(self, at: float) -> list[Prediction]:
+        """A decision at a record, if one is due."""
+        return self._decide(at) if at - self.decided >= self.least else []
+
+    def censor(self, at: float, group: str) -> None:
+        """Nobody will know how what was open at *at* would have gone on."""
+        number = self.numbers.get(group)
+        kept = [window for window in self.unanswered if window.at > at]
+        self.unanswered = deque(kept)
+        self.resolved += self.account.censor()
+        if group == ANY:
+            self.open = deque(window for window in self.open if window.at > at)
+            for known in self.groups.values():
+                self.resolved += known.account.censor()
+        elif number is not None:
+            self.resolved += self.groups[number].account.censor()
+            for window in self.open:
+                if window.at <= at:
+                    window.groups.pop(number, None)
+
+    def renewed(self) -> None:
+        """What was learned counts half, and trust must be earned anew."""
+        self.additive.halve()
+        self.logistic.halve()
+        for part in (self, *self.groups.values()):
+            part.simple.halve()
+            part.account.gate.close()
+
+    def state(self) -> dict[str, Any]:
+        """For `restore`: without the windows that are open."""
+        return {
+            "decided": self.decided if math.isfinite(self.decided) else None,
+            "simple": self.simple.state(),
+            "additive": self.additive.state(),
+            "logistic": _named(self.logistic.weights),
+            "stack": [self.stack.weights, self.stack.squares],
+            "mixture": self.mixture.weights,
+            "account": self.account.state(),
+            "groups": [
+                [number, known.name, known.last if math.isfinite(known.last) else None, known.simple.state(),
+                 known.account.state()]
+                for number, known in self.groups.items()
+            ],
+            "numbered": self.numbered,
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from *state*: nobody knows how what was open went on."""
+        self.decided = -math.inf if state["decided"] is None else state["decided"]
+        self.simple.restore(state["simple"])
+        self.additive.restore(state["additive"])
+        self.logistic.weights = _numbered(state["logistic"])
+        self.stack.weights, self.stack.squares = map(list, state["stack"])
+        self.mixture.weights = list(state["mixture"])
+        self.resolved += self.account.restore(state["account"])
+        for number, name, last, simple, account in state["groups"][-self.limit :]:
+            known = Group(name, self._account())
+            known.simple.restore(simple)
+            known.last = -math.inf if last is None else last
+            self.resolved += known.account.restore(account)
+            self.groups[number] = known
+            self.numbers[name] = number
+        self.numbered = state["numbered"]
+
+    def _expire(self, now: float) -> None:
+        while self.open and now - self.open[0].at > self.horizon:
+            window = self.open.popleft()
+            if self.unanswered and self.unanswered[0] is window:
+                self._answer(self.unanswered.popleft(), False)
+            for number in list(window.groups):
+                known = self.groups.get(number)
+                if known is not None:
+                    self._answer_group(window, number, known, False)
+        self.resolved += self.account.pass_time(now)
+        for known in self.groups.values():
+            self.resolved += known.account.pass_time(now)
+
+    def _answer(self, window: Window, followed: bool) -> None:
+        window.followed = followed
+        if self.watch is not None:
+            self.watch(window, followed)
+        self.account.settle(window.any.said, followed, window.weight)
+        _learn_simple(self.simple, window.any.cells, followed)
+        self.logistic.learn(window.keys, followed)
+        self.additive.learn(window.sources, followed)
+        self.stack.learn(window.inputs, followed)
+        self.mixture.learn(window.experts, followed)
+
+    def _answer_group(self, window: Window, number: int, known: Group, followed: bool) -> None:
+        if followed:
+            self.additive.attribute(window.sources, number)
+        view = window.groups.pop(number, None)
+        if view is None:
+            if followed:
+                known.simple.base.learn(True)
+            return
+        known.account.settle(view.said, followed, window.weight)
+        _learn_simple(known.simple, view.cells, followed)
+
+    def _number(self, group: str) -> int:
+        number = self.numbers.get(group)
+        if number is not None:
+            self.groups.move_to_end(number)
+            return number
+        if len(self.groups) >= self.limit:
+            _, old = self.groups.popitem(last=False)
+            self.resolved += old.account.censor()
+            del self.numbers[old.name]
+        self.numbered += 1
+        self.numbers[group] = self.numbered
+        self.groups[self.numbered] = Group(group, self._account())
+        return self.numbered
+
+    def _account(self) -> Account:
+        return Account(self._gate(2), ("predictor", "base", "hazard"))
+
+    def _decide(self, at: float) -> list[Prediction]:
+        window, thetas = self._look(at)
+        self.decided = at
+        self.open.append(window)
+        self.unanswered.append(window)
+        predictions = []
+        if self.account.gate.decide(at, window.any.said[0], window.quiet) and not self.account.gate.why():
+            predictions.append(self._predict(window, thetas, ANY, self.account, window.any))
+        for number, view in window.groups.items():
+            known = self.groups[number]
+            quiet = at - known.last > self.horizon
+            if known.account.gate.decide(at, view.said[0], quiet) and not known.account.gate.why():
+                predictions.append(self._predict(window, thetas, known.name, known.account, view))
+        return predictions
+
+    def _look(self, at: float) -> tuple[Window, list[float]]:
+        keys, sources = self.stream.features(at, self.horizon)
+        simple = self.simple
+        since = self.stream.since_error(at)
+        rate = self.stream.rates[self.horizon].of_errors
+        cells = (int(since <= self.horizon), octave(since), min(31, half_octave(4.0 * rate)))
+        base = simple.base()
+        persistence, hazard, ewma = (table(cell) for table, cell in zip(simple.tables, cells, strict=True))
+        thetas = [self.additive.theta(source) for source in sources]
+        added = -math.expm1(-sum(thetas))
+        learned = sigmoid(self.logistic(keys))
+        inputs = self.stack.inputs((learned, added, hazard, ewma))
+        stacked = self.stack(inputs)
+        experts = (stacked, learned, added, hazard, ewma, persistence, base)
+        chance = sigmoid((logit(stacked) + logit(self.mixture(experts))) / 2.0)
+        window = Window(
+            at=at,
+            weight=min(1.0, (at - self.decided) / self.horizon),
+            quiet=since > self.horizon,
+            keys=keys,
+            sources=sources,
+            inputs=inputs,
+            experts=experts,
+            any=View((chance, base, persistence, hazard, ewma), cells),
+        )
+        if self.groups:
+            self._look_at_groups(window, thetas)
+        return window, thetas
+
+    def _look_at_groups(self, window: Window, thetas: list[float]) -> None:
+        expected = self.additive.expected(window.sources, thetas)
+        for number, known in self.groups.items():
+            since = min(1e9, window.at - known.last)
+            cell = octave(since)
+            base, hazard = known.simple.base(), known.simple.hazard(cell)
+            # The geometric mean of two survivals: each of the two is blind to what the other sees.
+            chance = 1.0 - math.sqrt(math.exp(-expected.get(number, 0.0)) * (1.0 - hazard))
+            window.groups[number] = View((chance, base, hazard), (int(since <= self.horizon), cell))
+
+    def _predict(self, window: Window, thetas: list[float], group: str, account: Account, view: View) -> Prediction:
+        prediction_id = new_id()
+        account.announce(prediction_id, window.at)
+        latest = account.gate.latest
+        return Prediction(
+            prediction_id=prediction_id,
+            at=window.at,
+            horizon=self.horizon,
+            group=group,
+            probability=view.said[0],
+            usual=view.said[1],
+            persistence=(account is self.account and view.said[2]) or view.said[1],
+            hazard=view.said[3] if account is self.account else view.said[2],
+            threshold=account.gate.threshold,
+            hits=sum(latest),
+            announced=len(latest),
+            precursors=self._precursors(window, thetas),
+        )
+
+    def _precursors(self, window: Window, thetas: list[float]) -> tuple[Precursor, ...]:
+        total = sum(thetas)
+        found = []
+        for theta, source in sorted(zip(thetas, window.sources, strict=True), reverse=True):
+            named = self.stream.named(source, window.at)
+            if named is not None:
+                found.append(Precursor(template=named[0], age=named[1], share=theta / total))
+        return tuple(found[:5])
+
+
+def _learn_simple(simple: Simple, cells: tuple[int, ...], followed: bool) -> None:
+    simple.base.learn(followed)
+    for table, cell in zip(simple.tables, cells, strict=False):
+        table.learn(cell, followed)
+
+
+def _named(cells: Mapping[int, list[float]]) -> dict[str, list[float]]:
+    return {str(key): cell for key, cell in cells.items()}
+
+
+def _numbered(cells: Mapping[str, list[float]]) -> dict[int, list[float]]:
+    return {int(key): list(cell) for key, cell in cells.items()}

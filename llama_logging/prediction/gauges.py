@@ -1,0 +1,87 @@
+"""Numbers that records carry: which of them are gauges, where they stand, and when they reach their limit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+STEADY = 0.6
+"""A number whose neighbours correlate more than this is a gauge; an identifier or a duration does not."""
+
+_FAST, _SLOW = 0.5, 0.02
+_SHRINK = 2e-6
+_ENOUGH = 10
+
+
+class Gauge:
+    """One number of one template, followed from record to record."""
+
+    __slots__ = (
+        "at",
+        "count",
+        "covariance",
+        "high",
+        "low",
+        "mean",
+        "number",
+        "slope",
+        "smooth",
+        "template",
+        "variance",
+    )
+
+    def __init__(self, number: int, template: str, at: float, value: float) -> None:
+        self.number = number
+        self.template = template
+        self.at = at
+        self.count = 1
+        self.smooth = self.mean = self.low = self.high = value
+        self.variance = self.covariance = self.slope = 0.0
+
+    def add(self, at: float, value: float) -> None:
+        """Take the next value in."""
+        rate = max(_SLOW, 1.0 / (self.count + 1))
+        last, off = self.smooth - self.mean, value - self.mean
+        self.variance += rate * (off * off - self.variance)
+        self.covariance += rate * (off * last - self.covariance)
+        self.mean += rate * off
+        before, passed = self.smooth, at - self.at
+        span = self.high - self.low
+        if span > 0.0 and abs(value - self.smooth) > 0.5 * span:
+            # It was reset: what it did before says nothing about where it goes.
+            self.smooth, self.slope = value, 0.0
+        else:
+            self.smooth += _FAST * (value - self.smooth)
+            if passed > 0.0:
+                self.slope += 0.05 * ((self.smooth - before) / passed - self.slope)
+        self.high = max(value, self.high - _SHRINK * span)
+        self.low = min(value, self.low + _SHRINK * span)
+        self.at = at
+        self.count += 1
+
+    def state(self) -> list[Any]:
+        """For `restored`."""
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def restored(cls, state: list[Any]) -> Gauge:
+        """The gauge that *state* was taken of."""
+        gauge = cls.__new__(cls)
+        for name, value in zip(cls.__slots__, state, strict=True):
+            setattr(gauge, name, value)
+        return gauge
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether this is a gauge at all."""
+        return self.count >= _ENOUGH and self.covariance > STEADY * self.variance > 0.0
+
+    def bin(self, now: float) -> int:
+        """How near it is to the bound that it moves towards: quarter octaves of the span; the upper from 64 on."""
+        span = self.high - self.low
+        if not 0.0 < span < math.inf:
+            return 0
+        value = self.smooth + self.slope * min(600.0, max(0.0, now - self.at))
+        left = self.high - value if self.slope > 0.0 else value - self.low
+        near = int(-4.0 * math.log2(min(1.0, max(0.0, left / span) + 1.0 / 128.0)))
+        return near + (64 if self.slope > 0.0 else 0)
