@@ -36,7 +36,11 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield tmp_path
     root.setLevel(level)
     root.handlers[:] = handlers
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith(("app", "uvicorn", "gunicorn"))]:
+    for name in [
+        name
+        for name in logging.root.manager.loggerDict
+        if name.startswith(("app", "uvicorn", "gunicorn", "llama_logging"))
+    ]:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
