@@ -499,6 +499,10 @@ class Store(Ledger, Protocol):
         """The recovery attempts made for an error, oldest first."""
         ...
 
+    def attempts_of(self, error_ids: Sequence[str]) -> dict[str, list[RecoveryAttempt]]:
+        """The same for several errors; those without any are left out."""
+        ...
+
     def acquire(self, scope: str, owner: str, seconds: float, policy: Policy) -> Lease | Denial:
         """Lease a thing to *owner* for so many seconds, or say why not; what *policy* says is the same for all."""
         ...

@@ -40,16 +40,17 @@ class Trace:
         return tuple(dict.fromkeys(traced.service for traced in self.errors))
 
 
-def follow(store: Store, trace_id: str) -> Trace:
-    """What *store* has of a trace.
+def follow(store: Store, trace_id: str, limit: int = 1000) -> Trace:
+    """What *store* has of a trace: at most *limit* errors, the first.
 
     Raises:
         ErrorNotFound: If there is no error of it.
         StoreError: If the store cannot be read.
     """
-    errors = store.errors_of_trace(trace_id)
+    errors = store.errors_of_trace(trace_id, limit)
     if not errors:
         raise ErrorNotFound(f"no error belongs to the trace {trace_id!r} in {store.url}")
+    attempts = store.attempts_of([error.error_id for error in errors])
     return Trace(
         trace_id=errors[0].trace_id,
         errors=tuple(
@@ -57,7 +58,7 @@ def follow(store: Store, trace_id: str) -> Trace:
                 error=error,
                 service=(error.process.service or error.process.program) if error.process else "",
                 after=(error.timestamp - errors[0].timestamp).total_seconds(),
-                attempts=store.attempts(error.error_id),
+                attempts=attempts.get(error.error_id, ()),
             )
             for error in errors
         ),

@@ -325,9 +325,18 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
             return [wire.decode_sighting(_loaded(row[0])) for row in rows]
 
     def attempts(self, error_id: str) -> list[RecoveryAttempt]:
+        return self.attempts_of([error_id]).get(error_id, [])
+
+    def attempts_of(self, error_ids: Sequence[str]) -> dict[str, list[RecoveryAttempt]]:
+        found: dict[str, list[RecoveryAttempt]] = {}
         with self._reading() as execute:
-            rows = execute("SELECT content FROM attempts WHERE error_id = ? ORDER BY started_at", (error_id,))
-            return [wire.decode_attempt(_loaded(row[0])) for row in rows]
+            for start in range(0, len(error_ids), 500):
+                some = error_ids[start : start + 500]
+                where = f"error_id IN ({_marks(some)}) ORDER BY started_at"
+                for row in execute(f"SELECT content FROM attempts WHERE {where}", some):
+                    attempt = wire.decode_attempt(_loaded(row[0]))
+                    found.setdefault(attempt.error_id, []).append(attempt)
+        return found
 
     def changes(self, fingerprint: str | None = None, limit: int = 50) -> list[Change]:
         with self._reading() as execute:

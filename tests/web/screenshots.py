@@ -9,7 +9,7 @@ from typing import Any
 
 from llama_logging.stores import open_store, urls
 from tests.web.served import CHROMIUM, serving
-from tests.web.story import tell
+from tests.web.story import TRACE, tell
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 SIZE: Any = {"width": 1200, "height": 760}
@@ -34,6 +34,7 @@ def main() -> int:
             ("group", group, "light"),
             ("overview", "/overview", "light"),
             ("group-dark", group, "dark"),
+            ("trace", f"/trace/{TRACE}", "light"),
         )
         for name, path, scheme in pictures:
             context = browser.new_context(viewport=SIZE, color_scheme=scheme, storage_state=state)

@@ -537,12 +537,23 @@ def _tree(kind: Kind) -> str:
 
 
 def _follow(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> None:
-    """One request that fails at several places."""
+    """One request that fails in several services; the first failure is recovered from."""
     frames = []
-    for after, number in ((0.0, 2), (0.42, 3), (0.47, 0), (3.9, 10)):
+    for after, number, service in ((0.0, 2, "stock"), (0.42, 3, "stock"), (0.47, 0, "writer"), (3.9, 10, "shop-api")):
+        process = Process(
+            process=f"trace {service}", pid=77, host=f"{service}-1", boot="boot", program="uvicorn", python="3.12.4",
+            service=service,
+        )  # fmt: skip
         moment = now - timedelta(hours=2) + timedelta(seconds=after)
-        error = replace(newest[number], error_id=new_id(), timestamp=moment, trace_id=TRACE)
-        frames.append(wire.encode_error(error)[0])
+        error = replace(newest[number], error_id=new_id(), timestamp=moment, trace_id=TRACE, process=process)
+        frames += [wire.dumps(wire.encode_process(process)), wire.encode_error(error)[0]]
+        if not after:
+            attempt = RecoveryAttempt(
+                attempt_id=new_id(), error_id=error.error_id, fingerprint=error.fingerprint, rule="database",
+                strategy="db.reconnect", scope="stock-db", status=OutcomeStatus.RECOVERED, duration=0.9,
+                started_at=moment + timedelta(seconds=0.01), detail="the pool was emptied, and SELECT 1 answers",
+            )  # fmt: skip
+            frames.append(wire.dumps(wire.encode_attempt(attempt)))
     store.ingest(Batch("follow", 0, 1, frames))
     store.forget("follow")
 

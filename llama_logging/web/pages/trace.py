@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from llama_logging.exceptions import ErrorNotFound
+from llama_logging.traces import follow
 from llama_logging.web.asked import Asked
 
 LIMIT = 200
@@ -11,24 +14,17 @@ LIMIT = 200
 
 
 def view(asked: Asked) -> dict[str, Any]:
-    """The errors, and how long after the first each happened."""
+    """The errors, how long after the first each happened, and what recovery did."""
     trace_id = str(asked.params.get("name") or asked.query.get("id", "")).strip().lower()[:64]
-    errors = asked.store.errors_of_trace(trace_id, LIMIT + 1) if trace_id else []
-    begun = errors[0].timestamp if errors else asked.now
-    rows = [
-        (
-            error,
-            (error.timestamp - begun).total_seconds(),
-            (error.process.service or error.process.program) if error.process else "",
-        )
-        for error in errors[:LIMIT]
-    ]
-    span = max((after for _, after, _ in rows), default=0.0)
+    trace = None
+    with contextlib.suppress(ErrorNotFound):
+        trace = follow(asked.store, trace_id, LIMIT + 1) if trace_id else None
+    rows = trace.errors[:LIMIT] if trace else ()
     return {
         "pulse": asked.pulse,
         "trace_id": trace_id,
         "rows": rows,
-        "span": span,
-        "more": len(errors) > LIMIT,
-        "services": sorted({service for _, _, service in rows if service}),
+        "span": max((traced.after for traced in rows), default=0.0),
+        "more": trace is not None and len(trace.errors) > LIMIT,
+        "services": trace.services if trace else (),
     }
