@@ -142,6 +142,7 @@ def test_a_failure_is_followed_through_all_services(
 ) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"http://127.0.0.1:{gateway}/")
+    caught.value.close()
     assert caught.value.code == 502, (own_place / "gateway.log").read_text()
     trace_id = caught.value.headers["trace"]
 
