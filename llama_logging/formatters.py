@@ -6,8 +6,6 @@ import datetime
 import json
 import logging
 import os
-import re
-import sys
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _escaped
@@ -22,11 +20,9 @@ from llama_logging.context import ErrorContext, ErrorSeverity, Form
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
+from llama_logging.visible import printable as printable
+from llama_logging.visible import wants_colour as wants_colour
 
-# C0 and C1 controls but tab, bidirectional overrides, line separators: each can forge or hide text.
-_CONTROL = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _OUTCOME = "_llama_logging_outcome"
 # What a record has that was captured and has no extra.
 _OWN = USUAL | {CONTEXT, _OUTCOME, "_llama_logging_seen"}
@@ -36,22 +32,6 @@ _FORMAT_STYLES = ("%", "{", "$")
 # Nobody can guess it: it stands in no text.
 _GAP = f"gap {os.urandom(16).hex()}"
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;97;41"}
-
-
-def printable(text: str) -> str:
-    r"""*text* with all that could forge or hide output made visible.
-
-    >>> printable("ok\x1b[2J\nERROR forged")
-    'ok\\x1b[2J\\nERROR forged'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-
-
-def printable_lines(text: str) -> str:
-    """As `printable`, but a newline stays one."""
-    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 class _Gaps:
@@ -268,16 +248,6 @@ class ConsoleFormatter(logging.Formatter):
 
     def _painted(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
-
-
-def wants_colour(stream: Any = None) -> bool:
-    """Whether *stream* (default standard error) should get colours; see no-color.org and force-color.org."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    stream = sys.stderr if stream is None else stream
-    return os.environ.get("TERM") != "dumb" and bool(getattr(stream, "isatty", bool)())
 
 
 def _jsonable(value: Any) -> Any:

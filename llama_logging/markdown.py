@@ -7,8 +7,8 @@ import re
 
 from llama_logging.attempts import RecoveryAttempt
 from llama_logging.context import ErrorContext
-from llama_logging.formatters import printable, printable_lines
 from llama_logging.registry import ErrorGroup
+from llama_logging.visible import printable, printable_lines
 
 STACK = 20_000
 """At most so many characters of the stack trace: what GitHub and GitLab take is 65,536 for all."""

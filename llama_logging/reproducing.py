@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
-from llama_logging.formatters import printable
+from llama_logging.visible import printable
 
 VALUE = 200
 """At most so many characters of a local variable, or of a message."""

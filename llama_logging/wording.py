@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from llama_logging.formatters import printable
 from llama_logging.registry import ErrorGroup, Gap, Incident, ScopeState
+from llama_logging.visible import printable
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from llama_logging.cli.terminal import add_store, fingerprint_named, group_document, opened, print_json
-from llama_logging.formatters import printable
 from llama_logging.registry import Store
+from llama_logging.visible import printable
 from llama_logging.wording import state_of
 
 Decision = Callable[[Store, str, datetime, str], None]

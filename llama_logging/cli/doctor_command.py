@@ -11,7 +11,7 @@ from llama_logging.attachment.doctor import examined
 from llama_logging.cli.terminal import add_store, opened, painted, print_json
 from llama_logging.config import as_seconds
 from llama_logging.exceptions import ConfigError
-from llama_logging.formatters import printable
+from llama_logging.visible import printable
 from llama_logging.wording import findings
 
 HELP = "examine the registry: what was lost, what is damaged, what waits; or the logging of a command"

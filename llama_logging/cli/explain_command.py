@@ -9,8 +9,8 @@ import yaml
 
 from llama_logging.cli.terminal import add_store, opened, painted, print_json
 from llama_logging.context import ErrorContext
-from llama_logging.formatters import printable, printable_lines
 from llama_logging.grouping import rule_that_joins, rule_that_splits
+from llama_logging.visible import printable, printable_lines
 
 HELP = "explain why an error is in its group, or why two are not in one"
 EPILOG = "Errors are the same if all of what is printed is the same; messages and line numbers are not part of it."

@@ -13,10 +13,10 @@ from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import add_store, ago, count, local, opened, painted, print_json, print_table
 from llama_logging.config import load
 from llama_logging.exceptions import ConfigError
-from llama_logging.formatters import printable
 from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
+from llama_logging.visible import printable
 from llama_logging.wording import doing
 
 HELP = "what recovery acts on, what it has done, and the switch that stops it"

@@ -21,7 +21,6 @@ from llama_logging.cli.terminal import (
 )
 from llama_logging.config import did_you_mean, load
 from llama_logging.exceptions import ConfigError
-from llama_logging.formatters import printable, printable_lines
 from llama_logging.handlers import ReportHandler
 from llama_logging.pipeline import open_registry
 from llama_logging.reporters.configuration import Channel
@@ -29,6 +28,7 @@ from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import of_test
 from llama_logging.reporting import SEND_TIMEOUT, Reporting, failure
 from llama_logging.stores.urls import StoreURL
+from llama_logging.visible import printable, printable_lines
 
 HELP = "send what the rules of a logging.yaml report, and see how sending goes"
 EPILOG = "Examples: llama-logging report test ops · report send (for cron) · report digest --since 7d"

@@ -10,9 +10,9 @@ from datetime import datetime
 from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.cli.terminal import COLOURS, add_store, ago, group_document, local, opened, painted, print_json
 from llama_logging.context import ErrorContext, Sighting
-from llama_logging.formatters import printable, printable_lines
 from llama_logging.markdown import as_markdown
 from llama_logging.registry import Change, ErrorGroup
+from llama_logging.visible import printable, printable_lines
 from llama_logging.wire import as_document
 from llama_logging.wording import state_of
 

@@ -17,8 +17,8 @@ from llama_logging.cli.terminal import (
     print_table,
 )
 from llama_logging.context import ErrorSeverity
-from llama_logging.formatters import printable
 from llama_logging.summary import ErrorSummary, summarise
+from llama_logging.visible import printable
 
 HELP = "sum up the errors: how many, how bad, which types, the newest"
 EPILOG = "Example: llama-logging summary --since 24h --severity ERROR"

@@ -7,8 +7,8 @@ import time
 
 from llama_logging.cli.terminal import COLOURS, add_selection, add_store, count, named, opened, painted, print_json
 from llama_logging.context import ErrorContext
-from llama_logging.formatters import printable
 from llama_logging.pipeline import open_registry
+from llama_logging.visible import printable
 from llama_logging.wire import as_document
 
 HELP = "print the newest errors, and with -f each new one as it comes"

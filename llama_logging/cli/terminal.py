@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 from llama_logging.config import as_bytes, as_seconds
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
-from llama_logging.formatters import printable, wants_colour
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
 from llama_logging.registry import ErrorGroup, Store
 from llama_logging.stores import urls
+from llama_logging.visible import printable, wants_colour
 from llama_logging.wording import ago as ago
 from llama_logging.wording import local as local
 

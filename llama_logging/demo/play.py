@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 
 from llama_logging.exceptions import LlamaLoggingError
-from llama_logging.formatters import wants_colour
+from llama_logging.visible import wants_colour
 
 TIMEOUT = 60.0
 """Seconds after which the play is broken off; it takes some fifteen."""

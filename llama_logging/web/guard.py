@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llama_logging.formatters import printable
 from llama_logging.redaction import redact
+from llama_logging.visible import printable
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts under which only this machine asks."""

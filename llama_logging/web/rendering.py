@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 from markupsafe import Markup
 
-from llama_logging.formatters import printable_lines
+from llama_logging.visible import printable_lines
 from llama_logging.web import charts, static
 from llama_logging.wording import ago, doing, state_of
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -91,12 +92,16 @@ def serve(settings: Settings) -> None:
             ssl_certfile=settings.certificate or None,
             ssl_keyfile=settings.key or None,
             timeout_graceful_shutdown=1,
+            callback_notify=lambda: _awake(ingester),
+            timeout_notify=10,
         )
         _say(f"{settings.url} at {where}/  (Ctrl-C ends it)")
         if settings.token is None:
             _say(f"to sign in, open {where}/?token={keys.token}")
         else:
             _say(f"to sign in, open {where}/?token=... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN")
+        # The server hands the signal on once it has ended; it would else end us before the ingester has.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[bound])
 
@@ -125,6 +130,11 @@ def _ingesting(url: StoreURL) -> Iterator[Ingester]:
         yield ingester
     finally:
         ingester.end(2.0)
+
+
+async def _awake(ingester: Ingester) -> None:
+    """Have it begin again, should it have ended by a fault."""
+    ingester.wake()
 
 
 def _index(store: Store) -> None:

@@ -28,8 +28,8 @@ BLOCKED = (
 
 
 @contextlib.contextmanager
-def served(*words: str, **env: str) -> Iterator[tuple[str, list[str]]]:
-    """Where it is, and what it has said; it must end well when it is interrupted."""
+def served(*words: str, ended_by: int = signal.SIGINT, **env: str) -> Iterator[tuple[str, list[str]]]:
+    """Where it is, and what it has said; it must end well by that signal."""
     command = [sys.executable, "-m", "llama_logging", "serve", "--port", "0", *words]
     with subprocess.Popen(
         command, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -45,7 +45,7 @@ def served(*words: str, **env: str) -> Iterator[tuple[str, list[str]]]:
             assert found, said
             yield found[1], said
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(ended_by)
             out, rest = process.communicate(timeout=30)
     assert (process.returncode, out, rest) == (0, "", "")
 
@@ -71,6 +71,11 @@ def test_what_waits_in_journals_is_shown(own_place: Path) -> None:
                 break
         else:
             raise AssertionError(get(url)[1])
+
+
+def test_a_service_manager_ends_it() -> None:
+    with served(ended_by=signal.SIGTERM) as (url, _):
+        assert get(url)[0] == 200
 
 
 def test_it_is_not_asked_under_another_name() -> None:

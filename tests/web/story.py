@@ -545,7 +545,7 @@ def _follow(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> Non
             service=service,
         )  # fmt: skip
         moment = now - timedelta(hours=2) + timedelta(seconds=after)
-        error = replace(newest[number], error_id=new_id(), timestamp=moment, trace_id=TRACE, process=process)
+        error = replace(_again(newest[number], moment), trace_id=TRACE, process=process)
         frames += [wire.dumps(wire.encode_process(process)), wire.encode_error(error)[0]]
         if not after:
             attempt = RecoveryAttempt(
@@ -565,7 +565,7 @@ def _decide(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> Non
     store.resolve(names[8], now - timedelta(days=3), "maria", release="2.8.1")
     store.resolve(names[10], now - timedelta(hours=1), "jonas")
     store.resolve(names[2], now - timedelta(days=5), "maria", release="2.8.1")
-    again = replace(newest[2], error_id=new_id(), timestamp=now - timedelta(minutes=14))
+    again = _again(newest[2], now - timedelta(minutes=14))
     store.ingest(Batch("again", 0, 1, [wire.encode_error(again)[0]]))
     store.forget("again")
 
@@ -580,7 +580,7 @@ def _recover(store: Outbox, newest: Sequence[ErrorContext], now: datetime, rando
     for number in range(34):
         scope, rule, ladder, error = scopes[0 if number % 3 else 1 + number % 2]
         moment = now - timedelta(minutes=4 + number * number * 2.6)
-        error = replace(error, error_id=new_id(), timestamp=moment - timedelta(seconds=0.3), severity=error.severity)
+        error = _again(error, moment - timedelta(seconds=0.3))
         frames.append(wire.encode_error(error)[0])
         for rung, strategy in enumerate(ladder):
             works = rung == len(ladder) - 1 and random_.random() < 0.86
@@ -608,6 +608,13 @@ def _recover(store: Outbox, newest: Sequence[ErrorContext], now: datetime, rando
             store.finish(granted, OutcomeStatus.RECOVERED, "started again, and answers", policy)
         elif isinstance(granted, Lease) and scope.startswith("disk"):
             store.finish(granted, OutcomeStatus.FAILED, "312 MB were freed, 2 GB are needed", policy)
+
+
+def _again(error: ErrorContext, moment: datetime) -> ErrorContext:
+    """The same error, at another time."""
+    moved = moment - error.timestamp
+    crumbs = tuple(replace(crumb, created=crumb.created + moved.total_seconds()) for crumb in error.breadcrumbs)
+    return replace(error, error_id=new_id(), timestamp=moment, breadcrumbs=crumbs)
 
 
 def _told(strategy: str, works: bool) -> str:

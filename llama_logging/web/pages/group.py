@@ -15,6 +15,7 @@ from llama_logging.grouping import EXPLICIT, RULE
 from llama_logging.markdown import as_markdown
 from llama_logging.outbox import Outbox
 from llama_logging.web.asked import Asked, Text
+from llama_logging.web.family import tree
 from llama_logging.wire import as_document
 
 DAYS = 28
@@ -162,7 +163,7 @@ def _details(store: Outbox, error: ErrorContext) -> dict[str, Any]:
     values = {(found.exception, found.frame): found.values for found in error.locals}
     raised = [
         _raised(exceptions[index], index, depth, relation, values)
-        for index, depth, relation in tree(exceptions)[:EXCEPTIONS]
+        for index, depth, relation in tree(exceptions, error.stack_trace)[:EXCEPTIONS]
     ]
     return {
         "raised": raised,
@@ -187,64 +188,6 @@ def _raised(
         calls.append(Call(frame, values.get((index, number), {}), hidden, gap, 0 if hidden else folded))
         folded = folded + 1 if hidden else 0
     return Raised(detail, depth, relation, tuple(calls), folded)
-
-
-def tree(exceptions: Sequence[ExceptionDetail]) -> list[tuple[int, int, str]]:
-    """Index, depth and relation in words of each exception: causes below effects, members below their groups.
-
-    They come breadth first. A group says how many members it has, so theirs is known; a cause is that of
-    the first that can have it.
-    """
-    parents: dict[int, int] = {}
-    at = 0
-    for index in range(1, len(exceptions)):
-        while at < index - 1 and not _can_have(exceptions, parents, at, index):
-            at += 1
-        parents[index] = at
-    depths = {0: 0} if exceptions else {}
-    for index in range(1, len(exceptions)):
-        depths[index] = depths[parents[index]] + 1
-    order: list[int] = []
-    waiting = [0] if exceptions else []
-    while waiting:
-        index = waiting.pop(0)
-        order.append(index)
-        waiting = [child for child in parents if parents[child] == index] + waiting
-    return [(index, depths[index], _related(exceptions, parents, index)) for index in order]
-
-
-_WORDS = {
-    "cause": "caused by",
-    "context": "raised while handling",
-    "suppressed": "raised while handling, and hidden by `from None`",
-}
-_RANKS = {"cause": 0, "context": 0, "suppressed": 1, "member": 2}
-
-
-def _can_have(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int], parent: int, child: int) -> bool:
-    relation = exceptions[child].relation
-    siblings = [exceptions[index].relation for index, own in parents.items() if own == parent]
-    if relation == "member":
-        size = _size(exceptions[parent])
-        return size is None or siblings.count("member") < size
-    return all(_RANKS.get(sibling, 2) < _RANKS.get(relation, 0) for sibling in siblings)
-
-
-def _size(exception: ExceptionDetail) -> int | None:
-    """How many members a group has, by its message; 0 of what is none, None if it does not say."""
-    if "BaseExceptionGroup" not in exception.bases:
-        return 0
-    words = exception.message.rpartition("(")[2].partition(" sub-exception")[0]
-    return int(words) if words.isdecimal() else None
-
-
-def _related(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int], index: int) -> str:
-    relation = exceptions[index].relation
-    if relation != "member":
-        return _WORDS.get(relation, "")
-    siblings = [other for other, own in parents.items() if own == parents[index]]
-    members = [other for other in siblings if exceptions[other].relation == "member"]
-    return f"member {members.index(index) + 1} of {len(members)}"
 
 
 def _why(error: ErrorContext | None) -> str:

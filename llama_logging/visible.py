@@ -1,0 +1,39 @@
+"""Texts as they may be shown: what could forge or hide output is made visible, and colours where they are wanted."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Any
+
+# C0 and C1 controls but tab, bidirectional overrides, line separators: each can forge or hide text.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    r"""*text* with all that could forge or hide output made visible.
+
+    >>> printable("ok\x1b[2J\nERROR forged")
+    'ok\\x1b[2J\\nERROR forged'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, but a newline stays one."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def wants_colour(stream: Any = None) -> bool:
+    """Whether *stream* (default standard error) should get colours; see no-color.org and force-color.org."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    stream = sys.stderr if stream is None else stream
+    return os.environ.get("TERM") != "dumb" and bool(getattr(stream, "isatty", bool)())
