@@ -189,8 +189,16 @@ class Stream:
         """For `restore`."""
         return {
             "known": [
-                [seen.number, seen.name, seen.logger, seen.is_error, seen.is_open, seen.count, _finite(seen.last),
-                 seen.leads.state() if seen.leads is not None else None]
+                [
+                    seen.number,
+                    seen.name,
+                    seen.logger,
+                    seen.is_error,
+                    seen.is_open,
+                    seen.count,
+                    _finite(seen.last),
+                    seen.leads.state() if seen.leads is not None else None,
+                ]
                 for seen in self.known.values()
             ],
             "recent": [seen.name for seen in self.recent.values()],

@@ -16,7 +16,19 @@ _ENOUGH = 10
 class Gauge:
     """One number of one template, followed from record to record."""
 
-    __slots__ = ("at", "count", "covariance", "high", "low", "mean", "number", "slope", "smooth", "template", "variance")
+    __slots__ = (
+        "at",
+        "count",
+        "covariance",
+        "high",
+        "low",
+        "mean",
+        "number",
+        "slope",
+        "smooth",
+        "template",
+        "variance",
+    )
 
     def __init__(self, number: int, template: str, at: float, value: float) -> None:
         self.number = number

@@ -26,7 +26,6 @@ class Rate:
         self.count += 1.0
         self.hits += followed
 
-
     def halve(self) -> None:
         """Let all that was counted weigh half."""
         self.hits *= 0.5
