@@ -9,8 +9,10 @@ from typing import Any
 Source = tuple[int, int, int]
 """What may cause an error, as keys from the fine to the coarse: template and age, template, level and age."""
 
-BACK = 2.0
-"""So many exposures the coarser key is worth to the finer."""
+BACK = 25.0
+"""So many exposures the coarser key is worth to the finer: about as many decisions as there are in a horizon, for
+the windows of one horizon overlap and tell of one and the same error. Measured: with 2, average precision on
+simulated services is a tenth lower."""
 
 _START = 0.003
 _PROOF = 200.0
@@ -31,7 +33,7 @@ class Additive:
 
     __slots__ = ("cells", "firsts", "forget", "groups", "keys")
 
-    def __init__(self, forget: float = 0.998, keys: int = 20000) -> None:
+    def __init__(self, forget: float = 0.9995, keys: int = 20000) -> None:
         self.forget = forget
         self.keys = keys
         self.cells: dict[int, list[float]] = {}
