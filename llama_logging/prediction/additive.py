@@ -104,7 +104,7 @@ class Additive:
         """Go on from *state*."""
         self.cells = {int(key): list(cell) for key, cell in state["cells"].items()}
         self.firsts = {int(key): count for key, count in state["firsts"].items()}
-        self.groups = {int(key): {group: weight for group, weight in pairs} for key, pairs in state["groups"].items()}
+        self.groups = {int(key): dict(pairs) for key, pairs in state["groups"].items()}
 
     def _shares(self, sources: Sequence[Source]) -> list[float]:
         """How many of the errors in such a window, given that there is one, each source brings."""
