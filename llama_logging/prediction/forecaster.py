@@ -129,7 +129,7 @@ class Forecaster:
         self.limit = groups
         self.least = max(1.0, horizon / 60.0)
         self.tick = horizon / TICKS
-        self.decided = -math.inf
+        self.decided = self.looked = -math.inf
         self.simple = Simple()
         self.additive = Additive(forget, keys // 3)
         self.logistic = Logistic(keys=keys - keys // 3)
@@ -270,7 +270,7 @@ class Forecaster:
             if followed:
                 known.simple.base.learn(True)
             return
-        known.account.settle(view.said, followed, window.weight)
+        known.account.settle(view.said, followed, 1.0 / TICKS)
         _learn_simple(known.simple, view.cells, followed)
 
     def _number(self, group: str) -> int:
@@ -293,6 +293,8 @@ class Forecaster:
     def _decide(self, at: float) -> list[Prediction]:
         window, thetas = self._look(at)
         self.decided = at
+        if window.groups:
+            self.looked = at
         self.open.append(window)
         self.unanswered.append(window)
         predictions = []
@@ -330,7 +332,8 @@ class Forecaster:
             experts=experts,
             any=View((chance, base, persistence, hazard, ewma), cells),
         )
-        if self.groups:
+        # Of each kind only so often: there may be many, and neighbouring windows tell the same.
+        if self.groups and at - self.looked >= self.tick:
             self._look_at_groups(window, thetas)
         return window, thetas
 

@@ -58,16 +58,16 @@ def test_weights_are_bounded() -> None:
     assert len(logistic.weights) <= 100
 
 
-@given(st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.booleans()), max_size=200))
+@given(st.lists(st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.booleans()), max_size=200))
 def test_a_mixture_is_never_much_worse_than_its_best(turns: list[tuple[float, float, bool]]) -> None:
-    """Regret: the logarithm of how many there are, over the speed, and the share that is spread."""
+    """It loses the logarithm of how many there are, and what is spread."""
     mixture, losses = Mixture(2, speed=1.0), [0.0, 0.0, 0.0]
     for one, other, followed in turns:
         for index, said in enumerate((mixture((one, other)), one, other)):
             losses[index] += log_loss(said, followed)
         mixture.learn((one, other), followed)
 
-    assert losses[0] <= min(losses[1:]) + 1.0 + 1e-3 * len(turns)
+    assert losses[0] <= min(losses[1:]) + 0.7 + 1e-3 * len(turns)
 
 
 def test_a_clock_knows_the_job_that_fails_each_hour() -> None:
