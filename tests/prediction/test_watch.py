@@ -68,12 +68,15 @@ class Traffic:
         for _ in range(self.chance.randrange(4, 40)):
             self.log(logging.INFO, "checked out in %d ms", self.chance.randrange(20), after=self.chance.uniform(20, 30))
         self.log(logging.WARNING, "no connection is free", after=20)
-        active.current().finish(5)
+        for _ in range(self.chance.randrange(5, 10)):
+            # Time passes with records alone, and kinds of error are looked at every three seconds.
+            self.log(logging.INFO, "checked out in %d ms", self.chance.randrange(20), after=4)
+            active.current().finish(5)
         if self.doomed():
             try:
                 raise PoolExhausted("no connection left")
             except PoolExhausted as error:
-                self.log(logging.ERROR, "cannot check out", after=self.chance.uniform(20, 40), error=error)
+                self.log(logging.ERROR, "cannot check out", after=1, error=error)
         self.log(logging.INFO, "pool renewed", after=60)
 
     def bouts(self, count: int) -> None:
