@@ -9,8 +9,10 @@ from typing import Any
 Source = tuple[int, int, int]
 """What may cause an error, as keys from the fine to the coarse: template and age, template, level and age."""
 
-BACK = 2.0
-"""So many exposures the coarser key is worth to the finer."""
+BACK = 25.0
+"""So many exposures the coarser key is worth to the finer: about as many decisions as there are in a horizon, for
+the windows of one horizon overlap and tell of one and the same error. Measured: with 2, average precision on
+simulated services is a tenth lower."""
 
 _START = 0.003
 _PROOF = 200.0
@@ -31,7 +33,7 @@ class Additive:
 
     __slots__ = ("cells", "firsts", "forget", "groups", "keys")
 
-    def __init__(self, forget: float = 0.998, keys: int = 20000) -> None:
+    def __init__(self, forget: float = 0.9995, keys: int = 20000) -> None:
         self.forget = forget
         self.keys = keys
         self.cells: dict[int, list[float]] = {}
@@ -102,7 +104,7 @@ class Additive:
         """Go on from *state*."""
         self.cells = {int(key): list(cell) for key, cell in state["cells"].items()}
         self.firsts = {int(key): count for key, count in state["firsts"].items()}
-        self.groups = {int(key): {group: weight for group, weight in pairs} for key, pairs in state["groups"].items()}
+        self.groups = {int(key): dict(pairs) for key, pairs in state["groups"].items()}
 
     def _shares(self, sources: Sequence[Source]) -> list[float]:
         """How many of the errors in such a window, given that there is one, each source brings."""

@@ -57,7 +57,7 @@ class Mixture:
 
     __slots__ = ("share", "speed", "weights")
 
-    def __init__(self, experts: int, speed: float = 0.03, share: float = 1e-3) -> None:
+    def __init__(self, experts: int, speed: float = 0.03, share: float = 1e-4) -> None:
         self.speed = speed
         self.share = share
         self.weights = [1.0 / experts] * experts

@@ -48,21 +48,23 @@ class Clock:
             return 0.0
         elapsed = max(1.0, at - self.began)
         usual = self.errors * CELL / elapsed
-        total = 0.0
+        most = 0.0
         for period, counts in zip(PERIODS, self.counts, strict=True):
             if not counts:
                 continue
             rounds = elapsed / period + 1.0
             # A cell has about as many by chance; more than three deviations beyond is no chance.
             least = max(_ENOUGH, usual * rounds + 3.0 * math.sqrt(usual * rounds))
-            first = (at % period) / CELL
+            total, first = 0.0, (at % period) / CELL
             span = horizon / CELL
             for cell in range(int(first), int(first + span) + 1):
                 found = counts.get(cell % int(period / CELL))
                 if found is not None and found >= least:
                     part = min(cell + 1.0, first + span) - max(float(cell), first)
                     total += part * max(0.0, found / (rounds + 0.5) - usual)
-        return total
+            # Not the sum: what comes each hour comes at its hours of the day as well.
+            most = max(most, total)
+        return most
 
     def halve(self) -> None:
         """Let all that was counted weigh half."""

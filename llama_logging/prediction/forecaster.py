@@ -26,7 +26,11 @@ TICKS = 20
 AWAKE = 6.0
 """Horizons since the last record, after which there are no decisions until the next."""
 
-_LEARNED = (0.0, 0.6, 0.2, 0.15, 0.05)
+CALM = 0.5
+"""Horizons without an error, from which on one is worth announcing: what comes every six minutes is a new
+onset each time, and can only be announced five minutes ahead before a whole horizon has passed."""
+
+_LEARNED = (0.0, 0.35, 0.45, 0.15, 0.05)
 """Of the stack: nothing, the regression, the additive hazard, time since the last error, EWMA."""
 
 
@@ -88,7 +92,7 @@ class Window:
     Attributes:
         at: Seconds since the epoch; it is about the errors in (at, at + horizon].
         weight: The part of a horizon since the decision before.
-        quiet: Whether there was no error for a horizon.
+        quiet: Whether an error would be worth announcing: none came for a while.
         followed: Whether an error came; None as long as that is open.
         groups: By number.
     """
@@ -125,7 +129,7 @@ class Forecaster:
         self.limit = groups
         self.least = max(1.0, horizon / 60.0)
         self.tick = horizon / TICKS
-        self.decided = -math.inf
+        self.decided = self.looked = -math.inf
         self.simple = Simple()
         self.additive = Additive(forget, keys // 3)
         self.logistic = Logistic(keys=keys - keys // 3)
@@ -266,7 +270,7 @@ class Forecaster:
             if followed:
                 known.simple.base.learn(True)
             return
-        known.account.settle(view.said, followed, window.weight)
+        known.account.settle(view.said, followed, 1.0 / TICKS)
         _learn_simple(known.simple, view.cells, followed)
 
     def _number(self, group: str) -> int:
@@ -289,6 +293,8 @@ class Forecaster:
     def _decide(self, at: float) -> list[Prediction]:
         window, thetas = self._look(at)
         self.decided = at
+        if window.groups:
+            self.looked = at
         self.open.append(window)
         self.unanswered.append(window)
         predictions = []
@@ -296,7 +302,7 @@ class Forecaster:
             predictions.append(self._predict(window, thetas, ANY, self.account, window.any))
         for number, view in window.groups.items():
             known = self.groups[number]
-            quiet = at - known.last > self.horizon
+            quiet = at - known.last > CALM * self.horizon
             if known.account.gate.decide(at, view.said[0], quiet) and not known.account.gate.why():
                 predictions.append(self._predict(window, thetas, known.name, known.account, view))
         return predictions
@@ -315,18 +321,19 @@ class Forecaster:
         inputs = self.stack.inputs((learned, added, hazard, ewma))
         stacked = self.stack(inputs)
         experts = (stacked, learned, added, hazard, ewma, persistence, base)
-        chance = sigmoid((logit(stacked) + logit(self.mixture(experts))) / 2.0)
+        chance = sigmoid(0.25 * logit(stacked) + 0.75 * logit(self.mixture(experts)))
         window = Window(
             at=at,
             weight=min(1.0, (at - self.decided) / self.horizon),
-            quiet=since > self.horizon,
+            quiet=since > CALM * self.horizon,
             keys=keys,
             sources=sources,
             inputs=inputs,
             experts=experts,
             any=View((chance, base, persistence, hazard, ewma), cells),
         )
-        if self.groups:
+        # Of each kind only so often: there may be many, and neighbouring windows tell the same.
+        if self.groups and at - self.looked >= self.tick:
             self._look_at_groups(window, thetas)
         return window, thetas
 

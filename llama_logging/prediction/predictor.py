@@ -20,6 +20,8 @@ VERSION = 1
 _PATIENCE = 1000
 _LONGEST = 300
 _ABSENCE = 8.0
+_LATEST = 1e11
+"""Beyond the year 5000: no time but an accident."""
 
 
 class Predictor:
@@ -51,7 +53,7 @@ class Predictor:
         shadow_alerts: int = 20,
         templates: int = 2000,
         keys: int = 20000,
-        forget: float = 0.998,
+        forget: float = 0.9995,
     ) -> None:
         if not horizons or not all(1.0 <= horizon < math.inf for horizon in horizons):
             raise ValueError(f"expected horizons of a second or more, got {horizons!r}")
@@ -72,8 +74,8 @@ class Predictor:
         stream = self.stream
         at = observation.at
         # A clock may be set back, or be no number at all: time stands still until it comes by again.
-        if not stream.last <= at < math.inf:
-            at = stream.last if stream.records else 0.0
+        if not max(0.0, stream.last) <= at <= _LATEST:
+            at = max(0.0, stream.last)
         if at is not observation.at or len(observation.template) > _LONGEST:
             observation = replace(observation, at=at, template=observation.template[:_LONGEST])
         predictions: list[Prediction] = []
@@ -91,7 +93,7 @@ class Predictor:
 
     def advance(self, now: float) -> list[Prediction]:
         """Let time pass to *now*; what is announced meanwhile."""
-        if not self.stream.records or not self.stream.last <= now < math.inf:
+        if not self.stream.records or not self.stream.last <= now <= _LATEST:
             return []
         return [prediction for forecaster in self.forecasters for prediction in forecaster.pass_time(now)]
 

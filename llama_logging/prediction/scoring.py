@@ -28,12 +28,11 @@ def average_precision(scored: Sequence[tuple[float, bool]]) -> float:
     positives = sum(followed for _, followed in scored)
     if not positives:
         return 0.0
-    area, seen, hits, before = 0.0, 0, 0, 0
+    area, hits, before = 0.0, 0, 0
     ranked = sorted(scored, key=lambda pair: -pair[0])
-    for index, (score, followed) in enumerate(ranked):
-        seen += 1
+    for seen, (score, followed) in enumerate(ranked, 1):
         hits += followed
-        if index + 1 == len(ranked) or ranked[index + 1][0] != score:
+        if seen == len(ranked) or ranked[seen][0] != score:
             area += (hits - before) / positives * hits / seen
             before = hits
     return area

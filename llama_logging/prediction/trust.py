@@ -18,6 +18,9 @@ LATEST = 50
 REARM = 0.7
 """Of the threshold: it must have been below that, or an error have come, before there is another alert."""
 
+FALSE_A_DAY = 6.0
+"""More false alerts than this in a day of activity is no use, whatever else they bring."""
+
 _FADE = 0.97
 _PERIODS = 500.0
 _LEAST = 1.0
@@ -31,16 +34,21 @@ class Trial:
         armed: Whether it may again.
         alerts, hits: Decayed counts of those that are over.
         caught: Decayed count of onsets that an alert preceded by a second or more.
+        false: Alerts that nothing followed, decayed as of *false_at* horizons.
     """
 
-    __slots__ = ("alerted", "alerts", "armed", "caught", "hits", "open", "threshold")
+    __slots__ = ("alerted", "alerts", "armed", "caught", "false", "false_at", "hits", "open", "threshold")
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.alerted = -math.inf
         self.armed = True
         self.open = False
-        self.alerts = self.hits = self.caught = 0.0
+        self.alerts = self.hits = self.caught = self.false = self.false_at = 0.0
+
+    def falsely(self, spent: float) -> float:
+        """False alerts in the last `_PERIODS` horizons, when *spent* horizons have passed."""
+        return self.false * math.exp((self.false_at - spent) / _PERIODS)
 
 
 class Gate:
@@ -53,7 +61,7 @@ class Gate:
     Args:
         horizon: In seconds.
         target_precision: The threshold is the one that catches most onsets among those that keep this; if
-            none does, the one with the best F1.
+            none does, the one with the best F1. None that brings more than FALSE_A_DAY counts.
         min_precision: What the lower Wilson bound must be; 0 opens the gate at once, for evaluation.
         errors, alerts: What must have been seen first.
         baselines: How many.
@@ -68,10 +76,13 @@ class Gate:
         self.needed = (errors, alerts)
         self.losses = [0.0] * (1 + baselines)
         self.trials = [Trial(threshold) for threshold in GRID]
-        self.onsets = 0.0
+        self.onsets = self.spent = 0.0
         self.chosen = len(GRID) * 2 // 3
         self.errors = self.alerts = 0
         self.latest: deque[bool] = deque(maxlen=LATEST)
+        # All trials are armed and below their thresholds; none that is open is over before that.
+        self._calm = False
+        self._until = math.inf
 
     @property
     def threshold(self) -> float:
@@ -85,11 +96,15 @@ class Gate:
             losses: Its log loss, and that of each baseline.
             weight: The part of a horizon that it stands for.
         """
+        self.spent += weight
         keep = 1.0 - weight / _PERIODS
         self.losses = [old * keep + new * weight for old, new in zip(self.losses, losses, strict=True)]
 
     def decide(self, at: float, probability: float, quiet: bool) -> bool:
         """Whether there is an alert now, silent or not."""
+        if self._calm and probability < GRID[0]:
+            return False
+        self._calm = probability < REARM * GRID[0]
         alert = False
         for index, trial in enumerate(self.trials):
             if probability < trial.threshold:
@@ -99,14 +114,20 @@ class Gate:
             if not quiet or not trial.armed or trial.open or at - trial.alerted < self.horizon:
                 continue
             trial.alerted, trial.armed, trial.open = at, False, True
+            self._until = min(self._until, at + self.horizon)
             alert = alert or index == self.chosen
         return alert
 
     def pass_time(self, now: float) -> None:
         """Alerts that nothing followed are over."""
+        if now <= self._until:
+            return
+        self._until = math.inf
         for index, trial in enumerate(self.trials):
             if trial.open and now - trial.alerted > self.horizon:
                 self._close(index, trial, hit=False)
+            elif trial.open:
+                self._until = min(self._until, trial.alerted + self.horizon)
 
     def fail(self, at: float, quiet: bool) -> None:
         """There was an error; *quiet* if it was the first for a horizon."""
@@ -155,13 +176,20 @@ class Gate:
         trial.open = False
         trial.alerts = trial.alerts * _FADE + 1.0
         trial.hits = trial.hits * _FADE + hit
+        if not hit:
+            trial.false = trial.falsely(self.spent) + 1.0
+            trial.false_at = self.spent
         if index == self.chosen:
             self.alerts += 1
             self.latest.append(hit)
 
     def _choose(self) -> None:
-        best, good = (0.0, self.chosen), (0.0, -1)
+        best, good = (0.0, len(GRID) - 1), (0.0, -1)
+        days = _PERIODS * -math.expm1(-self.spent / _PERIODS) * self.horizon / 86400.0
+        allowed = FALSE_A_DAY * max(1.0, days)
         for index, trial in enumerate(self.trials):
+            if trial.falsely(self.spent) > allowed:
+                continue
             precision = (trial.hits + 0.3) / (trial.alerts + 1.0)
             recall = min(1.0, trial.caught / max(1.0, self.onsets))
             best = max(best, (2 * precision * recall / (precision + recall), index))
@@ -177,8 +205,9 @@ class Gate:
         """For `restore`."""
         return {
             "losses": self.losses,
-            "trials": [[trial.alerts, trial.hits, trial.caught] for trial in self.trials],
+            "trials": [[trial.alerts, trial.hits, trial.caught, trial.false, trial.false_at] for trial in self.trials],
             "onsets": self.onsets,
+            "spent": self.spent,
             "chosen": self.chosen,
             "errors": self.errors,
             "alerts": self.alerts,
@@ -189,7 +218,7 @@ class Gate:
         """Go on from *state*; what was open is not known any more."""
         self.losses = list(state["losses"])
         for trial, counts in zip(self.trials, state["trials"], strict=True):
-            trial.alerts, trial.hits, trial.caught = counts
-        self.onsets, self.chosen = state["onsets"], state["chosen"]
+            trial.alerts, trial.hits, trial.caught, trial.false, trial.false_at = counts
+        self.onsets, self.spent, self.chosen = state["onsets"], state["spent"], state["chosen"]
         self.errors, self.alerts = state["errors"], state["alerts"]
         self.latest.extend(bool(hit) for hit in state["latest"])
