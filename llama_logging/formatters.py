@@ -20,8 +20,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity, Form
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
-from llama_logging.visible import printable as printable
-from llama_logging.visible import wants_colour as wants_colour
+from llama_logging.visible import printable, wants_colour
 
 _OUTCOME = "_llama_logging_outcome"
 # What a record has that was captured and has no extra.

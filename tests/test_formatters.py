@@ -20,8 +20,9 @@ import llama_logging
 from llama_logging import semconv
 from llama_logging.capture import capture
 from llama_logging.context import ErrorContext
-from llama_logging.formatters import ConsoleFormatter, JsonFormatter, printable, wants_colour
+from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RecoveryHandler
+from llama_logging.visible import printable, wants_colour
 
 ATTACK = "pay\x1b[2J\rload\nCRITICAL forged line \u202e\u2028\x9b31m\x00"
 

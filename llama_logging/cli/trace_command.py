@@ -8,8 +8,8 @@ from typing import Any
 
 from llama_logging.attempts import RecoveryAttempt
 from llama_logging.cli.terminal import COLOURS, add_store, local, opened, print_json, print_table
-from llama_logging.formatters import printable
 from llama_logging.traces import Trace, TracedError, follow
+from llama_logging.visible import printable
 from llama_logging.wire import as_document
 
 HELP = "the errors of one trace, of all services, in the order in which they happened"
