@@ -20,13 +20,13 @@ from typing import Any
 from llama_logging.config import load
 from llama_logging.context import ErrorContext
 from llama_logging.demo.leak import STEP, Pool, Shop
-from llama_logging.formatters import wants_colour
 from llama_logging.pipeline import flush, open_registry
 from llama_logging.prediction.effect import effects
 from llama_logging.prediction.forecast import Fate
 from llama_logging.prediction.ledger import GRACE, KEPT
 from llama_logging.recovery import active
 from llama_logging.stores import urls
+from llama_logging.visible import wants_colour
 
 DAYS = 2
 """Days that pass before you watch."""

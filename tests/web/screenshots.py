@@ -35,6 +35,7 @@ def main() -> int:
             ("overview", "/overview", "light"),
             ("group-dark", group, "dark"),
             ("trace", f"/trace/{TRACE}", "light"),
+            ("predictions", "/predictions", "light"),
         )
         for name, path, scheme in pictures:
             context = browser.new_context(viewport=SIZE, color_scheme=scheme, storage_state=state)

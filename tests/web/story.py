@@ -23,6 +23,8 @@ from llama_logging.context import (
     new_id,
 )
 from llama_logging.outbox import Outbox
+from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quality, Resolution, Skill
+from llama_logging.prediction.ledger import Action, Announcement, Ending
 from llama_logging.registry import Batch, Lease, Policy
 from llama_logging.tracebacks import CAUSE, HEADER
 
@@ -388,7 +390,40 @@ def tell(store: Outbox, now: datetime | None = None, seed: int = 7) -> list[Erro
     _follow(store, newest, now)
     _decide(store, newest, now)
     _recover(store, newest, now, random_)
+    _predict(store, newest, now)
     return newest
+
+
+def _predict(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> None:
+    """What was announced in the last hours, and how good that was."""
+    group = newest[0].fingerprint
+    template = "shop.ai: model queue holds %d requests, oldest %d s"
+    for hours, action, fate in (
+        (1, Action.ACTED, Fate.CENSORED), (5, Action.CONTROL, Fate.HIT), (9, Action.ACTED, Fate.CENSORED),
+        (26, Action.NONE, Fate.MISS), (30, Action.NONE, Fate.HIT),
+    ):  # fmt: skip
+        at = now - timedelta(hours=hours)
+        prediction = Prediction(
+            prediction_id=new_id(), at=at.timestamp(), horizon=300.0, group=group, probability=0.71 - hours / 100,
+            usual=0.04, persistence=0.12, hazard=0.15, threshold=0.45, hits=33, announced=50,
+            precursors=(Precursor(template=template, age=12.0, share=0.74),),
+        )  # fmt: skip
+        store.predicted([Announcement(prediction=prediction, action=action, host="node-1", service="worker")])
+        lead = 96.0 if fate is Fate.HIT else None
+        store.resolve_predictions(
+            [Ending(Resolution(prediction_id=prediction.prediction_id, fate=fate, lead=lead), newest[0].error_id)]
+        )
+    store.settle_predictions(now - timedelta(minutes=10))
+    skills = (("predictor", 0.61, 0.128, 0.018), ("base", 0.04, 0.201, 0.003), ("persistence", 0.22, 0.19, 0.011))
+    quality = Quality(
+        horizon=300.0, group=group, decisions=8_113, positives=342, onsets=61, foreseen=35, announced=50, hits=33,
+        skills=tuple(
+            Skill(name=name, average_precision=precision, log_loss=loss, calibration_error=error)
+            for name, precision, loss, error in skills
+        ),
+        precision_low=0.52, precision_high=0.78, false_alarms_per_day=1.4, median_lead=104.0, trusted=True,
+    )  # fmt: skip
+    store.rate_predictions("worker", now, [quality])
 
 
 def _ingested(store: Outbox, frames: list[str]) -> list[str]:

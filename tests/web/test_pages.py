@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,12 +23,15 @@ from starlette.testclient import TestClient
 from llama_logging.context import ErrorContext, new_id
 from llama_logging.exceptions import ConfigError
 from llama_logging.outbox import Outbox
+from llama_logging.prediction.forecast import Fate
+from llama_logging.prediction.ledger import Action
 from llama_logging.recovery.switch import ROW
 from llama_logging.registry import GroupState
 from llama_logging.stores import open_store, urls
 from llama_logging.web import dashboard, guard
 from llama_logging.web.keys import Keys
 from tests.conftest import make_context
+from tests.stores.test_ledger import ending, make_announcement, make_quality
 from tests.stores.test_store import add
 from tests.web.story import TRACE, tell
 
@@ -151,22 +153,22 @@ def test_an_error_is_given_as_markdown_and_as_json(store: Outbox, client: TestCl
     assert client.get(f"/e/{context.error_id}.json").json()["tags"] == {"tenant": "a"}
 
 
-def test_predictions_are_listed_where_the_store_keeps_them(
-    store: Outbox, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predictions_are_listed_with_how_far_they_are_to_be_believed(store: Outbox, client: TestClient) -> None:
     add(store, make_context())
     assert "Nothing was predicted" in client.get("/predictions").text
-    prediction = SimpleNamespace(
-        prediction_id="p", at=NOW.timestamp(), horizon=300.0, group="v1:0123456789abcdef", probability=0.82, usual=0.03,
-        hits=8, announced=10, precursors=(SimpleNamespace(template="pool at <n>", age=12.0, share=0.7),),
-    )  # fmt: skip
-    told = SimpleNamespace(
-        prediction=prediction, action=SimpleNamespace(value="acted"), fate=SimpleNamespace(value="hit"),
-        error_id="e" * 9, lead=3.0, followed=True, host="h", service="shop", process="p",
-    )  # fmt: skip
-    monkeypatch.setattr(store, "predictions", lambda limit: [told], raising=False)
+    now = datetime.now(UTC)
+    early = now - timedelta(hours=1)
+    acted, held = (make_announcement(early, action, probability=0.82) for action in (Action.ACTED, Action.CONTROL))
+    store.predicted([acted, held])
+    store.resolve_predictions([ending(held, Fate.HIT, 30.0, "e" * 9)])
+    store.settle_predictions(now)
+    store.rate_predictions("shop 1", now, [make_quality(), make_quality(trusted=False, why="too few errors yet")])
     text = client.get("/predictions").text
-    for part in ("no such article", "82&nbsp;%", "pool at &lt;n&gt;", "acted", "hit", "1 of the 1"):
+    for part in (
+        *("no such article", "82&nbsp;%", "app: pool at &lt;n&gt;", "acted", "hit"),
+        *("7 of 9 early warnings came true", "6 of 8 onsets foreseen", "too few errors yet", "0.250"),
+        *("after 0 of 1 that were acted on", "after 1 of 1 that were held back"),
+    ):
         assert part in text, part
 
 
