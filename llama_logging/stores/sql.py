@@ -57,6 +57,8 @@ _ERRORS = """
 _NUMBER = re.compile(r',"n":(\d+)(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
 
 
+# SQLite 3.31 takes 999 parameters.
+_PART = 500
 _EARLIEST = -(2**62)
 """Before every error."""
 
@@ -244,7 +246,10 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
             ).fetchall():
                 members.setdefault(roots.get(each, each), []).append(each)
             chosen = [each for found in list(members.values())[offset : offset + limit] for each in found]
-            rows = execute(f"{_GROUPS} WHERE groups.id IN ({_marks(chosen)})", chosen).fetchall()
+            rows: list[Sequence[Any]] = []
+            for begin in range(0, len(chosen), _PART):
+                part = chosen[begin : begin + _PART]
+                rows += execute(f"{_GROUPS} WHERE groups.id IN ({_marks(part)})", part).fetchall()
             # Of the rows of a merged group the latest speaks for all.
             latest: dict[int, Sequence[Any]] = {}
             for row in sorted(rows, key=lambda row: (row[10], row[0]), reverse=True):

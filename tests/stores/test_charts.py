@@ -12,8 +12,10 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
-from llama_logging.registry import Batch, GroupState
+from llama_logging.prediction.forecast import Fate
+from llama_logging.registry import Batch, GroupState, Store
 from tests.conftest import NOON, make_context
+from tests.stores.test_ledger import ending, make_announcement
 from tests.stores.test_store import HOUR, MINUTE, SECOND, add, store
 
 __all__ = ["store"]  # the fixture
@@ -24,6 +26,13 @@ def test_groups_come_page_by_page(store: Outbox) -> None:
     store.merge("v1:4", ["v1:3"], NOON)
     pages = [[group.fingerprint for group in store.groups(limit=2, offset=offset)] for offset in (0, 2, 4)]
     assert pages == [["v1:4", "v1:2"], ["v1:1", "v1:0"], []]
+
+
+def test_all_groups_come_at_once_where_that_is_asked_for(store: Store) -> None:
+    """More than a statement takes parameters."""
+    add(store, *(make_context(fingerprint=f"v1:{n:04}", timestamp=NOON + n * SECOND) for n in range(1100)))
+    names = [group.fingerprint for group in store.groups(limit=1_000_000)]
+    assert names == [f"v1:{n:04}" for n in reversed(range(1100))]
 
 
 def test_errors_of_a_group_lead_to_each_other(store: Outbox) -> None:
@@ -160,5 +169,10 @@ def test_the_pulse_changes_with_whatever_pages_show(store: Outbox) -> None:
     store.resolve("v1:0123456789abcdef", NOON + timedelta(days=1))
     assert changes()
     store.remember("recovery off", "by somebody")
+    assert changes()
+    announcement = make_announcement()
+    store.predicted([announcement])
+    assert changes()
+    store.resolve_predictions([ending(announcement, Fate.HIT)])
     assert changes()
     assert not changes()
