@@ -53,7 +53,7 @@ class SQLCharts:
                 """
                 SELECT (SELECT max(position) FROM errors), (SELECT max(id) FROM changes),
                        (SELECT sum("offset") FROM journals), (SELECT sum(token) FROM scopes),
-                       (SELECT max(id) FROM predictions), 
+                       (SELECT max(id) FROM predictions),
                        (SELECT count(*) FROM predictions WHERE followed IS NULL AND fate = 'pending'),
                        (SELECT value FROM registry WHERE name = 'recovery off')
                 """
