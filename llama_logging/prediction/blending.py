@@ -64,7 +64,8 @@ class Mixture:
 
     def __call__(self, probabilities: Sequence[float]) -> float:
         """The probability."""
-        return sum(map(operator.mul, self.weights, probabilities))
+        chance: float = sum(map(operator.mul, self.weights, probabilities))
+        return chance
 
     def learn(self, probabilities: Sequence[float], followed: bool) -> None:
         """Move weight to those who were less surprised."""

@@ -66,12 +66,6 @@ class Clock:
             most = max(most, total)
         return most
 
-    def halve(self) -> None:
-        """Let all that was counted weigh half."""
-        for counts in self.counts:
-            for cell in counts:
-                counts[cell] *= 0.5
-
     def state(self) -> dict[str, Any]:
         """For `restore`."""
         return {

@@ -53,8 +53,9 @@ class Simple:
 
     def halve(self) -> None:
         """Let all that was counted weigh half."""
-        for part in (self.base, *self.tables):
-            part.halve()
+        self.base.halve()
+        for table in self.tables:
+            table.halve()
 
     def state(self) -> list[Any]:
         """For `restore`."""
@@ -198,9 +199,11 @@ class Forecaster:
         """What was learned counts half, and trust must be earned anew."""
         self.additive.halve()
         self.logistic.halve()
-        for part in (self, *self.groups.values()):
-            part.simple.halve()
-            part.account.gate.close()
+        self.simple.halve()
+        self.account.gate.close()
+        for known in self.groups.values():
+            known.simple.halve()
+            known.account.gate.close()
 
     def state(self) -> dict[str, Any]:
         """For `restore`: without the windows that are open."""
@@ -299,12 +302,16 @@ class Forecaster:
         self.unanswered.append(window)
         predictions = []
         if self.account.gate.decide(at, window.any.said[0], window.quiet) and not self.account.gate.why():
-            predictions.append(self._predict(window, thetas, ANY, self.account, window.any))
+            view = window.any
+            predictions.append(self._predict(window, thetas, ANY, self.account, view, view.said[2], view.said[3]))
         for number, view in window.groups.items():
             known = self.groups[number]
             quiet = at - known.last > CALM * self.horizon
             if known.account.gate.decide(at, view.said[0], quiet) and not known.account.gate.why():
-                predictions.append(self._predict(window, thetas, known.name, known.account, view))
+                persistence = known.simple.persistence(view.cells[0])
+                predictions.append(
+                    self._predict(window, thetas, known.name, known.account, view, persistence, view.said[2])
+                )
         return predictions
 
     def _look(self, at: float) -> tuple[Window, list[float]]:
@@ -347,7 +354,16 @@ class Forecaster:
             chance = 1.0 - math.sqrt(math.exp(-expected.get(number, 0.0)) * (1.0 - hazard))
             window.groups[number] = View((chance, base, hazard), (int(since <= self.horizon), cell))
 
-    def _predict(self, window: Window, thetas: list[float], group: str, account: Account, view: View) -> Prediction:
+    def _predict(
+        self,
+        window: Window,
+        thetas: list[float],
+        group: str,
+        account: Account,
+        view: View,
+        persistence: float,
+        hazard: float,
+    ) -> Prediction:
         prediction_id = new_id()
         account.announce(prediction_id, window.at)
         latest = account.gate.latest
@@ -358,8 +374,8 @@ class Forecaster:
             group=group,
             probability=view.said[0],
             usual=view.said[1],
-            persistence=(account is self.account and view.said[2]) or view.said[1],
-            hazard=view.said[3] if account is self.account else view.said[2],
+            persistence=persistence,
+            hazard=hazard,
             threshold=account.gate.threshold,
             hits=sum(latest),
             announced=len(latest),

@@ -28,7 +28,7 @@ def watched(predictor: Predictor) -> list[tuple[float, float, bool]]:
 
 def said(predictor: Predictor, at: float) -> list[float]:
     """All probabilities there are at *at*, of any error and of groups."""
-    found = []
+    found: list[float] = []
     for forecaster in predictor.forecasters:
         window, _ = forecaster._look(START + at)
         for view in (window.any, *window.groups.values()):
