@@ -32,6 +32,7 @@ from llama_logging.reporters.configuration import CHANGES, Channel, DigestPlan, 
 from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.report import Report, of_delivery, of_error, of_prediction
 from llama_logging.reporters.unusual import Unusual
+from llama_logging.saying import say
 from llama_logging.stores.leases import OWN
 
 BUSY_PAUSE = 0.1
@@ -59,7 +60,6 @@ SEND_TIMEOUT = 20.0
 
 _BATCH = 100
 _UNLIMITED = Policy(attempts=1_000_000, period=0.0, cooldown=0.0)
-_logger = logging.getLogger("llama_logging.reporters")
 
 
 class Reporting:
@@ -420,7 +420,9 @@ class Reporting:
         store.failed(delivery, now, told, again, None if refused else now + held, final)
         if channel.name not in self._complained:
             self._complained.add(channel.name)
-            _logger.warning(
+            say(
+                "reporters",
+                logging.WARNING,
                 "the report channel %s failed: %s; it is tried again, `llama-logging report list` tells how it goes",
                 channel.name,
                 told,

@@ -22,6 +22,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.pipeline import flush, open_registry
+from llama_logging.saying import say
 from llama_logging.stores import open_store, urls
 from tests.conftest import Run
 
@@ -638,3 +639,16 @@ def test_a_sticky_configuration_that_is_read_again_is_one() -> None:
 def test_checking_sticks_nothing() -> None:
     assert check({"version": 1, "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler", "sticky": True}}})
     assert tap._sinks == ()
+
+
+@pytest.mark.parametrize("name", ["recovery", "reporters", "prediction"])
+def test_what_we_say_is_heard_though_dictconfig_has_disabled_our_loggers(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does so by default, to all that are there: and importing our handlers makes ours."""
+    logging.getLogger(f"llama_logging.{name}").disabled = True
+    say(name, logging.WARNING, "%s is back", "the server")
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [
+        (f"llama_logging.{name}", "the server is back")
+    ]
+    assert caplog.records[0].filename == "test_handlers.py"

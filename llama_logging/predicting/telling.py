@@ -8,15 +8,9 @@ import logging
 from llama_logging.prediction.forecast import Prediction, Quality
 from llama_logging.prediction.wording import because
 from llama_logging.redaction import clean
+from llama_logging.saying import say
 
-_logger = logging.getLogger("llama_logging.prediction")
-
-
-def _say(level: int, message: str, *args: object, extra: dict[str, object] | None = None) -> None:
-    # dictConfig disables every logger that is there already, unless told otherwise; this one is, for the handler
-    # that it has just made has imported it. Who wants to hear nothing of it sets its level.
-    _logger.disabled = False
-    _logger.log(level, message, *args, extra=extra, stacklevel=2)
+_LOGGER = "prediction"
 
 
 def announce(prediction: Prediction, name: str) -> None:
@@ -25,7 +19,8 @@ def announce(prediction: Prediction, name: str) -> None:
     Args:
         name: What people call it.
     """
-    _say(
+    say(
+        _LOGGER,
         logging.WARNING,
         "error predicted: %s within %ds (p=%.2f, usual %.2f; right %d of the last %d; because %s)",
         clean(name, 300),
@@ -48,7 +43,8 @@ def announce(prediction: Prediction, name: str) -> None:
 
 def no_longer(quality: Quality, name: str) -> None:
     """Say that a group's predictions are not announced any more."""
-    _say(
+    say(
+        _LOGGER,
         logging.INFO,
         "predictions of %s within %ds are announced no longer: %s",
         clean(name, 300),
@@ -59,7 +55,8 @@ def no_longer(quality: Quality, name: str) -> None:
 
 def lost(count: int) -> None:
     """Say that records were dropped."""
-    _say(
+    say(
+        _LOGGER,
         logging.WARNING,
         "%d records came too fast for the predictor; what it would have learned from them is left out",
         count,
@@ -68,9 +65,15 @@ def lost(count: int) -> None:
 
 def begun_anew(place: str, problem: str) -> None:
     """Say that what was learned is of no use any more."""
-    _say(logging.WARNING, "what was learned in %s cannot be used, and is learned anew: %s", place, clean(problem, 300))
+    say(
+        _LOGGER,
+        logging.WARNING,
+        "what was learned in %s cannot be used, and is learned anew: %s",
+        place,
+        clean(problem, 300),
+    )
 
 
 def not_kept(problem: str) -> None:
     """Say that what is learned will be lost with the process."""
-    _say(logging.WARNING, "what is learned is not kept: %s", clean(problem, 300))
+    say(_LOGGER, logging.WARNING, "what is learned is not kept: %s", clean(problem, 300))

@@ -19,6 +19,7 @@ from llama_logging.recovery.scopes import OwnScopes, Scopes
 from llama_logging.recovery.strategy import REGISTERED, Call, StrategyTable
 from llama_logging.recovery.switch import Switch, off_in_environment
 from llama_logging.registry import Record
+from llama_logging.saying import say
 
 THREADS = 4
 """Ladders that run at once; more wait."""
@@ -26,7 +27,6 @@ WAITING = 32
 """Ladders that may wait; one more is refused."""
 
 _REMEMBERED = 1_000
-_logger = logging.getLogger("llama_logging.recovery")
 
 
 class Engine:
@@ -162,7 +162,8 @@ class Engine:
 
 def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:
     good = resolution.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
-    _logger.log(
+    say(
+        "recovery",
         logging.INFO if good else logging.WARNING,
         "%s (%s): %s [error %s]",
         resolution.status,

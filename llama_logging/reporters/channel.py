@@ -7,11 +7,10 @@ import logging
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext
 from llama_logging.reporters.callback import CallbackReporter
+from llama_logging.saying import say
 
 CAPACITY = 1_000
 """Reports that may wait; one more is dropped and counted."""
-
-_logger = logging.getLogger("llama_logging.reporters")
 
 
 class Channel:
@@ -42,7 +41,9 @@ class Channel:
         except BaseException as error:
             self.failed += 1
             if self.failed == 1:
-                _logger.warning(
+                say(
+                    "reporters",
+                    logging.WARNING,
                     "%s failed with %s for error %s; further failures are only counted",
                     self._reporter.name,
                     type(error).__name__,

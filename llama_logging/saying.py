@@ -1,0 +1,17 @@
+"""What this package itself says, through `logging`, to whom it may concern."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+
+def say(name: str, level: int, message: str, *args: object, **more: Any) -> None:
+    """Log on the logger `llama_logging.` *name*; *more* as for `Logger.log`.
+
+    dictConfig disables every logger that is there already, unless told otherwise; and ours are, for the
+    handlers that it has just made have imported them. Who wants to hear nothing sets their level.
+    """
+    logger = logging.getLogger(f"llama_logging.{name}")
+    logger.disabled = False
+    logger.log(level, message, *args, stacklevel=2, **more)
