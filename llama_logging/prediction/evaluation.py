@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from llama_logging.prediction.forecast import Fate, Observation, Prediction, Quality
+from llama_logging.prediction.forecast import Fate, Observation, Prediction, Quality, Skill
 from llama_logging.prediction.forecaster import BASELINES, Window
 from llama_logging.prediction.predictor import Predictor
 from llama_logging.prediction.scoring import average_precision, calibration_error, log_loss
@@ -26,33 +26,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """Of one predictor at one horizon.
-
-    Attributes:
-        average_precision, log_loss, calibration_error: Exact, over all that is scored.
-    """
-
-    name: str
-    average_precision: float
-    log_loss: float
-    calibration_error: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """Of one log at one horizon.
 
     Attributes:
         decisions, positives: Those that are scored, and those an error followed.
-        scores: The predictor's first, then the baselines'.
+        scores: The predictor's first, then the baselines'; exact, over all that is scored.
         quality: As the predictor itself counts it, with every alert announced.
     """
 
     horizon: float
     decisions: int
     positives: int
-    scores: tuple[Score, ...]
+    scores: tuple[Skill, ...]
     quality: Quality
 
 
@@ -115,10 +101,10 @@ class Replay:
         )
 
 
-def score(name: str, decisions: Sequence[Decision], index: int) -> Score:
+def score(name: str, decisions: Sequence[Decision], index: int) -> Skill:
     """How good the predictor was that stands at *index* in what was said."""
     pairs = [(decision.said[index], decision.followed) for decision in decisions]
-    return Score(
+    return Skill(
         name=name,
         average_precision=average_precision(pairs),
         log_loss=sum(log_loss(*pair) for pair in pairs) / max(1, len(pairs)),

@@ -92,6 +92,7 @@ class Stream:
         self.known: OrderedDict[str, Seen] = OrderedDict()
         self.recent: OrderedDict[int, Seen] = OrderedDict()
         self.gauges: OrderedDict[int, Gauge] = OrderedDict()
+        self.steady: OrderedDict[int, Gauge] = OrderedDict()
         self.loggers: dict[str, int] = {}
         self.clock = Clock()
         self.rates = {horizon: Rates(horizon) for horizon in horizons}
@@ -167,10 +168,14 @@ class Stream:
             _, old = self.known.popitem(last=False)
             self.recent.pop(old.number, None)
         self.numbered += 1
-        logger = observation.template.partition(": ")[0]
-        number = self.loggers.setdefault(logger, len(self.loggers)) if len(self.loggers) < _LOGGERS else 0
+        number = self._logger(observation.template.partition(": ")[0])
         seen = self.known[observation.template] = Seen(self.numbered, observation.template, number)
         return seen
+
+    def _logger(self, name: str) -> int:
+        if len(self.loggers) < _LOGGERS:
+            return self.loggers.setdefault(name, len(self.loggers) + 1)
+        return self.loggers.get(name, 0)
 
     def _measure(self, seen: Seen, place: int, at: float, value: float) -> None:
         if not -1e15 < value < 1e15:  # nor NaN
@@ -179,11 +184,15 @@ class Stream:
         gauge = self.gauges.get(number)
         if gauge is None:
             self.gauges[number] = Gauge(number, seen.name, at, float(value))
-            if len(self.gauges) > 4 * self.templates:
-                self.gauges.popitem(last=False)
+            if len(self.gauges) > max(GAUGES, self.templates // 2):
+                old, _ = self.gauges.popitem(last=False)
+                self.steady.pop(old, None)
             return
         gauge.add(at, float(value))
         self.gauges.move_to_end(number)
+        self.steady.pop(number, None)
+        if gauge.is_steady:
+            self.steady[number] = gauge
 
     def state(self) -> dict[str, Any]:
         """For `restore`."""
@@ -221,6 +230,8 @@ class Stream:
             self.recent[seen.number] = seen
         for gauge in map(Gauge.restored, state["gauges"]):
             self.gauges[gauge.number] = gauge
+            if gauge.is_steady:
+                self.steady[gauge.number] = gauge
         self.loggers = dict(state["loggers"])
         self.clock.restore(state["clock"])
         for rates, (sums, fresh, of_errors, at) in zip(self.rates.values(), state["rates"], strict=True):
@@ -234,6 +245,7 @@ class Stream:
         """After a long absence: what came when tells nothing any more, only how often."""
         self.recent.clear()
         self.gauges.clear()
+        self.steady.clear()
         self.last_error = -math.inf
         self.gap = self.interval = 0.0
         for rates in self.rates.values():
@@ -292,14 +304,13 @@ class Stream:
         keys.append(BEST << 8 | grade(best))
 
     def _levels(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
-        for taken, gauge in enumerate(reversed(self.gauges.values())):
+        for taken, gauge in enumerate(reversed(self.steady.values())):
             if taken >= GAUGES or now - gauge.at > 8.0 * horizon:
                 break
-            if gauge.is_steady:
-                near = gauge.bin(now)
-                key = gauge.number << 16 | LIMIT << 8 | near
-                keys.append(key)
-                sources.append((key, gauge.number << 16 | GAUGE << 8 | near >> 2, GAUGE << 8 | near >> 2))
+            near = gauge.bin(now)
+            key = gauge.number << 16 | LIMIT << 8 | near
+            keys.append(key)
+            sources.append((key, gauge.number << 16 | GAUGE << 8 | near >> 2, GAUGE << 8 | near >> 2))
 
     def _times(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
         expected = self.clock.expected(now, horizon)

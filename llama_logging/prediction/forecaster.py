@@ -94,7 +94,6 @@ class Window:
         at: Seconds since the epoch; it is about the errors in (at, at + horizon].
         weight: The part of a horizon since the decision before.
         quiet: Whether an error would be worth announcing: none came for a while.
-        followed: Whether an error came; None as long as that is open.
         groups: By number.
     """
 
@@ -107,7 +106,6 @@ class Window:
     experts: tuple[float, ...]
     any: View
     groups: dict[int, View] = field(default_factory=dict)
-    followed: bool | None = None
 
 
 class Forecaster:
@@ -255,7 +253,6 @@ class Forecaster:
             self.resolved += known.account.pass_time(now)
 
     def _answer(self, window: Window, followed: bool) -> None:
-        window.followed = followed
         if self.watch is not None:
             self.watch(window, followed)
         self.account.settle(window.any.said, followed, window.weight)

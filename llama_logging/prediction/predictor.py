@@ -18,7 +18,7 @@ VERSION = 1
 """Of `Predictor.state()`."""
 
 _PATIENCE = 1000
-_LONGEST = 300
+_LONGEST = 250
 _ABSENCE = 8.0
 _LATEST = 1e11
 """Beyond the year 5000: no time but an accident."""

@@ -176,7 +176,7 @@ def test_a_new_release_is_noticed_by_its_templates() -> None:
 
 def test_errors_out_of_nothing_are_not_announced() -> None:
     dice, predictor, at, predictions = random.Random(7), Predictor(), 0.0, 0
-    while at < 5 * 86400.0:
+    while at < 2 * 86400.0:
         at += dice.expovariate(1 / 40.0)
         predictions += len(predictor.observe(error(at) if dice.random() < 0.01 else record(at)))
 
