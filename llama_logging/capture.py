@@ -177,7 +177,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
 def _add_surroundings(fields: dict[str, Any], exception: BaseException) -> None:
     """What stood around the error, where it is asked for."""
     key = fields["fingerprint"]
-    trace_id, span_id = tracing.active()
+    trace_id, span_id = tracing.active_or_of(exception)
     trail, variables = TRAILS.before(key), VARIABLES.of((exception,), key)
     if trace_id or trail or variables:
         fields.update(trace_id=trace_id, span_id=span_id, breadcrumbs=trail, locals=variables, form=None)
@@ -212,7 +212,7 @@ def _context(
         tags = _tags(extra.pop("tags", None), extra)
     if given is not None:
         grouping, key = _explicit(given, grouping, key)
-    trace_id, span_id = tracing.current(attributes)
+    trace_id, span_id = tracing.current(attributes, sight.chain[0] if sight is not None else None)
     context = make_context(
         error_id=error_id,
         timestamp=_moment(record.created),

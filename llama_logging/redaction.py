@@ -102,9 +102,11 @@ _LIKE_A_CARD = re.compile(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it.
 _IS = r"(?:\\{0,4}['\"])?\s{0,3}[=:]{1,2}>?\s{0,3})"
+# To the end of its quotes: one after a backslash is none, unless the opening one was written so, too.
+_QUOTED = r"(?:\"(?:[^\"\n\\]|\\.)+\"|'(?:[^'\n\\]|\\.)+'|\\{1,4}(?:\"[^\"\n]+\"|'[^'\n]+'))"
 _VALUE = (
     r"(?:[\w.\[\]|]{1,40}(?:\s\|\sNone)?\s{0,3}=\s{0,3})?"
-    r"(?:[bBrRfFuU]{0,2}\\{0,4}(?:\"[^\"\n]+\"|'[^'\n]+')|(?:[bBrRfFuU]{0,2}\\{0,4}['\"])?(?!\[redacted\])[^\s'\",;&)}\]]{3,})"
+    rf"(?:[bBrRfFuU]{{0,2}}{_QUOTED}|(?:[bBrRfFuU]{{0,2}}\\{{0,4}}['\"])?(?!\[redacted\])[^\s'\",;&)}}\]]{{3,}})"
 )
 _QUALIFIED_KEY = "|".join(
     f"(?<=(?i:{word})key)|(?<=(?i:{word})[_-]key)".replace("key", "[kK][eE][yY]")
@@ -139,7 +141,7 @@ PATTERNS = {
         "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?==)){_IS}{_VALUE}",
         # `'session': 'x'`: data that was made text.
         "quoted key": r"(['\"]([^'\"\n\\]{1,64})\\{0,4}['\"]\s{0,3}:\s{0,3})"
-        r"[bBrRuU]{0,2}\\{0,4}(?:\"(?!\[redacted\])[^\"\n]+\"|'(?!\[redacted\])[^'\n]+')",
+        rf"[bBrRuU]{{0,2}}(?!\\{{0,4}}['\"]\[redacted\]){_QUOTED}",
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }

@@ -21,6 +21,9 @@ NO_TRACE = ("", "")
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 
 _API = "opentelemetry.trace"
+_MARK = "__llama_logging_trace__"
+"""Where an exception says in which trace it was raised."""
+_dict = BaseException.__dict__["__dict__"].__get__
 _HEADER = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
@@ -51,16 +54,21 @@ def followed(traceparent: object, tracestate: object = "") -> Iterator[None]:
     token = _current.set((*trace, str(traceparent).strip(), tracestate if isinstance(tracestate, str) else ""))
     try:
         yield
+    except Exception as error:
+        # Whoever logs it may stand outside: a server does, for what an application leaves to it.
+        _dict(error).setdefault(_MARK, trace)
+        raise
     finally:
         # A generator may be ended in another context than it was begun in.
         with contextlib.suppress(ValueError):
             _current.reset(token)
 
 
-def current(attributes: Mapping[str, Any]) -> tuple[str, str]:
+def current(attributes: Mapping[str, Any], error: BaseException | None = None) -> tuple[str, str]:
     """Trace id and span id, as hex digits; both empty without a trace.
 
     Args:
+        error: What is logged; where no trace is active, the one it was raised in counts.
         attributes: Those of a record. OpenTelemetry's logging instrumentation and ddtrace put ids
             there; else OpenTelemetry is asked, where the application has imported it.
     """
@@ -68,7 +76,16 @@ def current(attributes: Mapping[str, Any]) -> tuple[str, str]:
         trace = attributes.get(trace_name)
         if type(trace) is str and trace.strip("0"):
             return trace[:64], str(attributes.get(span_name, ""))[:32]
-    return active()
+    return active_or_of(error)
+
+
+def active_or_of(error: BaseException | None) -> tuple[str, str]:
+    """Trace id and span id of the active trace, else of the one that *error* was raised in."""
+    trace = active()
+    if trace == NO_TRACE and error is not None and _followed:
+        mark = _dict(error).get(_MARK)
+        return mark if type(mark) is tuple else NO_TRACE
+    return trace
 
 
 def may_be_active() -> bool:

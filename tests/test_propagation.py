@@ -92,6 +92,31 @@ def test_a_request_is_worked_on_within_its_trace(library: str, run: Run) -> None
     assert found == {("no stock", TRACE, SPAN), ("between requests", "", "")}
 
 
+UNHANDLED = """
+import asyncio
+from starlette.applications import Starlette
+from starlette.routing import Route
+def fails(request):
+    raise LookupError("left to the server")
+async def nothing(*args):
+    return {"type": "http.request", "body": b"", "more_body": False}
+scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"traceparent", HEADER)]}
+async def serve():
+    try:
+        await Starlette(routes=[Route("/", fails)])(scope, nothing, nothing)
+    except LookupError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+asyncio.run(serve())
+"""
+
+
+def test_what_a_request_leaves_to_its_server_belongs_to_its_trace(run: Run) -> None:
+    """The server logs it when the request is over."""
+    done = run("-c", BEGIN + f"HEADER = {HEADER.encode()!r}\n" + UNHANDLED)
+    assert done.code == 0, done.err
+    assert {(error.error_message, error.trace_id) for error in errors()} == {("left to the server", TRACE)}
+
+
 OUTGOING = """
 import asyncio, http.server, json, threading
 class Echo(http.server.BaseHTTPRequestHandler):

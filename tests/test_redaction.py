@@ -172,3 +172,8 @@ def test_what_is_on_the_record_is_the_applications(own_place: Path) -> None:
     RegistryHandler().handle(record)
     assert record.exc_text is not None
     assert record.exc_text.endswith("Failing: password=hunter2")
+
+
+@pytest.mark.parametrize("text", ['{"password": "hun\\"ter2"}', "password='hun\\'ter2'", 'secret="a\\\\b\\"ter2"'])
+def test_a_quote_within_a_secret_does_not_end_it(text: str) -> None:
+    assert "ter2" not in redact(text)

@@ -79,7 +79,7 @@ def _examined(logger: logging.Logger) -> Finding:
     for handler, holder in _handlers(logger):
         why, remedy = _hindrance(handler, holder)
         if isinstance(handler, RegistryHandler) and not why:
-            found.append(handler)
+            found += [] if handler in found else [handler]
         elif why:
             hindered.append((why, remedy))
     if stopped:

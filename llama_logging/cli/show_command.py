@@ -8,7 +8,17 @@ import json
 from datetime import datetime
 
 from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
-from llama_logging.cli.terminal import COLOURS, add_store, ago, group_document, local, opened, painted, print_json
+from llama_logging.cli.terminal import (
+    COLOURS,
+    add_store,
+    ago,
+    error_named,
+    group_document,
+    local,
+    opened,
+    painted,
+    print_json,
+)
 from llama_logging.context import ErrorContext, Sighting
 from llama_logging.markdown import as_markdown
 from llama_logging.registry import Change, ErrorGroup
@@ -24,7 +34,7 @@ _ATTEMPT_COLOURS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("id", metavar="ID", help="the error's id, or how it begins")
+    parser.add_argument("id", metavar="ID", help="an error's id, or how it begins; or a group's fingerprint")
     parser.add_argument("--markdown", action="store_true", help="as Markdown, to be pasted into an issue")
     add_store(parser)
 
@@ -32,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print the error."""
     with opened(args) as store:
-        context = store.find(args.id)
+        context = store.find(error_named(store, args.id))
         attempts = store.attempts(context.error_id)
         sightings = store.sightings(context.error_id)
         group = store.group(context.fingerprint)

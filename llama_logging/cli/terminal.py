@@ -158,6 +158,20 @@ def fingerprint_named(store: Store, name: str) -> str:
     return name
 
 
+def error_named(store: Store, name: str) -> str:
+    """The id, or how it begins, of the error that *name* names; of a group its newest.
+
+    Raises:
+        ErrorNotFound: If there is no such group.
+    """
+    if ":" not in name:
+        return name
+    group = store.group(name)
+    if group is None:
+        raise ErrorNotFound(f"no error has the fingerprint {name!r} in {store.url}")
+    return group.last_error_id
+
+
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Callable[[int], None]]:
     """On a terminal, a line on standard error that counts; takes the number so far."""

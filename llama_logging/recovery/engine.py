@@ -92,7 +92,7 @@ class Engine:
         """Begin what *rule*, one that `ahead` gave, does about *context*, or join what is under way."""
         if self._pid != os.getpid():
             self._forget()
-        shared = self._under_way.get(rule.scope) if rule.scope else None
+        shared = self._under_way.get(_shared(rule)) if rule.scope else None
         return shared.shared_with(context.error_id) if shared else self._begin(rule, context)
 
     def finish(self, timeout: float) -> bool:
@@ -112,7 +112,7 @@ class Engine:
             return _refused(context, off)
         if rule.mode == "off":
             return _refused(context, f"the rule {rule.name} is off")
-        shared = self._under_way.get(rule.scope) if rule.scope else None
+        shared = self._under_way.get(_shared(rule)) if rule.scope else None
         return shared.shared_with(context.error_id) if shared else self._begin(rule, context)
 
     def _rule_for(self, context: ErrorContext) -> Rule | None:
@@ -139,11 +139,11 @@ class Engine:
         outcome = Outcome(context.error_id, future)
         if rule.scope:
             # setdefault is atomic: of two errors at the same moment one begins and one joins.
-            first = self._under_way.setdefault(rule.scope, outcome)
+            first = self._under_way.setdefault(_shared(rule), outcome)
             if first is not outcome:
                 return first.shared_with(context.error_id)
         if not self._worker.submit(lambda: self._run(rule, context, future)):
-            self._under_way.pop(rule.scope, None)
+            self._under_way.pop(_shared(rule), None)
             return _refused(context, f"{WAITING} recoveries are waiting already, or no thread can be started")
         return outcome
 
@@ -155,9 +155,14 @@ class Engine:
             resolution = incident.run()
         except Exception as error:
             resolution = Resolution(OutcomeStatus.FAILED, detail=named(error))
-        self._under_way.pop(rule.scope, None)
+        self._under_way.pop(_shared(rule), None)
         _tell(rule, context, resolution)
         future.set_result(resolution)
+
+
+def _shared(rule: Rule) -> str:
+    """Errors with this in common have one recovery: of one thing, but where one rule acts another may only observe."""
+    return f"{rule.mode} {rule.scope}"
 
 
 def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:

@@ -85,7 +85,7 @@ def parse(url: object) -> StoreURL:
     if isinstance(url, str) and found and plugin(STORES, scheme) is not None:
         return StoreURL(url, "", str(given), place=str(given))
     raise ConfigError(
-        f"unknown store {given!r}; expected sqlite:///PATH, such as {DEFAULT}, or postgresql://USER@HOST/DATABASE"
+        f"unknown store {given!r}; expected sqlite:///PATH, such as {DEFAULT}, or postgresql://HOST/DATABASE"
     )
 
 

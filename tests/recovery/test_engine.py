@@ -357,3 +357,29 @@ def test_a_forked_child_waits_for_nothing_its_parent_does() -> None:
         os._exit(0 if forked.dispatch(failing()).wait(10) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     gate.set()
+
+
+def test_a_rule_that_observes_and_one_that_acts_on_the_same_thing_do_not_stand_for_each_other() -> None:
+    """One that is to act would wait for another that only watches, and nothing be done."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def act(context: ErrorContext) -> str:
+        begun.set()
+        go_on.wait(10)
+        return "done"
+
+    ladder = (Step(Call(act)),)
+    engine = Engine(
+        [
+            Rule(name="acts", match=lambda c: c.logger_name == "a", ladder=ladder, scope="x", mode="act"),
+            Rule(name="watches", match=lambda c: c.logger_name == "b", ladder=ladder, scope="x", mode="observe"),
+        ]
+    )
+    first, again = (engine.dispatch(make_context(logger_name="a")) for _ in range(2))
+    assert begun.wait(10)
+    watching = engine.dispatch(make_context(logger_name="b"))
+    go_on.set()
+    for one in (first, again, watching):
+        one.wait(10)
+    assert first.attempts == again.attempts
+    assert (first.value, watching.value) == ("done", None)
