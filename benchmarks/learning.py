@@ -17,13 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.learning import ordered
 from llama_logging.recovery.rules import Step
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.registry import Record
+from llama_logging.tried import OutcomeStatus
 
 STRATEGIES = 5
 ESCALATED = 120.0

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llama_logging.attachment.configuration import configure
-    from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
     from llama_logging.context import ErrorContext, ErrorSeverity
     from llama_logging.exceptions import ConfigError, ErrorNotFound, LlamaLoggingError, MissingExtraError, StoreError
     from llama_logging.imperative import (
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from llama_logging.recovery.flags import flags
     from llama_logging.recovery.outcome import Outcome, outcome
     from llama_logging.recovery.retrying import attempts, guard
+    from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 __version__ = "0.1.0"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, Self
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.context import ErrorContext, ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.registry import Gap, GroupState, Store
+from llama_logging.tried import OutcomeStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
 from llama_logging import plain, semconv
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.capture import CONTEXT, capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
+from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable, wants_colour
 
 _OUTCOME = "_llama_logging_outcome"

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from llama_logging import summary
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.capture import capture, make_record
 from llama_logging.config import warn
 from llama_logging.context import ErrorContext, ErrorSeverity
@@ -20,6 +19,7 @@ from llama_logging.pipeline import open_registry
 from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.strategy import REGISTERED, StrategyTable
+from llama_logging.tried import OutcomeStatus
 
 F = TypeVar("F", bound=Callable[[ErrorContext], Any])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.registry import Denial, DenialReason, Lease, Policy, ScopeState
+from llama_logging.tried import OutcomeStatus
 
 LONGEST_REST = 300.0
 """Seconds; the rest after a failure doubles with each, up to this."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from llama_logging.attempts import RecoveryAttempt
 from llama_logging.context import ErrorContext
 from llama_logging.registry import ErrorGroup
+from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable, printable_lines
 
 STACK = 20_000

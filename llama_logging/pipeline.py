@@ -25,9 +25,9 @@ from llama_logging.stores import open_store
 from llama_logging.stores.urls import POSTGRES, StoreURL
 
 if TYPE_CHECKING:
-    from llama_logging.attempts import RecoveryAttempt
     from llama_logging.outbox import Outbox
     from llama_logging.registry import Store
+    from llama_logging.tried import RecoveryAttempt
 
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by what is still to be ingested."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
 from llama_logging.prediction.ledger import Ledger
 from llama_logging.retention import Retention
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 Order = Literal["last_seen", "first_seen", "count"]
 

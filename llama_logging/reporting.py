@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import process
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.background import Worker, ours
 from llama_logging.context import ErrorContext, from_microseconds, new_id, to_microseconds
 from llama_logging.exceptions import ErrorNotFound, ReportError, StoreError
@@ -34,6 +33,7 @@ from llama_logging.reporters.report import Report, of_delivery, of_error, of_pre
 from llama_logging.reporters.unusual import Unusual
 from llama_logging.saying import say
 from llama_logging.stores.leases import OWN
+from llama_logging.tried import OutcomeStatus
 
 BUSY_PAUSE = 0.1
 IDLE_PAUSE = 2.0

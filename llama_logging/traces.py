@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llama_logging.attempts import RecoveryAttempt
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry import Store
+from llama_logging.tried import RecoveryAttempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

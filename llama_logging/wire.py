@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, fields
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -30,6 +29,7 @@ from llama_logging.context import (
     to_microseconds,
 )
 from llama_logging.tracing import NO_TRACE
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 Json = dict[str, Any]
 

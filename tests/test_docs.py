@@ -17,7 +17,6 @@ import yaml
 
 import llama_logging
 from llama_logging.attachment.checking import OURS, check
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.cli.main import COMMANDS, parser
 from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import ContextHandler
@@ -29,6 +28,7 @@ from llama_logging.reporters.configuration import REPORT_MATCH_OPTIONS, WHEN
 from llama_logging.reporters.configuration import RULE_OPTIONS as RULE_WORDS
 from llama_logging.reporters.configuration import SHIPPED as REPORTERS
 from llama_logging.reporters.http import OPTIONS as HTTP_OPTIONS
+from llama_logging.tried import OutcomeStatus
 
 PARTS = {"channels": "ReportHandler", "rules": "RecoveryHandler", "grouping": "RegistryHandler"}
 """Options that stand alone in an example, and whose they are."""
@@ -198,3 +198,9 @@ def test_every_public_name_has_a_docstring() -> None:
         for name, node in public(module):
             if not module.startswith("llama_logging/stores/"):
                 assert ast.get_docstring(node), f"{module}: {name}"  # type: ignore[arg-type]
+
+
+def test_no_module_hides_a_public_name() -> None:
+    """Importing a submodule puts it on the package, in the place of whatever has its name."""
+    modules = {path.stem for path in (ROOT / "llama_logging").iterdir()}
+    assert not modules & set(llama_logging.__all__)

@@ -16,7 +16,6 @@ import pytest
 import llama_logging
 from llama_logging import pipeline, tap
 from llama_logging.attachment.checking import check
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
@@ -24,6 +23,7 @@ from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHand
 from llama_logging.pipeline import flush, open_registry
 from llama_logging.saying import say
 from llama_logging.stores import open_store, urls
+from llama_logging.tried import OutcomeStatus
 from tests.conftest import Run
 
 reported: list[ErrorContext] = []

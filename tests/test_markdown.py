@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import Breadcrumb, ErrorSeverity
 from llama_logging.markdown import STACK, as_markdown
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.cli.test_commands import HOSTILE, answer, keep
 from tests.conftest import NOON, make_context
 from tests.web.hostile import PAYLOADS

@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 import pytest
 
 from llama_logging import reporting, wire
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
@@ -38,6 +37,7 @@ from llama_logging.reporters.report import Report
 from llama_logging.reporters.webhook import ID
 from llama_logging.reporting import Reporting
 from llama_logging.stores import open_store, urls
+from llama_logging.tried import OutcomeStatus
 from tests.conftest import NOON, make_context
 from tests.reporters.receivers import Receiver, free_port, receiver, saying, until
 from tests.stores.test_ledger import ending, make_announcement

@@ -82,7 +82,7 @@ import logging, logging.handlers, os, queue, signal, threading
 import llama_logging
 from llama_logging import reporting
 from llama_logging.recovery.strategy import Remedy
-from llama_logging.attempts import OutcomeStatus
+from llama_logging.tried import OutcomeStatus
 
 reporting.LEASE = 1.0  # the process is killed; others need not wait for half a minute
 

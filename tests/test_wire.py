@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame
 from llama_logging.plain import plain
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 
 

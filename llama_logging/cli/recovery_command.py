@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_logging.attachment.checking import rules_of
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import add_store, ago, count, local, opened, painted, print_json, print_table
 from llama_logging.config import load
@@ -16,6 +15,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
+from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable
 from llama_logging.wording import doing
 

@@ -7,7 +7,6 @@ import dataclasses
 import json
 from datetime import datetime
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.cli.terminal import (
     COLOURS,
     add_store,
@@ -22,6 +21,7 @@ from llama_logging.cli.terminal import (
 from llama_logging.context import ErrorContext, Sighting
 from llama_logging.markdown import as_markdown
 from llama_logging.registry import Change, ErrorGroup
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from llama_logging.visible import printable, printable_lines
 from llama_logging.wire import as_document
 from llama_logging.wording import state_of

@@ -6,9 +6,9 @@ import argparse
 import dataclasses
 from typing import Any
 
-from llama_logging.attempts import RecoveryAttempt
 from llama_logging.cli.terminal import COLOURS, add_store, local, opened, print_json, print_table
 from llama_logging.traces import Trace, TracedError, follow
+from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable
 from llama_logging.wire import as_document
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.context import PREDICTED, ErrorContext
 from llama_logging.prediction.forecast import Prediction
 from llama_logging.prediction.ledger import Action
 from llama_logging.prediction.scoring import wilson
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome
+from llama_logging.tried import OutcomeStatus
 
 _MOST = 1_000
 

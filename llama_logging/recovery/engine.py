@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, Stack
 from llama_logging.recovery.incident import Incident, is_inside, named
@@ -20,6 +19,7 @@ from llama_logging.recovery.strategy import REGISTERED, Call, StrategyTable
 from llama_logging.recovery.switch import Switch, off_in_environment
 from llama_logging.registry import Record
 from llama_logging.saying import say
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 THREADS = 4
 """Ladders that run at once; more wait."""

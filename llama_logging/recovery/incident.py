@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from llama_logging import process
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.background import stand_apart
 from llama_logging.context import ErrorContext, new_id
 from llama_logging.recovery import commands, learning
@@ -27,6 +26,7 @@ from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
 from llama_logging.registry import Denial, DenialReason, Lease, Record
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 LEASE = 10.0
 """Seconds for which a thing is leased; prolonged at a third of it. A lost owner is succeeded after that."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from llama_logging import tasks
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 if TYPE_CHECKING:
     import asyncio

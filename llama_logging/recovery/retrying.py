@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.recovery.outcome import NONE, Outcome
+from llama_logging.tried import OutcomeStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
 Exceptions = type[Exception] | tuple[type[Exception], ...]

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self
 
 from llama_logging import plain
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_callable
 from llama_logging.context import ErrorContext
 from llama_logging.redaction import clean_data
+from llama_logging.tried import OutcomeStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vitals
 from llama_logging.registry import Gap, GroupState
 from llama_logging.stores import words
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
+from llama_logging.tried import OutcomeStatus
 
 HEALED = 100
 """The time to heal is the median of so many, the latest."""

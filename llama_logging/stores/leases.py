@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from llama_logging import leasing
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.registry import Denial, Lease, Policy, ScopeState
 from llama_logging.stores.statements import Execute
+from llama_logging.tried import OutcomeStatus
 
 _COLUMNS = (
     "scope, boot, token, owner, expires_at, incidents, failures, rest_until, open_until, escalated, status, detail"

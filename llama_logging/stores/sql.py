@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_logging import wire
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorContext, ErrorSeverity, Sighting, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry import (
@@ -37,6 +36,7 @@ from llama_logging.stores.charts import SQLCharts
 from llama_logging.stores.ledger import SQLLedger
 from llama_logging.stores.outbox import AFTERWARDS, SQLOutbox
 from llama_logging.stores.statements import MINUTE, UNITS, Execute
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 _GROUPS = """
     SELECT groups.id, groups.fingerprint, groups.error_type, groups.error_message, groups.severity,

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.cli.main import COMMANDS, main, parser
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import Run, make_context
 
 NOW = datetime.now(UTC)

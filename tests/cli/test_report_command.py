@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.stores import open_store, urls
+from llama_logging.tried import OutcomeStatus
 from tests.cli.test_commands import HOSTILE, NOW, answer, document, keep, some_errors
 from tests.conftest import make_context
 from tests.reporters.receivers import Receiver, free_port, receiver, saying

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.handlers import RecoveryHandler
 from llama_logging.recovery.outcome import Outcome, outcome
+from llama_logging.tried import OutcomeStatus
 from tests.stand_in import Ollama
 
 GIB = 2**30

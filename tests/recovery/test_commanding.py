@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.exceptions import ConfigError
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import Patient, attempt, failed, make, napping, stand_in
 
 patient = Patient()

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategies.disk_free import DiskFree
 from llama_logging.recovery.strategy import StrategyTable
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import attempt, failed, make
 
 OLD = time.time() - 10 * 86_400

@@ -6,12 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.handlers import RecoveryHandler, RegistryHandler
@@ -19,6 +18,7 @@ from llama_logging.recovery.engine import WAITING, Engine
 from llama_logging.recovery.outcome import outcome
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategy import Call, Deadline, Remedy, Strategy, StrategyTable
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import make_context
 
 
@@ -363,23 +363,23 @@ def test_a_rule_that_observes_and_one_that_acts_on_the_same_thing_do_not_stand_f
     """One that is to act would wait for another that only watches, and nothing be done."""
     begun, go_on = threading.Event(), threading.Event()
 
-    def act(context: ErrorContext) -> str:
+    def act(context: ErrorContext, deadline: Deadline) -> Remedy:
         begun.set()
         go_on.wait(10)
-        return "done"
+        return RECOVERED
 
-    ladder = (Step(Call(act)),)
+    ladder = (Step(Restart(act)),)
     engine = Engine(
         [
             Rule(name="acts", match=lambda c: c.logger_name == "a", ladder=ladder, scope="x", mode="act"),
             Rule(name="watches", match=lambda c: c.logger_name == "b", ladder=ladder, scope="x", mode="observe"),
         ]
     )
-    first, again = (engine.dispatch(make_context(logger_name="a")) for _ in range(2))
+    first, again = (engine.dispatch(replace(failing(), logger_name="a")) for _ in range(2))
     assert begun.wait(10)
-    watching = engine.dispatch(make_context(logger_name="b"))
+    watching = engine.dispatch(replace(failing(), logger_name="b"))
     go_on.set()
     for one in (first, again, watching):
         one.wait(10)
     assert first.attempts == again.attempts
-    assert (first.value, watching.value) == ("done", None)
+    assert (first.value, watching.value) == ("value", None)

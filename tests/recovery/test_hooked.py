@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import Patient, attempt, failed, make, napping
 
 HOOKED = {

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.pipeline import open_registry
 from llama_logging.recovery import incident, learning
 from llama_logging.recovery.engine import Engine
@@ -25,6 +24,7 @@ from llama_logging.recovery.switch import FILE, ROW, Switch
 from llama_logging.registry import Denial, DenialReason, Lease, Policy, Record
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.test_engine import FAILED, RECOVERED, Act, Restart, engine, failing, noting
 
 

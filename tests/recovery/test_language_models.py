@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies.reask_json import HINTS, ReaskJson
 from llama_logging.recovery.strategy import Deadline
+from llama_logging.tried import OutcomeStatus
 from tests.conftest import make_context
 from tests.recovery.test_ollama import configured, recover
 from tests.stand_in import Ollama

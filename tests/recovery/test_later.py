@@ -8,10 +8,10 @@ from threading import Thread
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.recovery.strategies.later import Rounds, moment_of
+from llama_logging.tried import OutcomeStatus
 from tests.conftest import NOON
 from tests.recovery.acting import attempt, failed, make
 

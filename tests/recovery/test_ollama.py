@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.exceptions import ConfigError
@@ -16,6 +15,7 @@ from llama_logging.recovery.flags import flags
 from llama_logging.recovery.strategies import load
 from llama_logging.recovery.strategies.ollama.models import allowed, missing
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
+from llama_logging.tried import OutcomeStatus
 from tests.conftest import Start, make_context
 from tests.stand_in import Ollama
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.config import Options
 from llama_logging.context import PREDICTED, ErrorContext
 from llama_logging.exceptions import ConfigError
@@ -20,6 +19,7 @@ from llama_logging.recovery.outcome import Outcome
 from llama_logging.recovery.rules import Rule, Step, parse_rules
 from llama_logging.recovery.strategy import Remedy, StrategyTable
 from llama_logging.recovery.switch import Switch
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.recovery.test_engine import RECOVERED, Act, Restart, failing
 from tests.stores.test_ledger import make_prediction
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import llama_logging
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.handlers import RecoveryHandler
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategy import Remedy, StrategyTable
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.test_engine import FAILED, RECOVERED, Act
 
 log = logging.getLogger("app.retrying")

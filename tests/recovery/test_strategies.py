@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.recovery.strategy import Remedy
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import attempt, failed, make, napping
 
 CLOSED = "tcp://127.0.0.1:1"

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.flags import flags
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import attempt, failed, make, stand_in
 
 

@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.recovery.certificates import Certificate, read
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import attempt, make
 
 FOLDER = Path(__file__).parent / "certificates"

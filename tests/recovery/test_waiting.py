@@ -11,10 +11,10 @@ from threading import Timer
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.probes import steadily
 from llama_logging.recovery.strategy import Deadline
+from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import Patient, attempt, make
 
 

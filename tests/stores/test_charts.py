@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from llama_logging import process, wire
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
 from llama_logging.registry import Batch, GroupState, Store
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 from tests.stores.test_ledger import ending, make_announcement
 from tests.stores.test_store import HOUR, MINUTE, SECOND, add, store

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.registry import Denial, DenialReason, Lease, Policy, Store
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sql import SQLStore
+from llama_logging.tried import OutcomeStatus
 
 POLICY = Policy(attempts=3, period=600, cooldown=10, failures=2, open_for=60)
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from llama_logging import wire
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import new_id
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import ANY, Fate, Precursor, Prediction, Quality, Resolution, Skill
@@ -19,6 +18,7 @@ from llama_logging.prediction.ledger import KEPT, Action, Announcement, Arm, End
 from llama_logging.registry import Batch
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 from tests.stores.test_outbox import attempt
 from tests.stores.test_store import add

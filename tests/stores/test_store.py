@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
 from llama_logging.registry import Batch, GroupState, Move, Store
@@ -26,6 +25,7 @@ from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import SQLiteStore
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, Run, make_context
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llama_logging import wire
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -18,6 +17,7 @@ from llama_logging.context import (
 )
 from llama_logging.outbox import Outbox
 from llama_logging.registry import Batch
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import make_context
 
 TRACE = "deadbeefdeadbeefdeadbeefdeadbeef"

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import wire
-from llama_logging.attempts import OutcomeStatus, RecoveryAttempt
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -27,6 +26,7 @@ from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quali
 from llama_logging.prediction.ledger import Action, Announcement, Ending
 from llama_logging.registry import Batch, Lease, Policy
 from llama_logging.tracebacks import CAUSE, HEADER
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 RELEASES = ("2.7.0", "2.8.0", "2.8.1", "2.9.0")
 TRACE = "0af7651916cd43dd8448eb211c80319c"

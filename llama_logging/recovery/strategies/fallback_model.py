@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_list, as_mapping, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
 from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.tried import OutcomeStatus
 
 _KEYS = ("model", "base_url", "api", "api_key")
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, Self
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_count, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.tried import OutcomeStatus
 
 MARK = "idempotent"
 """The key of `extra` by which a caller says that doing it twice does no harm."""

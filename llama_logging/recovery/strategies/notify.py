@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_callable, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
@@ -22,6 +21,7 @@ from llama_logging.recovery.hooks import problem_of
 from llama_logging.recovery.placeholders import as_command, filled
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy, function_name
+from llama_logging.tried import OutcomeStatus
 
 COOLDOWN = 900.0
 """Seconds in which one rule tells once."""

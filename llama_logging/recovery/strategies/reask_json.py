@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_count, as_mapping, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.tried import OutcomeStatus
 
 HINTS = {
     "temperature": 0,

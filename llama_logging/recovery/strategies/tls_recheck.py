@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery import certificates
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.tried import OutcomeStatus
 
 TIMEOUT = 10.0
 """Seconds one handshake may take."""

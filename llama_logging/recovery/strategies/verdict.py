@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.recovery.strategy import Remedy
+from llama_logging.tried import OutcomeStatus
 
 
 def verdict(problem: str, well: str) -> Remedy:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.context import ErrorSeverity
 from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.registry import ErrorGroup, GroupState
+from llama_logging.tried import OutcomeStatus
 from llama_logging.web.asked import Asked
 
 TOP = 5

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
@@ -14,6 +13,7 @@ from llama_logging.recovery.strategies.ollama.models import wanted
 from llama_logging.recovery.strategies.ollama.server import OllamaServer
 from llama_logging.recovery.strategies.ollama.smaller_model import LASTING
 from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.tried import OutcomeStatus
 
 FLAG = "ollama.num_ctx"
 FLOOR = 2_048

@@ -6,7 +6,6 @@ import subprocess
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.attempts import OutcomeStatus
 from llama_logging.config import Options, as_argv, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
@@ -14,6 +13,7 @@ from llama_logging.recovery.commands import run
 from llama_logging.recovery.strategies.ollama.models import wanted
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
 from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.tried import OutcomeStatus
 
 TIMEOUT_ADVICE = (
     "the server accepted and never answered: give every client a timeout, such as ollama.Client(timeout=120). "
