@@ -154,6 +154,11 @@ def serving(words: str, folder: Path, port: int, *before: str) -> Iterator[subpr
             assert process.poll() is None, (folder / "server.log").read_text()
             time.sleep(0.05)
         yield process
+        # Its line about a request comes after the answer.
+        size, path = -1, folder / "server.log"
+        while size != path.stat().st_size and process.poll() is None:
+            size = path.stat().st_size
+            time.sleep(0.3)
 
 
 def visit(port: int) -> tuple[int, ...]:
