@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _escaped
@@ -13,7 +14,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
-from llama_logging import plain, semconv
+from llama_logging import plain, semconv, tracing
 from llama_logging.capture import CONTEXT, capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form
 from llama_logging.forms import USUAL
@@ -163,6 +164,11 @@ class JsonFormatter(_BaseJsonFormatter):
             if outcome is not None:
                 attributes[semconv.RECOVERY_STATUS] = outcome.status.value
             log_data.update(self._named(attributes))
+        elif tracing.may_be_active() and record.thread == threading.get_ident():
+            # On another thread, behind a queue, the trace is another's.
+            trace_id, span_id = tracing.current(record.__dict__)
+            if trace_id:
+                log_data.update(self._named({semconv.TRACE_ID: trace_id, semconv.SPAN_ID: span_id}))
 
     def _named(self, fields: dict[str, Any]) -> dict[str, Any]:
         return {self._names.get(name, name): value for name, value in fields.items()} if self._names else fields

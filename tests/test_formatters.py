@@ -22,6 +22,7 @@ from llama_logging.capture import capture
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RecoveryHandler
+from llama_logging.tracing import followed
 from llama_logging.visible import printable, wants_colour
 
 ATTACK = "pay\x1b[2J\rload\nCRITICAL forged line \u202e\u2028\x9b31m\x00"
@@ -319,3 +320,15 @@ def test_lnav_reads_what_is_written(style: str, tmp_path: Path) -> None:
     assert (first["log_level"], first["log_body"], first["kind"]) == ("info", "started", None)
     assert (second["log_level"], second["log_body"], second["kind"]) == ("error", "failed", "ValueError")
     assert second["id"] == json.loads(lines[1])[error_id]
+
+
+@pytest.mark.parametrize(("style", "name"), [("otel", "trace_id"), ("ecs", "trace.id"), ("plain", "trace_id")])
+def test_what_is_logged_within_a_trace_has_its_ids_though_it_is_no_error(style: str, name: str) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    formatter = JsonFormatter(style=style)
+    calm = logging.LogRecord("app", logging.INFO, "a.py", 3, "started", None, None)
+    with followed(f"00-{trace}-b7ad6b7169203331-01"):
+        assert json.loads(formatter.format(calm))[name] == trace
+        calm.thread = 0  # logged by another thread, formatted behind a queue
+        assert name not in json.loads(formatter.format(calm))
+    assert name not in json.loads(formatter.format(calm))
