@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import keyword
 import re
 from collections.abc import Iterator
@@ -14,14 +16,16 @@ VALUE = 200
 VALUES = 20
 """At most so many local variables."""
 
+_BEGINS = 60
 _WORD = re.compile(r"\W+")
 
 
 def as_test(context: ErrorContext) -> str:
     """A file for pytest.
 
-    It calls the application's innermost function, if that stands in a module and can be imported; else it
-    raises what was raised. What was known of its variables stands in it as comments.
+    It calls the application's innermost function, if that stands in a module and can be imported, with those of its
+    variables that were known and are its parameters; else it raises what was raised. It asks for the message, so
+    that another failure of the same type does not pass for this one.
     """
     raised = context.exceptions[0] if context.exceptions else None
     frame = next((frame for frame in reversed(context.frames) if frame.in_app), None)
@@ -37,12 +41,14 @@ def as_test(context: ErrorContext) -> str:
             if frame
             else ()
         ),
+        *(("import inspect",) if function and _known(context) else ()),
+        *(("import re",) if _match(context) else ()),
+        "",
         "import pytest",
         "",
         "",
         f"def test_{name[:80] or 'error'}():",
-        *(f"    {line}" for line in _variables(context)),
-        *(f"    {line}" for line in _body(context, raised, frame, function)),
+        *(f"    {line}".rstrip() for line in _body(context, raised, frame, function)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -50,18 +56,26 @@ def as_test(context: ErrorContext) -> str:
 def _body(context: ErrorContext, raised: ExceptionDetail | None, frame: Frame | None, function: str) -> Iterator[str]:
     kind, importing = _kind(raised)
     yield from importing
-    message = _cut(context.error_message)
     if function and frame is not None:
         yield f"from {frame.module} import {function}"
         yield ""
-        yield "# Give it the arguments that it failed with. Once it is mended, say here what it is to do instead."
-        yield f"with pytest.raises({kind}):"
-        yield f"    {function}()"
+        known = _known(context)
+        if known:
+            yield "# What was known of its variables; those that are parameters are given to it."
+            yield f"known = {{{', '.join(f'{name!a}: {value!a}' for name, value in known.items())}}}"
+            yield f"given = {{name: known[name] for name in inspect.signature({function}).parameters if name in known}}"
+        else:
+            yield "# Give it the arguments that it failed with."
+        yield "# Once it is mended, say here what it is to do instead."
+        yield f"with pytest.raises({kind}{_match(context)}):"
+        yield f"    {function}({'**given' if known else ''})"
     else:
-        yield "# What has failed cannot be called from here (a method, an inner function, or no exception at all):"
-        yield "# put a call that leads to it in place of this line, and take the rest away once it is mended."
-        yield f"with pytest.raises({kind}):"
-        yield f"    raise {kind if importing or raised is None or _is_builtin(raised) else 'RuntimeError'}({message!a})"
+        yield from _variables(context)
+        yield "# What has failed cannot be called from here (a method, an inner function, a program's own file): put a"
+        yield "# call that leads to it in place of the last line. Once it is mended, say here what it is to do instead."
+        yield f"with pytest.raises({kind}{_match(context)}):"
+        told = kind if importing or raised is None or _is_builtin(raised) else "RuntimeError"
+        yield f"    raise {told}({_argument(context.error_message, raised)})"
 
 
 def _kind(raised: ExceptionDetail | None) -> tuple[str, list[str]]:
@@ -93,11 +107,32 @@ def _are_names(dotted: str) -> bool:
     return all(part.isidentifier() and not keyword.iskeyword(part) for part in dotted.split("."))
 
 
-def _variables(context: ErrorContext) -> Iterator[str]:
+def _match(context: ErrorContext) -> str:
+    """What the message must begin with, as an argument; empty where it is not plain text."""
+    begins = context.error_message[:_BEGINS]
+    return f", match=re.escape({begins!a})" if begins and begins.isascii() and begins.isprintable() else ""
+
+
+def _argument(message: str, raised: ExceptionDetail | None) -> str:
+    """What the exception is made with; a KeyError shows its key's repr as its message."""
+    if raised is not None and raised.type == "KeyError":
+        with contextlib.suppress(ValueError, SyntaxError):
+            return f"{ast.literal_eval(message)!a}"
+    return f"{_cut(message)!a}"
+
+
+def _known(context: ErrorContext) -> dict[str, object]:
+    """The local variables of the innermost call that are short enough to be written down."""
     found = next((found for found in context.locals if found.exception == 0), None)
-    if found is not None:
+    values = list(found.values.items())[:VALUES] if found is not None else []
+    return {name: value for name, value in values if len(repr(value)) <= VALUE}
+
+
+def _variables(context: ErrorContext) -> Iterator[str]:
+    known = _known(context)
+    if known:
         yield "# The local variables of the call that has failed:"
-        for name, value in list(found.values.items())[:VALUES]:
+        for name, value in known.items():
             yield from _comment(f"    {name} = {value!r}")
 
 

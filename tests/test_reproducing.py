@@ -23,15 +23,28 @@ NOW = datetime.now(UTC)
 
 def test_a_test_calls_what_has_failed(capsys: pytest.CaptureFixture[str], own_place: Path) -> None:
     """It is run, and passes because the application still fails so."""
-    Path("shopping.py").write_text("def add():\n    raise ValueError('no such article')\n")
-    context = failing("shopping", "add", "ValueError", values={"article": "a1", "count": 2})
+    Path("shopping.py").write_text("def add(article):\n    raise ValueError(f'no such {article}')\n")
+    context = failing("shopping", "add", "ValueError", values={"article": "article", "count": 2})
     keep(context)
     text = answer(capsys, "export", "--pytest", context.error_id)
     assert "from shopping import add" in text
-    assert "article = 'a1'" in text
     assert ran(text) == 0
-    Path("shopping.py").write_text("def add():\n    return 1\n")
+    for other in ("return 1", "raise ValueError('no such customer')", "raise TypeError('no such article')"):
+        Path("shopping.py").write_text(f"def add(article):\n    {other}\n")
+        assert ran(text) == 1
+
+
+def test_a_missing_argument_does_not_pass_for_the_failure() -> None:
+    Path("shopping.py").write_text("def add(article):\n    raise TypeError('no such article')\n")
+    text = as_test(failing("shopping", "add", "TypeError"))
+    assert "add()" in text
     assert ran(text) == 1
+
+
+def test_a_key_error_is_raised_with_its_key() -> None:
+    text = as_test(replace(failing("__main__", "add", "KeyError"), error_message="'apple'"))
+    assert "raise KeyError('apple')" in text
+    assert ran(text) == 0
 
 
 def test_a_test_raises_what_cannot_be_called() -> None:
@@ -48,8 +61,10 @@ def test_a_test_of_a_hostile_error_is_python_that_does_nothing_else(payload: str
     context = failing(payload, payload, payload, values={payload: payload})
     text = as_test(replace(context, error_message=payload, error_id=payload))
     tree = ast.parse(text)
-    assert [type(node).__name__ for node in tree.body] == ["Import", "FunctionDef"]
-    assert {node.names[0].name for node in ast.walk(tree) if isinstance(node, ast.Import)} == {"pytest"}
+    assert {type(node).__name__ for node in tree.body[:-1]} == {"Import"}
+    assert isinstance(tree.body[-1], ast.FunctionDef)
+    imported = {node.names[0].name for node in ast.walk(tree) if isinstance(node, ast.Import)}
+    assert imported <= {"pytest", "re", "inspect"}
     assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} <= {payload}
 
 
