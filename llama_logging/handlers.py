@@ -30,6 +30,7 @@ from llama_logging.config import (
     as_list,
     as_text,
     is_collecting,
+    is_installed,
     warn,
 )
 from llama_logging.context import ErrorContext
@@ -164,7 +165,10 @@ class ContextHandler(logging.Handler):
         except ConfigError as error:
             self._options.complain("store", f"LLAMA_LOGGING_STORE: {error}")
             default = urls.parse(urls.DEFAULT)
-        return pipeline_for(self._options.read("store", urls.parse, default))
+        url = self._options.read("store", urls.parse, default)
+        if is_collecting() and url.scheme in urls.POSTGRES and not is_installed("psycopg"):
+            self._options.complain("store", f"{urls.NEEDED}; until then errors wait in the journal")
+        return pipeline_for(url)
 
 
 class RegistryHandler(ContextHandler):

@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime
 
 from llama_logging.cli.deciding import user
-from llama_logging.cli.terminal import add_store, fingerprint_named, opened, print_json
+from llama_logging.cli.terminal import add_store, counted, fingerprint_named, opened, print_json
 from llama_logging.exceptions import ErrorNotFound
 
 HELP = "show several groups as one; new errors of each are counted there too"
@@ -35,7 +35,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"fingerprint": group.fingerprint, "merged": group.merged, "count": group.count})
     elif args.undo:
-        print(f"{undone} groups are on their own again" if undone else "none of them was merged")
+        print(f"on their own again: {counted(undone, 'group')}" if undone else "none of them was merged")
     else:
-        print(f"{group.fingerprint} shows {group.count} errors of {len(group.merged) + 1} groups")
+        print(f"{group.fingerprint} shows {counted(group.count, 'error')} of {counted(len(group.merged) + 1, 'group')}")
     return 0

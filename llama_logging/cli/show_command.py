@@ -11,6 +11,7 @@ from llama_logging.cli.terminal import (
     COLOURS,
     add_store,
     ago,
+    counted,
     error_named,
     group_document,
     local,
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print the error."""
     with opened(args) as store:
-        context = store.find(error_named(store, args.id))
+        context = error_named(store, args.id)
         attempts = store.attempts(context.error_id)
         sightings = store.sightings(context.error_id)
         group = store.group(context.fingerprint)
@@ -95,7 +96,7 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
 
 
 def _print_group(group: ErrorGroup, changes: list[Change]) -> None:
-    print(painted(f"\nIts group: {group.count} errors, {state_of(group)}", "1"))
+    print(painted(f"\nIts group: {counted(group.count, 'error')}, {state_of(group)}", "1"))
     for moment, words in (
         (group.last_seen, f"last seen {group.last_release}"),
         *((change.at, f"{change.kind} {change.detail} {change.by and 'by'} {change.by}") for change in changes),

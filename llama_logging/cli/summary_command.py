@@ -10,6 +10,7 @@ from llama_logging.cli.terminal import (
     add_selection,
     add_store,
     ago,
+    counted,
     local,
     opened,
     painted,
@@ -43,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _print(summary: ErrorSummary, since: datetime | None) -> None:
     period = f" since {local(since)}" if since else ""
-    print(painted(f"{summary.total_errors} error{'s' if summary.total_errors != 1 else ''}{period}", "1"))
+    print(painted(f"{counted(summary.total_errors, 'error')}{period}", "1"))
     for level, count in summary.errors_by_severity.items():
         print(f"  {painted(level.name, COLOURS[level])}  {count}")
     if summary.top_error_types:

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from llama_logging.config import as_bytes, as_seconds
-from llama_logging.context import ErrorSeverity
+from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
-from llama_logging.registry import ErrorGroup, Store
+from llama_logging.registry import ErrorGroup
 from llama_logging.stores import urls
 from llama_logging.visible import printable, wants_colour
 from llama_logging.wording import ago as ago
@@ -145,31 +145,43 @@ def opened(args: argparse.Namespace) -> Iterator[Outbox]:
         store.close()
 
 
-def fingerprint_named(store: Store, name: str) -> str:
-    """The fingerprint that *name* is, or that the error has whose id begins with it.
+def fingerprint_named(store: Outbox, name: str) -> str:
+    """The fingerprint that *name* is, or begins, or that the error has whose id begins with it.
 
     Raises:
         ErrorNotFound: If there is no such error.
     """
     if ":" not in name:
-        return store.find(name).fingerprint
+        try:
+            return store.find(name).fingerprint
+        except ErrorNotFound:
+            with contextlib.suppress(ErrorNotFound):
+                return store.fingerprint_of(name)
+            raise
     if store.group(name) is None:
         raise ErrorNotFound(f"no error has the fingerprint {name!r} in {store.url}")
     return name
 
 
-def error_named(store: Store, name: str) -> str:
-    """The id, or how it begins, of the error that *name* names; of a group its newest.
+def error_named(store: Outbox, name: str) -> ErrorContext:
+    """The error whose id begins with *name*, or the newest of the group that it names.
 
     Raises:
-        ErrorNotFound: If there is no such group.
+        ErrorNotFound: If there is no such error.
     """
-    if ":" not in name:
-        return name
-    group = store.group(name)
-    if group is None:
-        raise ErrorNotFound(f"no error has the fingerprint {name!r} in {store.url}")
-    return group.last_error_id
+    with contextlib.suppress(ErrorNotFound):
+        return store.find(name)
+    group = store.group(fingerprint_named(store, name))
+    return store.find(group.last_error_id if group is not None else name)
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are.
+
+    >>> counted(1, "group"), counted(2, "group")
+    ('1 group', '2 groups')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @contextlib.contextmanager

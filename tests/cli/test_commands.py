@@ -178,7 +178,7 @@ def test_groups_are_merged_and_had_apart_again(capsys: pytest.CaptureFixture[str
     }
     assert "v1:0 shows 3 errors of 3 groups" in answer(capsys, "merge", "v1:1", "v1:2")
     assert [row["count"] for row in document(capsys, "list")] == [3]
-    assert "2 groups are on their own again" in answer(capsys, "merge", "--undo", "v1:1", "v1:2")
+    assert "on their own again: 2 groups" in answer(capsys, "merge", "--undo", "v1:1", "v1:2")
     assert len(document(capsys, "list")) == 3
     assert "none of them was merged" in answer(capsys, "merge", "--undo", "v1:1")
     answer(capsys, "merge", "v1:0", "v1:none", code=1)
@@ -349,3 +349,17 @@ def test_queries_work_while_the_application_writes(capsys: pytest.CaptureFixture
         writer.join()
     assert totals == sorted(totals)
     assert os.path.exists("llama_logging.db")
+
+
+def test_a_group_is_named_by_the_end_of_its_fingerprint_and_shown_by_its_newest_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As pages have it in their addresses."""
+    old, new = (
+        make_context(error_message=name, timestamp=NOW - timedelta(minutes=age)) for name, age in (("a", 9), ("b", 1))
+    )
+    keep(old, new)
+    for name in (new.fingerprint, new.fingerprint.partition(":")[2], new.error_id):
+        assert document(capsys, "show", name)["error_id"] == new.error_id
+    assert "resolved" in answer(capsys, "resolve", new.fingerprint.partition(":")[2][:8])
+    assert main(["show", "none"]) == 1
