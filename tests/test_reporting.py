@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -356,7 +357,7 @@ log = logging.getLogger("app")
 log.info("ready")
 number = sys.argv[1]
 for n in range(int(sys.argv[2])):
-    log.error(f"failed {number} {n}", extra={"fingerprint": [number, str(n)]})
+    log.error(f"failed {number} {n}", extra={"fingerprint": [number, str(n % int(sys.argv[3]))]})
 print("logged", flush=True)
 sys.stdin.read()
 """
@@ -373,8 +374,8 @@ def configured(channels: dict[str, Any], rules: list[dict[str, Any]], **more: An
     Path("logging.yaml").write_text(json.dumps(config))
 
 
-def application(number: int, errors: int) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", APP, str(number), str(errors)]
+def application(number: int, errors: int, groups: int = 1_000) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", APP, str(number), str(errors), str(groups)]
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -413,11 +414,12 @@ def test_an_application_reports_while_it_runs_and_at_its_end(own_place: Path) ->
 def test_errors_while_a_channel_is_down_arrive_once_each_after_it_is_back(own_place: Path) -> None:
     """And the channel that is not down has them meanwhile; those who logged them are gone when it is back."""
     down = free_port()
-    count = 40 if LONG else 10
+    errors, count, seconds = (10_000, 20, 60) if LONG else (500, 10, 0)
     with receiver() as web:
         configured({"down": webhook(down), "up": webhook(web.port)}, [{"when": "new", "channels": ["down", "up"]}])
-        process = application(0, count)
+        process = application(0, errors, count)
         web.wait(count)
+        time.sleep(seconds)
         ended(process)
         with receiver(down) as back:
             process = application(1, 1)
