@@ -548,6 +548,7 @@ def work():
 QUEUES = (("Celery, prefork", "celery -A app worker --concurrency 2"), ("RQ", "rq worker --burst --url redis://..."))
 FLOWS = (
     ("Prefect", "`llama-logging run -- python app.py`", "`PREFECT_LOGGING_SETTINGS_PATH=logging.yaml python app.py`"),
+    ("IPython kernel", "`llama-logging run -- CMD`, whatever starts the kernel", ""),
     ("Dagster", "", "the handler in `dagster.yaml`, under `python_logs: dagster_handler_config: handlers:`"),
 )
 """tests/test_flows.py"""
@@ -564,7 +565,7 @@ def table() -> str:
     for name, words in QUEUES:
         rows.append(f"| {name} | `llama-logging run -- {words}` | | failed jobs and what they log |")
     for name, words, file in FLOWS:
-        rows.append(f"| {name} | {words} | {file} | failed runs and what they log |")
+        rows.append(f"| {name} | {words} | {file} | failed runs, or cells, and what they log |")
     for program in PROGRAMS:
         options = f"{program.options} " if program.options else ""
         words = f"`llama-logging run {options}-- {program.words.split(' --', 1)[0]}`"

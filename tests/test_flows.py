@@ -1,4 +1,4 @@
-"""Hosts that orchestrate: each has its own way to name a logging configuration. `pip install prefect dagster`."""
+"""Hosts that orchestrate: each has its own way to name a logging configuration. `pip install prefect dagster ipykernel`."""
 
 from __future__ import annotations
 
@@ -71,3 +71,32 @@ def test_dagster_with_a_handler_in_its_own_file(own_place: Path) -> None:
     assert sum(count for (_, message), count in found.items() if message.endswith("no stock")) == 1
     (error,) = [error for error in errors() if error.error_type == failed[0]]
     assert "LookupError: broken" in error.stack_trace
+
+
+KERNEL = """
+import jupyter_client
+kernel = jupyter_client.KernelManager(kernel_name="python3")
+kernel.start_kernel(stdout=open("kernel.log", "w"), stderr=open("kernel.err", "w"))
+client = kernel.client()
+client.start_channels()
+client.wait_for_ready(60)
+told = [client.execute(code, reply=True, timeout=60)["content"]["status"] for code in (
+    "import logging; logging.getLogger('shop').error('no stock')", "raise LookupError('broken')", "1 + 1")]
+client.stop_channels()
+kernel.shutdown_kernel()
+print(*told)
+"""
+
+
+def test_a_kernel_of_jupyter_and_the_errors_of_its_cells(own_place: Path) -> None:
+    """A notebook's server starts it, and is itself what `run` is put in front of."""
+    need("ipykernel jupyter_client")
+    (own_place / "logging.yaml").write_text(shipped_text())
+    (own_place / "kernel.py").write_text(KERNEL)
+    env = {**os.environ, "IPYTHONDIR": str(own_place), "JUPYTER_PLATFORM_DIRS": "1"}
+    words = [*RUN, "--", sys.executable, "kernel.py"]
+    done = subprocess.run(words, cwd=own_place, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert done.stdout == "ok error ok\n", done.stderr
+    found = counted(errors())
+    assert found["LookupError", "broken"] == 1
+    assert found["LogMessage", "no stock"] == 1
