@@ -1,4 +1,4 @@
-"""Hosts that orchestrate: each has its own way to name a logging configuration. `pip install prefect dagster ipykernel`."""
+"""Hosts that start what fails, each in its own way: `pip install prefect dagster ipykernel`."""
 
 from __future__ import annotations
 
