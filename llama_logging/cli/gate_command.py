@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,9 @@ HELP = "fail a pipeline: exit with 1 if there are groups that are new, or are ba
 EPILOG = "Example: llama-logging gate --since 1.4.2 --fail-on new,regressed"
 
 KINDS = ("new", "regressed")
+
+_WHEN = re.compile(r"\d+(\.\d+)?[smhdw]|\d{4}-\d\d-\d\d.*")
+"""A time with its unit, or a date: `1.1` is a release."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +63,8 @@ def _since(store: Outbox, name: str) -> datetime | None:
     if first is not None:
         return first
     try:
+        if not _WHEN.fullmatch(name):
+            raise argparse.ArgumentTypeError(name)
         return moment(name)
     except argparse.ArgumentTypeError:
         # A release without an error is what one hopes for; a wrong name looks the same, so it is said.

@@ -181,7 +181,8 @@ STATES = (
     FROM batch JOIN groups ON groups.fingerprint = batch.fingerprint
     WHERE batch.kind IN ('error', 'count') AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.group_id = groups.id)
     """,
-    # Back, although resolved: by the order in which releases were first seen, where a release is named.
+    # Back, although resolved: by the order in which releases were first seen, where a release is named. That of one
+    # in which no error came, and so it should be for the one that has the fix, is the moment of the decision.
     f"""
     INSERT INTO turned
     SELECT shown.id, 'regressed', max(batch.timestamp), max(coalesce(processes.release, ''))
@@ -193,7 +194,7 @@ STATES = (
         AND batch.timestamp > shown.state_at
         AND (shown.resolved_in = '' OR coalesce(processes.release, '') = ''
              OR (shown.resolved_after = 0 AND processes.release = shown.resolved_in)
-             OR seen.first_seen > fixed.first_seen)
+             OR seen.first_seen > coalesce(fixed.first_seen, shown.state_at))
     GROUP BY shown.id
     """,
     f"""

@@ -461,6 +461,7 @@ def test_releases_are_ordered_by_when_they_were_first_seen(store: Store) -> None
         ("b", False, {"a": "resolved", "b": "regressed", "c": "regressed", "": "regressed"}),
         ("", True, {"a": "resolved", "b": "resolved", "c": "regressed"}),
         ("z", False, {"a": "resolved", "b": "resolved", "z": "regressed"}),
+        ("never seen", False, {"a": "resolved", "b": "resolved", "later": "regressed"}),
         ("", False, {"a": "regressed"}),
     ],
 )
