@@ -8,10 +8,11 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from llama_logging.cli.predicting import warnings_told
 from llama_logging.cli.terminal import add_store, ago, count, moment, opened, painted, print_json, print_table
 from llama_logging.exceptions import StoreError
 from llama_logging.prediction.effect import Effect, effects
-from llama_logging.prediction.forecast import ANY, Fate, Quality
+from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import GRACE, Announcement, Rating
 from llama_logging.registry import Store
 from llama_logging.visible import printable
@@ -96,17 +97,7 @@ def _print_rating(rating: Rating, names: dict[str, str]) -> None:
     print_table(
         [["  BY", "AVERAGE PRECISION", "LOG LOSS", "CALIBRATION ERROR"], *([f"  {r[0]}", *r[1:]] for r in rows)]
     )
-    print(f"  {_warnings(quality)}\n")
-
-
-def _warnings(quality: Quality) -> str:
-    told = f"{quality.foreseen} of {quality.onsets} onsets foreseen; "
-    if not quality.announced:
-        return f"{told}no early warnings yet"
-    low, high = round(100 * quality.precision_low), round(100 * quality.precision_high)
-    told += f"{quality.hits} of {quality.announced} early warnings came true (95 % interval {low} to {high} %), "
-    told += f"{quality.false_alarms_per_day:.1f} false alarms an active day"
-    return told if quality.median_lead is None else f"{told}, {quality.median_lead:.0f} s ahead (median)"
+    print(f"  {warnings_told(quality)}\n")
 
 
 def _print_latest(latest: list[Announcement], names: dict[str, str]) -> None:

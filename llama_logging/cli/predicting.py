@@ -24,12 +24,13 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 def warnings_told(quality: Quality) -> str:
     """The early warnings in one sentence."""
-    lead = f", {quality.median_lead:.0f} s ahead (median)" if quality.median_lead is not None else ""
-    return (
-        f"{quality.foreseen} of {quality.onsets} onsets foreseen{lead}; {quality.hits} of {quality.announced} "
-        f"warnings right (95 % interval {quality.precision_low:.2f} to {quality.precision_high:.2f}), "
-        f"{quality.false_alarms_per_day:.1f} false a day"
-    )
+    told = f"{quality.foreseen} of {quality.onsets} onsets foreseen; "
+    if not quality.announced:
+        return f"{told}no early warnings yet"
+    low, high = round(100 * quality.precision_low), round(100 * quality.precision_high)
+    told += f"{quality.hits} of {quality.announced} early warnings came true (95 % interval {low} to {high} %), "
+    told += f"{quality.false_alarms_per_day:.1f} false alarms an active day"
+    return told if quality.median_lead is None else f"{told}, {quality.median_lead:.0f} s ahead (median)"
 
 
 def print_evaluations(path: str, evaluations: Sequence[Evaluation]) -> None:
