@@ -356,8 +356,9 @@ logging.config.dictConfig(yaml.safe_load(open("logging.yaml")))
 log = logging.getLogger("app")
 log.info("ready")
 number = sys.argv[1]
+groups = int(sys.argv[3]) if len(sys.argv) > 3 else 1_000
 for n in range(int(sys.argv[2])):
-    log.error(f"failed {number} {n}", extra={"fingerprint": [number, str(n % int(sys.argv[3]))]})
+    log.error(f"failed {number} {n}", extra={"fingerprint": [number, str(n % groups)]})
 print("logged", flush=True)
 sys.stdin.read()
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,8 +22,10 @@ COLUMNS += ", process, release, module, function, strategy, status, duration, pa
 
 
 @pytest.fixture
-def store(store_url: urls.StoreURL) -> SQLiteStore:
-    return SQLiteStore(store_url)
+def store(store_url: urls.StoreURL) -> Iterator[SQLiteStore]:
+    opened = SQLiteStore(store_url)
+    yield opened
+    opened.close()
 
 
 def staged(store: SQLiteStore, *frames: str) -> list[tuple[Any, ...]]:
