@@ -14,7 +14,7 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vitals
 from llama_logging.registry import Gap, GroupState
 from llama_logging.stores import words
-from llama_logging.stores.statements import MINUTE, UNITS, Execute
+from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks
 from llama_logging.tried import OutcomeStatus
 
 HEALED = 100
@@ -138,7 +138,7 @@ class SQLCharts:
             rows = execute(
                 "SELECT errors.content, processes.content FROM errors "
                 "LEFT JOIN processes ON processes.id = errors.process "
-                f"WHERE errors.position IN ({_marks(places)}) AND errors.timestamp >= ? AND errors.timestamp <= ?",
+                f"WHERE errors.position IN ({marks(places)}) AND errors.timestamp >= ? AND errors.timestamp <= ?",
                 [*(row[0] for row in places), min(row[1] for row in places), max(row[1] for row in places)],
             ).fetchall()
         return Facets(sample=len(rows), values=_counted(rows))
@@ -167,7 +167,7 @@ class SQLCharts:
             # Bounded in time: PostgreSQL need not look for them in every day's table.
             began = dict(
                 execute(
-                    f"SELECT error_id, timestamp FROM errors WHERE error_id IN ({_marks(healed)}) "
+                    f"SELECT error_id, timestamp FROM errors WHERE error_id IN ({marks(healed)}) "
                     "AND timestamp >= ? AND timestamp < ?",
                     (*(row[0] for row in healed), begin - 1440 * MINUTE, end),
                 ).fetchall()
@@ -219,11 +219,11 @@ def _shown(execute: Execute, fingerprints: Sequence[str]) -> dict[int, list[str]
     """The groups that are shown in these, themselves among them, and in which of *fingerprints*."""
     roots: dict[int, list[str]] = {}
     for name, root in execute(
-        f"SELECT fingerprint, coalesce(root, id) FROM groups WHERE fingerprint IN ({_marks(fingerprints)})",
+        f"SELECT fingerprint, coalesce(root, id) FROM groups WHERE fingerprint IN ({marks(fingerprints)})",
         list(fingerprints),
     ).fetchall():
         roots.setdefault(root, []).append(name)
-    members = execute(f"SELECT id, root FROM groups WHERE root IN ({_marks(list(roots))})", list(roots)).fetchall()
+    members = execute(f"SELECT id, root FROM groups WHERE root IN ({marks(list(roots))})", list(roots)).fetchall()
     return {**roots, **{member: roots[root] for member, root in members}}
 
 
@@ -236,7 +236,3 @@ def _counted(rows: Sequence[Sequence[Any]]) -> dict[str, tuple[tuple[str, int], 
         for key, value in {**own, **json.loads(content).get("tags", {})}.items():
             counts.setdefault(key, Counter())[str(value)] += 1
     return {key: tuple(values.most_common()) for key, values in counts.items()}
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values)) or "NULL"

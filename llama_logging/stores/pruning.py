@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
 from llama_logging.stores import ledger
-from llama_logging.stores.statements import Execute
+from llama_logging.stores.statements import Execute, marks
 
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
@@ -38,7 +38,7 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
     for begin in range(0, len(gone), _PART):
         part = gone[begin : begin + _PART]
-        where = f"WHERE position IN ({', '.join('?' * len(part))})"
+        where = f"WHERE position IN ({marks(part)})"
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM errors {where}", part)

@@ -35,7 +35,7 @@ from llama_logging.stores import leases, pruning, statements, words
 from llama_logging.stores.charts import SQLCharts
 from llama_logging.stores.ledger import SQLLedger
 from llama_logging.stores.outbox import AFTERWARDS, SQLOutbox
-from llama_logging.stores.statements import MINUTE, UNITS, Execute
+from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 _GROUPS = """
@@ -195,7 +195,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
             ways = [("severity = ?", [int(severity)]) for severity in ErrorSeverity if severity >= at_least]
             if fingerprint is not None:
                 members = _members(execute, fingerprint)
-                ways = [(f"group_id IN ({_marks(members)}) AND severity >= ?", [*members, int(at_least)])]
+                ways = [(f"group_id IN ({marks(members)}) AND severity >= ?", [*members, int(at_least)])]
             parameters = [value for _, own in ways for value in (*own, _start(since), limit)]
             places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
             return [context for _, context in _decoded(execute, *_placed(places))]
@@ -236,7 +236,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
                 parameters.append(state.value)
             if search:
                 matching = sorted(self._index().groups(execute, search)) if self.exists else []
-                where += f" AND groups.id IN ({_marks(matching)})"
+                where += f" AND groups.id IN ({marks(matching)})"
                 parameters += matching
             members: dict[int, list[int]] = {}
             # What is skipped is no more than a number.
@@ -249,7 +249,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
             rows: list[Sequence[Any]] = []
             for begin in range(0, len(chosen), _PART):
                 part = chosen[begin : begin + _PART]
-                rows += execute(f"{_GROUPS} WHERE groups.id IN ({_marks(part)})", part).fetchall()
+                rows += execute(f"{_GROUPS} WHERE groups.id IN ({marks(part)})", part).fetchall()
             # Of the rows of a merged group the latest speaks for all.
             latest: dict[int, Sequence[Any]] = {}
             for row in sorted(rows, key=lambda row: (row[10], row[0]), reverse=True):
@@ -261,7 +261,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
         with self._reading() as execute:
             members = _members(execute, fingerprint)
             row = execute(
-                f"{_GROUPS} WHERE groups.count > 0 AND groups.id IN ({_marks(members)}) "
+                f"{_GROUPS} WHERE groups.count > 0 AND groups.id IN ({marks(members)}) "
                 "ORDER BY groups.last_seen DESC LIMIT 1",
                 members,
             ).fetchone()
@@ -337,7 +337,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
         with self._reading() as execute:
             for start in range(0, len(error_ids), 500):
                 some = error_ids[start : start + 500]
-                where = f"error_id IN ({_marks(some)}) ORDER BY started_at"
+                where = f"error_id IN ({marks(some)}) ORDER BY started_at"
                 for row in execute(f"SELECT content FROM attempts WHERE {where}", some):
                     attempt = wire.decode_attempt(_loaded(row[0]))
                     found.setdefault(attempt.error_id, []).append(attempt)
@@ -348,7 +348,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
             where, parameters = "", []
             if fingerprint is not None:
                 parameters = _members(execute, fingerprint)
-                where = f"WHERE changes.group_id IN ({_marks(parameters)})"
+                where = f"WHERE changes.group_id IN ({marks(parameters)})"
             rows = execute(
                 "SELECT groups.fingerprint, changes.at, changes.kind, changes.by, changes.detail "
                 f"FROM changes JOIN groups ON groups.id = changes.group_id {where} ORDER BY changes.id DESC LIMIT ?",
@@ -696,7 +696,7 @@ def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tu
     # Named one by one, each is looked up in the index by severity and moment.
     levels = [int(severity) for severity in ErrorSeverity if severity >= at_least]
     parts.append(
-        f"SELECT {column}, 1 FROM errors WHERE severity IN ({_marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+        f"SELECT {column}, 1 FROM errors WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?"
     )
     parameters += [*levels, start, end]
     return f"SELECT what, sum(count) FROM ({' UNION ALL '.join(parts)}) AS counted GROUP BY 1", parameters
@@ -731,7 +731,7 @@ def _decoded(
     if positions:
         within = " AND errors.timestamp >= ? AND errors.timestamp <= ?" if span is not None else ""
         for row in execute(
-            f"{_ERRORS} WHERE errors.position IN ({_marks(positions)}){within}", [*positions, *(span or ())]
+            f"{_ERRORS} WHERE errors.position IN ({marks(positions)}){within}", [*positions, *(span or ())]
         ):
             found[row[0]] = _error(row)
     return [(position, found[position]) for position in positions if position in found]
@@ -767,10 +767,6 @@ def _members(execute: Execute, fingerprint: str) -> list[int]:
     return [row[0], *(each[0] for each in execute("SELECT id FROM groups WHERE root = ? ORDER BY id", (row[0],)))]
 
 
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values)) or "NULL"
-
-
 def _start(since: datetime | None) -> int:
     return 0 if since is None else to_microseconds(since)
 
@@ -782,11 +778,11 @@ def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[in
     if len(members) == 1:
         return group
     counted = execute(
-        f"SELECT sum(count), min(first_seen), max(severity) FROM groups WHERE count > 0 AND id IN ({_marks(members)})",
+        f"SELECT sum(count), min(first_seen), max(severity) FROM groups WHERE count > 0 AND id IN ({marks(members)})",
         members,
     ).fetchone()
     own = _group(execute(f"{_GROUPS} WHERE groups.id = ?", (root,)).fetchone())
-    names = execute(f"SELECT fingerprint FROM groups WHERE id IN ({_marks(members[1:])}) ORDER BY 1", members[1:])
+    names = execute(f"SELECT fingerprint FROM groups WHERE id IN ({marks(members[1:])}) ORDER BY 1", members[1:])
     return replace(
         group,
         fingerprint=own.fingerprint,

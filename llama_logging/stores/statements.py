@@ -303,3 +303,8 @@ ENTER = (
     ) AS rest WHERE rest.turn = 1 AND groups.id = rest.group_id
     """,
 )
+
+
+def marks(values: Sequence[Any]) -> str:
+    """A question mark for each of *values*, as `IN` wants them; NULL for none."""
+    return ", ".join("?" * len(values)) or "NULL"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llama_logging.stores.statements import Execute
+from llama_logging.stores.statements import Execute, marks
 
 STEP = 2_000
 """Errors that are indexed in one transaction."""
@@ -133,5 +133,4 @@ def _groups_of(execute: Execute, positions: set[int]) -> Iterator[tuple[int, int
     ordered = sorted(positions)
     for begin in range(0, len(ordered), 500):
         part = ordered[begin : begin + 500]
-        marks = ", ".join("?" * len(part))
-        yield from execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks})", part).fetchall()
+        yield from execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part).fetchall()
