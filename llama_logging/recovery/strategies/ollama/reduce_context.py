@@ -10,7 +10,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.flags import flags
 from llama_logging.recovery.strategies.ollama.models import wanted
-from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer
 from llama_logging.recovery.strategies.ollama.smaller_model import LASTING
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
@@ -21,7 +21,7 @@ FLOOR = 2_048
 
 
 @dataclass(frozen=True)
-class OllamaReduceContext:
+class OllamaReduceContext(OnServer):
     """Halves a runtime flag for `num_ctx`, down to 2048: the memory of a model grows with its context.
 
     The application reads it: `llama_logging.flags.get("ollama.num_ctx", 16384)`.
@@ -30,7 +30,6 @@ class OllamaReduceContext:
     name: ClassVar[str] = "ollama.reduce_context"
     option_names: ClassVar[tuple[str, ...]] = ("num_ctx", "flag", "lasting", "model", "base_url")
     destructive: ClassVar[bool] = False
-    server: OllamaServer
     num_ctx: int
     flag: str = FLAG
     lasting: float = LASTING
@@ -46,11 +45,6 @@ class OllamaReduceContext:
             options.read("lasting", as_seconds, LASTING),
             options.read("model", as_text, ""),
         )
-
-    @property
-    def scope(self) -> str:
-        """The server."""
-        return self.server.scope
 
     @property
     def intent(self) -> str:

@@ -11,7 +11,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.commands import run
 from llama_logging.recovery.strategies.ollama.models import wanted
-from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
+from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer, OnServer
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
 
@@ -22,7 +22,7 @@ TIMEOUT_ADVICE = (
 
 
 @dataclass(frozen=True)
-class OllamaRestart:
+class OllamaRestart(OnServer):
     """Starts or restarts an Ollama server by a configured command, and verifies that it generates.
 
     First it asks whether the server generates already: somebody else may have been faster. So it does
@@ -32,7 +32,6 @@ class OllamaRestart:
     name: ClassVar[str] = "ollama.restart"
     option_names: ClassVar[tuple[str, ...]] = ("base_url", "start", "restart", "model", "patience")
     destructive: ClassVar[bool] = True
-    server: OllamaServer
     start: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     model: str = ""
@@ -59,11 +58,6 @@ class OllamaRestart:
             options.read("model", as_text, ""),
             options.read("patience", as_seconds, PATIENCE),
         )
-
-    @property
-    def scope(self) -> str:
-        """The server."""
-        return self.server.scope
 
     @property
     def intent(self) -> str:

@@ -164,6 +164,18 @@ class OllamaServer:
         return opened
 
 
+@dataclass(frozen=True)
+class OnServer:
+    """What all strategies have in common that act on a server as a whole."""
+
+    server: OllamaServer
+
+    @property
+    def scope(self) -> str:
+        """The server."""
+        return self.server.scope
+
+
 def as_base_url(value: object) -> str:
     """The address of a server, as Ollama itself reads it: `HOST`, `HOST:PORT` or a URL.
 

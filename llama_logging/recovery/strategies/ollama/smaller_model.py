@@ -10,7 +10,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.flags import flags
 from llama_logging.recovery.strategies.ollama.models import full, wanted
-from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
 
@@ -19,7 +19,7 @@ LASTING = 3600.0
 
 
 @dataclass(frozen=True)
-class OllamaSmallerModel:
+class OllamaSmallerModel(OnServer):
     """Sets a runtime flag to the next smaller model that generates.
 
     The application reads it: `llama_logging.flags.get("ollama.model", "llama3.1:70b")`.
@@ -28,7 +28,6 @@ class OllamaSmallerModel:
     name: ClassVar[str] = "ollama.smaller_model"
     option_names: ClassVar[tuple[str, ...]] = ("models", "flag", "lasting", "base_url")
     destructive: ClassVar[bool] = False
-    server: OllamaServer
     models: tuple[str, ...]
     flag: str = FLAG
     lasting: float = LASTING
@@ -45,11 +44,6 @@ class OllamaSmallerModel:
             options.read("flag", as_text, FLAG),
             options.read("lasting", as_seconds, LASTING),
         )
-
-    @property
-    def scope(self) -> str:
-        """The server."""
-        return self.server.scope
 
     @property
     def intent(self) -> str:

@@ -8,13 +8,13 @@ from typing import ClassVar, Self
 from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import full, wanted
-from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
 
 
 @dataclass(frozen=True)
-class OllamaUnload:
+class OllamaUnload(OnServer):
     """Unloads every model but the one that is wanted, and verifies that this one generates.
 
     The others are loaded again when somebody asks for them; nothing is lost but time.
@@ -23,18 +23,12 @@ class OllamaUnload:
     name: ClassVar[str] = "ollama.unload"
     option_names: ClassVar[tuple[str, ...]] = ("base_url", "model")
     destructive: ClassVar[bool] = False
-    server: OllamaServer
     model: str = ""
 
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `base_url`; `model`, the one to keep: default the one the error is about, else none."""
         return cls(OllamaServer.configured(options), options.read("model", as_text, ""))
-
-    @property
-    def scope(self) -> str:
-        """The server."""
-        return self.server.scope
 
     @property
     def intent(self) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from llama_logging.config import Options, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import wanted
-from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
 
@@ -17,7 +17,7 @@ LOOKS = 2
 
 
 @dataclass(frozen=True)
-class OllamaWait:
+class OllamaWait(OnServer):
     """Waits until the server generates: a full queue empties, and a runner that died is started anew.
 
     A restart would throw away what the others in the queue wait for.
@@ -26,7 +26,6 @@ class OllamaWait:
     name: ClassVar[str] = "ollama.wait"
     option_names: ClassVar[tuple[str, ...]] = ("base_url", "model", "delay")
     destructive: ClassVar[bool] = False
-    server: OllamaServer
     model: str = ""
     delay: float = 0.5
 
@@ -38,11 +37,6 @@ class OllamaWait:
             options.read("model", as_text, ""),
             options.read("delay", as_seconds, 0.5),
         )
-
-    @property
-    def scope(self) -> str:
-        """The server."""
-        return self.server.scope
 
     @property
     def intent(self) -> str:

@@ -8,30 +8,24 @@ from typing import ClassVar, Self
 from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import full, wanted
-from llama_logging.recovery.strategies.ollama.server import OllamaServer
+from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
 
 
 @dataclass(frozen=True)
-class OllamaWarm:
+class OllamaWarm(OnServer):
     """Has the server load the model, by an empty prompt, and waits for it as long as the rule allows."""
 
     name: ClassVar[str] = "ollama.warm"
     option_names: ClassVar[tuple[str, ...]] = ("base_url", "model")
     destructive: ClassVar[bool] = False
-    server: OllamaServer
     model: str = ""
 
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `base_url`; `model`: default the one the error is about, else the first installed."""
         return cls(OllamaServer.configured(options), options.read("model", as_text, ""))
-
-    @property
-    def scope(self) -> str:
-        """The server."""
-        return self.server.scope
 
     @property
     def intent(self) -> str:
