@@ -14,8 +14,8 @@ from tests.conftest import Run
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 APP = """
 import logging, pathlib
-import acme.library
-acme.library.on_failure(LookupError("kept quiet"))
+import acme.client
+acme.client.on_failure(LookupError("kept quiet"))
 try:
     raise LookupError("broken")
 except LookupError:
@@ -39,7 +39,7 @@ def package(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info.mkdir(parents=True)
     (folder / "acme").mkdir()
     (folder / "acme" / "__init__.py").touch()
-    (folder / "acme" / "library.py").write_text("def on_failure(error): pass\n")
+    (folder / "acme" / "client.py").write_text("def on_failure(error): pass\n")
     for name, text in re.findall(r"```python\n# acme/(\w+\.py)\n(.*?)```", TEXT, re.DOTALL):
         (folder / "acme" / name).write_text(text)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
