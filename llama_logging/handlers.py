@@ -394,7 +394,7 @@ class PredictionHandler(ContextHandler):
             `{warn: 0.3, act: 0.6}`.
         shadow: So many errors, and announcements that nobody sees, come first; default `{errors: 30, alerts: 20}`.
         control: Share of what would be acted on that is held back to compare with; default 0.2.
-        forget: What a count keeps at each new exposure; default 0.998.
+        forget: What a count keeps at each new exposure; default 0.9995.
         limits: What is kept, and may wait, at most: `{templates: 2000, keys: 20000, queue: 10000}`.
         state: Folder in which what was learned is kept; default beside the registry.
         inline: Work within the logging call, without a thread: for tests and short scripts.

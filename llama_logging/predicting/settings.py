@@ -54,7 +54,7 @@ class Settings:
     shadow_errors: int = 30
     shadow_alerts: int = 20
     control: float = 0.2
-    forget: float = 0.998
+    forget: float = 0.9995
     templates: int = 2_000
     keys: int = 20_000
     queue: int = 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import logging.config
 import os
@@ -26,6 +27,8 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import PredictionHandler, RegistryHandler
 from llama_logging.predicting.notes import KEPT, NUMBERS, Notes, Seen
+from llama_logging.predicting.settings import Settings
+from llama_logging.prediction.predictor import Predictor
 from llama_logging.recovery.strategy import Deadline, Remedy
 from tests.conftest import Run
 from tests.recovery.test_engine import RECOVERED, Act, engine, failing
@@ -300,6 +303,12 @@ def test_a_wrong_option_is_told_in_one_line(
     PredictionHandler(**options).close()
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
+
+
+def test_what_is_not_said_is_as_it_was_measured() -> None:
+    parameters = inspect.signature(Predictor).parameters
+    for name, value in Settings().of_predictor.items():
+        assert value == parameters[name].default, name
 
 
 def test_strict_raises_at_a_mistake_and_not_at_a_long_horizon() -> None:
