@@ -463,6 +463,17 @@ class Store(Ledger, Protocol):
         """
         ...
 
+    def delete(self, fingerprint: str, by: str = "", *, limit: int) -> bool:
+        """Drop a group and all that is shown in it, at most *limit* errors at once; whether it is gone.
+
+        Call it again until it is. Nobody finds its errors, attempts and predictions any more; what
+        comes later is a new group. The totals of summaries stay: so many errors there were.
+
+        Raises:
+            ErrorNotFound: If there is no such group.
+        """
+        ...
+
     def recall(self, name: str) -> str:
         """What was remembered under *name*; empty if nothing. Under `id` stands the registry's own."""
         ...

@@ -145,7 +145,7 @@ class SQLLedger:
             ]
 
 
-def drop(execute: Execute, which: str, limit: int) -> None:
+def drop(execute: Execute, which: str, limit: int | str) -> None:
     """Drop predictions, and the recovery attempts made ahead for them."""
     execute(f"DELETE FROM attempts WHERE error_id IN (SELECT prediction_id FROM predictions WHERE {which})", (limit,))
     execute(f"DELETE FROM predictions WHERE {which}", (limit,))

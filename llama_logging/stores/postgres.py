@@ -421,6 +421,7 @@ class PostgresStore(SQLStore):
     unmerge = _retried(SQLStore.unmerge)
     move = _retried(SQLStore.move)
     undo_move = _retried(SQLStore.undo_move)
+    delete = _retried(SQLStore.delete)
     note = _retried(SQLStore.note)
     accept = _retried(SQLStore.accept)
     acquire = _retried(SQLStore.acquire)

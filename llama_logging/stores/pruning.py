@@ -5,7 +5,7 @@ Counts are kept elsewhere and stay exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
@@ -36,13 +36,42 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
     if len(gone) < limit:
         excess = min(_excess(execute, retention, size), limit - len(gone))
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
-    for begin in range(0, len(gone), _PART):
-        part = gone[begin : begin + _PART]
+    _drop(execute, gone)
+    return len(gone)
+
+
+def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
+    """Drop the details of at most *limit* errors of *groups*; the groups too, once none is left.
+
+    The row of a group and its history stay under a name that no error has: the index of words and the
+    rules of reports go on from their numbers, which must not become another's.
+    """
+    those = marks(groups)
+    found = execute(f"SELECT position FROM errors WHERE group_id IN ({those}) LIMIT ?", (*groups, limit)).fetchall()
+    _drop(execute, [row[0] for row in found])
+    if len(found) == limit:
+        return False
+    for (name,) in execute(f"SELECT fingerprint FROM groups WHERE id IN ({those})", groups).fetchall():
+        ledger.drop(execute, "fingerprint = ?", name)
+        for table in ("prediction_quality", "attempts"):
+            execute(f"DELETE FROM {table} WHERE fingerprint = ?", (name,))
+    for table in ("counts", "moves"):
+        execute(f"DELETE FROM {table} WHERE group_id IN ({those})", groups)
+    execute(
+        "UPDATE groups SET fingerprint = 'deleted ' || id, count = 0, error_message = '', logger_name = '', "
+        f"stack = NULL, root = NULL, state = 'open', last_error_id = '' WHERE id IN ({those})",
+        groups,
+    )
+    return True
+
+
+def _drop(execute: Execute, positions: Sequence[int]) -> None:
+    for begin in range(0, len(positions), _PART):
+        part = positions[begin : begin + _PART]
         where = f"WHERE position IN ({marks(part)})"
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM errors {where}", part)
-    return len(gone)
 
 
 def _too_old(execute: Execute, before: int, limit: int) -> list[int]:

@@ -526,6 +526,15 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
             size = self._size(execute) if retention.size_bytes is not None else 0
             return pruning.prune(execute, retention, to_microseconds(at), size, limit)
 
+    def delete(self, fingerprint: str, by: str = "", *, limit: int) -> bool:
+        with self._transaction() as execute:
+            now = self._now(execute)  # no batch comes in after that, until this is over
+            root, *merged = self._members(execute, fingerprint)
+            if not pruning.delete(execute, [root, *merged], limit):
+                return False
+            _log(execute, root, from_microseconds(now), "deleted", by, "")
+            return True
+
     def recall(self, name: str) -> str:
         with self._reading() as execute:
             row = execute("SELECT value FROM registry WHERE name = ?", (name,)).fetchone()

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
+from llama_logging.outbox import Outbox
 from llama_logging.registry import Batch, GroupState, Move, Store
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
@@ -628,6 +629,96 @@ def test_pruning_by_size(store: Store) -> None:
     assert health.size_bytes <= size // 2
     assert 100 < health.errors < 600
     assert store.groups()[0].count == 1000
+
+
+def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> None:
+    merged = [make_context(fingerprint="v1:merged", error_message="name 77") for _ in range(5)]
+    many = [make_context(timestamp=NOON + n * MINUTE, error_message=f"name {n}") for n in range(10)]
+    other = make_context(fingerprint="v1:other")
+    add(store, *many, *merged, other)
+    store.merge(many[0].fingerprint, ["v1:merged"], NOON)
+    attempt = RecoveryAttempt(
+        attempt_id="a", error_id=many[0].error_id, fingerprint=many[0].fingerprint, rule="r", strategy="s", scope="",
+        status=OutcomeStatus.RECOVERED, started_at=NOON,
+    )  # fmt: skip
+    start = store.checkpoint("j")
+    store.ingest(Batch("j", start, start + 1, [wire.dumps(wire.encode_attempt(attempt))]))
+    assert store.groups(search="77")
+    totals = store.count_by_severity(None, ErrorSeverity.DEBUG)
+
+    # Under any of its names; bit by bit, and until the last bit it is there.
+    assert not store.delete("v1:merged", "me", limit=8)
+    assert [group.count for group in store.groups(order="count")] == [15, 1]
+    assert not store.delete("v1:merged", "me", limit=7)
+    assert store.delete("v1:merged", "me", limit=7)
+    for name in ("v1:merged", many[0].fingerprint):
+        assert store.group(name) is None
+        assert not any((store.errors(fingerprint=name), store.changes(name), store.records(name)))
+        with pytest.raises(ErrorNotFound):
+            store.delete(name, limit=8)
+    assert store.errors(limit=100) == [other]
+    assert store.groups(search="77") == []
+    assert store.attempts(many[0].error_id) == store.recent_attempts() == []
+    assert list(store.unkept()) == []
+    assert (store.health().groups, store.health().errors) == (1, 1)
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == totals
+    assert (store.changes()[0].kind, store.changes()[0].by) == ("deleted", "me")
+
+
+def test_an_error_of_a_deleted_group_makes_a_new_one(store: Outbox) -> None:
+    """Also for the rules of reports and for a search, which go on from where they were."""
+    add(store, make_context(severity=ErrorSeverity.CRITICAL, error_message="gone"))
+    assert store.groups(search="gone")
+    told = store.changes_after(0)[-1][0]
+    store.mute(make_context().fingerprint, NOON)
+    assert store.delete(make_context().fingerprint, limit=10)
+
+    again = make_context(timestamp=NOON + HOUR, error_message="again")
+    add(store, again)
+    (group,) = store.groups()
+    assert (group.count, group.first_seen, group.severity) == (1, NOON + HOUR, ErrorSeverity.ERROR)
+    assert group.state is GroupState.OPEN
+    new = [change for _, change in store.changes_after(told) if change.kind == "new"]
+    assert [change.fingerprint for change in new] == [again.fingerprint]
+    assert store.groups(search="again") == [group]
+    assert store.groups(search="gone") == []
+
+
+def test_what_comes_in_while_its_group_is_deleted_is_whole_or_gone(store: Store, any_url: urls.StoreURL) -> None:
+    """The batch and the deletion take turns: no error is left without its group, no count without its errors."""
+    over = threading.Event()
+
+    def bring() -> None:
+        with contextlib.closing(open_store(any_url)) as other:
+            for number in range(60):
+                add(other, *(make_context(timestamp=NOON + n * SECOND) for n in range(3)), journal=f"j{number % 2}")
+        over.set()
+
+    add(store, make_context())
+    thread = threading.Thread(target=bring)
+    thread.start()
+    deleted = 0
+    while not over.is_set():
+        with contextlib.suppress(ErrorNotFound):
+            deleted += store.delete(make_context().fingerprint, limit=100)
+    thread.join()
+    assert deleted
+    counted = sum(group.count for group in store.groups())
+    assert counted >= store.health().errors  # some of those that were to go may be gone
+    while store.groups() and not store.delete(make_context().fingerprint, limit=100):
+        pass
+    assert store.health().errors == store.health().groups == 0
+    assert list(store.unkept()) == []
+
+
+def test_what_was_moved_out_of_a_deleted_group_stays_where_it_is(store: Store) -> None:
+    moved, left = make_context(), make_context()
+    add(store, moved, left)
+    store.move([Move(moved.error_id, "v1:b", ("b",))], NOON)
+    assert store.delete(left.fingerprint, limit=10)
+    store.undo_move()
+    assert [group.fingerprint for group in store.groups()] == ["v1:b"]
+    assert [error.error_id for error in store.errors()] == [moved.error_id]
 
 
 def test_a_group_moves_with_counts_that_were_pruned(store: Store) -> None:
