@@ -15,7 +15,7 @@ from llama_logging.exceptions import ConfigError, LlamaLoggingError
 COMMANDS = (
     "init", "check", "run", "doctor", "demo",
     "summary", "list", "show", "tail", "trace", "explain",
-    "resolve", "mute", "reopen", "merge", "regroup", "recovery", "report", "predict", "export", "import",
+    "resolve", "mute", "reopen", "delete", "merge", "regroup", "recovery", "report", "predict", "export", "import",
     "prune", "ingest", "serve", "stats", "gate", "completion",
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ SAID = {
     "resolve": "Resolved: what comes back has regressed.",
     "mute": "Muted: counted on, without asking for attention.",
     "reopen": "Open again.",
+    "delete": "Deleted for good.",
     "switch-off": "Recovery is switched off, on all machines that share the registry.",
     "switch-on": "Recovery may act again.",
     "forget": "It is as if it had never been acted on.",
@@ -145,6 +146,8 @@ def _problem(board: Board, request: Request, status: int, title: str, text: str)
 def _back(request: Request, fields: Mapping[str, list[str]], did: str, count: int) -> Response:
     """To the page that the form was on, which says what was done."""
     path, _, query = fields.get("back", [""])[0].partition("?")
+    if did == "delete" and path:  # the page of what is gone
+        path = query = ""
     pairs: list[tuple[str, str]] = []
     with contextlib.suppress(ValueError):  # more than any page of ours has
         pairs = [pair for pair in parse_qsl(query, max_num_fields=20) if pair[0] not in ("did", "many")]

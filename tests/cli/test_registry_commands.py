@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from llama_logging.cli.main import main
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
 from tests.cli.test_commands import NOW, answer, document, keep, some_errors
@@ -46,6 +48,24 @@ def test_half_a_decision_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     answer(capsys, "mute", "v1:0123456789abcdef", "--per", "1h", code=2)
     answer(capsys, "mute", "v1:0123456789abcdef", "--per", "1h", "--until-count", "0", code=2)
     assert [row["state"] for row in document(capsys, "list")] == ["open"]
+
+
+def test_groups_are_deleted_for_good(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    error, other = make_context(), make_context(fingerprint="v1:other")
+    keep(error, make_context(), other)
+    assert main(["delete", error.error_id]) == 2
+    assert "needs --yes" in capsys.readouterr().err
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    for said, code, left in (("", 1, 2), ("n\n", 1, 2), ("y\n", 0, 1)):
+        monkeypatch.setattr(sys.stdin, "readline", lambda said=said: said, raising=False)
+        assert main(["delete", error.error_id]) == code
+        assert "Delete 1 group for good?" in capsys.readouterr().err
+        assert len(document(capsys, "list")) == left
+    answer(capsys, "show", error.error_id, code=1)
+    assert document(capsys, "delete", "v1:other", other.error_id, "--yes") == [
+        {"fingerprint": "v1:other", "deleted": 1}
+    ]
+    assert document(capsys, "summary")["total_errors"] == 3
 
 
 def test_words_and_order_choose_what_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,8 @@ from llama_logging import wire
 from llama_logging.context import new_id
 from llama_logging.registry import Batch
 from llama_logging.stores import open_store, urls
+from tests.conftest import make_context
+from tests.stores.test_store import add
 from tests.web.hostile import TRACE as HOSTILE_TRACE
 from tests.web.hostile import hostile
 from tests.web.served import CHROMIUM, serving
@@ -216,6 +218,23 @@ def test_groups_are_triaged_by_mouse(browser: Any, told: Served, signed: Any) ->
         assert page.locator(".head .state").inner_text() == "resolved in 2.9.0"
         page.get_by_role("button", name="Reopen").click()
         assert page.locator(".history li").first.inner_text().startswith("reopened")
+
+
+def test_a_group_is_deleted_by_mouse_and_not_by_mistake(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(told.base)
+        before = page.locator(".groups > li").count()
+        store = open_store(urls.parse(told.store))
+        add(store, make_context(timestamp=datetime.now(UTC), fingerprint="v1:grave"), journal="grave")
+        store.close()
+        page.goto(told.base)
+        assert page.locator(".groups > li").count() == before + 1
+        page.locator("a.title").first.click()
+        assert page.get_by_role("button", name="Delete for good").is_hidden()
+        page.locator("summary", has_text="Delete…").click()
+        page.get_by_role("button", name="Delete for good").click()
+        assert "Deleted for good" in page.locator(".told").inner_text()
+        assert page.locator(".groups > li").count() == before
 
 
 def test_groups_are_triaged_by_keyboard(browser: Any, told: Served, signed: Any) -> None:

@@ -30,6 +30,8 @@ from llama_logging.registry import GroupState
 from llama_logging.stores import open_store, urls
 from llama_logging.web import dashboard, guard
 from llama_logging.web.keys import Keys
+from llama_logging.web.pages import deciding
+from llama_logging.web.pages.deciding import by
 from tests.conftest import make_context
 from tests.stores.test_ledger import ending, make_announcement, make_quality
 from tests.stores.test_store import add
@@ -288,6 +290,31 @@ def test_groups_are_decided_about(store: Outbox, signed: TestClient) -> None:
     assert (group.muted_count, group.muted_period) == (100, 3600.0)
     decide(signed, "reopen", "v1:0", "v1:1", "v1:2")
     assert store.states()[GroupState.OPEN] == 3
+
+
+def test_groups_are_deleted(store: Outbox, signed: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}") for n in range(3)))
+    assert "Delete for good" in signed.get("/").text
+    answer = decide(signed, "delete", "v1:0", "v1:1")
+    assert answer.headers["location"] == "/?state=open&did=delete&many=2"
+    assert [group.fingerprint for group in store.groups()] == ["v1:2"]
+    assert store.changes()[0].by == by()
+    # From its own page, one goes back to the others.
+    assert "Delete for good" in signed.get("/g/2").text
+    answer = decide(signed, "delete", "v1:2", back="g/2?older=1")
+    assert answer.headers["location"] == "/?did=delete&many=1"
+    assert store.groups() == []
+
+    # Groups that are shown as one are deleted as one; and a page does not wait for ever.
+    add(store, *(make_context(fingerprint=f"v1:{n}") for n in range(4, 6)), make_context(fingerprint="v1:5"))
+    store.merge("v1:4", ["v1:5"], datetime.now(UTC))
+    monkeypatch.setattr(deciding, "BATCH", 1)
+    monkeypatch.setattr(deciding, "PATIENCE", -1.0)
+    assert "say it again" in decide(signed, "delete", "v1:4", "v1:5").text
+    monkeypatch.setattr(deciding, "PATIENCE", 20.0)
+    assert decide(signed, "delete", "v1:4", "v1:5").status_code == 303
+    assert store.groups() == []
+    assert store.errors() == []
 
 
 def test_half_a_decision_is_none(store: Outbox, signed: TestClient) -> None:

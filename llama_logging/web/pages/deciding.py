@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from llama_logging.exceptions import ConfigError
+from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.outbox import Outbox
 
 Fields = Mapping[str, list[str]]
@@ -14,6 +16,10 @@ Deed = Callable[[Outbox, Fields, datetime], int]
 
 MOST = 200
 """Groups that are decided about at once."""
+BATCH = 500
+"""Errors that are deleted in one transaction: nobody who writes waits long."""
+PATIENCE = 20.0
+"""Seconds for which a page is waited for."""
 _HOURS = {"1h": 1, "24h": 24, "7d": 168}
 
 
@@ -56,6 +62,16 @@ def _reopen(store: Outbox, fields: Fields, at: datetime) -> int:
     return len(_names(fields))
 
 
+def _delete(store: Outbox, fields: Fields, at: datetime) -> int:
+    end = time.monotonic() + PATIENCE
+    for name in _named(store, fields):
+        with contextlib.suppress(ErrorNotFound):  # it was shown in one that is gone
+            while not store.delete(name, by(), limit=BATCH):
+                if time.monotonic() > end:
+                    raise ConfigError("more than a page can wait for: say it again, or use `llama-logging delete`")
+    return len(_names(fields))
+
+
 def _names(fields: Fields) -> list[str]:
     names = list(dict.fromkeys(fields.get("id", [])))
     if not 0 < len(names) <= MOST:
@@ -68,4 +84,4 @@ def _named(store: Outbox, fields: Fields) -> list[str]:
     return [store.fingerprint_of(name) for name in _names(fields)]
 
 
-DEEDS: dict[str, Deed] = {"resolve": _resolve, "mute": _mute, "reopen": _reopen}
+DEEDS: dict[str, Deed] = {"resolve": _resolve, "mute": _mute, "reopen": _reopen, "delete": _delete}
