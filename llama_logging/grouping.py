@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llama_logging import fingerprint
@@ -97,16 +98,7 @@ def value_of(name: str, context: ErrorContext) -> str:
 
 def parse_grouping(options: Options, given: object) -> tuple[GroupingRule, ...]:
     """Read `grouping:`; a rule with a mistake is told of and left out."""
-    rules = []
-    for index, entry in enumerate(as_list(given)):
-        place = f"grouping[{index}]"
-        try:
-            reader = options.nested(place, as_mapping(entry), GROUPING_OPTIONS)
-            match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
-            rules.append(GroupingRule(match, reader.required("fingerprint", _as_parts)))
-        except ConfigError as error:
-            options.complain(place, str(error))
-    return tuple(rules)
+    return tuple(options.each("grouping", given, partial(_rule, options)))
 
 
 def rule_that_joins(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
@@ -127,6 +119,12 @@ def rule_that_splits(one: ErrorContext, other: ErrorContext) -> dict[str, Any] |
     if differing in ("type", "logger"):
         match = {key: sorted({*given, value_of(differing, other)}) for key, given in match.items()}
     return _if_it_works({"match": match, "fingerprint": [_DEFAULT, f"{{{differing}}}"]}, one, other, same=False)
+
+
+def _rule(options: Options, place: str, given: object) -> GroupingRule:
+    reader = options.nested(place, as_mapping(given), GROUPING_OPTIONS)
+    match = reader.required("match", partial(as_match, options, f"{place}.match"))
+    return GroupingRule(match, reader.required("fingerprint", _as_parts))
 
 
 def _if_it_works(rule: dict[str, Any], one: ErrorContext, other: ErrorContext, *, same: bool) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from llama_logging.attachment.configuration import configure, shipped, shipped_t
 from llama_logging.attachment.run import BOOTSTRAP, command_line, environment
 from llama_logging.config import Problem
 from llama_logging.exceptions import ConfigError
+from llama_logging.handlers import ReportHandler
 from tests.conftest import Finished, Run
 
 APP = """
@@ -250,8 +251,97 @@ def test_mistakes_deep_in_a_rule_are_found() -> None:
     assert [problem.partition(": ")[0] for problem in problems(handlers=handlers)] == [
         "handlers.h.mod",
         "handlers.h.rules[0].match.clas",
-        "handlers.h.rules[0]",
+        "handlers.h.rules[0].match",
+        "handlers.h.rules[0].ladder[0].wait_and_probe.prob",
+        "handlers.h.rules[0].ladder[0].wait_and_probe",
     ]
+
+
+def test_one_mistake_hides_no_other(own_place: Path) -> None:
+    """Not in a rule, a channel, or what stands below; each is named as the file has it, and once."""
+    said = places(
+        RegistryHandler={
+            "retention": {"age": "9x", "siez": 4},
+            "redact": ["(a", "fine", "(b"],
+            "grouping": [{"match": {"class": "A", "status": "x"}, "fingerprint": ["{bogus}"]}, 7],
+        },
+        RecoveryHandler={
+            "rules": [
+                {
+                    "match": {"class": "A", "not": {"message": "("}},
+                    "ladder": ["sudo", {"llm.fallback_model": {"models": [{"model": 3, "api": "x"}, 7]}}, 7],
+                    "budget": 3,
+                    "escalate": [{"notify": {"command": "x"}}],
+                },
+                {"deadline": "x"},
+                {"use": "ollama", "num_ctx": "x", "smaller_models": 7},
+            ]
+        },
+        ReportHandler={
+            "channels": {
+                "a": {"webhook": {"timeout": "x"}, "hourly": "x"},
+                "b": {"mail": {"host": 3, "to": ["x"]}},
+                "c": {"sentry": {"timeout": "x", "ca_file": 3}},
+            },
+            "rules": [{"when": ["newish", "0 in 5 minutes"], "channels": ["a", "x"]}, {"when": "nwe"}],
+            "digest": {"every": "3s", "channels": ["b", "y"]},
+        },
+    )
+    assert said == [
+        "RegistryHandler.retention.siez",
+        "RegistryHandler.retention.age",
+        "RegistryHandler.redact[0]",
+        "RegistryHandler.redact[2]",
+        "RegistryHandler.grouping[0].match.status",
+        "RegistryHandler.grouping[0].fingerprint",
+        "RegistryHandler.grouping[1]",
+        "RecoveryHandler.rules[0].match.not.message",
+        "RecoveryHandler.rules[0].match.not",
+        "RecoveryHandler.rules[0].ladder[0]",
+        "RecoveryHandler.rules[0].ladder[1].llm.fallback_model.models[0].api",
+        "RecoveryHandler.rules[0].ladder[1].llm.fallback_model.models[0].model",
+        "RecoveryHandler.rules[0].ladder[1].llm.fallback_model.models[1]",
+        "RecoveryHandler.rules[0].ladder[2]",
+        "RecoveryHandler.rules[0].budget",
+        "RecoveryHandler.rules[0].escalate[0].notify.command",
+        "RecoveryHandler.rules[0].escalate[0].notify",
+        "RecoveryHandler.rules[1]",
+        "RecoveryHandler.rules[1]",
+        "RecoveryHandler.rules[1].deadline",
+        "RecoveryHandler.rules[2].smaller_models",
+        "RecoveryHandler.rules[2].num_ctx",
+        "ReportHandler.channels.a.webhook",
+        "ReportHandler.channels.a.webhook.timeout",
+        "ReportHandler.channels.a.hourly",
+        "ReportHandler.channels.b.mail.host",
+        "ReportHandler.channels.b.mail",
+        "ReportHandler.channels.b.mail.to[0]",
+        "ReportHandler.channels.c.sentry.timeout",
+        "ReportHandler.channels.c.sentry.ca_file",
+        "ReportHandler.channels.c.sentry",
+        "ReportHandler.digest.every",
+        "ReportHandler.digest.channels[1]",
+        "ReportHandler.rules[0].when[0]",
+        "ReportHandler.rules[0].when[1]",
+        "ReportHandler.rules[0].channels[1]",
+        "ReportHandler.rules[1].when",
+        "ReportHandler.rules[1]",
+    ]
+
+
+def places(**handlers: dict[str, Any]) -> list[str]:
+    """Where the mistakes are in handlers of these classes, which their names are too."""
+    given = {name: {"class": f"llama_logging.handlers.{name}", **options} for name, options in handlers.items()}
+    found = problems(handlers=given, root={"handlers": list(given)})
+    return [problem.partition(": ")[0].removeprefix("handlers.") for problem in found]
+
+
+def test_a_report_goes_to_the_channels_that_have_no_mistake() -> None:
+    channels = {"a": {"webhok": {}}, "b": {"callback": {"function": "os.getpid"}}}
+    handler = ReportHandler(channels=channels, rules=[{"when": "new", "channels": ["a", "b"]}])
+    assert handler.reporting is not None
+    assert list(handler.reporting.channels) == ["b"]
+    assert [rule.channels for rule in handler.reporting.rules] == [("a", "b")]
 
 
 def test_checking_opens_nothing(own_place: Path) -> None:

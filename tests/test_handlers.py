@@ -171,7 +171,7 @@ def test_a_mistake_in_what_to_ignore_ignores_nothing(capsys: pytest.CaptureFixtu
     log_failure(logging.getLogger("app"))
     err = capsys.readouterr().err
     assert "ignore[0].clas: unknown option, did you mean 'class'?" in err
-    assert "ignore[1]: match: needs at least one of" in err
+    assert "ignore[1]: needs at least one of" in err
     assert "ignore[2]: expected a mapping" in err
     assert registry_size() == 1
 
@@ -208,15 +208,19 @@ def test_levels_and_filters_are_respected() -> None:
         (
             RegistryHandler,
             {"retention": {"ag": "90d"}},
-            "retention: ag: unknown option, did you mean 'age'?",
+            "retention.ag: unknown option, did you mean 'age'?",
         ),
         (RecoveryHandler, {"mode": "akt"}, "mode: unknown mode 'akt'"),
         (RecoveryHandler, {"rules": "all"}, "rules: expected a list of rules"),
         (ReportHandler, {"callback": "no.such.thing"}, "callback: cannot import 'no.such.thing'"),
         (ReportHandler, {"callback": "llama_logging.__version__"}, "is not a function"),
         (ReportHandler, {}, "channels: is needed, or `callback`"),
-        (ReportHandler, {"channels": {"a": {"webhok": {}}}}, "channels.a: unknown reporter 'webhok', did you mean"),
-        (ReportHandler, {"channels": {"a": {"mail": {}}}}, "channels.a: the option 'host' is needed"),
+        (
+            ReportHandler,
+            {"channels": {"a": {"webhok": {}}}},
+            "channels.a.webhok: unknown reporter 'webhok', did you mean",
+        ),
+        (ReportHandler, {"channels": {"a": {"mail": {}}}}, "channels.a.mail: the option 'host' is needed"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_harms_nobody(

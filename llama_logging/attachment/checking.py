@@ -54,7 +54,7 @@ _KNOWN_CLASSES = (
 
 def check(data: Mapping[str, Any]) -> list[Problem]:
     """The mistakes in *data*, what a logging.yaml holds. No file is opened, no handler attached."""
-    return list(_problems(data))
+    return list(dict.fromkeys(_problems(data)))
 
 
 def rules_of(data: Mapping[str, Any]) -> list[Rule]:

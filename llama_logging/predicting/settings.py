@@ -10,12 +10,12 @@ from llama_logging.config import (
     Options,
     as_bool,
     as_level,
-    as_list,
     as_mapping,
     as_number,
     as_seconds,
     as_share,
     as_text,
+    as_texts,
     is_collecting,
     warn,
 )
@@ -79,7 +79,7 @@ def read_settings(options: Options) -> Settings:
         horizons=options.read("horizons", as_horizons, usual.horizons),
         tick=options.read("tick", _as_tick, usual.tick),
         error_level=options.read("error_level", as_level, usual.error_level),
-        ignore=options.read("ignore", as_loggers, usual.ignore),
+        ignore=options.read("ignore", as_texts, usual.ignore),
         groups=options.read("groups", as_number, usual.groups),
         target_precision=options.read("target_precision", as_share, usual.target_precision),
         warn=precision.read("warn", as_share, usual.warn),
@@ -110,11 +110,6 @@ def as_horizons(value: object) -> tuple[float, ...]:
     if not found or found[0] < 1 or len(found) > _MOST_HORIZONS:
         raise ConfigError(f"expected one to {_MOST_HORIZONS} durations of at least a second, got {value!r}")
     return tuple(found)
-
-
-def as_loggers(value: object) -> tuple[str, ...]:
-    """Names of loggers."""
-    return tuple(as_text(name) for name in as_list(value))
 
 
 def _tell(options: Options, message: str) -> None:

@@ -7,7 +7,7 @@ was captured long ago, perhaps by another process.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -34,8 +34,9 @@ class SentryReporter:
     @classmethod
     def configure(cls, options: Options) -> Self:
         """See `Reporter.configure`."""
+        target = http.target(options, "")
         url, key = options.required("dsn", _as_dsn)
-        return cls(http.target(options, url), key)
+        return cls(replace(target, url=url), key)
 
     @property
     def secrets(self) -> tuple[str, ...]:
