@@ -32,14 +32,16 @@ class Problem:
 
     Attributes:
         fatal: Whether dictConfig refuses the file for it.
+        warning: Whether it is no mistake, and perhaps not what was meant.
     """
 
     path: str
     message: str
     fatal: bool = False
+    warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return f"{'warning: ' if self.warning else ''}{self.path}: {self.message}"
 
 
 def load(path: str) -> dict[str, Any]:
@@ -245,6 +247,9 @@ class _Unknown:
     def __iter__(self) -> Iterator[Self]:
         return iter(())
 
+    def __getitem__(self, key: object) -> Self:
+        return self
+
 
 UNKNOWN: Any = _Unknown()
 
@@ -351,6 +356,13 @@ class Options:
         """
         self.complain(name, message)
         return self._give_up(name)
+
+    def advise(self, name: str, message: str) -> bool:
+        """Say, where mistakes are collected, that the option *name* is perhaps not what was meant; whether they are."""
+        problems = _collector.get()
+        if problems is not None:
+            problems.append(Problem(f"{self._path}{name}".rstrip("."), message, warning=True))
+        return problems is not None
 
     def _give_up(self, name: str) -> Any:
         self._refused.append(name)

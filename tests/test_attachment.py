@@ -206,6 +206,7 @@ def test_configure_names_every_mistake() -> None:
 def problems(**changes: Any) -> list[str]:
     base: dict[str, Any] = {
         "version": 1,
+        "disable_existing_loggers": False,
         "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler"}},
         "root": {"handlers": ["h"]},
     }
@@ -316,9 +317,9 @@ def test_one_mistake_hides_no_other(own_place: Path) -> None:
         "ReportHandler.channels.b.mail.host",
         "ReportHandler.channels.b.mail",
         "ReportHandler.channels.b.mail.to[0]",
+        "ReportHandler.channels.c.sentry",
         "ReportHandler.channels.c.sentry.timeout",
         "ReportHandler.channels.c.sentry.ca_file",
-        "ReportHandler.channels.c.sentry",
         "ReportHandler.digest.every",
         "ReportHandler.digest.channels[1]",
         "ReportHandler.rules[0].when[0]",
@@ -342,6 +343,34 @@ def test_a_report_goes_to_the_channels_that_have_no_mistake() -> None:
     assert handler.reporting is not None
     assert list(handler.reporting.channels) == ["b"]
     assert [rule.channels for rule in handler.reporting.rules] == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("reporter", "host"),
+    [
+        ({"webhook": {"url": "http://127.0.0.1:1/x"}}, "127.0.0.1"),
+        ({"webhook": {"url": "http://localhost/x"}}, "localhost"),
+        ({"otlp": {"endpoint": "http://[::1]:4318"}}, "::1"),
+        ({"sentry": {"dsn": "https://key@10.0.0.7/1"}}, "10.0.0.7"),
+        ({"webhook": {"url": "http://127.0.0.1:1/x", "allow_private": True}}, ""),
+        ({"webhook": {"url": "https://hooks.example/x"}}, ""),
+        ({"webhook": {"url": "http://collector:4318/x"}}, ""),  # whose address is asked for where it is sent from
+    ],
+)
+def test_a_receiver_that_will_be_refused_is_warned_of(reporter: dict[str, Any], host: str) -> None:
+    (kind,) = reporter
+    given = {"class": "llama_logging.handlers.ReportHandler", "channels": {"a": reporter}, "strict": True}
+    told = f"{host} is a private address, where nothing is sent without `allow_private: true`"
+    expected = [Problem(f"handlers.h.channels.a.{kind}", told, warning=True)] if host else []
+    data = {"version": 1, "disable_existing_loggers": False, "handlers": {"h": given}, "root": {"handlers": ["h"]}}
+    assert check(data) == expected
+
+
+def test_a_file_that_leaves_loggers_disabled_without_a_word_is_warned_of() -> None:
+    used = {"version": 1, "root": {"level": "INFO"}}
+    assert [problem.path for problem in check(used) if problem.warning] == ["disable_existing_loggers"]
+    for more in ({"disable_existing_loggers": True}, {"disable_existing_loggers": False}, {"incremental": True}):
+        assert check({**used, **more}) == []
 
 
 def test_checking_opens_nothing(own_place: Path) -> None:

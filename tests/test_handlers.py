@@ -641,7 +641,13 @@ def test_a_sticky_configuration_that_is_read_again_is_one() -> None:
 
 
 def test_checking_sticks_nothing() -> None:
-    assert check({"version": 1, "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler", "sticky": True}}})
+    assert check(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler", "sticky": True}},
+        }
+    )
     assert tap._sinks == ()
 
 

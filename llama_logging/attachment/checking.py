@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import logging
 import logging.config
@@ -74,6 +75,9 @@ def rules_of(data: Mapping[str, Any]) -> list[Rule]:
 def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     if data.get("version") != 1:
         yield Problem("version", f"must be 1, got {data.get('version')!r}", fatal=True)
+    if "disable_existing_loggers" not in data and not data.get("incremental"):
+        message = "is not given, and true then: loggers that exist already fall silent; you may want to say false"
+        yield Problem("disable_existing_loggers", message, warning=True)
     for key in data:
         if key not in _TOP and not str(key).startswith("x-"):
             yield Problem(str(key), f"unknown key{did_you_mean(key, _TOP)}")
@@ -136,7 +140,8 @@ def _ours(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem
             problems.append(Problem("strict", f"expected true or false, got {strict!r}"))
         factory(**options)
     for problem in problems:
-        yield Problem(f"{place}.{problem.path}", problem.message, fatal=strict is True)
+        fatal = strict is True and not problem.warning
+        yield dataclasses.replace(problem, path=f"{place}.{problem.path}", fatal=fatal)
 
 
 def _foreign(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem]:

@@ -16,7 +16,6 @@ from llama_logging.config import (
     as_share,
     as_text,
     as_texts,
-    is_collecting,
     warn,
 )
 from llama_logging.exceptions import ConfigError
@@ -96,7 +95,10 @@ def read_settings(options: Options) -> Settings:
     )
     for horizon in settings.horizons:
         if horizon > LONGEST:
-            _tell(options, f"horizons: {horizon:g} seconds; beyond {LONGEST:g} no skill was measured")
+            told = f"{horizon:g} seconds; beyond {LONGEST:g} no skill was measured"
+            # No mistake: not for that does `strict` raise.
+            if not options.advise("horizons", told):
+                warn(f"PredictionHandler: horizons: {told}")
     return settings
 
 
@@ -110,14 +112,6 @@ def as_horizons(value: object) -> tuple[float, ...]:
     if not found or found[0] < 1 or len(found) > _MOST_HORIZONS:
         raise ConfigError(f"expected one to {_MOST_HORIZONS} durations of at least a second, got {value!r}")
     return tuple(found)
-
-
-def _tell(options: Options, message: str) -> None:
-    # No mistake: not for that does `strict` raise.
-    if is_collecting():
-        options.complain("horizons", message.partition(": ")[2])
-    else:
-        warn(f"PredictionHandler: {message}")
 
 
 def _as_tick(value: object) -> float:

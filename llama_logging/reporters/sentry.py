@@ -7,7 +7,7 @@ was captured long ago, perhaps by another process.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -34,9 +34,8 @@ class SentryReporter:
     @classmethod
     def configure(cls, options: Options) -> Self:
         """See `Reporter.configure`."""
-        target = http.target(options, "")
-        url, key = options.required("dsn", _as_dsn)
-        return cls(replace(target, url=url), key)
+        dsn = options.required("dsn", _as_dsn)
+        return cls(http.target(options, dsn[0]), dsn[1])
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -295,6 +295,7 @@ def test_init_writes_once(own_place: Path, capsys: pytest.CaptureFixture[str]) -
 def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (own_place / "bad.yaml").write_text(
         "version: 1\nhandlers: {h: {class: llama_logging.handlers.RegistryHandler, stroe: x}}\nroot: {handlers: [g]}\n"
+        "disable_existing_loggers: false\n"
     )
     assert main(["check", "bad.yaml"]) == 1
     assert capsys.readouterr().out.splitlines() == [
@@ -306,6 +307,17 @@ def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture
     assert len(json.loads(capsys.readouterr().out)) == 3
     assert main(["check", "none.yaml"]) == 1
     assert "none.yaml: cannot be read" in capsys.readouterr().out
+
+
+def test_a_warning_of_check_is_no_mistake(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_place / "a.yaml").write_text(
+        "version: 1\nhandlers: {h: {class: llama_logging.handlers.RegistryHandler}}\nroot: {handlers: [h]}\n"
+    )
+    assert main(["check", "a.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("a.yaml: warning: disable_existing_loggers: is not given, and true then")
+    assert err == "a.yaml: no mistakes\n"
+    assert [problem["warning"] for problem in document(capsys, "check", "a.yaml")] == [True]
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
