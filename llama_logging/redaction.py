@@ -12,6 +12,7 @@ once. An ordinary text is not given to a pattern at all, but for the few signs i
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -179,7 +180,20 @@ def redact(text: str) -> str:
         redacted = own.sub(REDACTED, redacted)
     for take_out in suspected(redacted):
         redacted = take_out(redacted)
-    return text if redacted == text else redacted
+    return text if redacted == text else _without_stray_carets(redacted)
+
+
+def _without_stray_carets(text: str) -> str:
+    """*text* without the carets below a line that was redacted: they would point at what stood there before."""
+    if "^" not in text:
+        return text
+    pairs = itertools.pairwise(["", *text.split("\n")])
+    return "\n".join(line for above, line in pairs if REDACTED not in above or not _points(line))
+
+
+def _points(line: str) -> bool:
+    # The bars stand before the lines of an exception group's members.
+    return "^" in line and not line.strip(" |~^")
 
 
 def suspected(text: str) -> list[TakeOut]:
