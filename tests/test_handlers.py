@@ -95,9 +95,9 @@ def test_who_else_logged_it_is_kept_and_it_is_reported_once() -> None:
     for each in (RegistryHandler(), handler):
         logging.root.addHandler(each)
     error = log_failure(logging.getLogger("app.inner"))
-    logging.getLogger("app.outer").error("Exception in ASGI application", exc_info=error)
+    logging.getLogger("app.outer").critical("Exception in ASGI application", exc_info=error)
     opened = open_registry(urls.default())
-    (context,) = opened.errors()
+    (context,) = opened.errors(at_least=ErrorSeverity.CRITICAL)
     (sighting,) = opened.sightings(context.error_id)
     opened.close()
     assert (context.logger_name, sighting.logger_name) == ("app.inner", "app.outer")
