@@ -162,10 +162,16 @@ def test_a_rule_is_offered_that_would_join_or_split_two(capsys: pytest.CaptureFi
     keep(*same, other)
     ids = [error.error_id for error in (*same, other)]
     assert document(capsys, "explain", *ids[:2])["rule"]["fingerprint"] == ["{default}", "{tags.tenant}"]
-    assert document(capsys, "explain", ids[0], ids[2])["rule"]["match"] == {"logger": ["app", "shop"]}
+    joined = document(capsys, "explain", ids[0], ids[2])
+    assert joined["rule"]["match"] == {"logger": ["app", "shop"], "message": "^cannot add"}
+    assert joined["takes_in"] == []
     assert "This rule would split them" in answer(capsys, "explain", *ids[:2])
     assert "This rule would join them" in answer(capsys, "explain", ids[0], ids[2])
     assert "No rule can change that" in answer(capsys, "explain", ids[0], ids[0])
+    keep(make_context(fingerprint="v1:third", grouping=("x",), error_message="one more\nof them"))
+    assert document(capsys, "explain", ids[0], ids[2])["takes_in"] == ["v1:third"]
+    text = answer(capsys, "explain", ids[0], ids[2])
+    assert "It would take in v1:third, too: ValueError: one more\n" in text
 
 
 def test_groups_are_merged_and_had_apart_again(capsys: pytest.CaptureFixture[str]) -> None:
