@@ -36,8 +36,8 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> st
     return capsys.readouterr().out
 
 
-def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
-    return json.loads(answer(capsys, *words, "--json"))
+def document(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
+    return json.loads(answer(capsys, *words, "--json", code=code))
 
 
 def some_errors() -> list[ErrorContext]:
