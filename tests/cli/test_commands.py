@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,19 @@ def test_no_error_text_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]
         assert "FORGED" in text
         assert not [line for line in text.splitlines() if line.startswith("FORGED")]
         assert not set(text) & set("\x1b\u202e")
+
+
+def test_a_line_break_at_the_end_of_a_message_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Servers log "Exception in ASGI application" so; what is kept keeps it."""
+    context = make_context(error_message="Exception in\nASGI application\n")
+    again = replace(context, again=True, log_message="Exception once more\n")
+    keep(context, again)
+    for words in (["summary"], ["list"], ["show", context.error_id], ["tail"]):
+        text = answer(capsys, *words)
+        assert "ValueError: Exception in\\nASGI application" in text
+        assert "application\\n" not in text
+    assert "Exception once more (ValueError)" in answer(capsys, "show", context.error_id)
+    assert document(capsys, "show", context.error_id)["error_message"] == "Exception in\nASGI application\n"
 
 
 @pytest.mark.parametrize("words", [["summary"], ["list"], ["tail"]])
