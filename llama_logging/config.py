@@ -102,8 +102,10 @@ def import_object(dotted: str) -> Any:
     module_name, separator, path = dotted.partition(":")
     if not separator:
         module_name, _, path = dotted.rpartition(".")
+    if not module_name or not path:
+        raise ConfigError(f"cannot import {dotted!r}: expected package.module.name")
     try:
-        found = importlib.import_module(module_name) if module_name and path else None
+        found: Any = importlib.import_module(module_name)
         for name in path.split("."):
             found = getattr(found, name)
     except Exception as error:

@@ -27,7 +27,6 @@ from llama_logging.config import (
     as_callable,
     as_count,
     as_level,
-    as_list,
     as_text,
     is_collecting,
     is_installed,
@@ -237,7 +236,7 @@ class RegistryHandler(ContextHandler):
             GROUPING.use(rules)
         VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._tracing = self._options.read("tracing", as_bool, False)
-        self._bridges = self._options.read("bridges", _as_bridges, {})
+        self._bridges = dict(self._each("bridges", _as_bridge))
         if not is_collecting():
             self.reach_libraries()
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
@@ -458,10 +457,10 @@ class PredictionHandler(ContextHandler):
         return ()  # here they are names of loggers
 
 
-def _as_bridges(value: object) -> dict[str, str]:
-    from llama_logging.bridging import others
+def _as_bridge(value: object) -> tuple[str, str]:
+    from llama_logging.bridging import other
 
-    return others(as_list(value))
+    return other(as_text(value))
 
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:

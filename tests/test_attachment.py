@@ -233,6 +233,17 @@ def problems(**changes: Any) -> list[str]:
             ["no style 'esc'"],
         ),
         ({"formatters": {"f": {"format": "{oops", "style": "{"}}}, ["formatters.f"]),
+        (
+            {
+                "formatters": {
+                    "f": {"class": "llama_logging.formatters.ConsoleFormatter", "colour": True, "dateftm": ""}
+                }
+            },
+            [
+                "formatters.f.colour: dictConfig hands it to no formatter that stands under `class`; it does under",
+                "formatters.f.dateftm: dictConfig hands it to no formatter that stands under `class`, did you mean 'd",
+            ],
+        ),
         ({"filters": {"f": {"()": "llama_logging.filters.CaptureFilter", "nam": ""}}}, ["did you mean 'name'"]),
         ({"root": {}}, ["handlers.h: is attached to no logger"]),
     ],
@@ -264,6 +275,7 @@ def test_one_mistake_hides_no_other(own_place: Path) -> None:
         RegistryHandler={
             "retention": {"age": "9x", "siez": 4},
             "redact": ["(a", "fine", "(b"],
+            "bridges": ["no.a", "no.b"],
             "grouping": [{"match": {"class": "A", "status": "x"}, "fingerprint": ["{bogus}"]}, 7],
         },
         RecoveryHandler={
@@ -296,6 +308,8 @@ def test_one_mistake_hides_no_other(own_place: Path) -> None:
         "RegistryHandler.grouping[0].match.status",
         "RegistryHandler.grouping[0].fingerprint",
         "RegistryHandler.grouping[1]",
+        "RegistryHandler.bridges[0]",
+        "RegistryHandler.bridges[1]",
         "RecoveryHandler.rules[0].match.not.message",
         "RecoveryHandler.rules[0].match.not",
         "RecoveryHandler.rules[0].ladder[0]",

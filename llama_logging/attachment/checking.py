@@ -116,6 +116,10 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
         return
     taken = _TAKEN_BY_DICTCONFIG[section] if key == "class" else (key, ".")
     options = {name: value for name, value in entry.items() if name not in taken}
+    if section == "formatters" and key == "class":
+        for name in options:
+            hint = did_you_mean(name, _TAKEN_BY_DICTCONFIG[section]) or "; it does under '()'"
+            yield Problem(f"{place}.{name}", f"dictConfig hands it to no formatter that stands under `class`{hint}")
     if section == "formatters" and found in _FORMATTERS:
         yield from _formatter(place, entry)
     else:
