@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -31,23 +31,20 @@ def build_when_imported(bridges: Mapping[str, str], loss: str) -> None:
     sys.meta_path.insert(0, finder)
 
 
-def others(names: Iterable[str]) -> dict[str, str]:
-    """Bridges of other packages, for `build_when_imported`.
+def other(name: str) -> tuple[str, str]:
+    """A bridge of another package, and before it what it waits for, as `build_when_imported` has them.
 
     Args:
-        names: Of modules with `MODULE`, the application's that it is for, and `install`, or of entry points for such.
+        name: Of a module with `MODULE`, the application's that it is for, and `install`, or of an entry point for such.
 
     Raises:
-        ConfigError: If one is none.
+        ConfigError: If it is none.
     """
-    found = {}
-    for name in names:
-        try:
-            bridge = entry_point(BRIDGES, name) or importlib.import_module(name)
-            found[bridge.MODULE] = bridge.__name__
-        except Exception as error:
-            raise ConfigError(f"{name!r} is no bridge: {type(error).__name__}: {error}") from error
-    return found
+    try:
+        bridge = entry_point(BRIDGES, name) or importlib.import_module(name)
+        return bridge.MODULE, bridge.__name__
+    except Exception as error:
+        raise ConfigError(f"{name!r} is no bridge: {type(error).__name__}: {error}") from error
 
 
 class _Finder:

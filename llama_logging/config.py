@@ -15,9 +15,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 
-from llama_logging.exceptions import ConfigError
+from llama_logging.exceptions import ConfigError, MissingExtraError
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
@@ -31,14 +32,16 @@ class Problem:
 
     Attributes:
         fatal: Whether dictConfig refuses the file for it.
+        warning: Whether it is no mistake, and perhaps not what was meant.
     """
 
     path: str
     message: str
     fatal: bool = False
+    warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return f"{'warning: ' if self.warning else ''}{self.path}: {self.message}"
 
 
 def load(path: str) -> dict[str, Any]:
@@ -99,8 +102,10 @@ def import_object(dotted: str) -> Any:
     module_name, separator, path = dotted.partition(":")
     if not separator:
         module_name, _, path = dotted.rpartition(".")
+    if not module_name or not path:
+        raise ConfigError(f"cannot import {dotted!r}: expected package.module.name")
     try:
-        found = importlib.import_module(module_name) if module_name and path else None
+        found: Any = importlib.import_module(module_name)
         for name in path.split("."):
             found = getattr(found, name)
     except Exception as error:
@@ -213,6 +218,11 @@ def as_list(value: object) -> list[Any]:
     return list(value)
 
 
+def as_texts(value: object) -> tuple[str, ...]:
+    """Several texts; one counts as a list of one."""
+    return tuple(as_text(text) for text in as_list(value))
+
+
 def as_argv(value: object) -> tuple[str, ...]:
     """A command as a list of its words; no shell ever reads it."""
     if not isinstance(value, list) or not value or not all(isinstance(word, str) for word in value):
@@ -227,8 +237,30 @@ def as_mapping(value: object) -> dict[str, Any]:
     return value
 
 
+class _Unknown:
+    """Stands for a wrong value where only mistakes are looked for, so that those behind it are found too."""
+
+    def __getattr__(self, name: str) -> Self:
+        return self
+
+    def __call__(self, *args: object, **options: object) -> Self:
+        return self
+
+    def __iter__(self) -> Iterator[Self]:
+        return iter(())
+
+    def __getitem__(self, key: object) -> Self:
+        return self
+
+
+UNKNOWN: Any = _Unknown()
+
+
 class Options:
     """Reads the options of one part, and tells of each mistake once.
+
+    A part that has no use without what is wrong in it is left out. At its first mistake that is clear;
+    while mistakes are collected, the rest of it is read on with UNKNOWN, and left out then.
 
     Args:
         owner: What the options belong to, as the message should name it.
@@ -236,6 +268,7 @@ class Options:
         known: The names that exist.
         strict: Raise at the first mistake.
         path: Where the options stand below the owner, for nested ones.
+        refused: What of the part under way there is no use with, for nested ones.
     """
 
     def __init__(
@@ -246,9 +279,11 @@ class Options:
         *,
         strict: bool = False,
         path: str = "",
+        refused: list[str] | None = None,
     ) -> None:
         self._owner, self._strict, self._path = owner, strict, path
         self._given = dict(given)
+        self._refused = [] if refused is None else refused
         known = list(known)
         for name in self._given:
             if name not in known:
@@ -257,38 +292,94 @@ class Options:
     def read(self, name: str, parse: Callable[[Any], T], default: D) -> T | D:
         """The option *name*, parsed; *default* if it is absent, None, or wrong."""
         value = self._given.get(name)
-        if value is None:
-            return default
-        try:
-            return parse(convert(value))
-        except (ConfigError, ValueError, TypeError) as error:
-            self.complain(name, str(error))
-            return default
+        return default if value is None else self.part(name, lambda: parse(convert(value)), default)
 
     def required(self, name: str, parse: Callable[[Any], T]) -> T:
         """The option *name*, parsed.
 
         Raises:
-            ConfigError: If it is absent or wrong.
+            ConfigError: If it is absent or wrong, which was told of.
         """
-        if self._given.get(name) is None:
-            raise ConfigError(f"the option {name!r} is needed")
+        value = self._given.get(name)
+        if value is None:
+            return self.refuse("", f"the option {name!r} is needed")  # type: ignore[no-any-return]
+        return self.needed(name, lambda: parse(convert(value)))
+
+    def part(self, name: str, make: Callable[[], T], default: D) -> T | D:
+        """What *make* makes of all that stands below *name*; *default* if that has no use for a mistake."""
+        before = len(self._refused)
         try:
-            return parse(convert(self._given[name]))
-        except (ConfigError, ValueError, TypeError) as error:
-            raise ConfigError(f"{name}: {error}") from error
+            made = make()
+            if len(self._refused) == before:
+                return made
+        except Exception as error:
+            if len(self._refused) > before:  # that was told of; what else goes wrong comes of it
+                if self._strict and not is_collecting():
+                    raise
+            elif isinstance(error, ConfigError | MissingExtraError | ValueError | TypeError):
+                self.complain(name, str(error))
+            else:
+                raise
+        del self._refused[before:]
+        return default
+
+    def needed(self, name: str, make: Callable[[], T]) -> T:
+        """The same, where there is no use for the whole without it.
+
+        Raises:
+            ConfigError: If it has a mistake, which was told of.
+        """
+        made = self.part(name, make, UNKNOWN)
+        return self._give_up(name) if made is UNKNOWN else made
+
+    def each(self, name: str, entries: object, parse: Callable[[str, Any], T]) -> list[T]:
+        """What *parse* makes of the place and the value of each entry; one with a mistake is left out."""
+        made = [self.part(place, partial(parse, place, entry), None) for place, entry in _placed(name, entries)]
+        return [one for one in made if one is not None]
+
+    def every(self, name: str, entries: object, parse: Callable[[str, Any], T]) -> list[T]:
+        """The same, where all are needed.
+
+        Raises:
+            ConfigError: If one has a mistake, which was told of.
+        """
+        return [self.needed(place, partial(parse, place, entry)) for place, entry in _placed(name, entries)]
 
     def nested(self, name: str, given: Mapping[str, object], known: Iterable[str]) -> Options:
         """The same reader for the options below *name*."""
-        return Options(self._owner, given, known, strict=self._strict, path=f"{self._path}{name}.")
+        path = f"{self._path}{name}."
+        return Options(self._owner, given, known, strict=self._strict, path=path, refused=self._refused)
+
+    def refuse(self, name: str, message: str) -> Any:
+        """Tell of a mistake in the option *name* without which there is no use for the whole.
+
+        Raises:
+            ConfigError: Unless mistakes are collected; then UNKNOWN stands for the value.
+        """
+        self.complain(name, message)
+        return self._give_up(name)
+
+    def advise(self, name: str, message: str) -> bool:
+        """Say, where mistakes are collected, that the option *name* is perhaps not what was meant; whether they are."""
+        problems = _collector.get()
+        if problems is not None:
+            problems.append(Problem(f"{self._path}{name}".rstrip("."), message, warning=True))
+        return problems is not None
+
+    def _give_up(self, name: str) -> Any:
+        self._refused.append(name)
+        if is_collecting():
+            return UNKNOWN
+        raise ConfigError(f"{self._owner}: {self._path}{name} has a mistake")
 
     def complain(self, name: str, message: str) -> None:
         """Tell of a mistake in the option *name*, in the way that was asked for."""
-        problem = Problem(f"{self._path}{name}", message)
+        problem = Problem(f"{self._path}{name}".rstrip("."), message)
         problems = _collector.get()
         if problems is not None:
             problems.append(problem)
         elif self._strict:
+            self._refused.append(name)
             raise ConfigError(f"{self._owner}: {problem}")
         else:
             warn(f"{self._owner}: {problem}")
@@ -323,6 +414,12 @@ def warn(message: str) -> None:
 
 _collector: ContextVar[list[Problem] | None] = ContextVar("llama_logging_problems", default=None)
 _told: set[str] = set()
+
+
+def _placed(name: str, entries: object) -> list[tuple[str, Any]]:
+    if isinstance(entries, str):
+        return [(name, entries)]
+    return [(f"{name}[{index}]", entry) for index, entry in enumerate(as_list(entries))]
 
 
 def _from_environment(reference: str) -> str:

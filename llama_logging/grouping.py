@@ -6,9 +6,11 @@ matches, then the inputs of `fingerprint`.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llama_logging import fingerprint
@@ -24,6 +26,8 @@ RULE = "rule "
 """What the inputs begin with that a rule gave."""
 
 _DEFAULT = "{default}"
+_BEGINNING = 80
+"""Characters of a message that a rule is made of."""
 _VALUES: dict[str, Callable[[ErrorContext], str]] = {
     "type": lambda context: context.error_type,
     "message": lambda context: fingerprint.normalise(context.error_message),
@@ -97,24 +101,68 @@ def value_of(name: str, context: ErrorContext) -> str:
 
 def parse_grouping(options: Options, given: object) -> tuple[GroupingRule, ...]:
     """Read `grouping:`; a rule with a mistake is told of and left out."""
-    rules = []
-    for index, entry in enumerate(as_list(given)):
-        place = f"grouping[{index}]"
-        try:
-            reader = options.nested(place, as_mapping(entry), GROUPING_OPTIONS)
-            match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
-            rules.append(GroupingRule(match, reader.required("fingerprint", _as_parts)))
-        except ConfigError as error:
-            options.complain(place, str(error))
-    return tuple(rules)
+    return tuple(options.each("grouping", given, partial(_rule, options)))
 
 
-def rule_that_joins(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
-    """A rule that puts both into one group, as it stands in the YAML; None if none can: one is explicit."""
-    types = sorted({one.error_type, other.error_type})
-    loggers = sorted({one.logger_name, other.logger_name})
-    match = {"class": types} if one.stack.exceptions and other.stack.exceptions else {"logger": loggers}
-    return _if_it_works({"match": match, "fingerprint": [" or ".join(*match.values())]}, one, other, same=True)
+def rule_that_joins(
+    one: ErrorContext, other: ErrorContext, others: Sequence[ErrorContext] = ()
+) -> dict[str, Any] | None:
+    """The narrowest rule that puts both into one group, as it stands in the YAML; None if none can: one is explicit.
+
+    Args:
+        others: Errors of other groups, as few of which as can be are to go in there, too.
+    """
+    rules = [_if_it_works(rule, one, other, same=True) for rule in _joining(one, other)]
+    # The first of those that are as good: it knows the next error by how its message begins.
+    return min((rule for rule in rules if rule), key=lambda rule: len(taken_in(rule, one, others)), default=None)
+
+
+def taken_in(rule: dict[str, Any], one: ErrorContext, others: Sequence[ErrorContext]) -> list[ErrorContext]:
+    """Which of *others* go into the group that *rule* gives *one*."""
+    rules = parse_grouping(Options("grouping", {}, ()), [rule])
+    joined = regrouped(one, rules).fingerprint
+    return [each for each in others if regrouped(each, rules).fingerprint == joined]
+
+
+def _joining(one: ErrorContext, other: ErrorContext) -> Iterator[dict[str, Any]]:
+    """Rules for both, by all that they have in common, and at last without what they say."""
+    match = {"class": sorted({one.error_type, other.error_type})}
+    if not one.stack.exceptions or not other.stack.exceptions:
+        match = {}
+    match["logger"] = sorted({one.logger_name, other.logger_name})
+    place = " or ".join(sorted({f"{each.source_module}.{each.source_function}" for each in (one, other)}))
+    name = " or ".join(match.get("class", match["logger"]))
+    begins = [_begins(one), _begins(other)]
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*begins, strict=False))
+    alike = _words_of("".join(character for character, _ in pairs), whole=begins[0] == begins[1])
+    if alike:
+        yield {"match": {**match, "message": f"^{_as_it_is(alike)}"}, "fingerprint": [_plain(f"{name}: {alike}")]}
+    if all(begins):
+        message = "|".join(_as_it_is(begin) for begin in dict.fromkeys(begins))
+        yield {"match": {**match, "message": f"^(?:{message})"}, "fingerprint": [_plain(f"{name} in {place}")]}
+    yield {"match": match, "fingerprint": [_plain(f"{name} in {place}")]}
+
+
+def _begins(error: ErrorContext) -> str:
+    """How its message begins, as far as nothing in it varies."""
+    said = error.error_message if error.stack.exceptions else error.log_message
+    return fingerprint.normalise(said).partition("<n>")[0][:_BEGINNING]
+
+
+def _words_of(text: str, *, whole: bool) -> str:
+    """*text* without a last word that may be half of one; empty if no word is left."""
+    words = text if whole else re.sub(r"\w+$", "", text)
+    return words if re.search(r"[^\W\d_]{3}", words) else ""
+
+
+def _as_it_is(text: str) -> str:
+    """*text* in a regular expression. Not `re.escape`: blanks are to stay readable."""
+    return re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", text)
+
+
+def _plain(text: str) -> str:
+    """*text* as a part of a fingerprint, in which braces stand for values."""
+    return text.strip().translate({ord("{"): "(", ord("}"): ")"})
 
 
 def rule_that_splits(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
@@ -127,6 +175,12 @@ def rule_that_splits(one: ErrorContext, other: ErrorContext) -> dict[str, Any] |
     if differing in ("type", "logger"):
         match = {key: sorted({*given, value_of(differing, other)}) for key, given in match.items()}
     return _if_it_works({"match": match, "fingerprint": [_DEFAULT, f"{{{differing}}}"]}, one, other, same=False)
+
+
+def _rule(options: Options, place: str, given: object) -> GroupingRule:
+    reader = options.nested(place, as_mapping(given), GROUPING_OPTIONS)
+    match = reader.required("match", partial(as_match, options, f"{place}.match"))
+    return GroupingRule(match, reader.required("fingerprint", _as_parts))
 
 
 def _if_it_works(rule: dict[str, Any], one: ErrorContext, other: ErrorContext, *, same: bool) -> dict[str, Any] | None:

@@ -27,7 +27,6 @@ from llama_logging.config import (
     as_callable,
     as_count,
     as_level,
-    as_list,
     as_text,
     is_collecting,
     is_installed,
@@ -39,7 +38,7 @@ from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, as_durability, pipeline_for
 from llama_logging.redaction import safe_pattern
-from llama_logging.retention import as_retention
+from llama_logging.retention import parse_retention
 from llama_logging.room import with_room
 from llama_logging.stores import open_store, urls
 from llama_logging.tap import stick
@@ -144,6 +143,11 @@ class ContextHandler(logging.Handler):
     def _read_ignored(self) -> tuple[Match, ...]:
         return self._options.read("ignore", lambda given: parse_matches(self._options, "ignore", given), ())
 
+    def _each(self, name: str, parse: Callable[[Any], object]) -> list[Any]:
+        return self._options.read(
+            name, lambda given: self._options.each(name, given, lambda _place, entry: parse(entry)), []
+        )
+
     def _stick(self) -> None:
         """Stay, if that was asked for; the last thing a constructor does."""
         if self._sticky and not is_collecting():
@@ -217,10 +221,12 @@ class RegistryHandler(ContextHandler):
         self.pipeline.sync_from = self._options.read("durability", as_durability, self.pipeline.sync_from)
         journal = self.pipeline.journal
         journal.quota = self._options.read("quota", as_bytes, journal.quota)
-        self.pipeline.retention = self._options.read("retention", as_retention, self.pipeline.retention)
+        self.pipeline.retention = self._options.read(
+            "retention", lambda given: parse_retention(self._options, given), self.pipeline.retention
+        )
         redaction.also(
-            patterns=self._options.read("redact", lambda given: [safe_pattern(text) for text in as_list(given)], ()),
-            keys=self._options.read("redact_keys", lambda given: [as_text(text) for text in as_list(given)], ()),
+            patterns=self._each("redact", safe_pattern),
+            keys=self._each("redact_keys", as_text),
         )
         breadcrumbs = self._options.read("breadcrumbs", as_count, 0)
         TRAILS.keep(breadcrumbs)
@@ -230,7 +236,7 @@ class RegistryHandler(ContextHandler):
             GROUPING.use(rules)
         VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._tracing = self._options.read("tracing", as_bool, False)
-        self._bridges = self._options.read("bridges", _as_bridges, {})
+        self._bridges = dict(self._each("bridges", _as_bridge))
         if not is_collecting():
             self.reach_libraries()
         self._identity = f"registry {self.pipeline.url}"  # one row is enough, however many handlers there are
@@ -360,9 +366,11 @@ class ReportHandler(ContextHandler):
 
         read = self._options.read
         channels = read("channels", lambda given: parse.parse_channels(self._options, given), {})
-        plan = read("digest", lambda given: parse.parse_digest(self._options, given, channels), None)
+        # One with a mistake, which was told, is named rightly all the same, and not the only one.
+        named = options["channels"] if isinstance(options["channels"], dict) else channels
+        plan = read("digest", lambda given: parse.parse_digest(self._options, given, named), None)
         usual = () if options.get("digest") is not None or not channels else (parse.usual_rule(channels),)
-        rules = read("rules", lambda given: parse.parse_report_rules(self._options, given, channels), usual)
+        rules = read("rules", lambda given: parse.parse_report_rules(self._options, given, named), usual)
         pipeline = self.pipeline = self._pipeline()
         return Reporting(
             lambda: open_store(pipeline.url),
@@ -449,10 +457,10 @@ class PredictionHandler(ContextHandler):
         return ()  # here they are names of loggers
 
 
-def _as_bridges(value: object) -> dict[str, str]:
-    from llama_logging.bridging import others
+def _as_bridge(value: object) -> tuple[str, str]:
+    from llama_logging.bridging import other
 
-    return others(as_list(value))
+    return other(as_text(value))
 
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:

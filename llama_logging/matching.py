@@ -7,9 +7,10 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from llama_logging.config import Options, as_list, as_mapping, as_text, convert
+from llama_logging.config import Options, as_list, as_mapping, as_text, as_texts
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, Stack
 from llama_logging.exceptions import ConfigError
 
@@ -89,49 +90,36 @@ def sqlstate(error: ExceptionDetail) -> str:
 
 def parse_matches(options: Options, name: str, given: object) -> tuple[Match, ...]:
     """Read a list of `match:` mappings; one with a mistake is told of and left out."""
-    matches = []
-    for index, entry in enumerate(as_list(given)):
-        place = f"{name}[{index}]"
-        try:
-            matches.append(as_match(options, place, as_mapping(entry)))
-        except ConfigError as error:
-            options.complain(place, str(error))
-    return tuple(matches)
+    return tuple(options.each(name, given, partial(as_match, options)))
 
 
-def as_match(options: Options, place: str, given: dict[str, Any]) -> Match:
+def as_match(options: Options, place: str, given: object) -> Match:
     """Read what an error must be like.
 
     Raises:
         ConfigError: If nothing is asked for: such a rule would match every error. If `not` is wrong:
             without it the rule would match what it is to leave alone.
     """
+    given = as_mapping(given)
     if not given:
-        raise ConfigError("match: needs at least one of " + ", ".join(MATCH_OPTIONS))
+        raise ConfigError("needs at least one of " + ", ".join(MATCH_OPTIONS))
     reader = options.nested(place, given, MATCH_OPTIONS)
     match = Match(
-        classes=tuple(reader.read("class", as_list, [])),
-        chain=tuple(reader.read("chain", as_list, [])),
+        classes=reader.read("class", as_texts, ()),
+        chain=reader.read("chain", as_texts, ()),
         message=reader.read("message", _as_pattern, None),
         status=reader.read("status", _as_statuses, frozenset()),
         errno=reader.read("errno", _as_errnos, frozenset()),
         sqlstate=reader.read("sqlstate", _as_sqlstates, ()),
-        loggers=tuple(reader.read("logger", as_list, [])),
+        loggers=reader.read("logger", as_texts, ()),
         level=reader.read("level", ErrorSeverity.parse, ErrorSeverity.DEBUG),
-        unless=_unless(options, place, given.get("not")),
+        unless=reader.required("not", partial(as_match, options, f"{place}.not"))
+        if given.get("not") is not None
+        else None,
     )
     if match == Match():
-        raise ConfigError("match: nothing valid is left of it, and without it the rule would match every error")
+        raise ConfigError("nothing valid is left of it, and without it the rule would match every error")
     return match
-
-
-def _unless(options: Options, place: str, given: object) -> Match | None:
-    if given is None:
-        return None
-    try:
-        return as_match(options, f"{place}.not", as_mapping(convert(given)))
-    except ConfigError as error:
-        raise ConfigError(f"not: {error}") from error
 
 
 def _any_name(errors: Sequence[ExceptionDetail], wanted: Iterable[str], same: Callable[[str, str], bool]) -> bool:
@@ -153,11 +141,18 @@ def _as_pattern(value: object) -> re.Pattern[str]:
 
 
 def _as_statuses(value: object) -> frozenset[int]:
-    return frozenset(int(item) for item in _listed(value))
+    return _numbers(_listed(value), "HTTP statuses such as 503")
 
 
 def _as_errnos(value: object) -> frozenset[int]:
-    return frozenset(int(getattr(errno, str(item), item)) for item in _listed(value))
+    return _numbers([getattr(errno, str(item), item) for item in _listed(value)], "errnos such as 111 or ECONNREFUSED")
+
+
+def _numbers(given: list[Any], wanted: str) -> frozenset[int]:
+    try:
+        return frozenset(map(int, given))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"expected {wanted}, got {given!r}") from error
 
 
 def _as_sqlstates(value: object) -> tuple[str, ...]:

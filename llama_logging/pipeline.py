@@ -73,7 +73,7 @@ class Pipeline:
         if (self.journal.pressure or self._repeats.early) and (counted := self._counted(context)) is not None:
             return counted
         if context.again:
-            return self._write(wire.dumps(wire.encode_sighting(context)))
+            return self._write(wire.dumps(wire.encode_sighting(context)), sync=context.severity >= self.sync_from)
         frame, name, definition = wire.encode_error(context)
         if len(frame) > FRAME_BYTES:
             frame, name, definition = wire.encode_error(_cut(context, len(frame)))

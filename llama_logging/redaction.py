@@ -12,6 +12,7 @@ once. An ordinary text is not given to a pattern at all, but for the few signs i
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -108,6 +109,16 @@ _VALUE = (
     r"(?:[\w.\[\]|]{1,40}(?:\s\|\sNone)?\s{0,3}=\s{0,3})?"
     rf"(?:[bBrRfFuU]{{0,2}}{_QUOTED}|(?:[bBrRfFuU]{{0,2}}\\{{0,4}}['\"])?(?!\[redacted\])[^\s'\",;&)}}\]]{{3,}})"
 )
+# What stands behind `--password`, as a word of its own or as the next of a list. Not the next option, a
+# variable of the shell, a place to fill in, or the name of the value in a usage.
+_WORD = (
+    r"(?!\[redacted\]|\\{0,4}['\"]?-|\$[A-Z_{(]|%[s(]|[<{]|[A-Z_]{1,64}+(?!\w)"
+    r"|(?:arg(?:ument)?|option|flag|parameter|value|given|needed|required|missing)s?\b)"
+    # Prose says "--password is needed": letters alone are a secret at the end, and before the next option.
+    rf"(?:{_QUOTED}|(?=[^\s'\",;&)}}\]]{{0,256}}?(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w))[^\s'\",;&)}}\]]{{3,}}"
+    r"|[a-zA-Z_/-]{3,128}+(?=\s{1,3}-|[\\'\"]|[ \t]{0,3}(?:\n|\Z)))"
+)
+_PAIR = r"[\w.!#$%&*+^`|~-]{1,128}+"
 _QUALIFIED_KEY = "|".join(
     f"(?<=(?i:{word})key)|(?<=(?i:{word})[_-]key)".replace("key", "[kK][eE][yY]")
     for word in ("api", "access", "secret", "private", "signing", "encryption")
@@ -139,6 +150,16 @@ PATTERNS = {
         "authorization": rf"([aA](?i:uthorization){_IS}(?:(?i:basic|bearer|digest|token)\s{{1,3}})?{_VALUE}",
         "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY}){_IS}{_VALUE}",
         "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?==)){_IS}{_VALUE}",
+        # `Cookie: a=b; c=d`, and as requests prints one of its own.
+        "cookie": rf"([cC](?i:ookies?)(?:[ \t]{{0,3}}[=:][ \t]{{0,3}}|(?<=<.{{6}})\s))"
+        rf"{_PAIR}=(?:\"[^\"\n]{{0,4096}}\"|[^\s;,'\"]*+)"
+        rf"(?:;[ \t]{{0,3}}{_PAIR}(?:=(?:\"[^\"\n]{{0,4096}}\"|[^\s;,'\"]*+))?)*+",
+        # Behind a colon it must have a digit: `session_id: str` is source code.
+        "session": r"([sS](?i:ess(?:ion)?[_.-]?id)(?:(?==(?!=))|(?=\s{0,3}:\s{0,3}[^\s'\",;&]{0,64}\d))"
+        rf"{_IS}{_VALUE}",
+        "option": r"(--(?<!-..)(?:[a-zA-Z0-9]{1,24}[_-]){0,3}"
+        r"(?i:pass(?:word|wd|phrase)|pwd|secret|token|(?:api|access|secret|private)[_-]?key)"
+        rf"(?:\\{{0,4}}['\"],\s{{0,3}}|\s{{1,3}})){_WORD}",
         # `'session': 'x'`: data that was made text.
         "quoted key": r"(['\"]([^'\"\n\\]{1,64})\\{0,4}['\"]\s{0,3}:\s{0,3})"
         rf"[bBrRuU]{{0,2}}(?!\\{{0,4}}['\"]\[redacted\]){_QUOTED}",
@@ -159,7 +180,20 @@ def redact(text: str) -> str:
         redacted = own.sub(REDACTED, redacted)
     for take_out in suspected(redacted):
         redacted = take_out(redacted)
-    return text if redacted == text else redacted
+    return text if redacted == text else _without_stray_carets(redacted)
+
+
+def _without_stray_carets(text: str) -> str:
+    """*text* without the carets below a line that was redacted: they would point at what stood there before."""
+    if "^" not in text:
+        return text
+    pairs = itertools.pairwise(["", *text.split("\n")])
+    return "\n".join(line for above, line in pairs if REDACTED not in above or not _points(line))
+
+
+def _points(line: str) -> bool:
+    # The bars stand before the lines of an exception group's members.
+    return "^" in line and not line.strip(" |~^")
 
 
 def suspected(text: str) -> list[TakeOut]:
@@ -181,6 +215,8 @@ def suspected(text: str) -> list[TakeOut]:
         or "key" in lowered
         or "token" in lowered
         or "authorization" in lowered
+        or "cookie" in lowered
+        or "sess" in lowered
     ):
         found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
     if "_" in text:
@@ -240,6 +276,7 @@ _WITH_HYPHEN = (
     ("sk-", _whole("sk-")),
     ("xox", _whole("Slack")),
     ("glpat-", _whole("GitLab")),
+    ("--", _behind("option")),
 )
 _WITH_UNDERSCORE = (
     ("gh", _whole("GitHub")),
@@ -249,6 +286,8 @@ _WITH_UNDERSCORE = (
 )
 _WITH_I = (("IA", _whole("AWS")), ("AIza", _whole("Google")))
 _ASSIGNED = (
+    ("cookie", _behind("cookie")),
+    ("sess", _behind("session")),
     ("passw", _behind("password")),
     ("passphrase", _behind("password")),
     ("pwd", _behind("pwd")),

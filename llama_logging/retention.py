@@ -26,14 +26,14 @@ class Retention:
 USUAL = Retention(size_bytes=2 * 2**30)
 
 
-def as_retention(value: object) -> Retention:
+def parse_retention(options: Options, given: object) -> Retention:
     """How much of the errors' details is kept: `{age: 90d, errors: 1000000, size: 2G}`, or some of it."""
-    reader = Options("retention", as_mapping(value), ("age", "errors", "size"), strict=True)
+    if not given:
+        raise ConfigError("expected at least one of age, errors and size")
+    reader = options.nested("retention", as_mapping(given), ("age", "errors", "size"))
     retention = Retention(
         period=reader.read("age", as_seconds, None),
         errors=reader.read("errors", as_number, None),
         size_bytes=reader.read("size", as_bytes, None),
     )
-    if retention == Retention():
-        raise ConfigError("expected at least one of age, errors and size")
-    return retention
+    return USUAL if retention == Retention() else retention

@@ -14,14 +14,14 @@ _CONTROL = re.compile(
 
 
 def printable(text: str) -> str:
-    r"""*text* with all that could forge or hide output made visible.
+    r"""*text* with all that could forge or hide output made visible, but for line breaks at its very end.
 
-    >>> printable("ok\x1b[2J\nERROR forged")
+    >>> printable("ok\x1b[2J\nERROR forged\n")
     'ok\\x1b[2J\\nERROR forged'
     """
     if text.isascii() and text.isprintable():
         return text
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text.rstrip())
 
 
 def printable_lines(text: str) -> str:

@@ -201,6 +201,7 @@ def encode_sighting(context: ErrorContext) -> Json:
         "k": "again",
         "id": context.error_id,
         "ts": to_microseconds(context.timestamp),
+        "sev": int(context.severity),
         "logger": context.logger_name,
         "log": context.log_message,
         "type": context.error_type,

@@ -15,6 +15,7 @@ from llama_logging.attachment.configuration import configure, shipped, shipped_t
 from llama_logging.attachment.run import BOOTSTRAP, command_line, environment
 from llama_logging.config import Problem
 from llama_logging.exceptions import ConfigError
+from llama_logging.handlers import ReportHandler
 from tests.conftest import Finished, Run
 
 APP = """
@@ -205,6 +206,7 @@ def test_configure_names_every_mistake() -> None:
 def problems(**changes: Any) -> list[str]:
     base: dict[str, Any] = {
         "version": 1,
+        "disable_existing_loggers": False,
         "handlers": {"h": {"class": "llama_logging.handlers.RegistryHandler"}},
         "root": {"handlers": ["h"]},
     }
@@ -231,6 +233,17 @@ def problems(**changes: Any) -> list[str]:
             ["no style 'esc'"],
         ),
         ({"formatters": {"f": {"format": "{oops", "style": "{"}}}, ["formatters.f"]),
+        (
+            {
+                "formatters": {
+                    "f": {"class": "llama_logging.formatters.ConsoleFormatter", "colour": True, "dateftm": ""}
+                }
+            },
+            [
+                "formatters.f.colour: dictConfig hands it to no formatter that stands under `class`; it does under",
+                "formatters.f.dateftm: dictConfig hands it to no formatter that stands under `class`, did you mean 'd",
+            ],
+        ),
         ({"filters": {"f": {"()": "llama_logging.filters.CaptureFilter", "nam": ""}}}, ["did you mean 'name'"]),
         ({"root": {}}, ["handlers.h: is attached to no logger"]),
     ],
@@ -250,8 +263,128 @@ def test_mistakes_deep_in_a_rule_are_found() -> None:
     assert [problem.partition(": ")[0] for problem in problems(handlers=handlers)] == [
         "handlers.h.mod",
         "handlers.h.rules[0].match.clas",
-        "handlers.h.rules[0]",
+        "handlers.h.rules[0].match",
+        "handlers.h.rules[0].ladder[0].wait_and_probe.prob",
+        "handlers.h.rules[0].ladder[0].wait_and_probe",
     ]
+
+
+def test_one_mistake_hides_no_other(own_place: Path) -> None:
+    """Not in a rule, a channel, or what stands below; each is named as the file has it, and once."""
+    said = places(
+        RegistryHandler={
+            "retention": {"age": "9x", "siez": 4},
+            "redact": ["(a", "fine", "(b"],
+            "bridges": ["no.a", "no.b"],
+            "grouping": [{"match": {"class": "A", "status": "x"}, "fingerprint": ["{bogus}"]}, 7],
+        },
+        RecoveryHandler={
+            "rules": [
+                {
+                    "match": {"class": "A", "not": {"message": "("}},
+                    "ladder": ["sudo", {"llm.fallback_model": {"models": [{"model": 3, "api": "x"}, 7]}}, 7],
+                    "budget": 3,
+                    "escalate": [{"notify": {"command": "x"}}],
+                },
+                {"deadline": "x"},
+                {"use": "ollama", "num_ctx": "x", "smaller_models": 7},
+            ]
+        },
+        ReportHandler={
+            "channels": {
+                "a": {"webhook": {"timeout": "x"}, "hourly": "x"},
+                "b": {"mail": {"host": 3, "to": ["x"]}},
+                "c": {"sentry": {"timeout": "x", "ca_file": 3}},
+            },
+            "rules": [{"when": ["newish", "0 in 5 minutes"], "channels": ["a", "x"]}, {"when": "nwe"}],
+            "digest": {"every": "3s", "channels": ["b", "y"]},
+        },
+    )
+    assert said == [
+        "RegistryHandler.retention.siez",
+        "RegistryHandler.retention.age",
+        "RegistryHandler.redact[0]",
+        "RegistryHandler.redact[2]",
+        "RegistryHandler.grouping[0].match.status",
+        "RegistryHandler.grouping[0].fingerprint",
+        "RegistryHandler.grouping[1]",
+        "RegistryHandler.bridges[0]",
+        "RegistryHandler.bridges[1]",
+        "RecoveryHandler.rules[0].match.not.message",
+        "RecoveryHandler.rules[0].match.not",
+        "RecoveryHandler.rules[0].ladder[0]",
+        "RecoveryHandler.rules[0].ladder[1].llm.fallback_model.models[0].api",
+        "RecoveryHandler.rules[0].ladder[1].llm.fallback_model.models[0].model",
+        "RecoveryHandler.rules[0].ladder[1].llm.fallback_model.models[1]",
+        "RecoveryHandler.rules[0].ladder[2]",
+        "RecoveryHandler.rules[0].budget",
+        "RecoveryHandler.rules[0].escalate[0].notify.command",
+        "RecoveryHandler.rules[0].escalate[0].notify",
+        "RecoveryHandler.rules[1]",
+        "RecoveryHandler.rules[1]",
+        "RecoveryHandler.rules[1].deadline",
+        "RecoveryHandler.rules[2].smaller_models",
+        "RecoveryHandler.rules[2].num_ctx",
+        "ReportHandler.channels.a.webhook",
+        "ReportHandler.channels.a.webhook.timeout",
+        "ReportHandler.channels.a.hourly",
+        "ReportHandler.channels.b.mail.host",
+        "ReportHandler.channels.b.mail",
+        "ReportHandler.channels.b.mail.to[0]",
+        "ReportHandler.channels.c.sentry",
+        "ReportHandler.channels.c.sentry.timeout",
+        "ReportHandler.channels.c.sentry.ca_file",
+        "ReportHandler.digest.every",
+        "ReportHandler.digest.channels[1]",
+        "ReportHandler.rules[0].when[0]",
+        "ReportHandler.rules[0].when[1]",
+        "ReportHandler.rules[0].channels[1]",
+        "ReportHandler.rules[1].when",
+        "ReportHandler.rules[1]",
+    ]
+
+
+def places(**handlers: dict[str, Any]) -> list[str]:
+    """Where the mistakes are in handlers of these classes, which their names are too."""
+    given = {name: {"class": f"llama_logging.handlers.{name}", **options} for name, options in handlers.items()}
+    found = problems(handlers=given, root={"handlers": list(given)})
+    return [problem.partition(": ")[0].removeprefix("handlers.") for problem in found]
+
+
+def test_a_report_goes_to_the_channels_that_have_no_mistake() -> None:
+    channels = {"a": {"webhok": {}}, "b": {"callback": {"function": "os.getpid"}}}
+    handler = ReportHandler(channels=channels, rules=[{"when": "new", "channels": ["a", "b"]}])
+    assert handler.reporting is not None
+    assert list(handler.reporting.channels) == ["b"]
+    assert [rule.channels for rule in handler.reporting.rules] == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("reporter", "host"),
+    [
+        ({"webhook": {"url": "http://127.0.0.1:1/x"}}, "127.0.0.1"),
+        ({"webhook": {"url": "http://localhost/x"}}, "localhost"),
+        ({"otlp": {"endpoint": "http://[::1]:4318"}}, "::1"),
+        ({"sentry": {"dsn": "https://key@10.0.0.7/1"}}, "10.0.0.7"),
+        ({"webhook": {"url": "http://127.0.0.1:1/x", "allow_private": True}}, ""),
+        ({"webhook": {"url": "https://hooks.example/x"}}, ""),
+        ({"webhook": {"url": "http://collector:4318/x"}}, ""),  # whose address is asked for where it is sent from
+    ],
+)
+def test_a_receiver_that_will_be_refused_is_warned_of(reporter: dict[str, Any], host: str) -> None:
+    (kind,) = reporter
+    given = {"class": "llama_logging.handlers.ReportHandler", "channels": {"a": reporter}, "strict": True}
+    told = f"{host} is a private address, where nothing is sent without `allow_private: true`"
+    expected = [Problem(f"handlers.h.channels.a.{kind}", told, warning=True)] if host else []
+    data = {"version": 1, "disable_existing_loggers": False, "handlers": {"h": given}, "root": {"handlers": ["h"]}}
+    assert check(data) == expected
+
+
+def test_a_file_that_leaves_loggers_disabled_without_a_word_is_warned_of() -> None:
+    used = {"version": 1, "root": {"level": "INFO"}}
+    assert [problem.path for problem in check(used) if problem.warning] == ["disable_existing_loggers"]
+    for more in ({"disable_existing_loggers": True}, {"disable_existing_loggers": False}, {"incremental": True}):
+        assert check({**used, **more}) == []
 
 
 def test_checking_opens_nothing(own_place: Path) -> None:

@@ -126,7 +126,8 @@ def test_every_configuration_in_the_docs_is_valid(page: str) -> None:
         for option, name in PARTS.items():
             if option in data:
                 data = {"handlers": {"it": {"class": f"llama_logging.handlers.{name}", **data}}}
-        data = {"version": 1, "root": {"handlers": list(data["handlers"])}, **data}
+        usual = {"version": 1, "disable_existing_loggers": False, "root": {"handlers": list(data["handlers"])}}
+        data = {**usual, **data}
         assert check(data) == []
 
 

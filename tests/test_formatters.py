@@ -332,3 +332,9 @@ def test_what_is_logged_within_a_trace_has_its_ids_though_it_is_no_error(style: 
         calm.thread = 0  # logged by another thread, formatted behind a queue
         assert name not in json.loads(formatter.format(calm))
     assert name not in json.loads(formatter.format(calm))
+
+
+def test_a_line_break_at_the_end_of_a_message_ends_no_line() -> None:
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, "a.py", 1, "Exception in ASGI application\n", None, None)
+    line = ConsoleFormatter(colour=False).format(record).splitlines()[0]
+    assert line.endswith("uvicorn.error  Exception in ASGI application")

@@ -8,7 +8,7 @@ import pytest
 
 from llama_logging.config import Options, collecting
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
-from llama_logging.grouping import GroupingRule, parse_grouping, regrouped, rule_that_joins, rule_that_splits
+from llama_logging.grouping import GroupingRule, parse_grouping, regrouped, rule_that_joins, rule_that_splits, taken_in
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import urls
@@ -109,6 +109,50 @@ def test_a_rule_is_found_that_joins_two_groups(one: ErrorContext, other: ErrorCo
     rule = rule_that_joins(one, other)
     assert rule is not None
     assert len({regrouped(each, rules(rule)).fingerprint for each in (one, other)}) == 1
+
+
+def saying(message: str, **changes: Any) -> ErrorContext:
+    """A Timeout of a group of its own."""
+    detail = replace(TIMEOUT, message=message)
+    return error(detail, grouping=("Timeout", message), fingerprint=message, **changes)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ("no answer from db 1 (in 5 s)", "no answer from db 27", "^no answer from db "),
+        ("no answer from alpha", "no answer from beta", "^no answer from "),
+        ("after 5 s", "the line is [busy]", r"^(?:after |the line is \[busy\])"),
+        ("{x} is gone", "{x} is gone", r"^\{x\} is gone"),
+        ("'apple'", "'pear'", "^(?:'apple'|'pear')"),
+        ("5", "6", None),
+    ],
+)
+def test_the_rule_that_joins_knows_both_by_how_their_messages_begin(one: str, other: str, message: str | None) -> None:
+    pair = saying(one), saying(other, function="remove")
+    rule = rule_that_joins(*pair)
+    assert rule is not None
+    assert rule["match"].get("message") == message
+    assert (rule["match"]["class"], rule["match"]["logger"]) == (["Timeout"], ["shop"])
+    assert len({regrouped(each, rules(rule)).fingerprint for each in pair}) == 1
+
+
+def test_the_rule_that_joins_leaves_other_groups_as_they_are_if_it_can() -> None:
+    one, other = saying("no answer from alpha"), saying("no answer from beta")
+    apart = [saying("disk is full"), saying("no answer from beta", logger_name="app"), error(REFUSED)]
+    rule = rule_that_joins(one, other, apart)
+    assert rule is not None
+    assert rule["match"]["message"] == "^no answer from "
+    assert taken_in(rule, one, apart) == []
+    near = saying("no answer from gamma")
+    rule = rule_that_joins(one, other, [*apart, near])
+    assert rule is not None
+    assert rule["match"]["message"] == "^(?:no answer from alpha|no answer from beta)"
+    assert taken_in(rule, one, [*apart, near]) == []
+    alike = saying("no answer from beta", function="remove")
+    rule = rule_that_joins(one, other, [*apart, alike])
+    assert rule is not None
+    assert taken_in(rule, one, [*apart, alike]) == [alike]
 
 
 @pytest.mark.parametrize(

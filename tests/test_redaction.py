@@ -38,6 +38,23 @@ SECRETS = {
     "paid with 4111 1111 1111 1111": "4111 1111 1111 1111",
     "card 5500-0000-0000-0004 declined": "5500-0000-0000-0004",
     "pwd=letmein;": "letmein",
+    "GET /a with Cookie: theme=dark; sid=0a1b2c3d, failed": "0a1b2c3d",
+    "> cookie: a=b;csrf=planted": "planted",
+    "Set-Cookie: sid=planted-cookie; Path=/; HttpOnly": "planted-cookie",
+    'Set-Cookie: sid="planted cookie"; Secure': "planted cookie",
+    "curl -H 'Cookie: auth=planted' http://x": "planted",
+    "<RequestsCookieJar[<Cookie auth=planted for x.example/>]>": "planted",
+    "session_id=abcdefghij is unknown": "abcdefghij",
+    "PHPSESSID=abcdefghij": "abcdefghij",
+    "GET /a?sessionid=xyzxyz&b=1": "xyzxyz",
+    "session-id: 0123abcd": "0123abcd",
+    "mysql --user root --password letmein --host db": "letmein",
+    "mysql --password letmein\n": "letmein",
+    "run --access-token 0a1b2c3d now": "0a1b2c3d",
+    "Command '['mysql', '--password', 'letmein']' returned 1": "letmein",
+    "Command 'mysql --db-password letmein' returned 1": "letmein",
+    'deploy --api-key "battery horse" --now': "horse",
+    "deploy --secret pa$$word --now": "pa$$word",
 }
 
 HARMLESS = [
@@ -50,6 +67,22 @@ HARMLESS = [
     "the secret of the llama is out",
     "key error: 'name'",
     "see https://docs.example/a@b",
+    "the cookie: it was stale",
+    "cookie_count=3, cookies: 4",
+    "Cookie: none, Set-Cookie: none",
+    "the session id: unknown; session: 5",
+    "def load(session_id: str) -> Session:",
+    "if session_id == other.session_id:",
+    "sessions=512, session_idle=300, inside=planted",
+    "--password is needed, and --token was not given",
+    "argument --token: expected one argument",
+    "there is no --token option",
+    "Command 'deploy' has no --password argument'",
+    "usage: app [--token TOKEN] [--api-key KEY] --password PASSWORD --secret <secret> --user NAME",
+    "app --token-file /run/secrets/token1 --password-stdin --max-tokens 512",
+    "app --password $DB_PASSWORD --token ${TOKEN1} --secret %s --api-key %(key1)s --token {token1}",
+    "the options '--password', '--token' exclude each other",
+    "-p 8080:80 --- password 1234abc ---",
 ]
 
 
@@ -59,6 +92,11 @@ def test_secrets_are_taken_out_of_text(text: str, secret: str) -> None:
     assert secret not in redact(f"before {text} after")
     assert REDACTED in redact(text)
     assert redact(redact(text)) == redact(text)
+
+
+def test_of_headers_the_cookies_alone_are_taken_out() -> None:
+    text = "Cookie: a=b; c=d;\r\nHost: shop.example\r\nSet-Cookie: sid=1; Secure\nno cookie:\nuser=5"
+    assert redact(text) == (f"Cookie: {REDACTED};\r\nHost: shop.example\r\nSet-Cookie: {REDACTED}\nno cookie:\nuser=5")
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -110,7 +148,7 @@ def test_a_pattern_that_could_hang_the_application_is_refused(pattern: str, caps
     with pytest.raises(ValueError, match=r"takes too long|not a regular|empty text"):
         safe_pattern(pattern)
     RegistryHandler(redact=[pattern])
-    assert "RegistryHandler: redact: " in capsys.readouterr().err
+    assert "RegistryHandler: redact[0]: " in capsys.readouterr().err
     assert redact("aaaa") == "aaaa"
 
 

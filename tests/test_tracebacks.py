@@ -624,3 +624,33 @@ def test_the_text_of_random_exceptions_is_the_standard_librarys() -> None:
         told = tracebacks.describe(error)
         assert told.text == expected, number
         assert text_of(told) == expected, number
+
+
+def connect(**options: str) -> int:
+    raise ConnectionError("no answer")
+
+
+def test_carets_are_kept_but_where_the_line_above_was_redacted() -> None:
+    """They count columns of the line as it is in the file."""
+    with pytest.raises(ConnectionError) as caught:
+        1 + connect(password="hunter2") + 1
+    text, _ = describe(caught.value)
+    lines = text.splitlines()
+    above = next(index for index, line in enumerate(lines) if "connect(password=[redacted])" in line)
+    assert lines[above + 1].startswith("  File ")
+    with pytest.raises(ConnectionError) as caught:
+        1 + connect(host="example") + 1
+    assert any("^" in line and not line.strip(" ~^") for line in describe(caught.value)[0].splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("    f(password=hunter2)\n      ^^^^\n    g()\n    ~^^", "    f(password=[redacted])\n    g()\n    ~^^"),
+        ("  |   f(password=hunter2)\n  |   ~^^^\n  | KeyError", "  |   f(password=[redacted])\n  | KeyError"),
+        ("password=hunter2\n~~~~\n a ^ b\n", "password=[redacted]\n~~~~\n a ^ b\n"),
+        ("password=hunter2\n   ^", "password=[redacted]"),
+    ],
+)
+def test_carets_of_a_redacted_line_are_left_out_of_any_text(text: str, kept: str) -> None:
+    assert redact(text) == kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import logging
 import logging.config
@@ -54,7 +55,7 @@ _KNOWN_CLASSES = (
 
 def check(data: Mapping[str, Any]) -> list[Problem]:
     """The mistakes in *data*, what a logging.yaml holds. No file is opened, no handler attached."""
-    return list(_problems(data))
+    return list(dict.fromkeys(_problems(data)))
 
 
 def rules_of(data: Mapping[str, Any]) -> list[Rule]:
@@ -74,6 +75,9 @@ def rules_of(data: Mapping[str, Any]) -> list[Rule]:
 def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     if data.get("version") != 1:
         yield Problem("version", f"must be 1, got {data.get('version')!r}", fatal=True)
+    if "disable_existing_loggers" not in data and not data.get("incremental"):
+        message = "is not given, and true then: loggers that exist already fall silent; you may want to say false"
+        yield Problem("disable_existing_loggers", message, warning=True)
     for key in data:
         if key not in _TOP and not str(key).startswith("x-"):
             yield Problem(str(key), f"unknown key{did_you_mean(key, _TOP)}")
@@ -112,6 +116,10 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
         return
     taken = _TAKEN_BY_DICTCONFIG[section] if key == "class" else (key, ".")
     options = {name: value for name, value in entry.items() if name not in taken}
+    if section == "formatters" and key == "class":
+        for name in options:
+            hint = did_you_mean(name, _TAKEN_BY_DICTCONFIG[section]) or "; it does under '()'"
+            yield Problem(f"{place}.{name}", f"dictConfig hands it to no formatter that stands under `class`{hint}")
     if section == "formatters" and found in _FORMATTERS:
         yield from _formatter(place, entry)
     else:
@@ -136,7 +144,8 @@ def _ours(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem
             problems.append(Problem("strict", f"expected true or false, got {strict!r}"))
         factory(**options)
     for problem in problems:
-        yield Problem(f"{place}.{problem.path}", problem.message, fatal=strict is True)
+        fatal = strict is True and not problem.warning
+        yield dataclasses.replace(problem, path=f"{place}.{problem.path}", fatal=fatal)
 
 
 def _foreign(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.redaction import redact
 
 HELP = "find every mistake in a logging.yaml"
-EPILOG = "Exit code 0: no mistake; 1: mistakes, one on each line."
+EPILOG = "Exit code 0: no mistake, though perhaps warnings; 1: mistakes. One on each line."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,7 @@ def execute(args: argparse.Namespace) -> int:
         print_json([dataclasses.asdict(problem) for problem in problems])
     for problem in problems if not args.json else ():
         print(f"{args.file}: {problem}" if problem.path else problem.message)
-    if not problems:
+    if all(problem.warning for problem in problems):
         print(f"{args.file}: no mistakes", file=sys.stderr)
-    return 1 if problems else 0
+        return 0
+    return 1

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from llama_logging.cli.terminal import add_store, opened, painted, print_json
 from llama_logging.context import ErrorContext
-from llama_logging.grouping import rule_that_joins, rule_that_splits
+from llama_logging.exceptions import ErrorNotFound
+from llama_logging.grouping import rule_that_joins, rule_that_splits, taken_in
+from llama_logging.registry import Store
 from llama_logging.visible import printable, printable_lines
+
+LOOKED_AT = 1_000
+"""Groups that a rule is tried on, the newest first."""
 
 HELP = "explain why an error is in its group, or why two are not in one"
 EPILOG = "Errors are the same if all of what is printed is the same; messages and line numbers are not part of it."
@@ -27,6 +34,7 @@ def execute(args: argparse.Namespace) -> int:
     """Print the inputs of the fingerprint, or where two begin to differ."""
     with opened(args) as store:
         errors = [store.find(name) for name in (args.id, args.other) if name]
+        rule, takes_in = _rule(store, *errors) if len(errors) == 2 else (None, [])
     if args.json:
         print_json(
             {
@@ -35,13 +43,14 @@ def execute(args: argparse.Namespace) -> int:
                 ],
                 "same_group": len({error.fingerprint for error in errors}) == 1,
                 "differs": _differs(errors),
-                "rule": _rule(*errors) if len(errors) == 2 else None,
+                "rule": rule,
+                "takes_in": [error.fingerprint for error in takes_in],
             }
         )
     elif len(errors) == 1:
         _print_one(errors[0])
     else:
-        _print_two(*errors)
+        _print_two(errors[0], errors[1], rule, takes_in)
     return 0
 
 
@@ -67,7 +76,9 @@ def _print_one(error: ErrorContext) -> None:
     print(why.get(kind, "The types of the exceptions, and the application's own frames with their source lines."))
 
 
-def _print_two(one: ErrorContext, other: ErrorContext) -> None:
+def _print_two(
+    one: ErrorContext, other: ErrorContext, rule: dict[str, Any] | None, takes_in: list[ErrorContext]
+) -> None:
     number = _differs([one, other])
     if number is None:
         print(f"They are in one group, {one.fingerprint}: all {len(one.grouping)} inputs are the same.")
@@ -76,14 +87,32 @@ def _print_two(one: ErrorContext, other: ErrorContext) -> None:
         for error in (one, other):
             line = error.grouping[number - 1] if number <= len(error.grouping) else "(nothing more)"
             print(f"  {error.error_id}  {printable(line)}")
-    rule = _rule(one, other)
     if rule is not None:
         print(f"This rule would {'split' if number is None else 'join'} them, as an option of the RegistryHandler:")
         print(printable_lines(yaml.safe_dump({"grouping": [rule]}, sort_keys=False, allow_unicode=True)).rstrip())
+        for error in takes_in:
+            print(f"It would take in {error.fingerprint}, too: {printable(error.error_type)}: {_line(error)}")
         print("It is for new errors; llama-logging regroup -c logging.yaml applies it to those of the past.")
     else:
         print("No rule can change that: the code itself says so, or there is nothing to tell them apart by.")
 
 
-def _rule(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
-    return (rule_that_splits if one.fingerprint == other.fingerprint else rule_that_joins)(one, other)
+def _rule(store: Store, one: ErrorContext, other: ErrorContext) -> tuple[dict[str, Any] | None, list[ErrorContext]]:
+    """The rule that would change whether they are one, and an error of each other group that it would take in."""
+    if one.fingerprint == other.fingerprint:
+        return rule_that_splits(one, other), []
+    others = list(_others(store, {one.fingerprint, other.fingerprint}))
+    rule = rule_that_joins(one, other, others)
+    return rule, taken_in(rule, one, others) if rule is not None else []
+
+
+def _others(store: Store, apart_from: set[str]) -> Iterator[ErrorContext]:
+    """The newest error of each other group, as far as its details are kept."""
+    for group in store.groups(limit=LOOKED_AT):
+        if group.fingerprint not in apart_from and group.last_error_id:
+            with contextlib.suppress(ErrorNotFound):
+                yield store.find(group.last_error_id)
+
+
+def _line(error: ErrorContext) -> str:
+    return printable(error.error_message.partition("\n")[0])

@@ -20,6 +20,11 @@ from llama_logging.stores import urls
 HELP = "take errors over: from another registry, from `export`, or from files of Sentry's event format"
 EPILOG = "Each error comes in once, however often it is imported."
 
+SHOWN = 5
+"""Mistakes of a file that are told one by one."""
+ASTRAY = 100
+"""A file whose first entries, so many of them, are all no errors is another file than was meant."""
+
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -46,6 +51,8 @@ def execute(args: argparse.Namespace) -> int:
                     mistakes: list[str] = []
                     read += transfer.add(target, _contexts(name, mistakes), tick)
                     refused += len(mistakes)
+                    if len(mistakes) > SHOWN:
+                        print(f"llama-logging: {name}: {len(mistakes) - SHOWN} more are refused", file=sys.stderr)
     finally:
         target.close()
     if args.json:
@@ -66,13 +73,18 @@ def _is_registry(name: str) -> bool:
 
 
 def _contexts(name: str, mistakes: list[str]) -> Iterator[ErrorContext]:
-    for place, document in _documents(name):
+    for number, (place, document) in enumerate(_documents(name), 1):
         try:
             yield context_of(document)
         except ConfigError as error:
             # Nothing is lost on one bad line but that line.
             mistakes.append(place)
-            print(f"llama-logging: {place}: {error}", file=sys.stderr)
+            if len(mistakes) <= SHOWN:
+                print(f"llama-logging: {place}: {error}", file=sys.stderr)
+            if len(mistakes) == number == ASTRAY:
+                raise ConfigError(
+                    f"{name}: none of the first {ASTRAY} entries is an error: nothing of it is imported"
+                ) from None
 
 
 def _documents(name: str) -> Iterator[tuple[str, Any]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llama_logging.cli.terminal import painted, print_table
-from llama_logging.prediction.evaluation import Evaluation
+from llama_logging.cli.terminal import counted, painted, print_table
+from llama_logging.prediction.evaluation import ENOUGH, Evaluation
 from llama_logging.prediction.forecast import Quality
 
 
@@ -20,6 +20,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
     ]
     print_table([["", "average precision", "log loss", "calibration error"], *rows])
     print(warnings_told(evaluation.quality))
+    if not evaluation.enough:
+        print(f"too little to say anything: {counted(evaluation.quality.onsets, 'onset')}, and at least {ENOUGH} are "
+              f"needed, each an error after {evaluation.horizon:g} s without any")  # fmt: skip
 
 
 def warnings_told(quality: Quality) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from llama_logging.attachment.checking import rules_of
 from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import add_store, ago, count, local, opened, painted, print_json, print_table
-from llama_logging.config import load
-from llama_logging.exceptions import ConfigError
+from llama_logging.config import did_you_mean, load
+from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
@@ -152,6 +152,9 @@ def _switch(args: argparse.Namespace, told: str) -> int:
 
 def _forget(args: argparse.Namespace) -> int:
     with opened(args) as store:
+        known = [state.scope for state in store.scopes()]
+        if args.scope not in known:
+            raise LlamaLoggingError(f"nothing named {args.scope!r} was ever acted on{did_you_mean(args.scope, known)}")
         store.forget_scope(args.scope)
     if args.json:
         print_json({"forgotten": args.scope})

@@ -6,7 +6,7 @@ import argparse
 import os
 
 from llama_logging.attachment.checking import rules_of
-from llama_logging.cli.terminal import count, named
+from llama_logging.cli.terminal import count, named, tell_of_none
 from llama_logging.config import load
 from llama_logging.stores import urls
 
@@ -36,9 +36,12 @@ def execute(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     from llama_logging.web.serving import Settings, serve
 
+    url = named(args)
+    if url.path and not os.path.isdir(os.path.dirname(url.path)):
+        tell_of_none(url)
     serve(
         Settings(
-            url=named(args),
+            url=url,
             bind=args.host,
             port=args.port,
             hosts=args.allow_host,

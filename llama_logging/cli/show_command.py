@@ -86,7 +86,7 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
     if sightings:
         print(painted("\nAlso logged", "1"))
         for sighting in sightings:
-            words = f"{sighting.logger_name}: {sighting.log_message} ({sighting.error_type})"
+            words = f"{sighting.logger_name}: {sighting.log_message.rstrip()} ({sighting.error_type})"
             print(f"  {sighting.timestamp.astimezone().strftime('%H:%M:%S')} {printable(words)}")
     if attempts:
         print(painted("\nRecovery", "1"))

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import enum
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,16 +134,23 @@ def opened(args: argparse.Namespace) -> Iterator[Outbox]:
     url = named(args)
     store = open_registry(url)
     if not store.exists:
-        print(
-            f"llama-logging: there is no registry at {url} yet: nothing was captured, or --store must name another",
-            file=sys.stderr,
-        )
+        tell_of_none(url)
     try:
         for incident in store.incidents():
             print(printable(f"llama-logging: {local(incident.at)} {incident.kind}: {incident.detail}"), file=sys.stderr)
         yield store
     finally:
         store.close()
+
+
+def tell_of_none(url: urls.StoreURL) -> None:
+    """Say that there is no registry, and whether its folder is there at all."""
+    folder = os.path.dirname(url.path)
+    gone = f", nor the folder {folder}" if url.path and not os.path.isdir(folder) else ""
+    print(
+        f"llama-logging: there is no registry at {url} yet{gone}: nothing was captured, or --store must name another",
+        file=sys.stderr,
+    )
 
 
 def fingerprint_named(store: Outbox, name: str) -> str:

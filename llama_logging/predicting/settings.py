@@ -10,13 +10,12 @@ from llama_logging.config import (
     Options,
     as_bool,
     as_level,
-    as_list,
     as_mapping,
     as_number,
     as_seconds,
     as_share,
     as_text,
-    is_collecting,
+    as_texts,
     warn,
 )
 from llama_logging.exceptions import ConfigError
@@ -79,7 +78,7 @@ def read_settings(options: Options) -> Settings:
         horizons=options.read("horizons", as_horizons, usual.horizons),
         tick=options.read("tick", _as_tick, usual.tick),
         error_level=options.read("error_level", as_level, usual.error_level),
-        ignore=options.read("ignore", as_loggers, usual.ignore),
+        ignore=options.read("ignore", as_texts, usual.ignore),
         groups=options.read("groups", as_number, usual.groups),
         target_precision=options.read("target_precision", as_share, usual.target_precision),
         warn=precision.read("warn", as_share, usual.warn),
@@ -96,7 +95,10 @@ def read_settings(options: Options) -> Settings:
     )
     for horizon in settings.horizons:
         if horizon > LONGEST:
-            _tell(options, f"horizons: {horizon:g} seconds; beyond {LONGEST:g} no skill was measured")
+            told = f"{horizon:g} seconds; beyond {LONGEST:g} no skill was measured"
+            # No mistake: not for that does `strict` raise.
+            if not options.advise("horizons", told):
+                warn(f"PredictionHandler: horizons: {told}")
     return settings
 
 
@@ -110,19 +112,6 @@ def as_horizons(value: object) -> tuple[float, ...]:
     if not found or found[0] < 1 or len(found) > _MOST_HORIZONS:
         raise ConfigError(f"expected one to {_MOST_HORIZONS} durations of at least a second, got {value!r}")
     return tuple(found)
-
-
-def as_loggers(value: object) -> tuple[str, ...]:
-    """Names of loggers."""
-    return tuple(as_text(name) for name in as_list(value))
-
-
-def _tell(options: Options, message: str) -> None:
-    # No mistake: not for that does `strict` raise.
-    if is_collecting():
-        options.complain("horizons", message.partition(": ")[2])
-    else:
-        warn(f"PredictionHandler: {message}")
 
 
 def _as_tick(value: object) -> float:

@@ -13,6 +13,9 @@ from llama_logging.prediction.scoring import average_precision, calibration_erro
 WARM_UP = 0.2
 """The part of the decisions that is learned from, but not scored."""
 
+ENOUGH = 30
+"""Onsets below which the figures are chance; nothing is announced, either, before so many errors came."""
+
 NAMES = ("predictor", *BASELINES)
 
 
@@ -33,6 +36,7 @@ class Evaluation:
         decisions, positives: Those that are scored, and those an error followed.
         scores: The predictor's first, then the baselines'; exact, over all that is scored.
         quality: As the predictor itself counts it, with every alert announced.
+        enough: Whether the log has enough onsets for the figures to say anything.
     """
 
     horizon: float
@@ -40,6 +44,7 @@ class Evaluation:
     positives: int
     scores: tuple[Skill, ...]
     quality: Quality
+    enough: bool
 
 
 @dataclass(slots=True)
@@ -98,6 +103,7 @@ class Replay:
             positives=sum(decision.followed for decision in scored),
             scores=tuple(score(name, scored, index) for index, name in enumerate(NAMES)),
             quality=quality,
+            enough=quality.onsets >= ENOUGH,
         )
 
 

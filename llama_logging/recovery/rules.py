@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llama_logging.config import (
@@ -104,17 +105,9 @@ def parse_rules(options: Options, given: object, mode: str | None) -> tuple[Rule
     Args:
         mode: For rules that name none.
     """
-    rules = []
-    for index, entry in enumerate(given if isinstance(given, list | tuple) else []):
-        place = f"rules[{index}]"
-        try:
-            parts, about = expanded(options, place, as_mapping(entry))
-            rules += [rule for part in parts for rule in _rules(options, place, part, mode, about)]
-        except ConfigError as error:
-            options.complain(place, str(error))
     if not isinstance(given, list | tuple):
-        options.complain("rules", f"expected a list of rules, got {given!r}")
-    return tuple(rules)
+        raise ConfigError(f"expected a list of rules, got {given!r}")
+    return tuple(rule for rules in options.each("rules", given, partial(_entry, options, mode)) for rule in rules)
 
 
 def as_mode(value: object) -> str:
@@ -124,6 +117,11 @@ def as_mode(value: object) -> str:
     if value not in MODES:
         raise ConfigError(f"unknown mode {value!r}; expected act, observe or off{did_you_mean(value, MODES)}")
     return str(value)
+
+
+def _entry(options: Options, mode: str | None, place: str, given: object) -> list[Rule]:
+    parts, about = expanded(options, place, as_mapping(given))
+    return [rule for part in parts for rule in _rules(options, place, part, mode, about)]
 
 
 def _rules(options: Options, place: str, given: dict[str, Any], mode: str | None, about: About) -> list[Rule]:
@@ -137,10 +135,8 @@ def _rules(options: Options, place: str, given: dict[str, Any], mode: str | None
 
 
 def _rule(options: Options, place: str, reader: Options, mode: str | None, about: About) -> Rule:
-    match = as_match(options, f"{place}.match", reader.required("match", as_mapping))
-    ladder = _steps(options, f"{place}.ladder", reader.required("ladder", as_list))
-    if not ladder:
-        raise ConfigError("ladder: needs at least one strategy")
+    match = reader.required("match", partial(as_match, options, f"{place}.match"))
+    ladder = reader.required("ladder", partial(_ladder, options, f"{place}.ladder"))
     return Rule(
         name=reader.read("name", as_text, place),
         match=lambda context: match(context) and about(context),
@@ -152,7 +148,7 @@ def _rule(options: Options, place: str, reader: Options, mode: str | None, about
         verify=reader.read("verify", as_probe, None),
         settle=reader.read("settle", as_seconds, 0.0),
         learned=reader.read("order", _as_order, "given") == "learned",
-        escalate=_steps(options, f"{place}.escalate", reader.read("escalate", as_list, [])),
+        escalate=reader.read("escalate", partial(_steps, options, f"{place}.escalate"), ()),
         fits=match.fits,
     )
 
@@ -190,8 +186,14 @@ def _as_order(value: object) -> str:
     return str(value)
 
 
-def _steps(options: Options, place: str, entries: Sequence[object]) -> tuple[Step, ...]:
-    return tuple(_step(options, f"{place}[{index}]", entry) for index, entry in enumerate(entries))
+def _ladder(options: Options, place: str, given: object) -> tuple[Step, ...]:
+    if not given:
+        raise ConfigError("needs at least one strategy")
+    return _steps(options, place, given)
+
+
+def _steps(options: Options, place: str, given: object) -> tuple[Step, ...]:
+    return tuple(options.every(place, given, partial(_step, options)))
 
 
 def _step(options: Options, place: str, entry: object) -> Step:
@@ -199,19 +201,16 @@ def _step(options: Options, place: str, entry: object) -> Step:
     if isinstance(entry, str):
         entry = {entry: None}
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise ConfigError(f"{place}: expected a strategy's name or {{name: {{options}}}}, got {entry!r}")
+        raise ConfigError(f"expected a strategy's name or {{name: {{options}}}}, got {entry!r}")
     [(name, given)] = entry.items()
     given = as_mapping(given or {})
     try:
         found = load(name)
     except ConfigError as error:
-        raise ConfigError(f"{place}: unknown strategy{did_you_mean(name, SHIPPED)}; {error}") from error
+        raise ConfigError(f"unknown strategy{did_you_mean(name, SHIPPED)}; {error}") from error
     if not callable(found):
-        raise ConfigError(f"{place}: unknown strategy {name!r}{did_you_mean(name, SHIPPED)}")
+        raise ConfigError(f"unknown strategy {name!r}{did_you_mean(name, SHIPPED)}")
     cls: Any = found if isinstance(found, type) else None
     reader = options.nested(f"{place}.{name}", given, (*(cls.option_names if cls else ()), *STEP_OPTIONS))
-    try:
-        strategy = cls.configure(reader) if cls else Call(as_callable(found))
-        return Step(strategy, reader.read("timeout", as_seconds, None))
-    except ConfigError as error:
-        raise ConfigError(f"{place}.{name}: {error}") from error
+    strategy = options.needed(f"{place}.{name}", lambda: cls.configure(reader) if cls else Call(as_callable(found)))
+    return Step(strategy, reader.read("timeout", as_seconds, None))

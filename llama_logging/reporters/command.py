@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_argv, as_list, as_seconds, as_text
+from llama_logging.config import Options, as_argv, as_seconds, as_texts
 from llama_logging.exceptions import ReportError
 from llama_logging.recovery.commands import run
 from llama_logging.recovery.strategy import Deadline
@@ -34,7 +34,7 @@ class CommandReporter:
         return cls(
             options.required("argv", as_argv),
             min(http.LONGEST, options.read("timeout", as_seconds, http.TIMEOUT)),
-            tuple(as_text(name) for name in options.read("pass", as_list, [])),
+            options.read("pass", as_texts, ()),
         )
 
     @property

@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from llama_logging.config import Options, as_count, as_list, as_mapping, as_seconds, as_share, as_text, did_you_mean
 from llama_logging.context import ErrorContext
-from llama_logging.exceptions import ConfigError, MissingExtraError
+from llama_logging.exceptions import ConfigError
 from llama_logging.matching import MATCH_OPTIONS, Match, as_match
 from llama_logging.outbox import Quota
 from llama_logging.plugins import REPORTERS, plugin
@@ -140,27 +140,18 @@ class DigestPlan:
 
 def parse_channels(options: Options, given: object) -> dict[str, Channel]:
     """Read the channels; one with a mistake is told of and left out."""
-    channels = {}
-    for name, entry in as_mapping(given).items():
-        try:
-            channels[name] = _channel(options.nested("channels", {}, ()), name, as_mapping(entry))
-        except (ConfigError, MissingExtraError) as error:
-            options.complain(f"channels.{name}", str(error))
-    return channels
+    made = [
+        options.part(f"channels.{name}", partial(_channel, options, name, entry), None)
+        for name, entry in as_mapping(given).items()
+    ]
+    return {channel.name: channel for channel in made if channel is not None}
 
 
 def parse_report_rules(options: Options, given: object, channels: Mapping[str, object]) -> tuple[ReportRule, ...]:
     """Read the rules; one with a mistake is told of and left out."""
     if not isinstance(given, list):
         raise ConfigError(f"expected a list of rules, got {given!r}")
-    rules = []
-    for index, entry in enumerate(given):
-        place = f"rules[{index}]"
-        try:
-            rules.append(_rule(options, place, as_mapping(entry), channels))
-        except ConfigError as error:
-            options.complain(place, str(error))
-    return tuple(rules)
+    return tuple(options.each("rules", given, partial(_rule, options, channels)))
 
 
 def usual_rule(channels: Mapping[str, object]) -> ReportRule:
@@ -175,20 +166,24 @@ def parse_digest(options: Options, given: object, channels: Mapping[str, object]
         ConfigError: If it is wrong.
     """
     reader = options.nested("digest", as_mapping(given), DIGEST_OPTIONS)
-    period = reader.read("every", as_seconds, 86_400.0)
-    if period < SHORTEST_DIGEST:
-        raise ConfigError(f"every: at least {SHORTEST_DIGEST:g} seconds; counts are kept by the minute")
-    return DigestPlan(period, _known(reader.required("channels", as_list), channels))
+    period = reader.read("every", _as_period, 86_400.0)
+    return DigestPlan(period, reader.required("channels", partial(_known, options, "digest.channels", channels)))
 
 
-def _channel(options: Options, name: str, given: dict[str, Any]) -> Channel:
+def _channel(options: Options, name: str, given: object) -> Channel:
+    given = as_mapping(given)
     kinds = [kind for kind in given if kind != "hourly"]
     if len(kinds) != 1:
         raise ConfigError(f"expected one of {', '.join(SHIPPED)}, with its options, and perhaps `hourly`")
     (kind,) = kinds
+    place = f"channels.{name}"
+    made = options.needed(f"{place}.{kind}", partial(_reporter, options, f"{place}.{kind}", kind, given[kind]))
+    return Channel(name, made, options.nested(place, given, given).read("hourly", as_count, HOURLY))
+
+
+def _reporter(options: Options, place: str, kind: str, given: object) -> Reporter:
     reporter = _class_of(kind)
-    made = reporter.configure(options.nested(f"{name}.{kind}", as_mapping(given[kind]), reporter.option_names))
-    return Channel(name, made, options.nested(name, given, given).read("hourly", as_count, HOURLY))
+    return reporter.configure(options.nested(place, as_mapping(given), reporter.option_names))
 
 
 def _class_of(kind: str) -> type[Reporter]:
@@ -203,10 +198,11 @@ def _class_of(kind: str) -> type[Reporter]:
     return shipped
 
 
-def _rule(options: Options, place: str, given: dict[str, Any], channels: Mapping[str, object]) -> ReportRule:
+def _rule(options: Options, channels: Mapping[str, object], place: str, given: object) -> ReportRule:
+    given = as_mapping(given)
     reader = options.nested(place, given, RULE_OPTIONS)
-    when = [as_text(word) for word in reader.required("when", as_list)]
-    names = _known(reader.required("channels", as_list), channels)
+    when = reader.required("when", lambda words: options.every(f"{place}.when", words, _word))
+    names = reader.required("channels", partial(_known, options, f"{place}.channels", channels))
     conditions = reader.read("match", as_mapping, {})
     extra: dict[str, object] = {name: conditions.pop(name) for name in _OURS if name in conditions}
     more = reader.nested("match", extra, extra)
@@ -215,10 +211,12 @@ def _rule(options: Options, place: str, given: dict[str, Any], channels: Mapping
     return ReportRule(
         name=name or f"{', '.join(when)}",
         key=name or told,
-        when=frozenset(_word(word) for word in when if not _FREQUENT.fullmatch(word)),
-        frequency=next((_frequency(word) for word in when if _FREQUENT.fullmatch(word)), None),
+        when=frozenset(word for word in when if word in WHEN),
+        frequency=next((_frequency(word) for word in when if word not in WHEN), None),
         channels=names,
-        match=as_match(options, f"{place}.match", conditions) if conditions else None,
+        match=options.needed(f"{place}.match", partial(as_match, options, f"{place}.match", conditions))
+        if conditions
+        else None,
         tags={tag: str(glob) for tag, glob in more.read("tag", as_mapping, {}).items()},
         releases=tuple(str(glob) for glob in more.read("release", as_list, [])),
         environments=tuple(str(glob) for glob in more.read("environment", as_list, [])),
@@ -228,10 +226,13 @@ def _rule(options: Options, place: str, given: dict[str, Any], channels: Mapping
     )
 
 
-def _word(word: str) -> str:
-    if word not in WHEN:
+def _word(_place: str, given: object) -> str:
+    word = as_text(given)
+    if _FREQUENT.fullmatch(word):
+        _frequency(word)
+    elif word not in WHEN:
         raise ConfigError(
-            f"when: unknown word {word!r}{did_you_mean(word, WHEN)}; expected {', '.join(WHEN)} or '50 in 5 minutes'"
+            f"unknown word {word!r}{did_you_mean(word, WHEN)}; expected {', '.join(WHEN)} or '50 in 5 minutes'"
         )
     return word
 
@@ -252,13 +253,22 @@ def _frequency(word: str) -> Frequency:
     return Frequency(int(count), period)
 
 
-def _known(given: list[Any], channels: Mapping[str, object]) -> tuple[str, ...]:
-    for name in given:
-        if name not in channels:
-            raise ConfigError(f"channels: there is no channel {name!r}{did_you_mean(name, channels)}")
+def _as_period(value: object) -> float:
+    period = as_seconds(value)
+    if period < SHORTEST_DIGEST:
+        raise ConfigError(f"at least {SHORTEST_DIGEST:g} seconds; counts are kept by the minute")
+    return period
+
+
+def _known(options: Options, place: str, channels: Mapping[str, object], given: object) -> tuple[str, ...]:
+    def known(_place: str, name: object) -> str:
+        if not isinstance(name, str) or name not in channels:
+            raise ConfigError(f"there is no channel {name!r}{did_you_mean(name, channels)}")
+        return name
+
     if not given:
-        raise ConfigError("channels: at least one is needed")
-    return tuple(dict.fromkeys(given))
+        raise ConfigError("at least one is needed")
+    return tuple(dict.fromkeys(options.every(place, given, known)))
 
 
 def _any(globs: tuple[str, ...], value: str) -> bool:

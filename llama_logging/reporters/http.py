@@ -138,12 +138,16 @@ class _Paced(io.RawIOBase):
 
 def target(options: Options, url: str) -> Target:
     """*url*, with what those of OPTIONS say."""
-    return Target(
+    made = Target(
         url,
         timeout=min(LONGEST, options.read("timeout", as_seconds, TIMEOUT)),
         allow_private=options.read("allow_private", as_bool, False),
         ca_file=options.read("ca_file", as_text, ""),
     )
+    host = urlsplit(url).hostname or ""
+    if not made.allow_private and _is_private(host):
+        options.advise("", f"{host} is a private address, where nothing is sent without `allow_private: true`")
+    return made
 
 
 def as_url(value: object) -> str:
@@ -203,6 +207,14 @@ def _is_public(name: str) -> bool:
     address = ipaddress.ip_address(name.partition("%")[0])
     inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
     return address.is_global and not address.is_multicast and (inner is None or inner.is_global)
+
+
+def _is_private(host: str) -> bool:
+    """By what is written: a name is looked up where the report is sent from, and not where this is asked."""
+    try:
+        return not _is_public(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _followed(url: str, location: str) -> str:

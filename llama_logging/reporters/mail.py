@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import ClassVar, Literal, Self
 
-from llama_logging.config import Options, as_list, as_seconds, as_text
+from llama_logging.config import Options, as_seconds, as_text
 from llama_logging.context import new_id
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.redaction import clean
@@ -50,12 +50,14 @@ class MailReporter:
         security: Security = options.read("security", _as_security, _USUAL)
         user = options.read("user", as_text, "")
         if user and security == "none":
-            raise ConfigError("with `security: none` the password would be there for all to read")
+            options.refuse("user", "with `security: none` the password would be there for all to read")
         return cls(
             host=options.required("host", as_text),
             port=options.read("port", _as_port, _PORTS[security]),
             sender=options.required("from", _as_address),
-            recipients=tuple(_as_address(each) for each in options.required("to", as_list)),
+            recipients=tuple(
+                options.required("to", lambda to: options.every("to", to, lambda _place, each: _as_address(each)))
+            ),
             security=security,
             user=user,
             password=options.read("password", as_text, ""),

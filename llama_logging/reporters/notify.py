@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from llama_logging.config import Options, as_list, as_text
+from llama_logging.config import Options, as_text
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
 from llama_logging.reporters.report import Report
 
@@ -30,11 +30,7 @@ class AppriseReporter:
         """See `Reporter.configure`."""
         if apprise is None:
             raise MissingExtraError("it needs the package apprise: pip install 'llama_logging[notify]'")
-        urls = tuple(as_text(url) for url in options.required("urls", as_list))
-        for number, url in enumerate(urls, 1):
-            if not apprise.Apprise().add(url):
-                raise ConfigError(f"urls: apprise does not know what to do with number {number}")
-        return cls(urls)
+        return cls(tuple(options.required("urls", lambda urls: options.every("urls", urls, _url))))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -48,3 +44,10 @@ class AppriseReporter:
             service.add(url)
         if not service.notify(title=report.title, body=report.message, body_format=apprise.NotifyFormat.TEXT):
             raise ReportError("apprise could not send it to every URL; its own log tells more")
+
+
+def _url(_place: str, given: object) -> str:
+    url = as_text(given)
+    if not apprise.Apprise().add(url):
+        raise ConfigError("apprise does not know what to do with it")
+    return url

@@ -103,7 +103,7 @@ def of_error(
         told: What there is to say besides: how often it came, the release that has it again.
     """
     error_type = context.error_type if context else group.error_type if group else "error"
-    message = context.error_message if context else group.error_message if group else ""
+    message = (context.error_message if context else group.error_message if group else "").rstrip()
     error_id = context.error_id if context else group.last_error_id if group else ""
     command = f"llama-logging show {error_id}" if error_id else ""
     lines = [f"{KINDS[kind]}{f': {told}' if told else ''}", f"{error_type}: {message}"]

@@ -34,8 +34,8 @@ class SentryReporter:
     @classmethod
     def configure(cls, options: Options) -> Self:
         """See `Reporter.configure`."""
-        url, key = options.required("dsn", _as_dsn)
-        return cls(http.target(options, url), key)
+        dsn = options.required("dsn", _as_dsn)
+        return cls(http.target(options, dsn[0]), dsn[1])
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -636,6 +636,10 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
             execute(statement)
         for statement in (statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
             execute(statement)
+        span = execute(statements.AGAIN_SPAN).fetchone()
+        if span[0] is not None and execute(statements.HAS_WORSE, span).fetchone()[0]:
+            for statement in statements.RAISE:
+                execute(statement, span)
         execute("DELETE FROM batch")
         if execute("SELECT EXISTS (SELECT 1 FROM moving)").fetchone()[0]:
             _move(execute)

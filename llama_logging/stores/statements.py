@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from llama_logging.seen import SAME_FOR
+
 
 class Execute(Protocol):
     """Runs one statement, its parameters marked by `?`; what it gives can be iterated and has `rowcount`."""
@@ -167,6 +169,40 @@ TOTALS = f"""
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
 """
+
+AGAIN_SPAN = f"""
+    SELECT min(timestamp) - {int(SAME_FOR * 1_000_000)}, max(timestamp) FROM batch WHERE kind = 'again' AND severity > 0
+"""
+"""Where in time the errors lie that were logged once more."""
+_AGAIN = "(SELECT error_id, max(severity) AS severity FROM batch WHERE kind = 'again' GROUP BY error_id) AS raised"
+_WORSE = f"{_AGAIN} JOIN errors ON {_STORED.replace('batch', 'raised')} AND raised.severity > errors.severity"
+HAS_WORSE = f"SELECT EXISTS (SELECT 1 FROM {_WORSE})"
+RAISE = (
+    f"""
+    INSERT INTO totals (unit, bucket, severity, error_type, count)
+    SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
+    FROM (
+        SELECT errors.timestamp / {MINUTE} AS minute, errors.error_type, signs.amount,
+               CASE WHEN signs.amount > 0 THEN raised.severity ELSE errors.severity END AS severity
+        FROM {_WORSE} CROSS JOIN (SELECT 1 AS amount UNION ALL SELECT -1) AS signs
+    ) AS told CROSS JOIN ({_UNITS}) AS units
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
+    """,
+    f"""
+    DELETE FROM totals WHERE count = 0 AND (unit, bucket) IN (
+        SELECT units.unit, errors.timestamp / {MINUTE} / units.unit FROM {_WORSE} CROSS JOIN ({_UNITS}) AS units
+    )
+    """,
+    f"""
+    UPDATE groups SET severity = worst.severity
+    FROM (SELECT errors.group_id, max(raised.severity) AS severity FROM {_WORSE} GROUP BY 1) AS worst
+    WHERE groups.id = worst.group_id AND groups.severity < worst.severity
+    """,
+    f"UPDATE errors SET severity = raised.severity FROM {_AGAIN} WHERE {_STORED.replace('batch', 'raised')} "
+    "AND raised.severity > errors.severity",
+)
+"""Errors that a later layer logged as something worse; these, and whether there are any, take the ends of that span."""
 
 _TOUCHED = """
     FROM batch JOIN groups AS own ON own.fingerprint = batch.fingerprint

@@ -33,6 +33,7 @@ def cut(text: str, length: int) -> str:
     >>> cut("abcdef", 4)
     'abc…'
     """
+    text = text.rstrip()
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> st
     return capsys.readouterr().out
 
 
-def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
-    return json.loads(answer(capsys, *words, "--json"))
+def document(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
+    return json.loads(answer(capsys, *words, "--json", code=code))
 
 
 def some_errors() -> list[ErrorContext]:
@@ -162,10 +163,16 @@ def test_a_rule_is_offered_that_would_join_or_split_two(capsys: pytest.CaptureFi
     keep(*same, other)
     ids = [error.error_id for error in (*same, other)]
     assert document(capsys, "explain", *ids[:2])["rule"]["fingerprint"] == ["{default}", "{tags.tenant}"]
-    assert document(capsys, "explain", ids[0], ids[2])["rule"]["match"] == {"logger": ["app", "shop"]}
+    joined = document(capsys, "explain", ids[0], ids[2])
+    assert joined["rule"]["match"] == {"logger": ["app", "shop"], "message": "^cannot add"}
+    assert joined["takes_in"] == []
     assert "This rule would split them" in answer(capsys, "explain", *ids[:2])
     assert "This rule would join them" in answer(capsys, "explain", ids[0], ids[2])
     assert "No rule can change that" in answer(capsys, "explain", ids[0], ids[0])
+    keep(make_context(fingerprint="v1:third", grouping=("x",), error_message="one more\nof them"))
+    assert document(capsys, "explain", ids[0], ids[2])["takes_in"] == ["v1:third"]
+    text = answer(capsys, "explain", ids[0], ids[2])
+    assert "It would take in v1:third, too: ValueError: one more\n" in text
 
 
 def test_groups_are_merged_and_had_apart_again(capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,6 +229,19 @@ def test_no_error_text_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]
         assert "FORGED" in text
         assert not [line for line in text.splitlines() if line.startswith("FORGED")]
         assert not set(text) & set("\x1b\u202e")
+
+
+def test_a_line_break_at_the_end_of_a_message_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Servers log "Exception in ASGI application" so; what is kept keeps it."""
+    context = make_context(error_message="Exception in\nASGI application\n")
+    again = replace(context, again=True, log_message="Exception once more\n")
+    keep(context, again)
+    for words in (["summary"], ["list"], ["show", context.error_id], ["tail"]):
+        text = answer(capsys, *words)
+        assert "ValueError: Exception in\\nASGI application" in text
+        assert "application\\n" not in text
+    assert "Exception once more (ValueError)" in answer(capsys, "show", context.error_id)
+    assert document(capsys, "show", context.error_id)["error_message"] == "Exception in\nASGI application\n"
 
 
 @pytest.mark.parametrize("words", [["summary"], ["list"], ["tail"]])
@@ -295,6 +315,7 @@ def test_init_writes_once(own_place: Path, capsys: pytest.CaptureFixture[str]) -
 def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (own_place / "bad.yaml").write_text(
         "version: 1\nhandlers: {h: {class: llama_logging.handlers.RegistryHandler, stroe: x}}\nroot: {handlers: [g]}\n"
+        "disable_existing_loggers: false\n"
     )
     assert main(["check", "bad.yaml"]) == 1
     assert capsys.readouterr().out.splitlines() == [
@@ -306,6 +327,17 @@ def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture
     assert len(json.loads(capsys.readouterr().out)) == 3
     assert main(["check", "none.yaml"]) == 1
     assert "none.yaml: cannot be read" in capsys.readouterr().out
+
+
+def test_a_warning_of_check_is_no_mistake(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_place / "a.yaml").write_text(
+        "version: 1\nhandlers: {h: {class: llama_logging.handlers.RegistryHandler}}\nroot: {handlers: [h]}\n"
+    )
+    assert main(["check", "a.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("a.yaml: warning: disable_existing_loggers: is not given, and true then")
+    assert err == "a.yaml: no mistakes\n"
+    assert [problem["warning"] for problem in document(capsys, "check", "a.yaml")] == [True]
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,11 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from llama_logging.cli.main import OK, USAGE, main
+from llama_logging.prediction.evaluation import evaluate
 from tests.prediction.streams import announced
 
 
@@ -25,6 +27,23 @@ def test_evaluate_prints_the_baselines_beside_the_predictor(log: Path, capsys: p
     assert "an error within 300 s" in out
     assert all(name in out for name in ("predictor", "base", "persistence", "hazard", "ewma", "onsets foreseen"))
     assert "1 lines were no records" in err
+
+
+def test_evaluate_says_when_a_log_has_too_little(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten hours with an error each half an hour; and three lines."""
+    told = "too little to say anything: {} onset{}, and at least 30 are needed, each an error after 60 s without any"
+    assert main(["predict", "evaluate", str(log), "--horizon", "60"]) == OK
+    out = capsys.readouterr().out
+    assert re.search(told.format(r"1\d", "s"), out)
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join(lines[:3]))
+    assert main(["predict", "evaluate", str(log), "--horizon", "60"]) == OK
+    assert told.format(0, "s") in capsys.readouterr().out
+
+
+def test_evaluate_says_nothing_of_it_where_there_is_enough() -> None:
+    assert [evaluation.enough for evaluation in evaluate(announced(2.0))] == [False, False]
+    assert [evaluation.enough for evaluation in evaluate(announced(40.0))] == [True, True]
 
 
 def test_evaluate_prints_json(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from llama_logging.cli.main import main
 from llama_logging.recovery.switch import ROW
 from llama_logging.registry import Lease, Policy
 from llama_logging.stores import open_store, urls
@@ -50,6 +51,9 @@ def test_what_was_acted_on_is_listed_and_forgotten(capsys: pytest.CaptureFixture
     assert "never been acted on" in answer(capsys, "recovery", "forget", "ollama@x")
     assert document(capsys, "recovery", "list")["scopes"][0]["failures"] == 0
     store.close()
+    assert main(["recovery", "forget", "ollama@y"]) == 1
+    told = "llama-logging: nothing named 'ollama@y' was ever acted on, did you mean 'ollama@x'?\n"
+    assert capsys.readouterr() == ("", told)
 
 
 def test_the_log_has_the_latest_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,29 @@ def test_errors_go_out_and_come_in_again(own_place: Path, cli: Run, capsys: pyte
     assert cli("import", "missing.db").code == 2
 
 
+@pytest.mark.parametrize(("lines", "code"), [(20, 1), (20_000, 2)])
+def test_a_file_of_something_else_is_told_of_in_a_few_lines(lines: int, code: int, own_place: Path, cli: Run) -> None:
+    (own_place / "access.log").write_text("GET / 200\n" * lines)
+    done = cli("import", "access.log")
+    assert done.code == code
+    said = done.err.splitlines()
+    assert [line.partition(": not an error")[0] for line in said[:5]] == [
+        f"llama-logging: access.log:{number}" for number in range(1, 6)
+    ]
+    assert said[5:] == [
+        "llama-logging: access.log: 15 more are refused"
+        if code == 1
+        else "llama-logging: access.log: none of the first 100 entries is an error: nothing of it is imported"
+    ]
+
+
+def test_many_mistakes_behind_an_error_end_no_import(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(make_context())
+    text = answer(capsys, "export")
+    (own_place / "errors.jsonl").write_text(text + "not json\n" * 200 + text)
+    assert document(capsys, "import", "errors.jsonl", code=1) == {"read": 2, "refused": 200}
+
+
 def test_a_group_goes_out_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     keep(*some_errors(), make_context(fingerprint="v1:formula", error_message="=HYPERLINK(1)"))
     rows = answer(capsys, "export", "--format", "csv", "--group", "v1:old").splitlines()

@@ -73,6 +73,14 @@ def test_what_waits_in_journals_is_shown(own_place: Path) -> None:
             raise AssertionError(get(url)[1])
 
 
+def test_a_folder_that_is_not_there_is_told_of(own_place: Path) -> None:
+    with served("--store", "sqlite:///none/a.db") as (url, said):
+        assert f"no registry at sqlite:///{own_place}/none/a.db yet, nor the folder {own_place}/none:" in said[0]
+        assert get(url)[0] == 200
+    with served("--store", "sqlite:///a.db") as (_, said):  # the first error will make it
+        assert "no registry" not in "".join(said)
+
+
 def test_a_service_manager_ends_it() -> None:
     with served(ended_by=signal.SIGTERM) as (url, _):
         assert get(url)[0] == 200

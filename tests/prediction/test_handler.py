@@ -320,11 +320,14 @@ def test_strict_raises_at_a_mistake_and_not_at_a_long_horizon() -> None:
 def test_a_check_tells_of_mistakes_and_makes_nothing(own_place: Path) -> None:
     entry = {"class": "llama_logging.handlers.PredictionHandler", "horizons": [60, 3600], "shadw": {}}
     problems = [
-        str(problem) for problem in check({"version": 1, "handlers": {"p": entry}, "root": {"handlers": ["p"]}})
+        str(problem)
+        for problem in check(
+            {"version": 1, "disable_existing_loggers": False, "handlers": {"p": entry}, "root": {"handlers": ["p"]}}
+        )
     ]
     assert problems == [
         "handlers.p.shadw: unknown option, did you mean 'shadow'?",
-        "handlers.p.horizons: 3600 seconds; beyond 900 no skill was measured",
+        "warning: handlers.p.horizons: 3600 seconds; beyond 900 no skill was measured",
     ]
     assert list(own_place.iterdir()) == []
     with collecting() as found:
@@ -339,7 +342,7 @@ def test_a_check_tells_of_one_that_sees_errors_before_they_are_captured(order: l
         "p": {"class": "llama_logging.handlers.PredictionHandler"},
     }
     used = {name: handlers[name] for name in order}
-    problems = check({"version": 1, "handlers": used, "root": {"handlers": order}})
+    problems = check({"version": 1, "disable_existing_loggers": False, "handlers": used, "root": {"handlers": order}})
     assert [str(problem) for problem in problems] == (
         [] if right else ["root.handlers: p must stand behind r: else it cannot tell errors apart"]
     )

@@ -9,6 +9,7 @@ import pytest
 
 from llama_logging.config import Options, collecting
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
+from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.rules import Rule, parse_rules
 from llama_logging.recovery.strategies import SHIPPED, load
 from tests.conftest import make_context
@@ -108,12 +109,12 @@ def test_text_alone_never_triggers_a_recovery() -> None:
     ("given", "problem"),
     [
         ({"ladder": ["call"]}, "rules[0]: the option 'match' is needed"),
-        ({"match": {}, "ladder": ["x"]}, "rules[0]: match: needs at least one of class"),
+        ({"match": {}, "ladder": ["x"]}, "rules[0].match: needs at least one of class"),
         ({"match": {"clas": "X"}, "ladder": ["x"]}, "rules[0].match.clas: unknown option, did you mean 'class'?"),
         ({"match": {"class": "X"}}, "rules[0]: the option 'ladder' is needed"),
-        ({"match": {"class": "X"}, "ladder": []}, "rules[0]: ladder: needs at least one strategy"),
+        ({"match": {"class": "X"}, "ladder": []}, "rules[0].ladder: needs at least one strategy"),
         ({"match": {"class": "X"}, "ladder": ["olama.restart"]}, "did you mean 'ollama.restart'?"),
-        ({"match": {"class": "X"}, "ladder": ["sudo"]}, "rules[0]: rules[0].ladder[0]: unknown strategy 'sudo'"),
+        ({"match": {"class": "X"}, "ladder": ["sudo"]}, "rules[0].ladder[0]: unknown strategy 'sudo'"),
         ({"match": {"class": "X"}, "ladder": [{"call": {"function": "no.such"}}]}, "cannot import 'no.such'"),
         ({"match": {"class": "X"}, "ladder": [{"call": {"func": "os.getpid"}}]}, "call.func: unknown option"),
         ({"match": {"class": "X"}, "ladder": [{"ollama.restart": {}}]}, "needs `start: [ollama, serve]`"),
@@ -121,9 +122,9 @@ def test_text_alone_never_triggers_a_recovery() -> None:
         ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "gopher://x"}}]}, "unknown probe"),
         ({"match": {"message": "("}, "ladder": ["x"]}, "not a regular expression"),
         ({"match": {"errno": "ENOSUCH"}, "ladder": ["x"]}, "rules[0].match.errno"),
-        ({"match": {"class": "X", "not": {}}, "ladder": ["x"]}, "rules[0]: not: match: needs at least one of"),
+        ({"match": {"class": "X", "not": {}}, "ladder": ["x"]}, "rules[0].match.not: needs at least one of"),
         ({"match": {"class": "X", "not": {"clas": "Y"}}, "ladder": ["x"]}, "rules[0].match.not.clas: unknown option"),
-        ({"match": {"class": "X", "not": "Y"}, "ladder": ["x"]}, "rules[0]: not: expected a mapping"),
+        ({"match": {"class": "X", "not": "Y"}, "ladder": ["x"]}, "rules[0].match.not: expected a mapping"),
         ({"match": {"sqlstate": 40001}, "ladder": ["x"]}, "rules[0].match.sqlstate: expected SQLSTATEs"),
         ({"match": {"sqlstate": "dead"}, "ladder": ["x"]}, "rules[0].match.sqlstate: expected SQLSTATEs"),
         ("everything", "rules[0]: expected a mapping"),
@@ -135,6 +136,25 @@ def test_a_mistake_is_named_with_its_place(given: Any, problem: str) -> None:
     rules, problems = parse(given, good)
     assert problem in "\n".join(problems)
     assert [rule.name for rule in rules] == ["good"]
+
+
+WRONG = {"match": {"class": "X"}, "ladder": [{"advice": {"txt": "x"}}], "mode": "akt"}
+TOLD = "RecoveryHandler: rules[0].ladder[0].advice"
+
+
+def test_a_rule_is_left_out_at_the_first_mistake_that_it_has_no_use_with(capsys: pytest.CaptureFixture[str]) -> None:
+    options = Options("RecoveryHandler", {}, ())
+    assert [rule.name for rule in parse_rules(options, [WRONG, {**WRONG, "ladder": ["retry"]}], None)] == ["rules[1]"]
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        f"llama_logging: {TOLD}.txt: unknown option, did you mean 'text'?",
+        f"llama_logging: {TOLD}: the option 'text' is needed",
+    ]
+
+
+def test_strict_raises_at_the_first_mistake_and_names_its_place_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_rules(Options("RecoveryHandler", {}, (), strict=True), [WRONG], None)
+    assert str(caught.value) == f"{TOLD}.txt: unknown option, did you mean 'text'?"
 
 
 def test_wrong_values_of_a_rule_fall_back_to_the_defaults() -> None:

@@ -74,6 +74,45 @@ def test_adding_the_same_error_twice_changes_nothing(store: Store) -> None:
     assert [group.count for group in store.groups()] == [1]
 
 
+def again(context: ErrorContext, severity: ErrorSeverity, after: timedelta = SECOND) -> str:
+    return wire.dumps(wire.encode_sighting(replace(context, timestamp=context.timestamp + after, severity=severity)))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store, together: bool) -> None:
+    """In all that is counted, too: it moves from one severity to the other."""
+    one, other, alone = make_context(), make_context(), make_context(error_type="Other", fingerprint="v1:other")
+    frames = frames_of(one, other, alone)
+    worse = [again(one, ErrorSeverity.CRITICAL), again(one, ErrorSeverity.ERROR), again(alone, ErrorSeverity.CRITICAL)]
+    for batch in [frames + worse] if together else [frames, worse, worse]:
+        start = store.checkpoint("j")
+        store.ingest(Batch("j", start, start + 1, batch))
+    assert [store.find(each.error_id).severity for each in (one, other, alone)] == [
+        ErrorSeverity.CRITICAL,
+        ErrorSeverity.ERROR,
+        ErrorSeverity.CRITICAL,
+    ]
+    for since in (None, NOON - timedelta(days=2), NOON - HOUR, one.timestamp):
+        assert store.count_by_severity(since, ErrorSeverity.DEBUG) == {
+            ErrorSeverity.ERROR: 1,
+            ErrorSeverity.CRITICAL: 2,
+        }
+    assert {group.severity for group in store.groups()} == {ErrorSeverity.CRITICAL}
+    assert sum(group.count for group in store.groups()) == 3
+
+
+def test_no_severity_is_lowered_and_none_that_is_gone_is_missed(store: Store) -> None:
+    context = make_context(severity=ErrorSeverity.CRITICAL)
+    add(store, context)
+    old = json.loads(again(context, ErrorSeverity.CRITICAL))
+    del old["sev"]  # as versions before had it
+    unknown = make_context()
+    for sighting in (again(context, ErrorSeverity.ERROR), wire.dumps(old), again(unknown, ErrorSeverity.CRITICAL)):
+        start = store.checkpoint("j")
+        store.ingest(Batch("j", start, start + 1, [sighting]))
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.CRITICAL: 1}
+
+
 def test_a_batch_that_another_process_has_added_is_left_out(store: Store) -> None:
     """The checkpoint decides, in the same transaction as the rows."""
     assert store.ingest(Batch("j", 0, 100, frames_of(make_context()))) == 100

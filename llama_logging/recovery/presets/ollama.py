@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_argv, as_list, as_mapping, as_seconds, as_text
+from llama_logging.config import Options, as_argv, as_bytes, as_number, as_seconds, as_text, as_texts
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.matching import as_match
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
@@ -90,7 +91,7 @@ def preset(options: Options) -> tuple[list[dict[str, Any]], Callable[[ErrorConte
 
     Options: see docs/strategies.md. `match` says which errors, where neither client nor address tells.
     """
-    match = options.read("match", lambda given: as_match(options, "match", as_mapping(given)), None)
+    match = options.read("match", partial(as_match, options, "match"), None)
     parts = _Parts(options)
     return _rules(parts), match or About(_names(parts.server["base_url"]))
 
@@ -169,15 +170,15 @@ def _commands(options: Options) -> dict[str, Any]:
 
 def _pull(options: Options, server: dict[str, Any]) -> list[Any]:
     """Only what is listed is pulled."""
-    models = options.read("models", as_list, [])
-    size = options.read("max_size", lambda size: {"max_size": size}, {})
+    models = list(options.read("models", as_texts, ()))
+    size = options.read("max_size", lambda size: {"max_size": as_bytes(size)}, {})
     return [{"ollama.pull": {**server, **size, "models": models}}] if models else []
 
 
 def _smaller(options: Options, model: dict[str, Any]) -> list[Any]:
     """What the application has to read flags for, and so only if it is asked for."""
-    models = options.read("smaller_models", as_list, [])
-    length = options.read("num_ctx", lambda length: length, None)
+    models = list(options.read("smaller_models", as_texts, ()))
+    length = options.read("num_ctx", as_number, None)
     smaller: list[Any] = []
     if models:
         smaller.append({"ollama.smaller_model": {"base_url": model["base_url"], "models": models}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_list, as_text
+from llama_logging.config import Options, as_texts
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import LlamaLoggingError
 from llama_logging.recovery.commands import run
@@ -33,7 +33,7 @@ class Command:
         return cls(
             options.required("argv", as_command),
             options.read("probe", as_probe, None),
-            options.read("env", lambda value: tuple(as_text(name) for name in as_list(value)), ()),
+            options.read("env", as_texts, ()),
         )
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Self
 
-from llama_logging.config import Options, as_list, as_mapping, as_text
+from llama_logging.config import Options, as_mapping, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
@@ -53,10 +54,7 @@ class FallbackModel:
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `models`, a list of names, or of mappings with `model`, `base_url`, `api` and `api_key`."""
-        models = tuple(_endpoint(options, entry) for entry in options.required("models", as_list))
-        if not models:
-            raise ConfigError("models: needs at least one")
-        return cls(models)
+        return cls(options.required("models", partial(_endpoints, options)))
 
     @property
     def scope(self) -> str:
@@ -80,8 +78,14 @@ class FallbackModel:
         return Remedy(OutcomeStatus.FAILED, detail="; ".join(problems))
 
 
-def _endpoint(options: Options, given: Any) -> Endpoint:
-    reader = options.nested("models", {"model": given} if isinstance(given, str) else as_mapping(given), _KEYS)
+def _endpoints(options: Options, given: object) -> tuple[Endpoint, ...]:
+    if not given:
+        raise ConfigError("needs at least one")
+    return tuple(options.every("models", given, partial(_endpoint, options)))
+
+
+def _endpoint(options: Options, place: str, given: Any) -> Endpoint:
+    reader = options.nested(place, {"model": given} if isinstance(given, str) else as_mapping(given), _KEYS)
     api = reader.read("api", _as_api, "ollama")
     model = reader.required("model", as_text)
     return Endpoint(model, OllamaServer.configured(reader), api, reader.read("api_key", as_text, ""))

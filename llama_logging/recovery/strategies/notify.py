@@ -74,7 +74,7 @@ class Notify:
         readers = {"command": _by_command, "webhook": _by_webhook, "function": _by_function}
         ways = [way for name, read in readers.items() if (way := options.read(name, read, None)) is not None]
         if len(ways) != 1:
-            raise ConfigError("needs exactly one of command, webhook and function")
+            return options.refuse("", "needs exactly one of command, webhook and function")  # type: ignore[no-any-return]
         return cls(*ways[0], options.read("cooldown", as_seconds, COOLDOWN))
 
     @property

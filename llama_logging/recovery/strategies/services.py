@@ -155,7 +155,7 @@ class K8sRollout(Service):
         """Options: `workload`, such as deployment/web; `namespace`; `cluster`, a context of kubectl's; the others."""
         plain = super().configure(options)
         if "/" not in plain.target:
-            raise ConfigError(f"workload: expected its kind and name, such as deployment/web, got {plain.target!r}")
+            options.refuse("workload", f"expected its kind and name, such as deployment/web, got {plain.target!r}")
         namespace, cluster = [options.read(name, as_name, "") for name in ("namespace", "cluster")]
         return cls(plain.target, plain.settle, plain.probe, namespace, cluster)
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_bytes, as_list, as_seconds, as_text
+from llama_logging.config import Options, as_bytes, as_seconds, as_text, as_texts
 from llama_logging.context import ErrorContext
-from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies.ollama.models import allowed, full, missing
 from llama_logging.recovery.strategies.ollama.server import OllamaServer
 from llama_logging.recovery.strategies.verdict import verdict
@@ -51,9 +50,9 @@ class OllamaPull:
         `keep_free`: room that must be left on the disk, 2G, where `directory` (`OLLAMA_MODELS`, else
         ~/.ollama) is on this machine. `stall`: seconds without progress, 60.
         """
-        models = tuple(as_text(glob) for glob in options.required("models", as_list))
-        if not models:
-            raise ConfigError("models: needs at least one name or glob of what may be pulled")
+        models = options.required("models", as_texts) or options.refuse(
+            "models", "needs at least one name or glob of what may be pulled"
+        )
         server = OllamaServer.configured(options)
         return cls(
             server,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_seconds, as_text
+from llama_logging.config import Options, as_number, as_seconds, as_text
 from llama_logging.context import ErrorContext
-from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.flags import flags
 from llama_logging.recovery.strategies.ollama.models import wanted
 from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer
@@ -40,7 +39,7 @@ class OllamaReduceContext(OnServer):
         """Options: `num_ctx`, in use while the flag is not set, needed; `flag`; `lasting`, seconds; `model`."""
         return cls(
             OllamaServer.configured(options),
-            options.required("num_ctx", _as_tokens),
+            options.required("num_ctx", as_number),
             options.read("flag", as_text, FLAG),
             options.read("lasting", as_seconds, LASTING),
             options.read("model", as_text, ""),
@@ -64,9 +63,3 @@ class OllamaReduceContext(OnServer):
                 detail = f"set the flag {self.flag} to {length} for {self.lasting:g} s"
                 return Remedy(OutcomeStatus.RECOVERED, length, detail)
         return Remedy(OutcomeStatus.FAILED, detail=problem)
-
-
-def _as_tokens(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"expected a number of tokens, got {value!r}")
-    return value

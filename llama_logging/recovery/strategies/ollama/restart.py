@@ -8,7 +8,6 @@ from typing import ClassVar, Self
 
 from llama_logging.config import Options, as_argv, as_seconds, as_text
 from llama_logging.context import ErrorContext
-from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.commands import run
 from llama_logging.recovery.strategies.ollama.models import wanted
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer, OnServer
@@ -50,7 +49,7 @@ class OllamaRestart(OnServer):
         start = options.read("start", as_argv, ())
         restart = options.read("restart", as_argv, ())
         if not start and not restart:
-            raise ConfigError("needs `start: [ollama, serve]` or `restart: [systemctl, restart, ollama]`")
+            options.refuse("", "needs `start: [ollama, serve]` or `restart: [systemctl, restart, ollama]`")
         return cls(
             OllamaServer.configured(options),
             start,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_list, as_seconds, as_text
+from llama_logging.config import Options, as_seconds, as_text, as_texts
 from llama_logging.context import ErrorContext
-from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.flags import flags
 from llama_logging.recovery.strategies.ollama.models import full, wanted
 from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer
@@ -35,9 +34,9 @@ class OllamaSmallerModel(OnServer):
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `models`, the largest first, needed; `flag`; `lasting`, seconds; `base_url`."""
-        models = tuple(as_text(model) for model in options.required("models", as_list))
-        if not models:
-            raise ConfigError("models: needs the names of models, the largest first")
+        models = options.required("models", as_texts) or options.refuse(
+            "models", "needs the names of models, the largest first"
+        )
         return cls(
             OllamaServer.configured(options),
             models,
