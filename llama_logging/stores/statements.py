@@ -7,7 +7,10 @@ of its rows. They are kept to what SQLite 3.34 and PostgreSQL both understand.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol
+
+from llama_logging.context import to_microseconds
 
 
 class Execute(Protocol):
@@ -308,3 +311,8 @@ ENTER = (
 def marks(values: Sequence[Any]) -> str:
     """A question mark for each of *values*, as `IN` wants them; NULL for none."""
     return ", ".join("?" * len(values)) or "NULL"
+
+
+def start_of(since: datetime | None) -> int:
+    """The microseconds at which *since* begins; None is all time."""
+    return 0 if since is None else to_microseconds(since)

@@ -354,7 +354,7 @@ def test_the_server_says_when_a_mute_is_over(store: PostgresStore, monkeypatch: 
 
     add(store, make_context())
     store.mute("v1:0123456789abcdef", datetime.now(UTC), until=datetime.now(UTC) + HOUR)
-    monkeypatch.setattr("llama_logging.stores.sql.datetime", Ahead)
+    monkeypatch.setattr("llama_logging.stores.access.datetime", Ahead)
     add(store, make_context())
     assert store.groups()[0].state is GroupState.MUTED
 
