@@ -10,7 +10,7 @@ from llama_logging.registry import Denial, Lease, Policy, Record, ScopeState
 from llama_logging.stores import leases
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.outbox import AFTERWARDS
-from llama_logging.stores.statements import marks
+from llama_logging.stores.statements import marks, parts
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 
@@ -43,8 +43,7 @@ class SQLAttempts(SQLAccess):
     def attempts_of(self, error_ids: Sequence[str]) -> dict[str, list[RecoveryAttempt]]:
         found: dict[str, list[RecoveryAttempt]] = {}
         with self._reading() as execute:
-            for start in range(0, len(error_ids), 500):
-                some = error_ids[start : start + 500]
+            for some in parts(error_ids):
                 where = f"error_id IN ({marks(some)}) ORDER BY started_at"
                 for row in execute(f"SELECT content FROM attempts WHERE {where}", some):
                     attempt = wire.decode_attempt(json.loads(row[0]))

@@ -10,7 +10,7 @@ from typing import Any
 from llama_logging.context import ErrorSeverity, from_microseconds
 from llama_logging.registry import ErrorGroup, GroupState, Order
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import Execute, marks, start_of
+from llama_logging.stores.statements import Execute, marks, parts, start_of
 
 _GROUPS = """
     SELECT groups.id, groups.fingerprint, groups.error_type, groups.error_message, groups.severity,
@@ -19,9 +19,6 @@ _GROUPS = """
            groups.state_at, groups.resolved_in, groups.muted_until, groups.muted_count, groups.muted_period
     FROM groups LEFT JOIN stacks ON stacks.id = groups.stack
 """
-
-# SQLite 3.31 takes 999 parameters.
-_PART = 500
 
 
 class SQLGroups(SQLAccess):
@@ -61,8 +58,7 @@ class SQLGroups(SQLAccess):
                 members.setdefault(roots.get(each, each), []).append(each)
             chosen = [each for found in list(members.values())[offset : offset + limit] for each in found]
             rows: list[Sequence[Any]] = []
-            for begin in range(0, len(chosen), _PART):
-                part = chosen[begin : begin + _PART]
+            for part in parts(chosen):
                 rows += execute(f"{_GROUPS} WHERE groups.id IN ({marks(part)})", part).fetchall()
             # Of the rows of a merged group the latest speaks for all.
             latest: dict[int, Sequence[Any]] = {}

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
 from llama_logging.stores import ledger
-from llama_logging.stores.statements import Execute, marks
+from llama_logging.stores.statements import Execute, marks, parts
 
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
 
-# SQLite 3.31 takes 999 parameters.
-_PART = 500
 # (at most this telling, how many of the newest of each group stay)
 _TURNS = ((0, 20), (1, 5), (1, 1))
 
@@ -36,8 +34,7 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
     if len(gone) < limit:
         excess = min(_excess(execute, retention, size), limit - len(gone))
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
-    for begin in range(0, len(gone), _PART):
-        part = gone[begin : begin + _PART]
+    for part in parts(gone):
         where = f"WHERE position IN ({marks(part)})"
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
