@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llama_logging.registry import Denial, DenialReason, Lease, Policy, ScopeState
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
 from llama_logging.tried import OutcomeStatus
 
 LONGEST_REST = 300.0

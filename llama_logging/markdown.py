@@ -6,7 +6,7 @@ import json
 import re
 
 from llama_logging.context import ErrorContext
-from llama_logging.registry import ErrorGroup
+from llama_logging.registry.groups import ErrorGroup
 from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable, printable_lines
 

@@ -26,7 +26,8 @@ from llama_logging.exceptions import ErrorNotFound, ReportError, StoreError
 from llama_logging.outbox import Delivery, Outbox, Wanted
 from llama_logging.prediction.ledger import Announcement
 from llama_logging.redaction import clean
-from llama_logging.registry import ErrorGroup, GroupState, Lease, Policy
+from llama_logging.registry.attempts import Lease, Policy
+from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.reporters.configuration import CHANGES, Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.report import Report, of_delivery, of_error, of_prediction

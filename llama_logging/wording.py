@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from llama_logging.registry import ErrorGroup, Gap, Incident, ScopeState
+from llama_logging.registry.attempts import ScopeState
+from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.upkeep import Gap, Incident
 from llama_logging.visible import printable
 
 

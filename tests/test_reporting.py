@@ -25,7 +25,7 @@ from llama_logging.handlers import ReportHandler
 from llama_logging.outbox import GIVEN_UP, Outbox
 from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import Action
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
 from llama_logging.reporters.configuration import (
     Channel,
     DigestPlan,

@@ -18,7 +18,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
-from llama_logging.registry import ErrorGroup
+from llama_logging.registry.groups import ErrorGroup
 from llama_logging.stores import urls
 from llama_logging.visible import printable, wants_colour
 from llama_logging.wording import ago as ago

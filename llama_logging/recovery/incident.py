@@ -25,7 +25,7 @@ from llama_logging.recovery.scopes import Scopes
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
-from llama_logging.registry import Denial, DenialReason, Lease, Record
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Record
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 LEASE = 10.0

@@ -15,7 +15,7 @@ from llama_logging.outbox import Delivery
 from llama_logging.prediction.ledger import Action, Announcement
 from llama_logging.prediction.wording import sentence
 from llama_logging.redaction import clean
-from llama_logging.registry import ErrorGroup
+from llama_logging.registry.groups import ErrorGroup
 
 TITLE = 200
 """Characters of a title."""

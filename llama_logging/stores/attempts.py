@@ -1,4 +1,4 @@
-"""What recovery may act on, what it tried, and what came of it."""
+"""What recovery may act on, what it tried, and what came of it. The contract: registry.attempts.Attempts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from llama_logging import wire
-from llama_logging.registry import Denial, Lease, Policy, Record, ScopeState
+from llama_logging.registry.attempts import Denial, Lease, Policy, Record, ScopeState
 from llama_logging.stores import leases
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.outbox import AFTERWARDS

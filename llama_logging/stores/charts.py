@@ -11,7 +11,8 @@ from typing import Any
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vitals
-from llama_logging.registry import Gap, GroupState
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks
 from llama_logging.tried import OutcomeStatus

@@ -1,4 +1,4 @@
-"""Questions about errors: how many, which, and one of them with all that is known of it."""
+"""Questions about errors: how many, which, and all that is known of one. The contract: registry.errors.Errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups as they are shown: each with all that is merged into it."""
+"""Groups as they are shown: each with all that is merged into it. The contract: registry.groups.Groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from llama_logging.context import ErrorSeverity, from_microseconds
-from llama_logging.registry import ErrorGroup, GroupState, Order
+from llama_logging.registry.groups import ErrorGroup, GroupState, Order
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.statements import Execute, marks, parts, start_of
 

@@ -1,4 +1,4 @@
-"""Frames become rows, exactly once, and what is wrong with them is counted."""
+"""Frames become rows, exactly once, and what is wrong with them is counted. The contract: registry.intake.Intake."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.moves import carry_out

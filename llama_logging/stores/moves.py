@@ -1,4 +1,4 @@
-"""Errors that are given to other groups, and put back."""
+"""Errors that are given to other groups, and put back. The contract: registry.triage.Triage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from llama_logging import wire
 from llama_logging.context import to_microseconds
-from llama_logging.registry import Move
+from llama_logging.registry.triage import Move
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.statements import Execute

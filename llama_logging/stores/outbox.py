@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_logging.context import from_microseconds, new_id, to_microseconds
 from llama_logging.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
-from llama_logging.registry import Change
+from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.statements import MINUTE, Execute
 

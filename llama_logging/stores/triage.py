@@ -1,4 +1,4 @@
-"""What people decide about groups, and what became of them."""
+"""What people decide about groups, and what became of them. The contract: registry.triage.Triage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from llama_logging.context import from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.registry import Change, GroupState
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.groups import members_of
 from llama_logging.stores.statements import Execute, marks

@@ -1,4 +1,4 @@
-"""The registry's own health: what it has no room for, what went wrong with it, what it is to remember."""
+"""What the registry has no room for, what went wrong, what it remembers. The contract: registry.upkeep.Upkeep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
-from llama_logging.registry import Gap, Health, Incident, Unkept
+from llama_logging.registry.upkeep import Gap, Health, Incident, Unkept
 from llama_logging.retention import Retention
 from llama_logging.stores import pruning
 from llama_logging.stores.access import SQLAccess

@@ -23,7 +23,8 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.pipeline import Pipeline, open_registry
-from llama_logging.registry import Batch, GroupState
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
 from llama_logging.stores import copying, urls
 from llama_logging.stores.plain_errors import taken_apart
@@ -205,7 +206,8 @@ def test_asking_does_not_make_a_registry(store: PostgresStore, postgres_url: url
 
 def test_ten_processes_that_start_at_once_make_it_once(postgres_url: urls.StoreURL, run: Run) -> None:
     code = (
-        "import sys\nfrom llama_logging.stores import open_store, urls\nfrom llama_logging.registry import Batch\n"
+        "import sys\nfrom llama_logging.stores import open_store, urls\n"
+        "from llama_logging.registry.intake import Batch\n"
         "store = open_store(urls.parse(sys.argv[1]))\nstore.ingest(Batch(sys.argv[2], 0, 5, []))\n"
         "print(store.checkpoint(sys.argv[2]))\nstore.close()"
     )

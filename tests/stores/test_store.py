@@ -20,7 +20,10 @@ from hypothesis import strategies as st
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
-from llama_logging.registry import Batch, GroupState, Move, Store
+from llama_logging.registry import Store
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.intake import Batch
+from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS

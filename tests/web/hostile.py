@@ -16,7 +16,7 @@ from llama_logging.context import (
     new_id,
 )
 from llama_logging.outbox import Outbox
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import make_context
 

@@ -19,7 +19,7 @@ import pytest
 
 from llama_logging import wire
 from llama_logging.context import new_id
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests.web.hostile import TRACE as HOSTILE_TRACE
 from tests.web.hostile import hostile

@@ -26,7 +26,7 @@ from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
 from llama_logging.prediction.ledger import Action
 from llama_logging.recovery.switch import ROW
-from llama_logging.registry import GroupState
+from llama_logging.registry.groups import GroupState
 from llama_logging.stores import open_store, urls
 from llama_logging.web import dashboard, guard
 from llama_logging.web.keys import Keys
