@@ -19,7 +19,8 @@ from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
-from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handling import ContextHandler
 from llama_logging.pipeline import flush, open_registry
 from llama_logging.saying import say
 from llama_logging.stores import open_store, urls
