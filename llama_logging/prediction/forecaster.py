@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llama_logging.context import new_id
+from llama_logging.ids import new_id
 from llama_logging.prediction.account import Account
 from llama_logging.prediction.additive import Additive, Source
 from llama_logging.prediction.blending import Mixture, Stack

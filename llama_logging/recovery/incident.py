@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 
 from llama_logging import process
 from llama_logging.background import stand_apart
-from llama_logging.context import ErrorContext, new_id
+from llama_logging.context import ErrorContext
+from llama_logging.ids import new_id
 from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
 from llama_logging.recovery.rules import Rule, Step

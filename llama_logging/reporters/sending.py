@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from llama_logging import process
-from llama_logging.context import new_id
 from llama_logging.exceptions import ReportError
+from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery, Outbox
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import Lease, Policy

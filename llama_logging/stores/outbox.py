@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from llama_logging.context import from_microseconds, new_id, to_microseconds
+from llama_logging.context import from_microseconds, to_microseconds
+from llama_logging.ids import new_id
 from llama_logging.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
 from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llama_logging import wire
-from llama_logging.context import new_id
+from llama_logging.ids import new_id
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import ANY, Fate, Precursor, Prediction, Quality, Resolution, Skill
 from llama_logging.prediction.ledger import KEPT, Action, Announcement, Arm, Ending

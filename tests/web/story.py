@@ -19,8 +19,8 @@ from llama_logging.context import (
     FrameLocals,
     Process,
     Stack,
-    new_id,
 )
+from llama_logging.ids import new_id
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quality, Resolution, Skill
 from llama_logging.prediction.ledger import Action, Announcement, Ending

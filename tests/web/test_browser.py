@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from llama_logging import wire
-from llama_logging.context import new_id
+from llama_logging.ids import new_id
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests.web.hostile import TRACE as HOSTILE_TRACE
