@@ -68,7 +68,10 @@ def dashboard(
         rules=tuple(rules),
         failure=failure,
     )
+    return _application(board, hosts)
 
+
+def _application(board: Board, hosts: Sequence[str]) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
