@@ -251,7 +251,7 @@ def test_an_unwritable_place_costs_no_error(own_place: Path, capsys: pytest.Capt
     logging.root.addHandler(RegistryHandler(store=store))
     log_failure(logging.getLogger("app"))
     assert capsys.readouterr().err == ""
-    with pytest.raises(llama_logging.StoreError, match="1 errors are safe in the journal"):
+    with pytest.raises(llama_logging.StoreError, match="1 error is safe in the journal"):
         registry_size(store)
     (own_place / "file").unlink()
     assert registry_size(store) == 1

@@ -20,6 +20,7 @@ from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.stores import urls
+from llama_logging.visible import counted as counted
 from llama_logging.visible import printable, wants_colour
 from llama_logging.wording import ago as ago
 from llama_logging.wording import local as local
@@ -180,15 +181,6 @@ def _looked_up(store: Outbox, name: str) -> ErrorContext | str:
         with contextlib.suppress(ErrorNotFound):
             return store.fingerprint_of(name)
         raise
-
-
-def counted(number: int, noun: str) -> str:
-    """How many there are.
-
-    >>> counted(1, "group"), counted(2, "group")
-    ('1 group', '2 groups')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @contextlib.contextmanager
