@@ -22,7 +22,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.recovery.learning import ordered
 from llama_logging.recovery.rules import Step
 from llama_logging.recovery.strategy import Deadline, Remedy
-from llama_logging.registry import Record
+from llama_logging.registry.attempts import Record
 from llama_logging.tried import OutcomeStatus
 
 STRATEGIES = 5

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from benchmarks.scale import fill
 from llama_logging.outbox import Outbox
-from llama_logging.registry import GroupState
+from llama_logging.registry.groups import GroupState
 from llama_logging.stores import open_store, urls
 
 warnings.filterwarnings("ignore", message="Using `httpx`")

@@ -22,9 +22,10 @@ from typing import Any
 import psycopg
 
 from llama_logging import process, wire
-from llama_logging.context import ErrorContext, new_id
+from llama_logging.context import ErrorContext
+from llama_logging.ids import new_id
 from llama_logging.journal.framing import seal, unseal
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests import servers
 from tests.conftest import make_context

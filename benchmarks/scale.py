@@ -19,8 +19,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import wire
-from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
-from llama_logging.registry import Batch, Store
+from llama_logging.context import ErrorContext, ErrorSeverity, Stack
+from llama_logging.ids import new_id
+from llama_logging.registry import Store
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from llama_logging.summary import summarise
 

@@ -76,7 +76,7 @@ _HOME = {
     "recovery.flags": ("flags",),
     "recovery.outcome": ("Outcome", "outcome"),
     "recovery.retrying": ("attempts", "guard"),
-    "registry": ("OutcomeStatus", "RecoveryAttempt"),
+    "tried": ("OutcomeStatus", "RecoveryAttempt"),
 }
 _MODULES = {name: module for module, names in _HOME.items() for name in names}
 

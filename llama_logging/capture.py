@@ -13,8 +13,9 @@ from typing import Any
 
 from llama_logging import fingerprint, forms, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, new_id
+from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context
 from llama_logging.grouping import EXPLICIT, GROUPING
+from llama_logging.ids import new_id
 from llama_logging.records import has_arguments, is_quiet
 from llama_logging.redaction import clean, clean_data, redact
 from llama_logging.room import with_room

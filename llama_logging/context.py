@@ -6,9 +6,6 @@ No exception, frame or traceback is kept: they pin memory.
 from __future__ import annotations
 
 import enum
-import itertools
-import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -341,6 +338,21 @@ class ErrorContext:
         return f"{self.error_type}: {self.error_message} [{self.error_id}]"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One more layer that logged an error already captured: who, when, and in which words.
+
+    Attributes:
+        error_type: Of the exception as that layer saw it; it may have been raised from the first.
+    """
+
+    error_id: str
+    timestamp: datetime
+    logger_name: str
+    log_message: str
+    error_type: str
+
+
 class Form:
     """What all errors share that one logger logs at one level from one place, put together once.
 
@@ -378,36 +390,6 @@ else:
         return from_fields(fields)
 
 
-def new_id() -> str:
-    """A UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, 26 random ones, and a counter that begins anywhere.
-
-    >>> new_id() != new_id()
-    True
-    """
-    global _latest
-    if _pid != os.getpid():
-        _draw()  # a fork that ran no hooks, such as uWSGI's
-    millisecond = time.time_ns() // 1_000_000
-    latest, beginning = _latest
-    if millisecond != latest:
-        moment = f"{millisecond:012x}"
-        beginning = f"{moment[:8]}-{moment[8:]}-7{_ours}"
-        _latest = millisecond, beginning
-    return f"{beginning}{next(_counter):012x}"
-
-
-def _draw() -> None:
-    """Choose this process's part of all ids; a forked child's must be another."""
-    global _ours, _counter, _latest, _pid
-    _pid = os.getpid()
-    digits = os.urandom(10).hex()
-    # The two highest bits of the variant are 1 and 0.
-    _ours = f"{digits[:3]}-{'89ab'[int(digits[3], 16) & 3]}{digits[4:7]}-"
-    # From the lower half, so that it never overflows.
-    _counter = itertools.count(int(digits[8:], 16) >> 1)
-    _latest = 0, ""
-
-
 def to_microseconds(moment: datetime) -> int:
     """Microseconds since the epoch, exactly; a naive *moment* is local time.
 
@@ -425,27 +407,4 @@ def from_microseconds(value: int) -> datetime:
 
 _new, _set = object.__new__, object.__setattr__
 
-_pid: int
-_ours: str
-_counter: itertools.count[int]
-_latest: tuple[int, str]
-_draw()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_draw)
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """One more layer that logged an error already captured: who, when, and in which words.
-
-    Attributes:
-        error_type: Of the exception as that layer saw it; it may have been raised from the first.
-    """
-
-    error_id: str
-    timestamp: datetime
-    logger_name: str
-    log_message: str
-    error_type: str

@@ -18,11 +18,11 @@ from llama_logging.context import (
     FrameLocals,
     Process,
     Stack,
-    new_id,
 )
 from llama_logging.exceptions import ConfigError
 from llama_logging.fingerprint import fingerprint, main_of, of_message
 from llama_logging.grouping import EXPLICIT
+from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
 from llama_logging.tracebacks import CAUSE, HEADER, stack_of
 

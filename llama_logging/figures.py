@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, Protocol, Self
 
 from llama_logging.context import ErrorContext, ErrorSeverity, from_microseconds, to_microseconds
-from llama_logging.registry import Gap, GroupState, Store
+from llama_logging.registry import Store
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.upkeep import Gap
 from llama_logging.tried import OutcomeStatus
 
 

@@ -128,7 +128,7 @@ class Intake:
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
         # Here and not above: a process that logs no error never gets so far.
-        from llama_logging.registry import Batch
+        from llama_logging.registry.intake import Batch
 
         end = self.store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
         if self._anchor is not None and not self._anchor.holds():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llama_logging.registry import Denial, DenialReason, Lease, Policy, ScopeState
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
 from llama_logging.tried import OutcomeStatus
+from llama_logging.visible import counted
 
 LONGEST_REST = 300.0
 """Seconds; the rest after a failure doubles with each, up to this."""
@@ -28,10 +29,12 @@ def asked(
     if state.rests_for:
         return Denial(DenialReason.COOLDOWN, f"it failed a moment ago: {state.detail}", state.rests_for), state
     if state.open_for:
-        return Denial(DenialReason.OPEN, f"it has failed {state.failures} times in a row", state.open_for), state
+        told = f"it has failed {counted(state.failures, 'time')} in a row"
+        return Denial(DenialReason.OPEN, told, state.open_for), state
     recent = tuple(moment for moment in state.incidents if moment > now - policy.period)
     if len(recent) >= policy.attempts and not state.owner:
-        told = f"{len(recent)} incidents within {policy.period:g} s are all that is allowed"
+        within = f"within {policy.period:g} s"
+        told = f"{counted(len(recent), f'incident {within} is', f'incidents {within} are')} all that is allowed"
         wait = recent[0] + policy.period - now
         denial = Denial(DenialReason.BUDGET, told, wait, escalate=not state.escalated)
         return denial, replace(state, incidents=recent, escalated=True)

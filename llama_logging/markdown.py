@@ -6,9 +6,9 @@ import json
 import re
 
 from llama_logging.context import ErrorContext
-from llama_logging.registry import ErrorGroup
+from llama_logging.registry.groups import ErrorGroup
 from llama_logging.tried import RecoveryAttempt
-from llama_logging.visible import printable, printable_lines
+from llama_logging.visible import counted, printable, printable_lines
 
 STACK = 20_000
 """At most so many characters of the stack trace: what GitHub and GitLab take is 65,536 for all."""
@@ -54,7 +54,10 @@ def _facts(context: ErrorContext, group: ErrorGroup | None) -> dict[str, str]:
         if process
         else []
     )
-    seen = f"{group.count} times since {group.first_seen.isoformat(sep=' ', timespec='seconds')}" if group else ""
+    seen = ""
+    if group is not None:
+        since = group.first_seen.isoformat(sep=" ", timespec="seconds")
+        seen = f"{counted(group.count, 'time')} since {since}"
     return {
         "where": f"{context.source_module}.{context.source_function} ({context.source_file}:{context.source_line})",
         "when": context.timestamp.isoformat(sep=" ", timespec="milliseconds"),

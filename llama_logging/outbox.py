@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from llama_logging.figures import Figures
-from llama_logging.registry import Change
+from llama_logging.registry.triage import Change
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 """What becomes of a delivery."""

@@ -145,8 +145,12 @@ def open_registry(url: StoreURL) -> Outbox:
     except StoreError as error:
         store.close()
         count = waiting(None, directories)
-        kept = f"; {count} errors are safe in the journal {_where(directories)} and wait for it" if count else ""
-        raise StoreError(f"{error}{kept}") from error
+        # Here and not above: who logs has nothing to count in words.
+        from llama_logging.visible import counted
+
+        kept = counted(count, "error is", "errors are")
+        told = f"; {kept} safe in the journal {_where(directories)}, waiting for it" if count else ""
+        raise StoreError(f"{error}{told}") from error
     return store
 
 

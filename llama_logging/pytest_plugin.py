@@ -90,7 +90,8 @@ def captured_errors(_llama_logging_errors: CapturedErrors) -> CapturedErrors:
 @pytest.fixture
 def _llama_logging_errors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from llama_logging import tap
-    from llama_logging.handlers import ContextHandler, RecoveryHandler
+    from llama_logging.handlers import RecoveryHandler
+    from llama_logging.handling import ContextHandler
     from llama_logging.recovery import active
 
     captured = CapturedErrors()

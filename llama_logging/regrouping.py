@@ -12,7 +12,8 @@ from llama_logging import fingerprint
 from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GroupingRule, parse_grouping, regrouped
-from llama_logging.registry import Move, Store
+from llama_logging.registry import Store
+from llama_logging.registry.triage import Move
 
 BATCH = 1_000
 """So many errors are moved in one transaction."""

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from llama_logging.context import ErrorContext, ErrorSeverity
-from llama_logging.registry import Incident, Store
+from llama_logging.registry import Store
+from llama_logging.registry.upkeep import Incident
 
 RECENT = 10
 TOP = 10

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from llama_logging import wire
 from llama_logging.context import ErrorContext, to_microseconds
-from llama_logging.registry import Batch, ErrorGroup, GroupState, Store
+from llama_logging.registry import Store
+from llama_logging.registry.groups import ErrorGroup, GroupState
+from llama_logging.registry.intake import Batch
 
 BATCH = 500
 """So many errors go over in one transaction."""

@@ -13,6 +13,23 @@ _CONTROL = re.compile(
 )
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """How many there are.
+
+    Args:
+        plural: Of *noun*, with what stands behind it; without it, an s makes it.
+
+    >>> counted(1, "group"), counted(2, "group"), counted(0, "error is", "errors are")
+    ('1 group', '2 groups', '0 errors are')
+    """
+    return f"{number} {noun_for(number, noun, plural)}"
+
+
+def noun_for(number: int, noun: str, plural: str = "") -> str:
+    """*noun* as it goes with *number*."""
+    return noun if number == 1 else plural or f"{noun}s"
+
+
 def printable(text: str) -> str:
     r"""*text* with all that could forge or hide output made visible, but for line breaks at its very end.
 

@@ -126,34 +126,19 @@ def _optional(context: ErrorContext) -> str:
 
 def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext:
     """The error that was encoded; of a *stack* that was lost, what the frame alone tells."""
-    shapes = tuple(_exception(error) for error in stack.get("exceptions", ()))
-    main = stack.get("main", 0)
+    main, shapes = stack.get("main", 0), len(stack.get("exceptions", ()))
     others = frame.get("messages", ())
-    messages = (*others[:main], frame["msg"], *others[main:])[: len(shapes)]
     parts = tuple(frame.get("parts", () if stack else (f"{frame['type']}: {frame['msg']}\n",)))
-    module, function, file, line = stack.get("site", ("", "", "", 0))
-    grouping = tuple(stack.get("grouping", ()))
+    shared = _stack(stack, frame["type"], parts)
     return ErrorContext(
         error_id=frame["id"],
         timestamp=from_microseconds(frame["ts"]),
         severity=ErrorSeverity(frame["sev"]),
         error_message=frame["msg"],
-        stack=Stack(
-            error_type=frame["type"],
-            module=module,
-            function=function,
-            file=file,
-            line=line,
-            template=stack.get("text", "\0" * len(parts)),
-            exceptions=shapes,
-            shown=tuple(stack.get("shown", ())),
-            main=main,
-            grouping=grouping,
-            fingerprint=stack.get("fp", ""),
-        ),
+        stack=shared,
         parts=parts,
-        messages=messages,
-        attributes=tuple(frame.get("attrs", ()))[: len(shapes)],
+        messages=(*others[:main], frame["msg"], *others[main:])[:shapes],
+        attributes=tuple(frame.get("attrs", ()))[:shapes],
         additional_context=frame.get("ctx", {}),
         tags=frame.get("tags", {}),
         trace_id=frame.get("trace", NO_TRACE)[0],
@@ -168,7 +153,7 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         ),
         stack_info=frame.get("at", ""),
         fingerprint=frame["fp"],
-        grouping=tuple(frame.get("group", grouping)),
+        grouping=tuple(frame.get("group", shared.grouping)),
         logger_name=frame["logger"],
         log_message=str(frame.get("log", frame["msg"])),
         log_template=frame.get("tmpl", ""),
@@ -309,6 +294,23 @@ def _encode_stack(stack: Stack) -> _Shared:
     name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
     return _Shared(stack, name, f'{{"k":"stack","name":"{name}",{text[1:]}', middle)
+
+
+def _stack(frame: Json, error_type: str, parts: tuple[str, ...]) -> Stack:
+    module, function, file, line = frame.get("site", ("", "", "", 0))
+    return Stack(
+        error_type=error_type,
+        module=module,
+        function=function,
+        file=file,
+        line=line,
+        template=frame.get("text", "\0" * len(parts)),
+        exceptions=tuple(_exception(error) for error in frame.get("exceptions", ())),
+        shown=tuple(frame.get("shown", ())),
+        main=frame.get("main", 0),
+        grouping=tuple(frame.get("grouping", ())),
+        fingerprint=frame.get("fp", ""),
+    )
 
 
 def _exception(error: Json) -> ExceptionDetail:

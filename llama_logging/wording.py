@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from llama_logging.registry import ErrorGroup, Gap, Incident, ScopeState
-from llama_logging.visible import printable
+from llama_logging.registry.attempts import ScopeState
+from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.upkeep import Gap, Incident
+from llama_logging.visible import counted, printable
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
@@ -51,8 +53,9 @@ def findings(gaps: Iterable[Gap], damaged: int, incidents: Iterable[Incident]) -
     """What there is to complain of in a registry, a line for each."""
     for gap in gaps:
         who = f"{gap.process.get('program') or '?'}, pid {gap.process.get('pid')} on {gap.process.get('host')}"
-        yield f"{gap.missing} frames are missing of those that a process wrote ({who}): what they told is lost"
+        missing = counted(gap.missing, "frame is", "frames are")
+        yield f"{missing} missing of those that a process wrote ({who}): what they told is lost"
     if damaged:
-        yield f"{damaged} frames were damaged and could not be read"
+        yield f"{counted(damaged, 'frame was', 'frames were')} damaged and could not be read"
     for incident in incidents:
         yield f"{local(incident.at)} {incident.kind}: {incident.detail}"

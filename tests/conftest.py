@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, redaction, tap, variables
-from llama_logging.context import ErrorContext, ErrorSeverity, Stack, new_id
+from llama_logging.context import ErrorContext, ErrorSeverity, Stack
+from llama_logging.ids import new_id
 from llama_logging.recovery import active, flags, outcome, strategy
 from llama_logging.stores import urls
 from tests import servers

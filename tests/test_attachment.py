@@ -109,7 +109,7 @@ def test_a_store_that_cannot_be_used_costs_nothing(cli: Run, run: Run, app: Path
     assert done == alone
     asked = cli("summary", "--store", options.partition(": ")[2])
     assert asked.code == 1
-    assert "1 errors are safe in the journal" in asked.err
+    assert "1 error is safe in the journal" in asked.err
     assert (app / "notes.txt").read_text() == "these are my notes"
 
 

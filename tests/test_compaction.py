@@ -24,7 +24,7 @@ from llama_logging.journal import pressure, writing
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import NOON, make_context

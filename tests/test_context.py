@@ -1,19 +1,11 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from llama_logging.context import (
-    ErrorSeverity,
-    ExceptionDetail,
-    Stack,
-    from_microseconds,
-    new_id,
-    to_microseconds,
-)
+from llama_logging.context import ErrorSeverity, ExceptionDetail, Stack, from_microseconds, to_microseconds
 from tests.conftest import make_context
 
 
@@ -43,14 +35,6 @@ def test_a_severity_is_read_from_name_number_or_itself(value: object) -> None:
 def test_what_is_no_severity_is_refused_with_the_names(value: object) -> None:
     with pytest.raises(ValueError, match="DEBUG, INFO, WARNING, ERROR, CRITICAL"):
         ErrorSeverity.parse(value)
-
-
-def test_ids_are_version_7_unique_and_sort_by_time() -> None:
-    ids = [new_id() for _ in range(2000)]
-    assert len(set(ids)) == 2000
-    assert {uuid.UUID(text).version for text in ids} == {7}
-    assert {uuid.UUID(text).variant for text in ids} == {uuid.RFC_4122}
-    assert [text[:13] for text in ids] == sorted(text[:13] for text in ids)
 
 
 def test_microseconds_are_exact_both_ways() -> None:

@@ -19,7 +19,7 @@ import llama_logging
 from llama_logging.attachment.checking import OURS, check
 from llama_logging.cli.main import COMMANDS, parser
 from llama_logging.formatters import ConsoleFormatter
-from llama_logging.handlers import ContextHandler
+from llama_logging.handling import ContextHandler
 from llama_logging.matching import MATCH_OPTIONS
 from llama_logging.recovery.presets import PRESETS
 from llama_logging.recovery.rules import RULE_OPTIONS, STEP_OPTIONS

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from llama_logging.context import ErrorContext, new_id
+from llama_logging.context import ErrorContext
+from llama_logging.ids import new_id
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.journal.reading import Reader, journals

@@ -19,7 +19,8 @@ from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
-from llama_logging.handlers import ContextHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handling import ContextHandler
 from llama_logging.pipeline import flush, open_registry
 from llama_logging.saying import say
 from llama_logging.stores import open_store, urls
@@ -254,7 +255,7 @@ def test_an_unwritable_place_costs_no_error(own_place: Path, capsys: pytest.Capt
     logging.root.addHandler(RegistryHandler(store=store))
     log_failure(logging.getLogger("app"))
     assert capsys.readouterr().err == ""
-    with pytest.raises(llama_logging.StoreError, match="1 errors are safe in the journal"):
+    with pytest.raises(llama_logging.StoreError, match="1 error is safe in the journal"):
         registry_size(store)
     (own_place / "file").unlink()
     assert registry_size(store) == 1

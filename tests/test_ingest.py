@@ -21,7 +21,8 @@ from llama_logging.ingest import ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
-from llama_logging.registry import Batch, Store
+from llama_logging.registry import Store
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, sqlite, statements, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_logging.journal import telling, writing
+from llama_logging.journal.file import LOOK_EVERY
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.journal.reading import Reader, journals
@@ -197,7 +198,7 @@ def test_a_reused_descriptor_at_our_position_is_found_out(journal: Journal, tmp_
     other = os.open(tmp_path / "application.txt", os.O_RDWR | os.O_APPEND)
     try:
         os.lseek(other, 0, os.SEEK_END)
-        time.sleep(2 * writing.LOOK_EVERY)
+        time.sleep(2 * LOOK_EVERY)
         assert put(journal)
         assert os.path.getsize(tmp_path / "application.txt") == os.lseek(other, 0, os.SEEK_CUR)
         assert b"k" not in (tmp_path / "application.txt").read_bytes()
@@ -209,7 +210,7 @@ def test_a_deleted_file_is_replaced(journal: Journal) -> None:
     put(journal)
     first = journal.path
     os.unlink(first)
-    time.sleep(2 * writing.LOOK_EVERY)
+    time.sleep(2 * LOOK_EVERY)
     assert put(journal)
     assert journal.path != first
     assert len(frames(journal.path)) == 2
@@ -410,7 +411,7 @@ def test_numbers_go_on_over_files_and_begin_anew_in_a_child(
 def test_a_folder_deleted_and_one_put_in_its_place(journal: Journal, directory: str) -> None:
     put(journal)
     shutil.rmtree(directory)
-    time.sleep(2 * writing.LOOK_EVERY)
+    time.sleep(2 * LOOK_EVERY)
     assert put(journal, "anew")
     assert os.path.dirname(journal.path) == directory
     os.rename(directory, f"{directory}.old")

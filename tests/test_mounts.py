@@ -78,7 +78,7 @@ def test_a_registry_on_a_network_file_system_is_refused_and_the_errors_wait(
     assert "network file system (nfs4)" in line
     assert "until then errors wait in the journal" in line
     assert handler.pipeline.add(make_context())
-    with pytest.raises(StoreError, match=r"a file on a local disk, or a PostgreSQL database; 1 errors are safe"):
+    with pytest.raises(StoreError, match=r"a file on a local disk, or a PostgreSQL database; 1 error is safe"):
         open_registry(on_nfs)
     monkeypatch.undo()
     store = open_registry(on_nfs)

@@ -10,7 +10,8 @@ from llama_logging.config import Options
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GroupingRule, parse_grouping
-from llama_logging.registry import Batch, Store
+from llama_logging.registry import Store
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests.conftest import make_context
 

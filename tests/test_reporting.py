@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from llama_logging import reporting, wire
+from llama_logging import wire
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
@@ -25,7 +25,8 @@ from llama_logging.handlers import ReportHandler
 from llama_logging.outbox import GIVEN_UP, Outbox
 from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import Action
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
+from llama_logging.reporters import sending
 from llama_logging.reporters.configuration import (
     Channel,
     DigestPlan,
@@ -112,7 +113,7 @@ def sent(made: Reporting, store: Outbox, kept: Kept, name: str = "ops") -> list[
     """Kinds of what is sent now."""
     kept.reports.clear()
     looked(made, store)
-    made.send(store, name)
+    made.sending.send(store, name)
     return [report.kind for report in kept.reports]
 
 
@@ -277,7 +278,7 @@ def test_one_that_is_refused_holds_up_no_other_and_is_given_up(store: Outbox, cl
     made, kept = reporting_of(store, clock, {"when": "every"})
     looked(made, store)
     add(store, make_context(timestamp=NOON), make_context(timestamp=NOON + SECOND))
-    for _ in range(reporting.TRIES):
+    for _ in range(sending.TRIES):
         kept["ops"].failures = [ReportError("HTTP 400", refused=True)]
         sent(made, store, kept["ops"])
         clock.now += HOUR
@@ -290,11 +291,11 @@ def test_two_do_not_send_to_one_channel_at_once(store: Outbox, store_url: urls.S
     add(store, make_context(timestamp=NOON))
     looked(made, store)
     other = open_store(store_url)
-    lease = other.acquire("report:ops", "another", 60, reporting._UNLIMITED)
-    assert made.send(store, "ops") == 0
-    other.finish(lease, OutcomeStatus.RECOVERED, "", reporting._UNLIMITED)  # type: ignore[arg-type]
+    lease = other.acquire("report:ops", "another", 60, sending._UNLIMITED)
+    assert made.sending.send(store, "ops") == 0
+    other.finish(lease, OutcomeStatus.RECOVERED, "", sending._UNLIMITED)  # type: ignore[arg-type]
     other.close()
-    assert made.send(store, "ops") == 1
+    assert made.sending.send(store, "ops") == 1
     assert kept["ops"].reports[0].report_id == store.deliveries()[0].delivery_id
 
 
@@ -350,7 +351,8 @@ def test_a_mistake_in_a_channel_or_a_digest_is_told() -> None:
 APP = """
 import logging, logging.config, os, sys, time
 from llama_logging import reporting
-reporting.LEASE, reporting.FIRST_DELAY, reporting.IDLE_PAUSE = 1.0, 0.2, 0.2
+from llama_logging.reporters import sending
+sending.LEASE, sending.FIRST_DELAY, reporting.IDLE_PAUSE = 1.0, 0.2, 0.2
 import yaml
 logging.config.dictConfig(yaml.safe_load(open("logging.yaml")))
 log = logging.getLogger("app")

@@ -80,11 +80,11 @@ APP = r"""
 import logging, logging.handlers, os, queue, signal, threading
 
 import llama_logging
-from llama_logging import reporting
 from llama_logging.recovery.strategy import Remedy
+from llama_logging.reporters import sending
 from llama_logging.tried import OutcomeStatus
 
-reporting.LEASE = 1.0  # the process is killed; others need not wait for half a minute
+sending.LEASE = 1.0  # the process is killed; others need not wait for half a minute
 
 def report(context):
     import json

@@ -6,7 +6,8 @@ import pytest
 
 from llama_logging import process, transfer
 from llama_logging.context import ErrorContext, ErrorSeverity
-from llama_logging.registry import GroupState, Store
+from llama_logging.registry import Store
+from llama_logging.registry.groups import GroupState
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from tests.conftest import NOON, make_context

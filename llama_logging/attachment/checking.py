@@ -22,7 +22,8 @@ from llama_logging.config import (
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
-from llama_logging.handlers import ContextHandler, PredictionHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handlers import PredictionHandler, RecoveryHandler, RegistryHandler, ReportHandler
+from llama_logging.handling import ContextHandler
 from llama_logging.recovery.rules import Rule, as_mode, parse_rules
 
 OURS = (

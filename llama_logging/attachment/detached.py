@@ -8,7 +8,8 @@ from typing import Any
 from llama_logging import tap
 from llama_logging.config import convert, import_object
 from llama_logging.exceptions import ConfigError
-from llama_logging.handlers import ContextHandler, RegistryHandler
+from llama_logging.handlers import RegistryHandler
+from llama_logging.handling import ContextHandler
 from llama_logging.stores import urls
 
 OURS = "llama_logging."

@@ -6,10 +6,10 @@ import argparse
 import sys
 
 from llama_logging.cli.deciding import add_groups, user
-from llama_logging.cli.terminal import counted, fingerprint_named, opened, print_json, progress
+from llama_logging.cli.terminal import fingerprint_named, opened, print_json, progress
 from llama_logging.exceptions import ConfigError
-from llama_logging.registry import ErrorGroup
-from llama_logging.visible import printable
+from llama_logging.registry.groups import ErrorGroup
+from llama_logging.visible import counted, printable
 
 HELP = "drop groups for good, with all their errors; totals stay"
 EPILOG = "For what should never have been kept. What is mended is better resolved; what is no error, ignored by rule."

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from llama_logging.cli.terminal import COLOURS, add_store, group_document, moment, opened, print_json, print_table
 from llama_logging.outbox import Outbox
-from llama_logging.registry import ErrorGroup, GroupState
+from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.wording import ago
 
 HELP = "fail a pipeline: exit with 1 if there are groups that are new, or are back, since a release"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llama_logging import transfer
-from llama_logging.cli.terminal import add_store, print_json, progress
+from llama_logging.cli.terminal import add_store, counted, print_json, progress
 from llama_logging.context import ErrorContext
 from llama_logging.documents import context_of
 from llama_logging.exceptions import ConfigError
@@ -58,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"read": read, "refused": refused})
     else:
-        print(f"{read} errors read" + (f", {refused} refused" if refused else ""))
+        print(f"{counted(read, 'error')} read" + (f", {refused} refused" if refused else ""))
     return 1 if refused else 0
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from llama_logging.cli.terminal import add_store, named, print_json, progress
+from llama_logging.cli.terminal import add_store, counted, named, print_json, progress
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
 from llama_logging.stores import open_store
@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"store": str(url), "errors": intake.errors})
     else:
-        print(f"{intake.errors} {'error' if intake.errors == 1 else 'errors'} ingested into {url}")
+        print(f"{counted(intake.errors, 'error')} ingested into {url}")
     return 0
 
 

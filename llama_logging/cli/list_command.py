@@ -15,7 +15,8 @@ from llama_logging.cli.terminal import (
     print_json,
     print_table,
 )
-from llama_logging.registry import ErrorGroup, GroupState, Store
+from llama_logging.registry import Store
+from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.visible import printable_lines
 
 HELP = "list the errors, one line for all occurrences of the same, the latest first"

@@ -8,7 +8,7 @@ import sys
 
 from llama_logging.cli import predict_status
 from llama_logging.cli.predicting import print_evaluations
-from llama_logging.cli.terminal import print_json, progress, seconds
+from llama_logging.cli.terminal import counted, print_json, progress, seconds
 from llama_logging.prediction.evaluation import evaluate
 from llama_logging.prediction.reading import Reading, read
 from llama_logging.visible import printable
@@ -61,7 +61,8 @@ def execute_evaluate(args: argparse.Namespace) -> int:
             continue
         print_evaluations(printable(path), evaluations)
         if reading.skipped:
-            print(printable(f"llama-logging: {path}: {reading.skipped} lines were no records"), file=sys.stderr)
+            skipped = counted(reading.skipped, "line was no record", "lines were no records")
+            print(printable(f"llama-logging: {path}: {skipped}"), file=sys.stderr)
     if args.json:
         print_json(documents)
     return 0

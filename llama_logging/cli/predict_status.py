@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging.cli.predicting import warnings_told
-from llama_logging.cli.terminal import add_store, ago, count, moment, opened, painted, print_json, print_table
+from llama_logging.cli.terminal import add_store, ago, count, counted, moment, opened, painted, print_json, print_table
 from llama_logging.exceptions import StoreError
 from llama_logging.prediction.effect import Effect, effects
 from llama_logging.prediction.forecast import ANY, Fate
@@ -89,7 +89,7 @@ def _print_rating(rating: Rating, names: dict[str, str]) -> None:
     name = printable(names.get(quality.group, quality.group))
     print(painted(f"{name}, {_within(quality.horizon)}", "1") + f"  {printable(rating.role)}, {ago(rating.at)}")
     trust = painted("announced", "32") if quality.trusted else f"not announced: {printable(quality.why)}"
-    print(f"  {trust}; {quality.decisions} decisions, an error followed {quality.positives} of them")
+    print(f"  {trust}; {counted(quality.decisions, 'decision')}, an error followed {quality.positives} of them")
     rows = [
         [skill.name, f"{skill.average_precision:.3f}", f"{skill.log_loss:.3f}", f"{skill.calibration_error:.3f}"]
         for skill in quality.skills

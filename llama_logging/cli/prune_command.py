@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import add_store, count, opened, print_json, progress, seconds, size
+from llama_logging.cli.terminal import add_store, count, counted, opened, print_json, progress, seconds, size
 from llama_logging.exceptions import ConfigError
 from llama_logging.retention import Retention
 
@@ -38,5 +38,6 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"pruned": total, "errors": health.errors, "size_bytes": health.size_bytes})
     else:
-        print(f"{total} errors pruned; the details of {health.errors} are kept in {health.size_bytes / 1e6:.1f} MB")
+        size = f"{health.size_bytes / 1e6:.1f} MB"
+        print(f"{counted(total, 'error')} pruned; the details of {health.errors} are kept in {size}")
     return 0

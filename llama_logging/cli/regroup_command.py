@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from llama_logging.cli.terminal import add_store, opened, painted, print_json, print_table, progress
+from llama_logging.cli.terminal import add_store, counted, opened, painted, print_json, print_table, progress
 from llama_logging.config import load
 from llama_logging.regrouping import Change, apply, changes, rules_in
 from llama_logging.visible import printable
@@ -44,11 +44,13 @@ def execute(args: argparse.Namespace) -> int:
         _print(found)
     total = sum(change.count for change in found)
     if args.undo:
-        print(f"{moved} errors are back in the groups they were in" if moved else "there is nothing to undo")
+        back = counted(moved, "error is back in the group it was in", "errors are back in the groups they were in")
+        print(back if moved else "there is nothing to undo")
     elif args.dry_run:
-        print(f"{total} errors would move; nothing was changed" if total else "nothing would change")
+        print(f"{counted(total, 'error')} would move; nothing was changed" if total else "nothing would change")
     else:
-        print(f"{moved} errors moved; llama-logging regroup --undo takes it back" if moved else "nothing changed")
+        told = f"{counted(moved, 'error')} moved; llama-logging regroup --undo takes it back"
+        print(told if moved else "nothing changed")
     return 0
 
 

@@ -26,7 +26,8 @@ from llama_logging.pipeline import open_registry
 from llama_logging.reporters.configuration import Channel
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import of_test
-from llama_logging.reporting import SEND_TIMEOUT, Reporting, failure
+from llama_logging.reporters.sending import SEND_TIMEOUT, failure
+from llama_logging.reporting import Reporting
 from llama_logging.stores.urls import StoreURL
 from llama_logging.visible import printable, printable_lines
 

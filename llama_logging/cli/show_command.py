@@ -21,7 +21,8 @@ from llama_logging.cli.terminal import (
 )
 from llama_logging.context import ErrorContext, Sighting
 from llama_logging.markdown import as_markdown
-from llama_logging.registry import Change, ErrorGroup
+from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.triage import Change
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from llama_logging.visible import printable, printable_lines
 from llama_logging.wire import as_document

@@ -19,8 +19,9 @@ from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
-from llama_logging.registry import ErrorGroup
+from llama_logging.registry.groups import ErrorGroup
 from llama_logging.stores import urls
+from llama_logging.visible import counted as counted
 from llama_logging.visible import printable, wants_colour
 from llama_logging.wording import ago as ago
 from llama_logging.wording import local as local
@@ -159,16 +160,8 @@ def fingerprint_named(store: Outbox, name: str) -> str:
     Raises:
         ErrorNotFound: If there is no such error.
     """
-    if ":" not in name:
-        try:
-            return store.find(name).fingerprint
-        except ErrorNotFound:
-            with contextlib.suppress(ErrorNotFound):
-                return store.fingerprint_of(name)
-            raise
-    if store.group(name) is None:
-        raise ErrorNotFound(f"no error has the fingerprint {name!r} in {store.url}")
-    return name
+    found = _looked_up(store, name)
+    return found if isinstance(found, str) else found.fingerprint
 
 
 def error_named(store: Outbox, name: str) -> ErrorContext:
@@ -177,19 +170,25 @@ def error_named(store: Outbox, name: str) -> ErrorContext:
     Raises:
         ErrorNotFound: If there is no such error.
     """
-    with contextlib.suppress(ErrorNotFound):
-        return store.find(name)
-    group = store.group(fingerprint_named(store, name))
+    found = _looked_up(store, name)
+    if not isinstance(found, str):
+        return found
+    group = store.group(found)
     return store.find(group.last_error_id if group is not None else name)
 
 
-def counted(number: int, noun: str) -> str:
-    """How many there are.
-
-    >>> counted(1, "group"), counted(2, "group")
-    ('1 group', '2 groups')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _looked_up(store: Outbox, name: str) -> ErrorContext | str:
+    """The error whose id begins with *name*; else the fingerprint that it is or begins."""
+    if ":" in name:
+        if store.group(name) is None:
+            raise ErrorNotFound(f"no error has the fingerprint {name!r} in {store.url}")
+        return name
+    try:
+        return store.find(name)
+    except ErrorNotFound:
+        with contextlib.suppress(ErrorNotFound):
+            return store.fingerprint_of(name)
+        raise
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ killed in a storm of four threads, three times over): 0 of 1.5 million frames lo
 framing      what a frame looks like, and what is left of damaged ones
 folders      where journals lie, and which folders are to be trusted
 descriptors  what to do when there are none left
+file         one file of it, held open and owned
 writing      the journal of this process
 reading      journals of any process
 """

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from llama_logging.journal.descriptors import Spare, a_few_more, are_exhausted
-from llama_logging.journal.folders import RESERVE, Folder, create, identity, is_file
-from llama_logging.journal.framing import FRAME_BYTES, seal
+from llama_logging.journal.file import File
+from llama_logging.journal.folders import RESERVE, Folder, create
+from llama_logging.journal.framing import seal
 from llama_logging.journal.pressure import PRESSURE, QUOTA
 from llama_logging.journal.telling import Losses
 from llama_logging.native import original
@@ -21,97 +22,12 @@ SEGMENT_BYTES = 16 * 2**20
 """A journal goes on in a new file at this size."""
 RESERVE_BYTES = 256 * 2**10
 """Space set aside for when the disk is full: some 600 errors."""
-LOOK_EVERY = 0.05
-"""Seconds for which a descriptor is taken to be our file, as long as its position is ours."""
 RETURN_AFTER = 1.0
 """Seconds for which a medium that failed is left alone."""
 IDLE_AFTER = 10.0
 """Seconds without a frame after which the file that stood in for a failing one is let go of."""
 
-_KNOWN_STACKS = 10_000
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class _File:
-    """One file of the journal, held open and owned.
-
-    Attributes:
-        known: What has been defined in it.
-    """
-
-    __slots__ = ("_file", "_looked", "fd", "folder", "known", "name", "named", "position", "size", "unsynced")
-
-    def __init__(self, fd: int, folder: Folder, name: str) -> None:
-        status = os.fstat(fd)
-        self.fd, self.folder, self.name = fd, folder, name
-        self._file = identity(status)
-        self.position = self.size = status.st_size
-        self._looked = 0.0
-        self.known: set[str] = set()
-        self.unsynced = True
-        self.named = False
-
-    @property
-    def path(self) -> str:
-        return os.path.join(self.folder.path, self.name)
-
-    def is_ours(self) -> bool:
-        """Whether the descriptor still is our file: an application may close it and reuse its number.
-
-        Within LOOK_EVERY the position suffices, which no other file is likely to share. To ask for the
-        file itself before each write costs more than the write: the kernel then has to give the next
-        one a time of its own (multigrain timestamps).
-        """
-        now = time.monotonic()
-        try:
-            position = os.lseek(self.fd, 0, os.SEEK_CUR)
-        except OSError:
-            return False
-        if position == self.position and now - self._looked < LOOK_EVERY:
-            return True
-        if not is_file(self.fd, self._file):
-            return False
-        self.position, self._looked = position, now
-        return True
-
-    def is_still_open(self) -> bool:
-        """The same, asked of the file itself."""
-        return is_file(self.fd, self._file)
-
-    def append(self, sealed: bytes, name: str, definition: str, sync: bool) -> None:
-        """Write one frame, before it the definition it refers to if this file has none of that *name*."""
-        defines = bool(name) and name not in self.known
-        data = seal(definition) + sealed if defines else sealed
-        if len(data) > 2 * FRAME_BYTES:
-            raise OSError(errno.EMSGSIZE, f"a frame of {len(data)} bytes is too large")
-        if os.write(self.fd, data) != len(data) and os.write(self.fd, data) != len(data):
-            # A torn frame ends where the next begins. The second write says why, where that is to be had.
-            raise OSError(errno.ENOSPC, "the disk took only a part of it")
-        # Only now: an error of another thread may refer to it once it is in the file.
-        if defines and len(self.known) < _KNOWN_STACKS:
-            self.known.add(name)
-        self.size += len(data)
-        self.position += len(data)
-        self.unsynced = True
-        if sync:
-            self.sync()
-
-    def sync(self) -> None:
-        """Have what was written survive a power cut."""
-        if self.unsynced:
-            self.unsynced = False
-            try:
-                os.fdatasync(self.fd)
-                if not self.named:
-                    self.folder.sync()
-            except OSError:
-                self.unsynced = True
-                raise
-            self.named = True
-
-    def close(self) -> None:
-        if self.is_still_open():
-            os.close(self.fd)
 
 
 class Journal:
@@ -151,11 +67,11 @@ class Journal:
         self._told = Losses()
         self._numbers = itertools.count(1)
         self._unused: list[int] = []
-        self._file: _File | None = None
+        self._file: File | None = None
         # Where frames go while the first medium fails, and until when it is left alone.
-        self._second: _File | None = None
+        self._second: File | None = None
         self._detour = 0.0
-        self._inherited: list[_File] = []
+        self._inherited: list[File] = []
         # Files of ours that may not be on the disk yet.
         self._left: list[tuple[Folder, str]] = []
         self._reserve: tuple[Folder, str] | None = None
@@ -256,7 +172,7 @@ class Journal:
         self._begin()
         self._inherited, self._spare = inherited, spare
 
-    def _opened(self) -> _File:
+    def _opened(self) -> File:
         # Bounded: only a thread that died while opening a file could hold this for ever.
         if not self._opening_lock.acquire(timeout=5):
             raise OSError("another thread has been opening the journal for 5 seconds")
@@ -280,7 +196,7 @@ class Journal:
         finally:
             self._opening_lock.release()
 
-    def _first_usable(self, folders: Sequence[Folder]) -> _File:
+    def _first_usable(self, folders: Sequence[Folder]) -> File:
         reasons = []
         for folder in folders:
             try:
@@ -289,7 +205,7 @@ class Journal:
                 reasons.append(f"{folder.path}: {error.strerror or error}")
         raise OSError("; ".join(reasons))
 
-    def _create(self, folder: Folder) -> _File:
+    def _create(self, folder: Folder) -> File:
         first = seal(self._opening())
         try:
             fd, name = create(folder, first)
@@ -299,9 +215,9 @@ class Journal:
             self._spare.release()
             with a_few_more():
                 fd, name = create(folder, first)
-        return _File(fd, folder, name)
+        return File(fd, folder, name)
 
-    def _rotate(self, file: _File) -> None:
+    def _rotate(self, file: File) -> None:
         if not self._opening_lock.acquire(blocking=False):
             return
         try:
@@ -313,7 +229,7 @@ class Journal:
         finally:
             self._opening_lock.release()
 
-    def _replace(self, file: _File, folder: Folder) -> None:
+    def _replace(self, file: File, folder: Folder) -> None:
         """Go on in a new file under the same descriptor number, so that no thread writes to a closed one."""
         if (file is not self._file and file is not self._second) or not file.is_still_open():
             return
@@ -332,14 +248,14 @@ class Journal:
                 self._reserve = (folder, fresh.name + RESERVE)
         self._file = fresh
 
-    def _way(self) -> _File | None:
+    def _way(self) -> File | None:
         """The file to be tried first while the first medium fails."""
         if self._second is not None and time.monotonic() < self._detour:
             return self._second
         self._detour = 0.0
         return self._file
 
-    def _persist(self, error: OSError, attempt: Callable[[_File], None], lost: int) -> bool:
+    def _persist(self, error: OSError, attempt: Callable[[File], None], lost: int) -> bool:
         """Make *attempt* wherever else a frame may go; False if it failed everywhere."""
         for file in self._others(error):
             try:
@@ -349,7 +265,7 @@ class Journal:
                 error = another
         return self._lose(error, lost)
 
-    def _others(self, error: OSError) -> Iterator[_File]:
+    def _others(self, error: OSError) -> Iterator[File]:
         first = self._file
         if first is not None:
             if error.errno in _FULL and self.give_back():
@@ -367,7 +283,7 @@ class Journal:
             with contextlib.suppress(OSError):
                 yield self._opened()
 
-    def _seconds(self, first: _File) -> Iterator[_File]:
+    def _seconds(self, first: File) -> Iterator[File]:
         """Files in the directories after the first one's, for what it does not take."""
         if not self._opening_lock.acquire(timeout=5):
             return
@@ -416,7 +332,7 @@ class Journal:
                 finally:
                     os.close(fd)
 
-    def _set_aside(self, file: _File) -> None:
+    def _set_aside(self, file: File) -> None:
         """Have RESERVE_BYTES of real space beside *file*, if there is plenty."""
         if self._reserve is not None or not hasattr(os, "posix_fallocate"):
             return

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llama_logging.context import new_id
+from llama_logging.ids import new_id
 from llama_logging.prediction.account import Account
 from llama_logging.prediction.additive import Additive, Source
 from llama_logging.prediction.blending import Mixture, Stack
 from llama_logging.prediction.features import Stream
 from llama_logging.prediction.forecast import ANY, Precursor, Prediction, Resolution
 from llama_logging.prediction.logistic import Logistic, logit, sigmoid
-from llama_logging.prediction.tables import Rate, Table, half_octave, octave
+from llama_logging.prediction.tables import Simple, half_octave, named, numbered, octave
 from llama_logging.prediction.trust import Gate
 
 BASELINES = ("base", "persistence", "hazard", "ewma")
@@ -32,40 +32,6 @@ onset each time, and can only be announced five minutes ahead before a whole hor
 
 _LEARNED = (0.0, 0.35, 0.45, 0.15, 0.05)
 """Of the stack: nothing, the regression, the additive hazard, time since the last error, EWMA."""
-
-
-@dataclass(slots=True)
-class Simple:
-    """The simplest predictors of one kind of error."""
-
-    base: Rate = field(default_factory=Rate)
-    persistence: Table = field(init=False)
-    hazard: Table = field(init=False)
-    ewma: Table = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.persistence, self.hazard, self.ewma = Table(self.base), Table(self.base), Table(self.base)
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """In the order of their names, without the base rate."""
-        return self.persistence, self.hazard, self.ewma
-
-    def halve(self) -> None:
-        """Let all that was counted weigh half."""
-        self.base.halve()
-        for table in self.tables:
-            table.halve()
-
-    def state(self) -> list[Any]:
-        """For `restore`."""
-        return [[self.base.hits, self.base.count], *[_named(table.cells) for table in self.tables]]
-
-    def restore(self, state: list[Any]) -> None:
-        """Go on from *state*."""
-        self.base.hits, self.base.count = state[0]
-        for table, cells in zip(self.tables, state[1:], strict=True):
-            table.cells = _numbered(cells)
 
 
 @dataclass(slots=True)
@@ -209,7 +175,7 @@ class Forecaster:
             "decided": self.decided if math.isfinite(self.decided) else None,
             "simple": self.simple.state(),
             "additive": self.additive.state(),
-            "logistic": _named(self.logistic.weights),
+            "logistic": named(self.logistic.weights),
             "stack": [self.stack.weights, self.stack.squares],
             "mixture": self.mixture.weights,
             "account": self.account.state(),
@@ -226,7 +192,7 @@ class Forecaster:
         self.decided = -math.inf if state["decided"] is None else state["decided"]
         self.simple.restore(state["simple"])
         self.additive.restore(state["additive"])
-        self.logistic.weights = _numbered(state["logistic"])
+        self.logistic.weights = numbered(state["logistic"])
         self.stack.weights, self.stack.squares = map(list, state["stack"])
         self.mixture.weights = list(state["mixture"])
         self.resolved += self.account.restore(state["account"])
@@ -256,7 +222,7 @@ class Forecaster:
         if self.watch is not None:
             self.watch(window, followed)
         self.account.settle(window.any.said, followed, window.weight)
-        _learn_simple(self.simple, window.any.cells, followed)
+        self.simple.learn(window.any.cells, followed)
         self.logistic.learn(window.keys, followed)
         self.additive.learn(window.sources, followed)
         self.stack.learn(window.inputs, followed)
@@ -271,7 +237,7 @@ class Forecaster:
                 known.simple.base.learn(True)
             return
         known.account.settle(view.said, followed, 1.0 / TICKS)
-        _learn_simple(known.simple, view.cells, followed)
+        known.simple.learn(view.cells, followed)
 
     def _number(self, group: str) -> int:
         number = self.numbers.get(group)
@@ -387,17 +353,3 @@ class Forecaster:
             if named is not None:
                 found.append(Precursor(template=named[0], age=named[1], share=theta / total))
         return tuple(found[:5])
-
-
-def _learn_simple(simple: Simple, cells: tuple[int, ...], followed: bool) -> None:
-    simple.base.learn(followed)
-    for table, cell in zip(simple.tables, cells, strict=False):
-        table.learn(cell, followed)
-
-
-def _named(cells: Mapping[int, list[float]]) -> dict[str, list[float]]:
-    return {str(key): cell for key, cell in cells.items()}
-
-
-def _numbered(cells: Mapping[str, list[float]]) -> dict[int, list[float]]:
-    return {int(key): list(cell) for key, cell in cells.items()}

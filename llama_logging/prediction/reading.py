@@ -18,6 +18,7 @@ from typing import IO, Any
 from llama_logging.exceptions import ConfigError
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.templates import template
+from llama_logging.visible import counted
 
 _TIMES = ("timestamp", "@timestamp", "asctime", "time", "ts", "created", "Timestamp")
 _LEVELS = ("level", "levelname", "severity", "log.level", "severity_text", "SeverityText", "severityText")
@@ -66,7 +67,7 @@ def read(reading: Reading) -> Iterator[Observation]:
     if not reading.records:
         raise ConfigError(
             f"no record in {reading.path}: expected JSON lines with a time, a level and a message, or text "
-            f"like '2026-01-31 12:00:00,000 ERROR app.db message'; {reading.skipped} lines skipped"
+            f"like '2026-01-31 12:00:00,000 ERROR app.db message'; {counted(reading.skipped, 'line')} skipped"
         )
 
 

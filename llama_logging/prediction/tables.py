@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 PRIOR = 2.0
 """So many decisions a cell's base rate is worth."""
@@ -61,6 +64,56 @@ class Table:
         for cell in self.cells.values():
             cell[0] *= 0.5
             cell[1] *= 0.5
+
+
+@dataclass(slots=True)
+class Simple:
+    """The simplest predictors of one kind of error."""
+
+    base: Rate = field(default_factory=Rate)
+    persistence: Table = field(init=False)
+    hazard: Table = field(init=False)
+    ewma: Table = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.persistence, self.hazard, self.ewma = Table(self.base), Table(self.base), Table(self.base)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """In the order of their names, without the base rate."""
+        return self.persistence, self.hazard, self.ewma
+
+    def learn(self, cells: tuple[int, ...], followed: bool) -> None:
+        """Count one more decision; *cells* of as many tables as there are cells."""
+        self.base.learn(followed)
+        for table, cell in zip(self.tables, cells, strict=False):
+            table.learn(cell, followed)
+
+    def halve(self) -> None:
+        """Let all that was counted weigh half."""
+        self.base.halve()
+        for table in self.tables:
+            table.halve()
+
+    def state(self) -> list[Any]:
+        """For `restore`."""
+        return [[self.base.hits, self.base.count], *[named(table.cells) for table in self.tables]]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from *state*."""
+        self.base.hits, self.base.count = state[0]
+        for table, cells in zip(self.tables, state[1:], strict=True):
+            table.cells = numbered(cells)
+
+
+def named(cells: Mapping[int, list[float]]) -> dict[str, list[float]]:
+    """*cells* as JSON can have them."""
+    return {str(key): cell for key, cell in cells.items()}
+
+
+def numbered(cells: Mapping[str, list[float]]) -> dict[int, list[float]]:
+    """What `named` was given."""
+    return {int(key): list(cell) for key, cell in cells.items()}
 
 
 def octave(value: float) -> int:

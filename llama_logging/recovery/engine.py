@@ -17,7 +17,7 @@ from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import OwnScopes, Scopes
 from llama_logging.recovery.strategy import REGISTERED, Call, StrategyTable
 from llama_logging.recovery.switch import Switch, off_in_environment
-from llama_logging.registry import Record
+from llama_logging.registry.attempts import Record
 from llama_logging.saying import say
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 

@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 
 from llama_logging import process
 from llama_logging.background import stand_apart
-from llama_logging.context import ErrorContext, new_id
+from llama_logging.context import ErrorContext
+from llama_logging.ids import new_id
 from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
 from llama_logging.recovery.rules import Rule, Step
@@ -25,7 +26,7 @@ from llama_logging.recovery.scopes import Scopes
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
-from llama_logging.registry import Denial, DenialReason, Lease, Record
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Record
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 LEASE = 10.0

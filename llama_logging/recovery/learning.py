@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from llama_logging.recovery.rules import Step
-from llama_logging.registry import Record
+from llama_logging.registry.attempts import Record
 
 SECONDS = 2.0
 """What a try is taken to cost while nothing is known of it; counts as one try."""

@@ -23,7 +23,7 @@ from llama_logging.recovery.presets import About, expanded
 from llama_logging.recovery.probes import Probe, as_probe
 from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.recovery.strategy import Call, Strategy
-from llama_logging.registry import Policy
+from llama_logging.registry.attempts import Policy
 
 DEADLINE = 30.0
 """Seconds a whole ladder may take."""

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from llama_logging import leasing, process
 from llama_logging.exceptions import StoreError
 from llama_logging.recovery.naming import PROCESS
-from llama_logging.registry import Denial, DenialReason, Lease, Policy, ScopeState, Store
+from llama_logging.registry import Store
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
 from llama_logging.tried import OutcomeStatus
 
 try:

@@ -14,6 +14,7 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.outbox import Healing, Outbox
 from llama_logging.prediction.ledger import KEPT, Action, Announcement
 from llama_logging.reporters.report import Report, one_line, visible
+from llama_logging.visible import counted
 
 TOP = 10
 _MOST = 1_000_000
@@ -110,7 +111,7 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
 
 def as_text(told: Digest) -> str:
     """For a terminal or an e-mail."""
-    lines = [f"Errors from {_moment(told.since)} to {_moment(told.until)}", "", f"{told.total} errors, {_trend(told)}"]
+    lines = [f"Errors from {_moment(told.since)} to {_moment(told.until)}", "", _total(told)]
     lines += [f"  {name:<8}  {count:>8}" for name, count in told.by_severity.items()]
     for heading, count, groups in _sections(told):
         lines += ["", f"{heading}: {count}"]
@@ -130,7 +131,7 @@ def as_text(told: Digest) -> str:
 def as_html(told: Digest) -> str:
     """One page, nothing loaded from elsewhere, nothing executed."""
     parts = [
-        f"<h1>{told.total} errors</h1>",
+        f"<h1>{counted(told.total, 'error')}</h1>",
         f"<p>{_moment(told.since)} to {_moment(told.until)}, {_trend(told)}</p>",
         _table(("Severity", "Errors"), told.by_severity.items()),
     ]
@@ -157,7 +158,7 @@ def report_of(told: Digest) -> Report:
         kind="digest",
         rule="digest",
         created_at=told.until,
-        title=one_line(f"{told.total} errors, {_trend(told)}: {told.new_count} new, {told.regressed_count} regressed"),
+        title=one_line(f"{_total(told)}: {told.new_count} new, {told.regressed_count} regressed"),
         text=as_text(told),
         html=as_html(told),
         command="llama-logging summary",
@@ -218,6 +219,10 @@ def _came(foreseen: Foreseen) -> str:
 def _sections(told: Digest) -> list[tuple[str, int, tuple[Line, ...]]]:
     found = [("New", told.new_count, told.new), ("Regressed", told.regressed_count, told.regressed)]
     return [section for section in found if section[1]]
+
+
+def _total(told: Digest) -> str:
+    return f"{counted(told.total, 'error')}, {_trend(told)}"
 
 
 def _trend(told: Digest) -> str:

@@ -10,8 +10,8 @@ from email.utils import format_datetime, parseaddr
 from typing import ClassVar, Literal, Self
 
 from llama_logging.config import Options, as_seconds, as_text
-from llama_logging.context import new_id
 from llama_logging.exceptions import ConfigError, ReportError
+from llama_logging.ids import new_id
 from llama_logging.redaction import clean
 from llama_logging.reporters import http
 from llama_logging.reporters.report import Report, one_line

@@ -15,7 +15,8 @@ from llama_logging.outbox import Delivery
 from llama_logging.prediction.ledger import Action, Announcement
 from llama_logging.prediction.wording import sentence
 from llama_logging.redaction import clean
-from llama_logging.registry import ErrorGroup
+from llama_logging.registry.groups import ErrorGroup
+from llama_logging.visible import counted
 
 TITLE = 200
 """Characters of a title."""
@@ -86,7 +87,8 @@ class Report:
         """The whole text, and what was held back."""
         if not self.held_back:
             return self.text
-        return f"{self.text}\n{self.held_back} reports before this one were held back by the hourly limits\n"
+        told = counted(self.held_back, "report before this one was", "reports before this one were")
+        return f"{self.text}\n{told} held back by the hourly limits\n"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -115,7 +117,7 @@ def of_error(
         lines += [", ".join(part for part in ran if part)] if any(ran) else []
     if group is not None:
         first = group.first_seen.isoformat(sep=" ", timespec="seconds")
-        lines.append(f"{group.count} times since {first}; {group.state.value}")
+        lines.append(f"{counted(group.count, 'time')} since {first}; {group.state.value}")
     if context is not None and context.stack_trace:
         lines += ["", clean(context.stack_trace, 4_000).rstrip()]
     return Report(

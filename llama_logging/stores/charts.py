@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from typing import Any
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vitals
-from llama_logging.registry import Gap, GroupState
-from llama_logging.stores import words
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.upkeep import Gap
+from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks
 from llama_logging.tried import OutcomeStatus
 
@@ -28,21 +28,8 @@ _FACETS = ("service", "environment", "release", "host", "python")
 """What a process adds to the tags of its errors."""
 
 
-class SQLCharts:
+class SQLCharts(SQLAccess):
     """Part of SQLStore."""
-
-    url: str
-    version: int
-
-    def _reading(self) -> contextlib.AbstractContextManager[Execute]:
-        raise NotImplementedError
-
-    def _disk(self, execute: Execute) -> int:
-        """Bytes on the disk, without looking into the tables."""
-        raise NotImplementedError
-
-    def _index(self) -> words.Index:
-        raise NotImplementedError
 
     def index_words(self) -> bool:
         return self._index().step()

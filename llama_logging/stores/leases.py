@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from llama_logging import leasing
-from llama_logging.registry import Denial, Lease, Policy, ScopeState
+from llama_logging.registry.attempts import Denial, Lease, Policy, ScopeState
 from llama_logging.stores.statements import Execute
 from llama_logging.tried import OutcomeStatus
 

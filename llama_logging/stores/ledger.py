@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ from typing import Any
 from llama_logging.context import from_microseconds, to_microseconds
 from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quality, Skill
 from llama_logging.prediction.ledger import KEPT, Action, Announcement, Arm, Ending, Rating
-from llama_logging.stores.statements import MINUTE, Execute
+from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.statements import MINUTE, Execute, start_of
 
 DAY = 1440 * MINUTE
 QUALITY_DAYS = 400
@@ -46,14 +46,8 @@ _SETTLE = """
 """
 
 
-class SQLLedger:
+class SQLLedger(SQLAccess):
     """Part of SQLStore."""
-
-    def _reading(self) -> contextlib.AbstractContextManager[Execute]:
-        raise NotImplementedError
-
-    def _transaction(self) -> contextlib.AbstractContextManager[Execute]:
-        raise NotImplementedError
 
     def predicted(self, announcements: Sequence[Announcement]) -> None:
         with self._transaction() as execute:
@@ -91,7 +85,7 @@ class SQLLedger:
     def predictions(
         self, *, since: datetime | None = None, group: str | None = None, limit: int = 50
     ) -> list[Announcement]:
-        where, parameters = "at >= ?", [0 if since is None else to_microseconds(since)]
+        where, parameters = "at >= ?", [start_of(since)]
         if group is not None:
             where += " AND fingerprint = ?"
             parameters.append(group)  # type: ignore[arg-type]
@@ -114,7 +108,7 @@ class SQLLedger:
             rows = execute(
                 "SELECT fingerprint, horizon, action, count(*), sum(followed) FROM predictions "
                 "WHERE followed IS NOT NULL AND at >= ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-                (0 if since is None else to_microseconds(since),),
+                (start_of(since),),
             )
             return [
                 Arm(group=group, horizon=horizon, action=Action(action), announced=int(count), followed=int(followed))
@@ -138,7 +132,7 @@ class SQLLedger:
                 "SELECT role, at, content FROM (SELECT role, at, content, fingerprint, horizon, row_number() OVER "
                 "(PARTITION BY role, fingerprint, horizon ORDER BY day DESC) AS turn FROM prediction_quality "
                 "WHERE at >= ?) AS told WHERE turn = 1 ORDER BY role, fingerprint, horizon",
-                (0 if since is None else to_microseconds(since),),
+                (start_of(since),),
             )
             return [
                 Rating(role=role, at=from_microseconds(at), quality=_quality(content)) for role, at, content in rows

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from llama_logging.context import from_microseconds, new_id, to_microseconds
+from llama_logging.context import from_microseconds, to_microseconds
+from llama_logging.ids import new_id
 from llama_logging.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
-from llama_logging.registry import Change
+from llama_logging.registry.triage import Change
+from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.statements import MINUTE, Execute
 
 HOUR = 60 * MINUTE
@@ -30,14 +31,8 @@ AFTERWARDS = "NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction
 """Of attempts: that they were not made ahead of an error."""
 
 
-class SQLOutbox:
+class SQLOutbox(SQLAccess):
     """Part of SQLStore."""
-
-    def _reading(self) -> contextlib.AbstractContextManager[Execute]:
-        raise NotImplementedError
-
-    def _transaction(self) -> contextlib.AbstractContextManager[Execute]:
-        raise NotImplementedError
 
     # --- what is to be sent
 

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
 from llama_logging.stores import ledger
-from llama_logging.stores.statements import Execute, marks
+from llama_logging.stores.statements import Execute, marks, parts
 
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
 
-# SQLite 3.31 takes 999 parameters.
-_PART = 500
 # (at most this telling, how many of the newest of each group stay)
 _TURNS = ((0, 20), (1, 5), (1, 1))
 
@@ -66,8 +64,7 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
 
 
 def _drop(execute: Execute, positions: Sequence[int]) -> None:
-    for begin in range(0, len(positions), _PART):
-        part = positions[begin : begin + _PART]
+    for part in parts(positions):
         where = f"WHERE position IN ({marks(part)})"
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)

@@ -6,10 +6,14 @@ of its rows. They are kept to what SQLite 3.34 and PostgreSQL both understand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
+from llama_logging.context import to_microseconds
 from llama_logging.seen import SAME_FOR
+
+T = TypeVar("T")
 
 
 class Execute(Protocol):
@@ -22,6 +26,9 @@ MINUTE = 60_000_000
 """Microseconds."""
 UNITS = (1, 60, 1440)
 """Minutes for which totals are kept: minute, hour, day."""
+
+_AT_ONCE = 500
+"""SQLite 3.31 takes 999 parameters."""
 
 _UNITS = " UNION ALL ".join(f"SELECT {unit} AS unit" for unit in UNITS)
 
@@ -344,3 +351,14 @@ ENTER = (
 def marks(values: Sequence[Any]) -> str:
     """A question mark for each of *values*, as `IN` wants them; NULL for none."""
     return ", ".join("?" * len(values)) or "NULL"
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """*values* in parts that one statement can take."""
+    for begin in range(0, len(values), _AT_ONCE):
+        yield values[begin : begin + _AT_ONCE]
+
+
+def start_of(since: datetime | None) -> int:
+    """The microseconds at which *since* begins; None is all time."""
+    return 0 if since is None else to_microseconds(since)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llama_logging.stores.statements import Execute, marks
+from llama_logging.stores.statements import Execute, marks, parts
 
 STEP = 2_000
 """Errors that are indexed in one transaction."""
@@ -123,7 +123,7 @@ class Index:
 
 def _of_error(row: Sequence[Any]) -> set[str]:
     _, _, message, content = row
-    frame = json.loads(content) if isinstance(content, str) else content
+    frame = json.loads(content)
     texts = [message, frame.get("log", ""), *frame.get("trace", ())]
     texts += [text for pair in frame.get("tags", {}).items() for text in pair]
     return {word for text in texts for word in split(text)}
@@ -131,6 +131,5 @@ def _of_error(row: Sequence[Any]) -> set[str]:
 
 def _groups_of(execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
     ordered = sorted(positions)
-    for begin in range(0, len(ordered), 500):
-        part = ordered[begin : begin + 500]
+    for part in parts(ordered):
         yield from execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part).fetchall()

@@ -52,8 +52,7 @@ def dashboard(
     Raises:
         ConfigError: If *store* names none, or a token is needed.
     """
-    if token is not None:
-        keys = Keys(token)
+    keys = keys if token is None else Keys(token)
     is_local = all(host.lower().strip("[]") in LOOPBACK for host in hosts)
     if keys is None and (private or not is_local):
         raise ConfigError("the dashboard needs a token to be asked under other names than those of this machine")
@@ -68,7 +67,10 @@ def dashboard(
         rules=tuple(rules),
         failure=failure,
     )
+    return _application(board, hosts)
 
+
+def _application(board: Board, hosts: Sequence[str]) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield

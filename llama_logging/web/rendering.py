@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 from markupsafe import Markup
 
-from llama_logging.visible import printable_lines
+from llama_logging.visible import counted, noun_for, printable_lines
 from llama_logging.web import charts, static
 from llama_logging.wording import ago, doing, state_of
 
@@ -133,6 +133,7 @@ _templates.filters.update(
         function.__name__: function
         for function in (
             cut, one_line, short, segment, moment, number, brief, size, duration, as_json, ago, doing, state_of,
+            counted, noun_for,
         )
     }
 )  # fmt: skip

@@ -95,14 +95,14 @@ def serve(settings: Settings) -> None:
             callback_notify=lambda: _awake(ingester),
             timeout_notify=10,
         )
-        _say(f"{settings.url} at {where}/  (Ctrl-C ends it)")
-        if settings.token is None:
-            _say(f"to sign in, open {where}/?token={keys.token}")
-        else:
-            _say(f"to sign in, open {where}/?token=... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN")
         # The server hands the signal on once it has ended; it would else end us before the ingester has.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
+            _say(f"{settings.url} at {where}/  (Ctrl-C ends it)")
+            if settings.token is None:
+                _say(f"to sign in, open {where}/?token={keys.token}")
+            else:
+                _say(f"to sign in, open {where}/?token=... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN")
             uvicorn.Server(config).run(sockets=[bound])
 
 

@@ -17,6 +17,7 @@ from llama_logging.cli.main import COMMANDS, main, parser
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
+from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import Run, make_context
 
@@ -216,6 +217,20 @@ def test_an_id_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context())
     assert main(["show", "ffff"]) == 1
     assert "no error has the id 'ffff'" in capsys.readouterr().err
+
+
+def test_an_unknown_id_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(*some_errors())
+    asked: list[str] = []
+    find = SQLiteStore.find
+
+    def noted(store: SQLiteStore, id_prefix: str) -> ErrorContext:
+        asked.append(id_prefix)
+        return find(store, id_prefix)
+
+    monkeypatch.setattr(SQLiteStore, "find", noted)
+    assert main(["show", "ffff"]) == 1
+    assert asked == ["ffff"]
 
 
 def test_no_error_text_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

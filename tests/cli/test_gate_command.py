@@ -10,7 +10,7 @@ import pytest
 from llama_logging import wire
 from llama_logging.cli.main import main
 from llama_logging.context import Process
-from llama_logging.registry import Batch
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests.cli.test_commands import NOW, answer, document, keep
 from tests.conftest import make_context

@@ -26,7 +26,7 @@ def test_evaluate_prints_the_baselines_beside_the_predictor(log: Path, capsys: p
     out, err = capsys.readouterr()
     assert "an error within 300 s" in out
     assert all(name in out for name in ("predictor", "base", "persistence", "hazard", "ewma", "onsets foreseen"))
-    assert "1 lines were no records" in err
+    assert "1 line was no record" in err
 
 
 def test_evaluate_says_when_a_log_has_too_little(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

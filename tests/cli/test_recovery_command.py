@@ -6,7 +6,7 @@ import pytest
 
 from llama_logging.cli.main import main
 from llama_logging.recovery.switch import ROW
-from llama_logging.registry import Lease, Policy
+from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.cli.test_commands import answer, document, keep

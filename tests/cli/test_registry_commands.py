@@ -79,7 +79,7 @@ def test_details_are_pruned_and_counts_stay(capsys: pytest.CaptureFixture[str]) 
     keep(*(make_context(timestamp=NOW - timedelta(days=n)) for n in range(40)))
     pruned = document(capsys, "prune", "--older-than", "30d")
     assert (pruned["pruned"], pruned["errors"]) == (10, 30)
-    assert "1 errors pruned; the details of 29 are kept" in answer(capsys, "prune", "--keep", "29")
+    assert "1 error pruned; the details of 29 are kept" in answer(capsys, "prune", "--keep", "29")
     assert document(capsys, "summary")["total_errors"] == 40
     answer(capsys, "prune", code=2)
 
@@ -106,7 +106,7 @@ def test_a_frame_that_was_cut_out_by_hand_is_said_to_be_missing(own_place: Path,
     examined = cli("doctor", "--json")
     assert examined.code == 1
     assert json.loads(examined.out)["gaps"][0]["missing"] == 1
-    assert "1 frames are missing of those that a process wrote" in cli("doctor", "--accept").out
+    assert "1 frame is missing of those that a process wrote" in cli("doctor", "--accept").out
     assert cli("doctor").code == 0
     assert json.loads(cli("summary", "--json").out)["total_errors"] == 9
 

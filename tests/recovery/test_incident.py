@@ -21,7 +21,7 @@ from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
 from llama_logging.recovery.strategy import Deadline, Remedy, StrategyTable
 from llama_logging.recovery.switch import FILE, ROW, Switch
-from llama_logging.registry import Denial, DenialReason, Lease, Policy, Record
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, Record
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus

@@ -21,8 +21,8 @@ from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
 from llama_logging.reporters import notify
 from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
 from llama_logging.reporters.report import Report, of_error, of_test
+from llama_logging.reporters.sending import failure
 from llama_logging.reporters.webhook import ID, SIGNATURE
-from llama_logging.reporting import failure
 from tests.conftest import NOON, make_context
 from tests.reporters.receivers import Receiver, certificate, free_port, receiver, saying, until
 

@@ -12,7 +12,9 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
-from llama_logging.registry import Batch, GroupState, Store
+from llama_logging.registry import Store
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.intake import Batch
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 from tests.stores.test_ledger import ending, make_announcement

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from llama_logging.registry import Denial, DenialReason, Lease, Policy, Store
+from llama_logging.registry import Store
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sql import SQLStore
 from llama_logging.tried import OutcomeStatus

@@ -23,7 +23,8 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.pipeline import Pipeline, open_registry
-from llama_logging.registry import Batch, GroupState
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
 from llama_logging.stores import copying, urls
 from llama_logging.stores.plain_errors import taken_apart
@@ -205,7 +206,8 @@ def test_asking_does_not_make_a_registry(store: PostgresStore, postgres_url: url
 
 def test_ten_processes_that_start_at_once_make_it_once(postgres_url: urls.StoreURL, run: Run) -> None:
     code = (
-        "import sys\nfrom llama_logging.stores import open_store, urls\nfrom llama_logging.registry import Batch\n"
+        "import sys\nfrom llama_logging.stores import open_store, urls\n"
+        "from llama_logging.registry.intake import Batch\n"
         "store = open_store(urls.parse(sys.argv[1]))\nstore.ingest(Batch(sys.argv[2], 0, 5, []))\n"
         "print(store.checkpoint(sys.argv[2]))\nstore.close()"
     )
@@ -354,7 +356,7 @@ def test_the_server_says_when_a_mute_is_over(store: PostgresStore, monkeypatch: 
 
     add(store, make_context())
     store.mute("v1:0123456789abcdef", datetime.now(UTC), until=datetime.now(UTC) + HOUR)
-    monkeypatch.setattr("llama_logging.stores.sql.datetime", Ahead)
+    monkeypatch.setattr("llama_logging.stores.access.datetime", Ahead)
     add(store, make_context())
     assert store.groups()[0].state is GroupState.MUTED
 

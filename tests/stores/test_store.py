@@ -21,7 +21,10 @@ from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
 from llama_logging.outbox import Outbox
-from llama_logging.registry import Batch, GroupState, Move, Store
+from llama_logging.registry import Store
+from llama_logging.registry.groups import GroupState
+from llama_logging.registry.intake import Batch
+from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
@@ -847,38 +850,43 @@ def test_a_file_that_is_gone_is_made_anew(store_url: urls.StoreURL, file_store: 
     assert len(file_store.errors()) == 1 + (how == "replaced")
 
 
+def fill_the_first(connection: sqlite3.Connection, contexts: list[ErrorContext], attempt: RecoveryAttempt) -> None:
+    """As the first version did it."""
+    connection.executescript(STEPS[0])
+    for number, context in enumerate(contexts):
+        error, name, definition = wire.encode_error(context)
+        at = to_microseconds(context.timestamp)
+        row = (number + 1, context.error_id, at, 40, context.fingerprint, "ValueError", name, "r", error)
+        connection.execute("INSERT INTO errors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO stacks VALUES (?, ?) ON CONFLICT DO NOTHING", (name, definition))
+        group = (context.fingerprint, "ValueError", context.error_message, 40, "shop", name, 1, at, at)
+        connection.execute(
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + 1, "
+            "last_seen = excluded.last_seen, last_error_id = excluded.last_error_id",
+            (*group, context.error_id),
+        )
+        connection.execute(
+            "INSERT INTO counts VALUES (?, ?, 40, 'ValueError', 1)", (at // 60_000_000, context.fingerprint)
+        )
+    assert contexts[0].process is not None
+    opening = wire.dumps(wire.encode_process(contexts[0].process))
+    connection.execute("INSERT INTO processes VALUES ('r', ?)", (opening,))
+    connection.execute("INSERT INTO journals VALUES ('j', 7, 2)")
+    audit = wire.dumps({key: value for key, value in wire.encode_attempt(attempt).items() if key != "token"})
+    connection.execute("INSERT INTO attempts VALUES ('a', 'e', ?, ?)", (to_microseconds(NOON), audit))
+
+
 @pytest.mark.parametrize("version", range(1, len(STEPS)))
 def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.StoreURL, version: int) -> None:
     """Filled as the first one filled it, and brought up to that version by its own statements."""
     contexts = [in_release("r", n) for n in range(5)]
     contexts.append(make_context(fingerprint="v1:explicit", additional_context={"a": 1}))
+    attempt = RecoveryAttempt(
+        attempt_id="a", error_id="e", fingerprint="f", rule="r", strategy="s", scope="",
+        status=OutcomeStatus.RECOVERED, started_at=NOON, duration=2.0,
+    )  # fmt: skip
     with contextlib.closing(sqlite3.connect(store_url.path)) as connection:
-        connection.executescript(STEPS[0])
-        for number, context in enumerate(contexts):
-            error, name, definition = wire.encode_error(context)
-            at = to_microseconds(context.timestamp)
-            row = (number + 1, context.error_id, at, 40, context.fingerprint, "ValueError", name, "r", error)
-            connection.execute("INSERT INTO errors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            connection.execute("INSERT INTO stacks VALUES (?, ?) ON CONFLICT DO NOTHING", (name, definition))
-            group = (context.fingerprint, "ValueError", context.error_message, 40, "shop", name, 1, at, at)
-            connection.execute(
-                "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + 1, "
-                "last_seen = excluded.last_seen, last_error_id = excluded.last_error_id",
-                (*group, context.error_id),
-            )
-            connection.execute(
-                "INSERT INTO counts VALUES (?, ?, 40, 'ValueError', 1)", (at // 60_000_000, context.fingerprint)
-            )
-        assert contexts[0].process is not None
-        opening = wire.dumps(wire.encode_process(contexts[0].process))
-        connection.execute("INSERT INTO processes VALUES ('r', ?)", (opening,))
-        connection.execute("INSERT INTO journals VALUES ('j', 7, 2)")
-        attempt = RecoveryAttempt(
-            attempt_id="a", error_id="e", fingerprint="f", rule="r", strategy="s", scope="",
-            status=OutcomeStatus.RECOVERED, started_at=NOON, duration=2.0,
-        )  # fmt: skip
-        audit = wire.dumps({key: value for key, value in wire.encode_attempt(attempt).items() if key != "token"})
-        connection.execute("INSERT INTO attempts VALUES ('a', 'e', ?, ?)", (to_microseconds(NOON), audit))
+        fill_the_first(connection, contexts, attempt)
         for step in STEPS[1:version]:
             connection.executescript(step)
         connection.execute(f"PRAGMA user_version = {version}")

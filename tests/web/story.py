@@ -19,12 +19,13 @@ from llama_logging.context import (
     FrameLocals,
     Process,
     Stack,
-    new_id,
 )
+from llama_logging.ids import new_id
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quality, Resolution, Skill
 from llama_logging.prediction.ledger import Action, Announcement, Ending
-from llama_logging.registry import Batch, Lease, Policy
+from llama_logging.registry.attempts import Lease, Policy
+from llama_logging.registry.intake import Batch
 from llama_logging.tracebacks import CAUSE, HEADER
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 

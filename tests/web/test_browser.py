@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from llama_logging import wire
-from llama_logging.context import new_id
-from llama_logging.registry import Batch
+from llama_logging.ids import new_id
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests.conftest import make_context
 from tests.stores.test_store import add

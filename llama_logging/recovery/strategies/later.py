@@ -17,6 +17,7 @@ from llama_logging.config import Options, as_count, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
+from llama_logging.visible import counted
 
 MARK = "idempotent"
 """The key of `extra` by which a caller says that doing it twice does no harm."""
@@ -99,7 +100,7 @@ class Retry:
     @property
     def intent(self) -> str:
         """Says how often."""
-        return f"try again, {self.attempts} times at most"
+        return f"try again, {counted(self.attempts, 'time')} at most"
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Say when; if that is before the deadline, wait for it."""
@@ -107,7 +108,8 @@ class Retry:
             return Remedy(OutcomeStatus.FAILED, detail=f"the caller has not said extra={{'{MARK}': True}}")
         number, retry_at = self.rounds.next(context.fingerprint, context.timestamp, self.delay, self.longest)
         if number > self.attempts:
-            return Remedy(OutcomeStatus.FAILED, detail=f"{self.attempts} attempts in a row have failed")
+            told = counted(self.attempts, "attempt in a row has failed", "attempts in a row have failed")
+            return Remedy(OutcomeStatus.FAILED, detail=told)
         return come_back(retry_at, deadline, f"attempt {number} of {self.attempts}")
 
 

@@ -12,6 +12,7 @@ from llama_logging.config import Options, as_count, as_mapping, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
+from llama_logging.visible import counted
 
 HINTS = {
     "temperature": 0,
@@ -66,7 +67,7 @@ class ReaskJson:
         while len(self._asked) > _REMEMBERED:
             self._asked.pop(next(iter(self._asked)), None)
         if not self.times or (len(asked) == self.times and now - asked[0] < self.period):
-            detail = f"it was asked again {self.times} times within {self.period:g} s"
+            detail = f"it was asked again {counted(self.times, 'time')} within {self.period:g} s"
             return Remedy(OutcomeStatus.FAILED, detail=detail)
         asked.append(now)
         return Remedy(OutcomeStatus.RECOVERED, self.hints, "ask again, with the hints")

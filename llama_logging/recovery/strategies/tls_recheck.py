@@ -16,6 +16,7 @@ from llama_logging.recovery import certificates
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
+from llama_logging.visible import counted
 
 TIMEOUT = 10.0
 """Seconds one handshake may take."""
@@ -90,7 +91,8 @@ def _advice(
         days = (now - certificate.not_after).days
         if days < 0:
             return "a certificate of its chain has expired, not its own: have the chain renewed"
-        return f"its certificate expired on {certificate.not_after:%Y-%m-%d}, {days} days ago: renew it ({clock})"
+        expired = f"{certificate.not_after:%Y-%m-%d}, {counted(days, 'day')} ago"
+        return f"its certificate expired on {expired}: renew it ({clock})"
     if rejected.verify_code == _NOT_YET_VALID:
         return (
             f"its certificate begins on {certificate.not_before:%Y-%m-%d %H:%M} UTC, and {clock}: set the clock right"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from llama_logging.figures import Steps
-from llama_logging.registry import GroupState, Order
+from llama_logging.registry.groups import GroupState, Order
 from llama_logging.web.asked import Asked
 
 SIZE = 50

@@ -1,0 +1,55 @@
+"""Questions about errors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
+
+
+class Errors(Protocol):
+    """Part of `registry.Store`."""
+
+    def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
+        """How many errors there were, exactly; *since* None for all time."""
+        ...
+
+    def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
+        """The most frequent error types and their counts, most frequent first."""
+        ...
+
+    def errors(
+        self,
+        *,
+        since: datetime | None = None,
+        at_least: ErrorSeverity = ErrorSeverity.DEBUG,
+        fingerprint: str | None = None,
+        limit: int = 10,
+    ) -> list[ErrorContext]:
+        """Errors, newest first."""
+        ...
+
+    def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
+        """Errors in order of arrival after *position*, and the position to go on from; -1 gives the end."""
+        ...
+
+    def find(self, id_prefix: str) -> ErrorContext:
+        """The one error whose id begins with *id_prefix*.
+
+        Raises:
+            ErrorNotFound: If there is none, or more than one.
+        """
+        ...
+
+    def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
+        """Errors of one trace, of all services that share the registry, in the order in which they happened."""
+        ...
+
+    def sightings(self, error_id: str) -> list[Sighting]:
+        """Who else logged the error, oldest first."""
+        ...
+
+    def index_words(self) -> bool:
+        """Index the words of some thousand errors, so that a search has less to do; whether there may be more."""
+        ...

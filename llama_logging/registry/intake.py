@@ -1,0 +1,51 @@
+"""How frames come into the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Frames of one journal that lie one after another.
+
+    Attributes:
+        journal: Name of the journal.
+        start, end: Where in the file they lie, in bytes.
+        frames: JSON texts, their checksums verified.
+        damaged: How many frames in between were not whole.
+    """
+
+    journal: str
+    start: int
+    end: int
+    frames: Sequence[str]
+    damaged: int = 0
+
+
+class Intake(Protocol):
+    """Part of `registry.Store`."""
+
+    def ingest(self, batch: Batch) -> int:
+        """Add what *batch* holds and remember its end, in one transaction.
+
+        If the store knows the journal beyond *batch.start*, nothing is added: another process did.
+
+        Returns:
+            The end of what the store now has of that journal, in bytes.
+        """
+        ...
+
+    def checkpoint(self, journal: str) -> int:
+        """How much of *journal* the store has, in bytes; 0 if it never saw it."""
+        ...
+
+    def sync(self) -> None:
+        """Have what was ingested survive a power cut, before the journal that it came from is removed."""
+        ...
+
+    def forget(self, journal: str) -> None:
+        """Drop the checkpoint of a journal that is gone."""
+        ...

@@ -1,0 +1,121 @@
+"""What is due for a channel is sent, again and again until it arrives, by one process at a time.
+
+A channel is leased while it is sent to.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from llama_logging import process
+from llama_logging.exceptions import ReportError
+from llama_logging.ids import new_id
+from llama_logging.outbox import Delivery, Outbox
+from llama_logging.redaction import clean
+from llama_logging.registry.attempts import Lease, Policy
+from llama_logging.reporters.configuration import Channel
+from llama_logging.reporters.report import of_delivery
+from llama_logging.saying import say
+from llama_logging.stores.leases import OWN
+from llama_logging.tried import OutcomeStatus
+
+LEASE = 30.0
+"""Seconds for which a channel is leased; prolonged before each report. A lost sender is succeeded after that."""
+FIRST_DELAY = 2.0
+LONGEST_DELAY = 600.0
+"""Seconds after which a channel is tried again: from the first, doubling to the second, with jitter."""
+TRIES = 10
+"""A report that the receiver refuses, while it takes others, is given up after so many."""
+KEPT = timedelta(days=7)
+"""For so long a report is tried, and what became of it is known."""
+SEND_TIMEOUT = 20.0
+"""Seconds that one report may take."""
+
+_UNLIMITED = Policy(attempts=1_000_000, period=0.0, cooldown=0.0)
+
+
+class Sending:
+    """Sends to channels.
+
+    Args:
+        clock: Aware now.
+    """
+
+    def __init__(self, channels: Mapping[str, Channel], clock: Callable[[], datetime]) -> None:
+        self._channels, self._clock = channels, clock
+        self._owner = ""
+        self._complained: set[str] = set()
+
+    def send(self, store: Outbox, name: str, timeout: float = 60.0) -> int:
+        """Send what is due for a channel, for so many seconds; how many arrived. Another may be at it: then none."""
+        if self._owner.partition("/")[0] != str(os.getpid()):
+            self._owner = f"{os.getpid()}/{process.current().host}/{new_id()}"
+        owner = f"{self._owner}/{threading.get_ident()}"
+        lease = store.acquire(f"{OWN}{name}", owner, LEASE, _UNLIMITED)
+        if not isinstance(lease, Lease):
+            return 0
+        try:
+            return self._send(store, self._channels[name], lease, time.monotonic() + timeout)
+        finally:
+            store.finish(lease, OutcomeStatus.RECOVERED, "", _UNLIMITED)
+
+    def _send(self, store: Outbox, channel: Channel, lease: Lease, until: float) -> int:
+        count = 0
+        while (left := until - time.monotonic()) > 0:
+            delivery = store.next_delivery(channel.name, self._clock())
+            if delivery is None or not store.renew(lease, LEASE):
+                break
+            try:
+                channel.reporter.send(of_delivery(delivery, json.loads(delivery.content)), min(left, SEND_TIMEOUT))
+            except (Exception, SystemExit) as error:
+                if not self._failed(store, channel, delivery, error):
+                    break
+            else:
+                store.sent(delivery, self._clock())
+                count += 1
+        return count
+
+    def _failed(self, store: Outbox, channel: Channel, delivery: Delivery, error: BaseException) -> bool:
+        """Write the failure down; whether the next may be tried now."""
+        refused = isinstance(error, ReportError) and error.refused
+        wait = error.retry_after if isinstance(error, ReportError) else None
+        now, told = self._clock(), failure(channel, error)
+        again = now + timedelta(seconds=_delay(delivery.tries))
+        state = next((known for known in store.channels() if known.channel == channel.name), None)
+        held = timedelta(seconds=max(_delay(state.failures if state else 0), wait or 0.0))
+        final = now - delivery.created_at > KEPT or (refused and delivery.tries + 1 >= TRIES)
+        store.failed(delivery, now, told, again, None if refused else now + held, final)
+        if channel.name not in self._complained:
+            self._complained.add(channel.name)
+            say(
+                "reporters",
+                logging.WARNING,
+                "the report channel %s failed: %s; it is tried again, `llama-logging report list` tells how it goes",
+                channel.name,
+                told,
+            )
+        return refused
+
+
+def failure(channel: Channel, error: BaseException) -> str:
+    """What *error* says, without the channel's secrets."""
+    try:
+        told = str(error) if isinstance(error, ReportError) else f"{type(error).__name__}: {error}"
+    except Exception:
+        told = type(error).__name__
+    for secret in sorted(channel.reporter.secrets, key=len, reverse=True):
+        if secret:
+            told = told.replace(secret, "[redacted]")
+    return clean(told, 500)
+
+
+def _delay(tries: int) -> float:
+    """Seconds, doubling, with jitter: all that failed together must not come again together."""
+    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(tries, 20)) * random.uniform(0.5, 1.0)

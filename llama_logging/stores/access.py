@@ -1,0 +1,72 @@
+"""How the parts of SQLStore reach its tables: what is left to SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from llama_logging.context import to_microseconds
+from llama_logging.stores import words
+from llama_logging.stores.statements import Execute
+
+
+class SQLAccess:
+    """What a store's subclass gives.
+
+    Its `_reading` and `_transaction` give an Execute; the temporary tables are there in both.
+    """
+
+    url: str
+    version = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a registry; one that never was is empty, and asking does not make it."""
+        return True
+
+    def _reading(self) -> contextlib.AbstractContextManager[Execute]:
+        raise NotImplementedError
+
+    def _transaction(self) -> contextlib.AbstractContextManager[Execute]:
+        raise NotImplementedError
+
+    def _ingestion(self) -> contextlib.AbstractContextManager[Execute]:
+        """The transaction in which a batch comes in."""
+        return self._transaction()
+
+    def _together(self) -> contextlib.AbstractContextManager[object]:
+        """In it, statements may be sent without waiting for what they give."""
+        return contextlib.nullcontext()
+
+    def _now(self, execute: Execute) -> int:
+        """By the clock that decides, in microseconds since the epoch."""
+        return to_microseconds(datetime.now(UTC))
+
+    def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
+        """Fill `batch` with *frames*."""
+        raise NotImplementedError
+
+    def _attempt(self, execute: Execute, frames: Sequence[str]) -> bool:
+        """`_add`, all or nothing; False if the database refuses what is in one of the frames."""
+        raise NotImplementedError
+
+    def _size(self, execute: Execute) -> int:
+        """Bytes of the whole registry."""
+        raise NotImplementedError
+
+    def _disk(self, execute: Execute) -> int:
+        """Bytes on the disk, without looking into the tables."""
+        raise NotImplementedError
+
+    def _problems(self, execute: Execute) -> list[str]:
+        """What a check of the database itself finds."""
+        raise NotImplementedError
+
+    def _clock(self, execute: Execute) -> tuple[float, str]:
+        """Seconds on a clock that all who share the registry have, and a name for what it counts from."""
+        raise NotImplementedError
+
+    def _index(self) -> words.Index:
+        """The index of words."""
+        raise NotImplementedError

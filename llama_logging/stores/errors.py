@@ -1,0 +1,207 @@
+"""Questions about errors: how many, which, and all that is known of one. The contract: registry.errors.Errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from llama_logging import wire
+from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
+from llama_logging.exceptions import ErrorNotFound
+from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.groups import members_of
+from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, start_of
+
+_ERRORS = """
+    SELECT errors.position, errors.error_id, errors.timestamp, errors.severity, groups.fingerprint,
+           errors.error_type, errors.message, errors.regrouped, errors.content, stacks.content, processes.content
+    FROM errors JOIN groups ON groups.id = errors.group_id
+    LEFT JOIN stacks ON stacks.id = errors.stack
+    LEFT JOIN processes ON processes.id = errors.process
+"""
+
+_EARLIEST = -(2**62)
+"""Before every error."""
+
+
+class SQLErrors(SQLAccess):
+    """Part of SQLStore."""
+
+    def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
+        sql, parameters = _counted("severity", since, at_least)
+        with self._reading() as execute:
+            rows = execute(f"{sql} ORDER BY 1 DESC", parameters)
+            return {ErrorSeverity(severity): int(count) for severity, count in rows}
+
+    def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
+        sql, parameters = _counted("error_type", since, at_least)
+        with self._reading() as execute:
+            rows = execute(f"{sql} ORDER BY 2 DESC, 1 LIMIT ?", (*parameters, limit))
+            return {error_type: int(count) for error_type, count in rows}
+
+    def errors(
+        self,
+        *,
+        since: datetime | None = None,
+        at_least: ErrorSeverity = ErrorSeverity.DEBUG,
+        fingerprint: str | None = None,
+        limit: int = 10,
+    ) -> list[ErrorContext]:
+        with self._reading() as execute:
+            # Each severity by its own way through the index: a rare one would else be looked for everywhere.
+            ways = [("severity = ?", [int(severity)]) for severity in ErrorSeverity if severity >= at_least]
+            if fingerprint is not None:
+                members = members_of(execute, fingerprint)
+                ways = [(f"group_id IN ({marks(members)}) AND severity >= ?", [*members, int(at_least)])]
+            parameters = [value for _, own in ways for value in (*own, start_of(since), limit)]
+            places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
+            return [context for _, context in _decoded(execute, *_placed(places))]
+
+    def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
+        with self._reading() as execute:
+            if position < 0:
+                return execute("SELECT coalesce(max(position), 0) FROM errors").fetchone()[0], []
+            places = [
+                row[0]
+                for row in execute(
+                    "SELECT position FROM errors WHERE position > ? ORDER BY position LIMIT ?", (position, limit)
+                )
+            ]
+            rows = _decoded(execute, places)
+        return (rows[-1][0] if rows else position), [context for _, context in rows]
+
+    def find(self, id_prefix: str) -> ErrorContext:
+        # Everything that begins with the prefix lies between it and it with the last digit raised.
+        low = id_prefix.lower()
+        high = low[:-1] + chr(ord(low[-1]) + 1) if low and low[-1] < "\U0010ffff" else "g"
+        with self._reading() as execute:
+            places = execute(
+                "SELECT position FROM errors WHERE error_id >= ? AND error_id < ? LIMIT 2", (low, high)
+            ).fetchall()
+            if len(places) != 1:
+                problem = "more than one error has an id that begins with" if places else "no error has the id"
+                raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
+            return _decoded(execute, [places[0][0]])[0][1]
+
+    def errors_beside(self, error_id: str, *, later: bool = False, limit: int = 1) -> list[ErrorContext]:
+        with self._reading() as execute:
+            row = execute(
+                "SELECT errors.timestamp, errors.position, groups.fingerprint FROM errors "
+                "JOIN groups ON groups.id = errors.group_id WHERE errors.error_id = ?",
+                (error_id,),
+            ).fetchone()
+            if row is None:
+                return []
+            timestamp, position, fingerprint = row
+            sign, order = (">", "ASC") if later else ("<", "DESC")
+            where = f"(timestamp {sign} ? OR (timestamp = ? AND position {sign} ?)) AND timestamp {sign}= ?"
+            return self._in_order(
+                execute, fingerprint, order, where, [timestamp, timestamp, position, timestamp], limit
+            )
+
+    def first_error(self, fingerprint: str) -> ErrorContext | None:
+        with self._reading() as execute:
+            return next(iter(self._in_order(execute, fingerprint, "ASC", "timestamp >= ?", [_EARLIEST], 1)), None)
+
+    def _in_order(
+        self, execute: Execute, fingerprint: str, order: str, where: str, parameters: list[Any], limit: int
+    ) -> list[ErrorContext]:
+        """Errors of a group by their moments; each member of it by its own way through the index."""
+        members = members_of(execute, fingerprint)
+        if not members:
+            return []
+        by = f"ORDER BY timestamp {order}, position {order} LIMIT ?"
+        way = f"SELECT * FROM (SELECT position, timestamp FROM errors WHERE group_id = ? AND {where} {by}) AS way"
+        places = execute(
+            f"SELECT position, timestamp FROM ({' UNION ALL '.join([way] * len(members))}) AS ways {by}",
+            [*(value for member in members for value in (member, *parameters, limit)), limit],
+        ).fetchall()
+        return [context for _, context in _decoded(execute, *_placed(places))]
+
+    def errors_of_trace(self, trace_id: str, limit: int = 1000) -> list[ErrorContext]:
+        if not self.exists:
+            return []
+        self._index().catch_up()
+        with self._reading() as execute:
+            places = self._index().match(execute, "error_words", trace_id.lower())[:limit]
+            found = [context for _, context in _decoded(execute, places) if context.trace_id == trace_id.lower()]
+        return sorted(found, key=lambda context: (context.timestamp, context.error_id))
+
+    def sightings(self, error_id: str) -> list[Sighting]:
+        with self._reading() as execute:
+            rows = execute("SELECT content FROM sightings WHERE error_id = ? ORDER BY timestamp", (error_id,))
+            return [wire.decode_sighting(json.loads(row[0])) for row in rows]
+
+
+def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
+    """Counts by *column*: whole days, hours and minutes from the totals, what is left from the errors."""
+    start = start_of(since)
+    parts: list[str] = []
+    parameters: list[Any] = []
+    end: int | None = None
+    for unit in sorted(UNITS, reverse=True):
+        size = MINUTE * unit
+        first = -(-start // size)
+        parts.append(
+            f"SELECT {column} AS what, count FROM totals WHERE unit = ? AND bucket >= ? AND severity >= ?"
+            + ("" if end is None else " AND bucket < ?")
+        )
+        parameters += [unit, first, int(at_least)] + ([] if end is None else [end // size])
+        end = first * size
+    # Named one by one, each is looked up in the index by severity and moment.
+    levels = [int(severity) for severity in ErrorSeverity if severity >= at_least]
+    parts.append(
+        f"SELECT {column}, 1 FROM errors WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+    )
+    parameters += [*levels, start, end]
+    return f"SELECT what, sum(count) FROM ({' UNION ALL '.join(parts)}) AS counted GROUP BY 1", parameters
+
+
+def _newest(ways: Sequence[str]) -> str:
+    """Positions of the newest errors, each of *ways* by an index of its own."""
+    parts = [
+        f"SELECT * FROM (SELECT position, timestamp FROM errors WHERE {way} AND timestamp >= ? "
+        "ORDER BY timestamp DESC, position DESC LIMIT ?) AS way"
+        for way in ways
+    ]
+    ways_of_all = " UNION ALL ".join(parts)
+    return f"SELECT position, timestamp FROM ({ways_of_all}) AS ways ORDER BY timestamp DESC, position DESC LIMIT ?"
+
+
+def _placed(rows: Sequence[Sequence[int]]) -> tuple[list[int], tuple[int, int] | None]:
+    """The positions in rows of position and timestamp, and the span of these."""
+    moments = [row[1] for row in rows]
+    return [row[0] for row in rows], (min(moments), max(moments)) if moments else None
+
+
+def _decoded(
+    execute: Execute, positions: Sequence[int], span: tuple[int, int] | None = None
+) -> list[tuple[int, ErrorContext]]:
+    """The errors at *positions*, in that order.
+
+    Args:
+        span: Where in time they lie: PostgreSQL need not look for them in any other day's table.
+    """
+    found: dict[int, ErrorContext] = {}
+    if positions:
+        within = " AND errors.timestamp >= ? AND errors.timestamp <= ?" if span is not None else ""
+        for row in execute(
+            f"{_ERRORS} WHERE errors.position IN ({marks(positions)}){within}", [*positions, *(span or ())]
+        ):
+            found[row[0]] = _error(row)
+    return [(position, found[position]) for position in positions if position in found]
+
+
+def _error(row: Sequence[Any]) -> ErrorContext:
+    _, error_id, timestamp, severity, fingerprint, error_type, message, regrouped, content, stack, process = row
+    frame = {
+        **json.loads(content), "id": error_id, "ts": timestamp, "sev": severity, "fp": fingerprint, "type": error_type,
+        "msg": message,
+    }  # fmt: skip
+    if regrouped is not None:
+        frame["group"] = json.loads(regrouped)
+        if frame["group"] is None:
+            del frame["group"]
+    return wire.decode_error(frame, json.loads(stack) if stack else {}, json.loads(process) if process else None)

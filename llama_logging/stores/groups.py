@@ -1,0 +1,145 @@
+"""Groups as they are shown: each with all that is merged into it. The contract: registry.groups.Groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from llama_logging.context import ErrorSeverity, from_microseconds
+from llama_logging.registry.groups import ErrorGroup, GroupState, Order
+from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.statements import Execute, marks, parts, start_of
+
+_GROUPS = """
+    SELECT groups.id, groups.fingerprint, groups.error_type, groups.error_message, groups.severity,
+           groups.logger_name, stacks.module, stacks.function, groups.count, groups.first_seen, groups.last_seen,
+           groups.last_error_id, groups.first_release, groups.last_release, groups.root, groups.state,
+           groups.state_at, groups.resolved_in, groups.muted_until, groups.muted_count, groups.muted_period
+    FROM groups LEFT JOIN stacks ON stacks.id = groups.stack
+"""
+
+
+class SQLGroups(SQLAccess):
+    """Part of SQLStore."""
+
+    def groups(
+        self,
+        *,
+        since: datetime | None = None,
+        at_least: ErrorSeverity = ErrorSeverity.DEBUG,
+        state: GroupState | None = None,
+        search: str = "",
+        order: Order = "last_seen",
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[ErrorGroup]:
+        if search and self.exists:
+            self._index().catch_up()
+        with self._reading() as execute:
+            roots = _roots(execute)
+            where = "groups.count > 0 AND groups.last_seen >= ? AND groups.severity >= ?"
+            parameters: list[Any] = [start_of(since), int(at_least)]
+            if state is not None:
+                shown = "(SELECT root.state FROM groups AS root WHERE root.id = groups.root)"
+                where += f" AND {f'coalesce({shown}, groups.state)' if roots else 'groups.state'} = ?"
+                parameters.append(state.value)
+            if search:
+                matching = sorted(self._index().groups(execute, search)) if self.exists else []
+                where += f" AND groups.id IN ({marks(matching)})"
+                parameters += matching
+            members: dict[int, list[int]] = {}
+            # What is skipped is no more than a number.
+            for (each,) in execute(
+                f"SELECT groups.id FROM groups WHERE {where} ORDER BY groups.{order} DESC, groups.id DESC LIMIT ?",
+                (*parameters, offset + limit + len(roots)),
+            ).fetchall():
+                members.setdefault(roots.get(each, each), []).append(each)
+            chosen = [each for found in list(members.values())[offset : offset + limit] for each in found]
+            rows: list[Sequence[Any]] = []
+            for part in parts(chosen):
+                rows += execute(f"{_GROUPS} WHERE groups.id IN ({marks(part)})", part).fetchall()
+            # Of the rows of a merged group the latest speaks for all.
+            latest: dict[int, Sequence[Any]] = {}
+            for row in sorted(rows, key=lambda row: (row[10], row[0]), reverse=True):
+                latest.setdefault(roots.get(row[0], row[0]), row)
+            groups = [_whole(execute, root, row, roots) for root, row in latest.items()]
+        return sorted(groups, key=lambda group: getattr(group, order), reverse=True)
+
+    def group(self, fingerprint: str) -> ErrorGroup | None:
+        with self._reading() as execute:
+            members = members_of(execute, fingerprint)
+            row = execute(
+                f"{_GROUPS} WHERE groups.count > 0 AND groups.id IN ({marks(members)}) "
+                "ORDER BY groups.last_seen DESC LIMIT 1",
+                members,
+            ).fetchone()
+            return None if row is None else _whole(execute, members[0], row, _roots(execute))
+
+
+def members_of(execute: Execute, fingerprint: str) -> list[int]:
+    """The group that errors with *fingerprint* are shown in, then those merged into it; empty if there is none."""
+    row = execute("SELECT coalesce(root, id) FROM groups WHERE fingerprint = ?", (fingerprint,)).fetchone()
+    if row is None:
+        return []
+    return [row[0], *(each[0] for each in execute("SELECT id FROM groups WHERE root = ? ORDER BY id", (row[0],)))]
+
+
+def _roots(execute: Execute) -> dict[int, int]:
+    """For each group that is shown as part of another: the one it is shown in."""
+    return dict(execute("SELECT id, root FROM groups WHERE root IS NOT NULL").fetchall())
+
+
+def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[int, int]) -> ErrorGroup:
+    """The group *root* with all that is merged into it; *latest* speaks for it."""
+    group = _group(latest)
+    members = [root, *(member for member, target in roots.items() if target == root)]
+    if len(members) == 1:
+        return group
+    counted = execute(
+        f"SELECT sum(count), min(first_seen), max(severity) FROM groups WHERE count > 0 AND id IN ({marks(members)})",
+        members,
+    ).fetchone()
+    own = _group(execute(f"{_GROUPS} WHERE groups.id = ?", (root,)).fetchone())
+    names = execute(f"SELECT fingerprint FROM groups WHERE id IN ({marks(members[1:])}) ORDER BY 1", members[1:])
+    return replace(
+        group,
+        fingerprint=own.fingerprint,
+        count=int(counted[0]),
+        first_seen=from_microseconds(counted[1]),
+        severity=ErrorSeverity(counted[2]),
+        merged=tuple(row[0] for row in names),
+        first_release=own.first_release,
+        state=own.state,
+        state_at=own.state_at,
+        resolved_in=own.resolved_in,
+        muted_until=own.muted_until,
+        muted_count=own.muted_count,
+        muted_period=own.muted_period,
+    )
+
+
+def _group(row: Sequence[Any]) -> ErrorGroup:
+    (_, fingerprint, error_type, message, severity, logger, module, function, count, first_seen, last_seen, error_id,
+     first_release, last_release, _, state, state_at, resolved_in, until, muted_count, period) = row  # fmt: skip
+    return ErrorGroup(
+        fingerprint=fingerprint,
+        error_type=error_type,
+        error_message=message,
+        severity=ErrorSeverity(severity),
+        logger_name=logger,
+        source=f"{module or '?'}.{function or '?'}",
+        count=count,
+        first_seen=from_microseconds(first_seen),
+        last_seen=from_microseconds(last_seen),
+        last_error_id=error_id,
+        first_release=first_release,
+        last_release=last_release,
+        state=GroupState(state),
+        state_at=from_microseconds(state_at) if state_at else None,
+        resolved_in=resolved_in,
+        muted_until=None if until is None else from_microseconds(until),
+        muted_count=muted_count,
+        muted_period=None if period is None else period / 1_000_000,
+    )

@@ -1,0 +1,135 @@
+"""Frames become rows, exactly once, and what is wrong with them is counted. The contract: registry.intake.Intake."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Sequence
+
+from llama_logging.registry.intake import Batch
+from llama_logging.stores import statements
+from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.moves import carry_out
+from llama_logging.stores.statements import Execute
+
+# Of a whole line: in a text of the frame's own the quotes would be escaped.
+_NUMBER = re.compile(r',"n":(\d+)(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
+
+
+class SQLIntake(SQLAccess):
+    """Part of SQLStore."""
+
+    def ingest(self, batch: Batch) -> int:
+        with self._ingestion() as execute:
+            known = self._claim(execute, batch.journal)
+            if known > batch.start:
+                return known
+            damaged, process = batch.damaged + self._refused(execute, batch.frames), _writer(batch.frames)
+            with self._together():
+                execute(
+                    'INSERT INTO journals (journal, "offset", damaged, process) VALUES (?, ?, ?, ?) '
+                    'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", '
+                    "damaged = journals.damaged + excluded.damaged, "
+                    "process = CASE WHEN excluded.process = '' THEN journals.process ELSE excluded.process END",
+                    (batch.journal, batch.end, damaged, process),
+                )
+                numbers, gone = _numbers(batch.frames), _gone(batch.frames)
+                if numbers or gone:
+                    latest = max(numbers, default=0)
+                    execute(
+                        "UPDATE processes SET frames = frames + ?, last_number = "
+                        "CASE WHEN last_number < ? THEN ? ELSE last_number END "
+                        "WHERE name = (SELECT process FROM journals WHERE journal = ?)",
+                        (len(numbers) + gone, latest, latest, batch.journal),
+                    )
+                if damaged:
+                    execute(
+                        "UPDATE registry SET value = CAST(CAST(value AS BIGINT) + ? AS TEXT) WHERE name = 'damaged'",
+                        (damaged,),
+                    )
+                _turn(execute, self._now(execute))
+        return batch.end
+
+    def checkpoint(self, journal: str) -> int:
+        with self._reading() as execute:
+            return self._offset(execute, journal)
+
+    def sync(self) -> None:
+        # A commit waits for the disk; a store whose commits do not says otherwise.
+        return
+
+    def forget(self, journal: str) -> None:
+        with self._transaction() as execute:
+            execute("DELETE FROM journals WHERE journal = ?", (journal,))
+
+    def _claim(self, execute: Execute, journal: str) -> int:
+        """How much of *journal* is known; nobody else takes it further before this transaction ends."""
+        return self._offset(execute, journal)
+
+    def _offset(self, execute: Execute, journal: str) -> int:
+        row = execute('SELECT "offset" FROM journals WHERE journal = ?', (journal,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _refused(self, execute: Execute, frames: Sequence[str]) -> int:
+        """Add *frames*; how many of them cannot be.
+
+        One that no version of ours wrote, or a later one did, must not hold up all the others.
+        """
+        if not frames or self._attempt(execute, frames):
+            return 0
+        half = len(frames) // 2
+        return self._refused(execute, frames[:half]) + self._refused(execute, frames[half:]) if half else 1
+
+    def _add(self, execute: Execute, frames: Sequence[str]) -> None:
+        self._stage(execute, frames)
+        self._settle(execute)
+
+    def _settle(self, execute: Execute) -> None:
+        """Make rows of what is in `batch`."""
+        if execute(statements.HAS_TWICE).fetchone()[0]:
+            execute(statements.ONCE)
+        for statement in statements.STACKS:
+            execute(statement)
+        span = execute(statements.SPAN).fetchone()
+        if span[0] is not None and execute(statements.HAS_KNOWN, span).fetchone()[0]:
+            execute(statements.SPOKEN)
+            for statement in statements.KNOWN:
+                execute(statement, span)
+        for statement in (statements.GROUPS, statements.ERRORS):
+            execute(statement)
+        for statement in (statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
+            execute(statement)
+        span = execute(statements.AGAIN_SPAN).fetchone()
+        if span[0] is not None and execute(statements.HAS_WORSE, span).fetchone()[0]:
+            for statement in statements.RAISE:
+                execute(statement, span)
+        execute("DELETE FROM batch")
+        if execute("SELECT EXISTS (SELECT 1 FROM moving)").fetchone()[0]:
+            carry_out(execute)
+            execute("DELETE FROM moving")
+
+
+def _turn(execute: Execute, now: int) -> None:
+    """Give groups the states that what came makes of them."""
+    execute(statements.UNMUTE_AT, (now,))
+    for statement in statements.TURN:
+        execute(statement)
+
+
+def _writer(frames: Sequence[str]) -> str:
+    """The process that wrote *frames*, if they begin with the first of a journal."""
+    if frames and frames[0].startswith('{"k":"open"'):
+        with contextlib.suppress(ValueError, AttributeError):
+            return str(json.loads(frames[0]).get("process", ""))
+    return ""
+
+
+def _numbers(frames: Sequence[str]) -> list[int]:
+    """The sequence numbers of *frames*."""
+    return list(map(int, _NUMBER.findall("\n".join(frames))))
+
+
+def _gone(frames: Sequence[str]) -> int:
+    """How many numbered frames were given up on purpose, where there was no room: those are no loss."""
+    return sum([int(json.loads(frame)["gone"]) for frame in frames if frame.startswith('{"k":"compacted"')])

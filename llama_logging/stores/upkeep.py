@@ -1,0 +1,89 @@
+"""What the registry has no room for, what went wrong, what it remembers. The contract: registry.upkeep.Upkeep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
+from llama_logging.registry.upkeep import Gap, Health, Incident, Unkept
+from llama_logging.retention import Retention
+from llama_logging.stores import pruning
+from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.statements import MINUTE
+
+
+class SQLUpkeep(SQLAccess):
+    """Part of SQLStore."""
+
+    def prune(self, retention: Retention, at: datetime, limit: int) -> int:
+        with self._transaction() as execute:
+            size = self._size(execute) if retention.size_bytes is not None else 0
+            return pruning.prune(execute, retention, to_microseconds(at), size, limit)
+
+    def recall(self, name: str) -> str:
+        with self._reading() as execute:
+            row = execute("SELECT value FROM registry WHERE name = ?", (name,)).fetchone()
+            return str(row[0]) if row else ""
+
+    def remember(self, name: str, value: str) -> None:
+        with self._transaction() as execute:
+            execute(
+                "INSERT INTO registry (name, value) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+
+    def unkept(self) -> Iterator[Unkept]:
+        with self._reading() as execute:
+            rows = execute(
+                f"""
+                SELECT groups.fingerprint, groups.error_type, groups.severity, counts.minute,
+                       counts.count - coalesce(kept.count, 0)
+                FROM counts JOIN groups ON groups.id = counts.group_id
+                LEFT JOIN (
+                    SELECT group_id, timestamp / {MINUTE} AS minute, count(*) AS count FROM errors GROUP BY 1, 2
+                ) AS kept ON kept.group_id = counts.group_id AND kept.minute = counts.minute
+                WHERE counts.count > coalesce(kept.count, 0)
+                """
+            ).fetchall()
+        for fingerprint, error_type, severity, minute, count in rows:
+            yield Unkept(
+                fingerprint=fingerprint,
+                error_type=error_type,
+                severity=ErrorSeverity(severity),
+                minute=from_microseconds(minute * MINUTE),
+                count=count,
+            )
+
+    def note(self, at: datetime, kind: str, detail: str) -> None:
+        with self._transaction() as execute:
+            execute("INSERT INTO incidents (at, kind, detail) VALUES (?, ?, ?)", (to_microseconds(at), kind, detail))
+
+    def incidents(self) -> list[Incident]:
+        with self._reading() as execute:
+            rows = execute("SELECT at, kind, detail FROM incidents ORDER BY at")
+            return [Incident(at=from_microseconds(at), kind=kind, detail=detail) for at, kind, detail in rows]
+
+    def accept(self) -> None:
+        with self._transaction() as execute:
+            execute("UPDATE processes SET frames = last_number WHERE frames < last_number")
+            execute("UPDATE registry SET value = '0' WHERE name = 'damaged'")
+            execute("DELETE FROM incidents")
+
+    def health(self, *, thorough: bool = True) -> Health:
+        with self._reading() as execute:
+            gaps = execute(
+                "SELECT last_number - frames, content FROM processes WHERE last_number > frames ORDER BY id"
+            ).fetchall()
+            return Health(
+                version=self.version,
+                errors=execute("SELECT count(*) FROM errors").fetchone()[0],
+                groups=execute("SELECT count(*) FROM groups WHERE count > 0").fetchone()[0],
+                size_bytes=self._size(execute),
+                damaged=int(execute("SELECT value FROM registry WHERE name = 'damaged'").fetchone()[0]),
+                gaps=tuple(Gap(missing=missing, process=json.loads(content)) for missing, content in gaps),
+                incidents=tuple(self.incidents()),
+                problems=tuple(self._problems(execute)) if thorough else (),
+            )
