@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,11 @@ class Outcome:
 
     def __bool__(self) -> bool:
         return self.status is OutcomeStatus.RECOVERED
+
+    def __reduce__(self) -> tuple[type[Outcome], tuple[str, Resolution]]:
+        # Exceptions and records carry it, and go to other processes: as it is now, and without the value, which may
+        # be anything. Else what cannot be pickled would be reported there, in place of the application's own error.
+        return Outcome, (self.error_id, replace(self._now, value=None))
 
     def __repr__(self) -> str:
         return f"<Outcome {self.status} of {self.error_id or 'no error'}: {self.detail or 'no detail'}>"

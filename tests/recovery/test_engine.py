@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from logging.handlers import SocketHandler
 from typing import Any, ClassVar, Self
 
 import pytest
@@ -340,6 +342,36 @@ def test_each_task_and_thread_has_its_own_outcome() -> None:
 
     assert asyncio.run(main()) == ["a", "b", "c"]
     assert outcome().status is OutcomeStatus.NONE
+
+
+def test_what_carries_an_outcome_goes_to_other_processes() -> None:
+    """Pools send the exception back, a SocketHandler the record; a recovery under way is none of their business."""
+    gate = threading.Event()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return Remedy(OutcomeStatus.RECOVERED, gate, "healed")
+
+    handler = RecoveryHandler()
+    handler.engine = engine(Act(wait))
+    log = logging.getLogger("app")
+    log.addHandler(handler)
+    sent: list[bytes] = []
+    socket = SocketHandler("localhost", 9)
+    socket.send = sent.append  # type: ignore[method-assign,assignment]
+    log.addHandler(socket)
+    try:
+        raise ValueError("m")
+    except ValueError as error:
+        log.exception("x")
+        under_way = pickle.loads(pickle.dumps(error))
+        gate.set()
+        outcome().wait(10)
+        over = pickle.loads(pickle.dumps(error))
+    assert (under_way.args, under_way.__llama_outcome__.status) == (("m",), OutcomeStatus.PENDING)
+    assert not under_way.__llama_outcome__.wait()
+    assert (over.__llama_outcome__.status, over.__llama_outcome__.detail) == (OutcomeStatus.RECOVERED, "healed")
+    assert len(sent) == 1
 
 
 def test_a_forked_child_waits_for_nothing_its_parent_does() -> None:
