@@ -344,6 +344,28 @@ def test_each_task_and_thread_has_its_own_outcome() -> None:
     assert outcome().status is OutcomeStatus.NONE
 
 
+@pytest.mark.timeout(30)
+def test_a_recovery_ends_whatever_becomes_of_what_is_logged_of_it() -> None:
+    """Of a filter or handler that raises, nothing but the record is lost."""
+    asked: list[logging.LogRecord] = []
+
+    def careless(record: logging.LogRecord) -> bool:
+        asked.append(record)
+        raise AttributeError("record.request_id")
+
+    told = logging.getLogger("llama_logging.recovery")
+    told.setLevel(logging.INFO)
+    told.addFilter(careless)
+    try:
+        acting = engine(doing(RECOVERED))
+        assert acting.dispatch(failing()).wait(10)
+        assert acting.finish(10)
+    finally:
+        told.removeFilter(careless)
+        told.setLevel(logging.NOTSET)
+    assert len(asked) == 1
+
+
 def test_what_carries_an_outcome_goes_to_other_processes() -> None:
     """Pools send the exception back, a SocketHandler the record; a recovery under way is none of their business."""
     gate = threading.Event()
