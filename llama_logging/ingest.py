@@ -212,10 +212,13 @@ class Ingester:
         self._tend = tend
         self._path = path
         self.failure: StoreError | None = None
+        self._pid = 0
         self._begin()
 
     def _begin(self, retry_at: float = 0.0) -> None:
-        self._pid = os.getpid()
+        if self._pid != os.getpid():
+            # Another than the parent's, who may have held it at the fork.
+            self._pid, self._turn = os.getpid(), original("_thread", "allocate_lock")()
         self._retry_at = retry_at
         self._deadline: float | None = None
         # Held until the thread shall end, and until it has: they serve as events, and belong to nobody.
@@ -247,18 +250,32 @@ class Ingester:
 
         A store that is locked by somebody else keeps that thread waiting, and not the end of the process.
         """
-        if self._running and self._pid == os.getpid():
-            self.stop(timeout)
-        else:
-            self.drain(timeout)
+        until = time.monotonic() + timeout
+        if not self.stop(timeout):
+            self.drain(max(0.0, until - time.monotonic()))
 
-    def stop(self, timeout: float) -> None:
-        """End the thread once it has ingested what there is, waiting *timeout* seconds; `wake` starts it again."""
-        if self._running and self._pid == os.getpid():
-            self._deadline = time.monotonic() + timeout
-            self._going.release()
-            self._ended.acquire(timeout=timeout)
-        self._begin()
+    def stop(self, timeout: float) -> bool:
+        """End the thread once it has ingested what there is, waiting *timeout* seconds; `wake` starts it again.
+
+        Returns:
+            Whether there was one.
+        """
+        if self._pid != os.getpid():
+            self._begin()
+        until = time.monotonic() + timeout
+        # Of several at once the first ends it; the others find none, and see to their errors themselves.
+        if not self._turn.acquire(timeout=timeout):
+            return False
+        try:
+            running = self._running
+            if running:
+                self._deadline = until
+                self._going.release()
+                self._ended.acquire(timeout=max(0.0, until - time.monotonic()))
+            self._begin()
+            return running
+        finally:
+            self._turn.release()
 
     def end(self, timeout: float) -> None:
         """As `stop`, for good: no interpreter may end, of several in a process, while a thread of it runs."""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -262,6 +264,30 @@ def test_flush_brings_in_what_this_process_has_logged(store_url: urls.StoreURL) 
     assert settled(store_url, 1) == 1
 
 
+def test_threads_that_flush_at_once_find_their_own_errors(store_url: urls.StoreURL) -> None:
+    """Each after each; what one does ends nothing that another waits for."""
+    pipeline = pipeline_for(store_url)
+    missing: list[object] = []
+
+    def work() -> None:
+        for _ in range(10):
+            context = make_context()
+            pipeline.add(context)
+            try:
+                flush(30)
+                with contextlib.closing(open_store(store_url)) as store:
+                    store.find(context.error_id)
+            except Exception as error:
+                missing.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert missing == []
+
+
 def test_an_error_survives_what_its_handler_promises(monkeypatch: pytest.MonkeyPatch) -> None:
     """A power cut too, where the journal is synced before the logging call returns."""
     synced: list[int] = []
@@ -469,6 +495,7 @@ def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: si
 
 QUERY = """
 import sys
+import threading
 from llama_logging.stores import open_store, urls
 store = open_store(urls.parse(sys.argv[1]))
 print(sum(group.count for group in store.groups()))
