@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import process
-from llama_logging.background import Worker, ours
+from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, from_microseconds, new_id, to_microseconds
 from llama_logging.exceptions import ErrorNotFound, ReportError, StoreError
 from llama_logging.outbox import Delivery, Outbox, Wanted
@@ -119,24 +119,29 @@ class Reporting:
         self._begin()
 
     def finish(self, timeout: float) -> None:
-        """At the end of the process: send what has come up until now, so many seconds at most; the rest is kept."""
+        """At the end of the process: send what has come up until now, so many seconds at most; the rest is kept.
+
+        On the thread that is there, for none can be started any more; it is left behind if it waits for somebody.
+        """
         if not self._started or self._pid != os.getpid():
             return
         until = time.monotonic() + timeout
         self.stop()
-        with ours(), contextlib.suppress(StoreError):
-            self._bring_in(timeout)
-            # Here and not on a thread: none can be started any more.
-            with contextlib.closing(self._open_store()) as store:
-                self.look(store)
-                due = [name for name in store.due(self._clock()) if name in self.channels]
-                for number, name in enumerate(due):
-                    left = until - time.monotonic()
-                    if left > 0:
-                        self.send(store, name, left / (len(due) - number))
-            for sender in self._senders.values():
-                # One that is under way takes what has come meanwhile along, and gives its lease back.
-                sender.finish(max(0.0, until - time.monotonic()))
+        self._looker.submit(lambda: self._send_last(until))
+        self._looker.finish(timeout)
+
+    def _send_last(self, until: float) -> None:
+        self._bring_in(until - time.monotonic())
+        with contextlib.closing(self._open_store()) as store:
+            self.look(store)
+            due = [name for name in store.due(self._clock()) if name in self.channels]
+            for number, name in enumerate(due):
+                left = until - time.monotonic()
+                if left > 0:
+                    self.send(store, name, left / (len(due) - number))
+        for sender in self._senders.values():
+            # One that is under way takes what has come meanwhile along, and gives its lease back.
+            sender.finish(max(0.0, until - time.monotonic()))
 
     def run(self, timeout: float) -> dict[str, int]:
         """Look, and send what is due, for so many seconds; how many arrived, by channel."""
