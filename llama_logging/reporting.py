@@ -163,10 +163,12 @@ class Reporting:
         self._stop = threading.Event()
 
     def _run(self, stop: threading.Event) -> None:
-        self._on_start()
-        store, pause = self._open_store(), BUSY_PAUSE
+        store, pause = None, BUSY_PAUSE
         while not stop.wait(pause):
             try:
+                if store is None:
+                    self._on_start()
+                    store = self._open_store()
                 busy = self.look(store)
                 for name in store.due(self._clock()):
                     if name in self._senders:
@@ -176,7 +178,8 @@ class Reporting:
                 # An unforeseen fault must not end it: the next look may go well.
                 busy, self.failure = False, StoreError.of(error)
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
-        store.close()
+        if store is not None:
+            store.close()
 
     def _sending(self, name: str, arrived: dict[str, int] | None = None) -> Callable[[], object]:
         def job() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -516,6 +517,22 @@ def test_the_end_of_the_process_waits_for_no_locked_registry(own_place: Path, ru
     with locked._transaction():
         assert run("-c", code).code == 0
     locked.close()
+
+
+def test_a_registry_that_cannot_be_opened_at_first_is_tried_again(store_url: urls.StoreURL) -> None:
+    """The first error of a process may be that there are no descriptors left."""
+    opened: list[int] = []
+
+    def opening() -> Outbox:
+        opened.append(1)
+        if len(opened) == 1:
+            raise OSError(errno.EMFILE, "too many open files")
+        return open_store(store_url)
+
+    made = Reporting(opening, {}, ())
+    made.wake()
+    until(lambda: len(opened) > 1)
+    made.finish(20)
 
 
 def test_the_end_of_the_process_waits_for_no_receiver(own_place: Path, run: Run) -> None:
