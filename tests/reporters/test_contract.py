@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hmac
 import json
+import smtplib
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -241,6 +245,26 @@ def test_mail_that_is_refused_for_good_is_told_from_a_server_in_trouble() -> Non
             with pytest.raises(ReportError) as caught:
                 made.reporter.send(a_report(), 20.0)
         assert (caught.value.refused, str(caught.value)) == (refused, f"SMTP {answer[:3]}: {answer[4:]}")
+
+
+@pytest.mark.timeout(30)
+def test_a_mail_server_that_trickles_keeps_nobody_longer_than_one_that_is_silent() -> None:
+    """The end of the process waits for it, too, and the lease of the channel runs out."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def trickle() -> None:
+            stranger, _ = listening.accept()
+            with suppress(OSError), stranger:
+                while True:
+                    stranger.sendall(b"220-")
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=trickle, daemon=True)
+        thread.start()
+        made = channel("mail", **options_of("mail", listening.getsockname()[1], Path()))
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="time"):
+            made.reporter.send(a_report(), 0.3)
+        thread.join()
 
 
 def test_no_error_text_can_add_a_header_to_a_mail() -> None:
