@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import smtplib
 import socket
 import sys
@@ -22,6 +23,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from llama_logging.config import Options
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame, Process
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
+from llama_logging.recovery.strategies.notify import message
 from llama_logging.reporters import notify
 from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
 from llama_logging.reporters.report import Report, of_error, of_test
@@ -199,6 +201,18 @@ def test_slack_gets_text_in_which_nothing_is_markup(web: Receiver) -> None:
     assert list(document) == ["text"]
     assert "&lt;!channel&gt; &amp; &lt;http://evil|click&gt;" in document["text"]
     assert "llama-logging show" in document["text"]
+
+
+def test_a_chat_gets_nothing_but_code(web: Receiver) -> None:
+    """What an error says calls nobody, and is no link: it has no way out of the code that it stands in."""
+    told = "` @everyone ``` @channel [sign in](https://evil.example)"
+    context = make_context(error_message=told)
+    channel("webhook", url=web.url, style="slack", allow_private=True).reporter.send(
+        of_error("new", "r", NOON, context, None), 20.0
+    )
+    text = json.loads(web.received[0].body)["text"]
+    assert re.fullmatch(r"`[^`\n]*@everyone[^`\n]*`\n```\n[^`]*@everyone[^`]*\n```", text)
+    assert re.fullmatch(r"`[^`\n]*@everyone[^`\n]*`", message(context)["text"])
 
 
 class Login:
