@@ -82,6 +82,17 @@ def test_a_definition_is_written_once(journal: Journal) -> None:
     assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
 
 
+def test_a_definition_is_written_anew_once_a_day(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry may have dropped it since, with the last error that it kept."""
+    put(journal, "a", "s1")
+    journal.tend()
+    put(journal, "b", "s1")
+    monkeypatch.setattr(writing, "DEFINE_EVERY", -1.0)
+    journal.tend()
+    put(journal, "c", "s1")
+    assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
+
+
 @given(st.lists(st.text(max_size=50), max_size=6), st.data())
 def test_damage_costs_only_the_damaged_frames(texts: list[str], data: st.DataObject) -> None:
     """One byte changed anywhere, or the end torn off: all other frames are read."""

@@ -25,6 +25,8 @@ LOOK_EVERY = 0.05
 """Seconds for which a descriptor is taken to be our file, as long as its position is ours."""
 RETURN_AFTER = 1.0
 """Seconds for which a medium that failed is left alone."""
+DEFINE_EVERY = 86_400.0
+"""Seconds after which a definition is written anew: the registry drops what no error has any more that it keeps."""
 IDLE_AFTER = 10.0
 """Seconds without a frame after which the file that stood in for a failing one is let go of."""
 
@@ -39,7 +41,19 @@ class _File:
         known: What has been defined in it.
     """
 
-    __slots__ = ("_file", "_looked", "fd", "folder", "known", "name", "named", "position", "size", "unsynced")
+    __slots__ = (
+        "_defined",
+        "_file",
+        "_looked",
+        "fd",
+        "folder",
+        "known",
+        "name",
+        "named",
+        "position",
+        "size",
+        "unsynced",
+    )
 
     def __init__(self, fd: int, folder: Folder, name: str) -> None:
         status = os.fstat(fd)
@@ -48,6 +62,7 @@ class _File:
         self.position = self.size = status.st_size
         self._looked = 0.0
         self.known: set[str] = set()
+        self._defined = time.monotonic()
         self.unsynced = True
         self.named = False
 
@@ -108,6 +123,12 @@ class _File:
                 self.unsynced = True
                 raise
             self.named = True
+
+    def define_anew(self) -> None:
+        """Forget what has been defined, if that was long ago."""
+        if time.monotonic() - self._defined > DEFINE_EVERY:
+            self.known.clear()
+            self._defined = time.monotonic()
 
     def close(self) -> None:
         if self.is_still_open():
@@ -210,6 +231,7 @@ class Journal:
             self._sync_left()
             for file in (self._file, self._second):
                 if file is not None and file.is_still_open():
+                    file.define_anew()
                     with contextlib.suppress(OSError):
                         file.sync()
             if self._file is not None and not self._detour:

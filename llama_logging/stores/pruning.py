@@ -5,7 +5,7 @@ Counts are kept elsewhere and stay exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
@@ -36,13 +36,28 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
     if len(gone) < limit:
         excess = min(_excess(execute, retention, size), limit - len(gone))
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
+    stacks: set[int] = set()
     for begin in range(0, len(gone), _PART):
         part = gone[begin : begin + _PART]
         where = f"WHERE position IN ({marks(part)})"
+        stacks |= {row[0] for row in execute(f"SELECT DISTINCT stack FROM errors {where} AND stack IS NOT NULL", part)}
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM errors {where}", part)
+    drop_stacks(execute, sorted(stacks))
     return len(gone)
+
+
+def drop_stacks(execute: Execute, stacks: Sequence[int]) -> None:
+    """Drop those of *stacks* that no error and no group has any more: they may take more room than the errors."""
+    for begin in range(0, len(stacks), _PART):
+        part = stacks[begin : begin + _PART]
+        execute(
+            f"DELETE FROM stacks WHERE id IN ({marks(part)}) "
+            "AND NOT EXISTS (SELECT 1 FROM errors WHERE errors.stack = stacks.id) "
+            "AND NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stacks.id)",
+            part,
+        )
 
 
 def _too_old(execute: Execute, before: int, limit: int) -> list[int]:
