@@ -22,6 +22,8 @@ _TO_ID = len('{"k":"error","id":"') + 36
 BUSY_PAUSE = 0.25
 IDLE_PAUSE = 1.0
 """Seconds between two looks at the journals: from the first, doubling to the second while nothing comes."""
+LOOK_AGAIN = 10.0
+"""Seconds after which a journal is looked at in which there is nothing new: its process may have died."""
 TEND_EVERY = 1.0
 """Seconds between two calls of what tends the journal of this process."""
 RETRY_AFTER = 10.0
@@ -87,19 +89,29 @@ class Intake:
         self.errors = 0
         self._directories = directories
         self._anchor = None if path is None else _Anchor(path)
+        # By journal: how long it was when all of it was taken in, and when that was.
+        self._taken: dict[str, tuple[int, float]] = {}
         self._breathe = breathe
         self._arrived = arrived
 
     def run(self, deadline: float | None = None) -> int:
         """Bring in what there is now; see `ingest`."""
-        if self._anchor is not None:
-            self._anchor.renew(self.store)
-        taken = 0
-        for path in journals(self._directories):
+        if self._anchor is not None and self._anchor.renew(self.store):
+            self._taken.clear()
+        taken, paths = 0, list(journals(self._directories))
+        self._taken = {path: self._taken[path] for path in paths if path in self._taken}
+        for path in paths:
             # Gone, of another user, unreadable: the others are not to wait for it.
-            with contextlib.suppress(OSError), Reader(path) as reader:
-                taken += self._take(reader, deadline)
+            with contextlib.suppress(OSError):
+                # Each process would else open and lock those of all others, and ask for them, at every look.
+                if not self._is_taken(path):
+                    with Reader(path) as reader:
+                        taken += self._take(reader, deadline)
         return taken
+
+    def _is_taken(self, path: str) -> bool:
+        size, at = self._taken.get(path, (-1, 0.0))
+        return size == os.stat(path).st_size and time.monotonic() - at < LOOK_AGAIN
 
     def _take(self, reader: Reader, deadline: float | None) -> int:
         first = start = self.store.checkpoint(reader.name)
@@ -124,6 +136,8 @@ class Intake:
                     break
                 if start >= goal and not reader.abandoned:
                     break
+        if start == reader.size():
+            self._taken[reader.path] = start, time.monotonic()
         return start - first
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
@@ -165,12 +179,14 @@ class _Anchor:
         self._path = path
         self._file: Identity | None = None
 
-    def renew(self, store: Store) -> None:
-        """Have *store* open the file that is there now, if it is another."""
-        now = self._look()
-        if self._file is not None and now != self._file:
-            store.close()
+    def renew(self, store: Store) -> bool:
+        """Have *store* open the file that is there now, if it is another; whether it is."""
+        now, before = self._look(), self._file
         self._file = now
+        if before is None or now == before:
+            return False
+        store.close()
+        return True
 
     def holds(self) -> bool:
         """Whether the file is the one that was there at `renew`; if none was, the one that was made since."""

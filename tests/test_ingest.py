@@ -15,11 +15,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from llama_logging import ingest as ingestion
 from llama_logging import native, wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
-from llama_logging.ingest import ingest, waiting
+from llama_logging.ingest import Intake, ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
@@ -360,6 +361,35 @@ def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreU
     opened = open_registry(store_url)
     assert count(opened) == 1
     opened.close()
+
+
+def test_a_journal_with_nothing_new_is_left_alone_for_a_while(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hundred processes each would ask for the journals of all others, once a second."""
+    asked: list[str] = []
+    store = open_store(store_url)
+    checkpoint = store.checkpoint
+
+    def ask(journal: str) -> int:
+        asked.append(journal)
+        return checkpoint(journal)
+
+    monkeypatch.setattr(store, "checkpoint", ask)
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    intake = Intake(store, store_url.directories, path=store_url.path or None)
+    for _ in range(3):
+        intake.run()
+    assert len(asked) == 1
+    pipeline.add(make_context())
+    intake.run()
+    assert (len(asked), count(store)) == (2, 2)
+    monkeypatch.setattr(ingestion, "LOOK_AGAIN", 0.0)
+    intake.run()
+    assert len(asked) == 3
+    store.close()
 
 
 def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) -> None:
