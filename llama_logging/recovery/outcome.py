@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Generator
@@ -146,3 +147,13 @@ NONE = Outcome.settled("", OutcomeStatus.NONE)
 """Of an error that was not logged, or that no RecoveryHandler saw."""
 _of_thread = threading.local()
 _of_tasks: weakref.WeakKeyDictionary[asyncio.Task[object], Outcome] = weakref.WeakKeyDictionary()
+
+
+def _forget() -> None:
+    # What is under way at a fork goes on in the parent: a child that waits for it would wait for ever.
+    _of_thread.__dict__.clear()
+    _of_tasks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

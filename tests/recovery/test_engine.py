@@ -413,6 +413,30 @@ def test_a_forked_child_waits_for_nothing_its_parent_does() -> None:
     gate.set()
 
 
+@pytest.mark.timeout(30)
+def test_a_forked_child_asks_for_no_outcome_of_its_parents() -> None:
+    gate = threading.Event()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(20)
+        return RECOVERED
+
+    handler = RecoveryHandler()
+    handler.engine = engine(Act(wait))
+    log = logging.getLogger("app")
+    log.addHandler(handler)
+    try:
+        raise ValueError("m")
+    except ValueError:
+        log.exception("x")
+    child = os.fork()
+    if not child:
+        os._exit(int(outcome().wait(25) or outcome().status is not OutcomeStatus.NONE))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gate.set()
+    assert outcome().wait(10)
+
+
 def test_a_rule_that_observes_and_one_that_acts_on_the_same_thing_do_not_stand_for_each_other() -> None:
     """One that is to act would wait for another that only watches, and nothing be done."""
     begun, go_on = threading.Event(), threading.Event()
