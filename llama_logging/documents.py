@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from llama_logging import plain
 from llama_logging.capture import NO_EXCEPTION
 from llama_logging.context import (
     Breadcrumb,
@@ -24,14 +25,22 @@ from llama_logging.fingerprint import fingerprint, main_of, of_message
 from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
-from llama_logging.tracebacks import CAUSE, HEADER, stack_of
+from llama_logging.tracebacks import CAUSE, HEADER, MAX_TEXT, stack_of
 
 Json = Mapping[str, Any]
 
 # https://develop.sentry.dev/sdk/data-model/event-payloads/
 _SENTRY = ("event_id", "exception", "logentry", "message")
 _LEVELS = {"fatal": "CRITICAL", "critical": "CRITICAL", "error": "ERROR", "warning": "WARNING", "info": "INFO"}
+_TEXTS = (
+    "error_message", "trace_id", "span_id", "logger_name", "log_message", "log_template", "thread_name", "task_name",
+    "mechanism",
+)  # fmt: skip
+_FLAGS = ("handled", "implicit", "complete")
 _HEX = re.compile(r"[0-9a-f]{32}")
+_PROCESS = re.compile(r"[0-9a-z ]{1,40}")
+_WHOLE = plain.Limits(depth=6, items=1_000)
+"""Of an exception with all its frames."""
 
 
 def context_of(document: object) -> ErrorContext:
@@ -53,40 +62,47 @@ def context_of(document: object) -> ErrorContext:
 
 
 def _of_export(document: Json) -> ErrorContext:
-    exceptions = tuple(_exported(entry) for entry in document["exceptions"])
-    grouping = tuple(document["grouping"])
+    entries = [clean_data(entry, _WHOLE) for entry in document["exceptions"]]
+    exceptions = tuple(_exported(entry) for entry in entries)
+    grouping = tuple(map(_text, document["grouping"]))
+    stack_trace = clean(document["stack_trace"], MAX_TEXT)
+    process = Process(**clean_data(document["process"])) if document["process"] else None
+    if process is not None and not _PROCESS.fullmatch(process.process):
+        raise ValueError(f"no process is called {process.process!r}")
     stack = Stack(
-        error_type=document["error_type"],
-        module=document["source_module"],
-        function=document["source_function"],
-        file=document["source_file"],
-        line=document["source_line"],
-        template="\0" if document["stack_trace"] else "",
+        error_type=_text(document["error_type"]),
+        module=_text(document["source_module"]),
+        function=_text(document["source_function"]),
+        file=_text(document["source_file"]),
+        line=int(document["source_line"]),
+        template="\0" if stack_trace else "",
         exceptions=exceptions,
         main=main_of(exceptions) if exceptions else 0,
         grouping=grouping,
-        fingerprint=document["fingerprint"],
-    )  # fmt: skip
-    names = (
-        "error_message", "additional_context", "tags", "trace_id", "span_id", "stack_info", "logger_name",
-        "log_message", "log_template", "thread_name", "task_name", "mechanism", "handled", "implicit", "complete",
-    )  # fmt: skip
+        fingerprint=_text(document["fingerprint"]),
+    )
+    values: dict[str, Any] = {name: _text(document[name]) for name in _TEXTS}
+    values |= {name: bool(document[name]) for name in _FLAGS}
     return ErrorContext(
-        error_id=document["error_id"],
+        error_id=str(UUID(document["error_id"])),
         timestamp=datetime.fromisoformat(document["timestamp"]).astimezone(UTC),
         severity=ErrorSeverity[document["severity"]],
         stack=stack,
-        parts=(document["stack_trace"],) if document["stack_trace"] else (),
-        messages=tuple(entry["message"] for entry in document["exceptions"]),
-        attributes=tuple(entry["attributes"] for entry in document["exceptions"]),
-        fingerprint=document["fingerprint"],
+        parts=(stack_trace,) if stack_trace else (),
+        messages=tuple(_text(entry["message"]) for entry in entries),
+        attributes=tuple(entry["attributes"] for entry in entries),
+        additional_context=clean_data(dict(document["additional_context"])),
+        tags={_text(key): _text(value) for key, value in document["tags"].items()},
+        stack_info=clean(document["stack_info"], MAX_TEXT),
+        fingerprint=stack.fingerprint,
         grouping=grouping,
         breadcrumbs=tuple(
-            Breadcrumb(**{**crumb, "severity": ErrorSeverity(crumb["severity"])}) for crumb in document["breadcrumbs"]
+            Breadcrumb(**{**clean_data(crumb), "severity": ErrorSeverity(crumb["severity"])})
+            for crumb in document["breadcrumbs"]
         ),
-        locals=tuple(FrameLocals(**entry) for entry in document["locals"]),
-        process=Process(**document["process"]) if document["process"] else None,
-        **{name: document[name] for name in names},
+        locals=tuple(FrameLocals(**clean_data(entry)) for entry in document["locals"]),
+        process=process,
+        **values,
     )
 
 

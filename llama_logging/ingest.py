@@ -22,6 +22,8 @@ _TO_ID = len('{"k":"error","id":"') + 36
 BUSY_PAUSE = 0.25
 IDLE_PAUSE = 1.0
 """Seconds between two looks at the journals: from the first, doubling to the second while nothing comes."""
+LOOK_AGAIN = 10.0
+"""Seconds after which a journal is looked at in which there is nothing new: its process may have died."""
 TEND_EVERY = 1.0
 """Seconds between two calls of what tends the journal of this process."""
 RETRY_AFTER = 10.0
@@ -87,19 +89,29 @@ class Intake:
         self.errors = 0
         self._directories = directories
         self._anchor = None if path is None else _Anchor(path)
+        # By journal: how long it was when all of it was taken in, and when that was.
+        self._taken: dict[str, tuple[int, float]] = {}
         self._breathe = breathe
         self._arrived = arrived
 
     def run(self, deadline: float | None = None) -> int:
         """Bring in what there is now; see `ingest`."""
-        if self._anchor is not None:
-            self._anchor.renew(self.store)
-        taken = 0
-        for path in journals(self._directories):
+        if self._anchor is not None and self._anchor.renew(self.store):
+            self._taken.clear()
+        taken, paths = 0, list(journals(self._directories))
+        self._taken = {path: self._taken[path] for path in paths if path in self._taken}
+        for path in paths:
             # Gone, of another user, unreadable: the others are not to wait for it.
-            with contextlib.suppress(OSError), Reader(path) as reader:
-                taken += self._take(reader, deadline)
+            with contextlib.suppress(OSError):
+                # Each process would else open and lock those of all others, and ask for them, at every look.
+                if not self._is_taken(path):
+                    with Reader(path) as reader:
+                        taken += self._take(reader, deadline)
         return taken
+
+    def _is_taken(self, path: str) -> bool:
+        size, at = self._taken.get(path, (-1, 0.0))
+        return size == os.stat(path).st_size and time.monotonic() - at < LOOK_AGAIN
 
     def _take(self, reader: Reader, deadline: float | None) -> int:
         first = start = self.store.checkpoint(reader.name)
@@ -124,6 +136,8 @@ class Intake:
                     break
                 if start >= goal and not reader.abandoned:
                     break
+        if start == reader.size():
+            self._taken[reader.path] = start, time.monotonic()
         return start - first
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
@@ -165,12 +179,14 @@ class _Anchor:
         self._path = path
         self._file: Identity | None = None
 
-    def renew(self, store: Store) -> None:
-        """Have *store* open the file that is there now, if it is another."""
-        now = self._look()
-        if self._file is not None and now != self._file:
-            store.close()
+    def renew(self, store: Store) -> bool:
+        """Have *store* open the file that is there now, if it is another; whether it is."""
+        now, before = self._look(), self._file
         self._file = now
+        if before is None or now == before:
+            return False
+        store.close()
+        return True
 
     def holds(self) -> bool:
         """Whether the file is the one that was there at `renew`; if none was, the one that was made since."""
@@ -212,10 +228,13 @@ class Ingester:
         self._tend = tend
         self._path = path
         self.failure: StoreError | None = None
+        self._pid = 0
         self._begin()
 
     def _begin(self, retry_at: float = 0.0) -> None:
-        self._pid = os.getpid()
+        if self._pid != os.getpid():
+            # Another than the parent's, who may have held it at the fork.
+            self._pid, self._turn = os.getpid(), original("_thread", "allocate_lock")()
         self._retry_at = retry_at
         self._deadline: float | None = None
         # Held until the thread shall end, and until it has: they serve as events, and belong to nobody.
@@ -247,18 +266,32 @@ class Ingester:
 
         A store that is locked by somebody else keeps that thread waiting, and not the end of the process.
         """
-        if self._running and self._pid == os.getpid():
-            self.stop(timeout)
-        else:
-            self.drain(timeout)
+        until = time.monotonic() + timeout
+        if not self.stop(timeout):
+            self.drain(max(0.0, until - time.monotonic()))
 
-    def stop(self, timeout: float) -> None:
-        """End the thread once it has ingested what there is, waiting *timeout* seconds; `wake` starts it again."""
-        if self._running and self._pid == os.getpid():
-            self._deadline = time.monotonic() + timeout
-            self._going.release()
-            self._ended.acquire(timeout=timeout)
-        self._begin()
+    def stop(self, timeout: float) -> bool:
+        """End the thread once it has ingested what there is, waiting *timeout* seconds; `wake` starts it again.
+
+        Returns:
+            Whether there was one.
+        """
+        if self._pid != os.getpid():
+            self._begin()
+        until = time.monotonic() + timeout
+        # Of several at once the first ends it; the others find none, and see to their errors themselves.
+        if not self._turn.acquire(timeout=timeout):
+            return False
+        try:
+            running = self._running
+            if running:
+                self._deadline = until
+                self._going.release()
+                self._ended.acquire(timeout=max(0.0, until - time.monotonic()))
+            self._begin()
+            return running
+        finally:
+            self._turn.release()
 
     def end(self, timeout: float) -> None:
         """As `stop`, for good: no interpreter may end, of several in a process, while a thread of it runs."""

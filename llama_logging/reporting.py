@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from llama_logging.background import Worker, ours
+from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, to_microseconds
 from llama_logging.exceptions import StoreError
 from llama_logging.outbox import Outbox, Wanted
@@ -81,24 +81,29 @@ class Reporting:
         self._begin()
 
     def finish(self, timeout: float) -> None:
-        """At the end of the process: send what has come up until now, so many seconds at most; the rest is kept."""
+        """At the end of the process: send what has come up until now, so many seconds at most; the rest is kept.
+
+        On the thread that is there, for none can be started any more; it is left behind if it waits for somebody.
+        """
         if not self._started or self._pid != os.getpid():
             return
         until = time.monotonic() + timeout
         self.stop()
-        with ours(), contextlib.suppress(StoreError):
-            self._bring_in(timeout)
-            # Here and not on a thread: none can be started any more.
-            with contextlib.closing(self._open_store()) as store:
-                self.look(store)
-                due = [name for name in store.due(self._clock()) if name in self.channels]
-                for number, name in enumerate(due):
-                    left = until - time.monotonic()
-                    if left > 0:
-                        self.sending.send(store, name, left / (len(due) - number))
-            for sender in self._senders.values():
-                # One that is under way takes what has come meanwhile along, and gives its lease back.
-                sender.finish(max(0.0, until - time.monotonic()))
+        self._looker.submit(lambda: self._send_last(until))
+        self._looker.finish(timeout)
+
+    def _send_last(self, until: float) -> None:
+        self._bring_in(until - time.monotonic())
+        with contextlib.closing(self._open_store()) as store:
+            self.look(store)
+            due = [name for name in store.due(self._clock()) if name in self.channels]
+            for number, name in enumerate(due):
+                left = until - time.monotonic()
+                if left > 0:
+                    self.sending.send(store, name, left / (len(due) - number))
+        for sender in self._senders.values():
+            # One that is under way takes what has come meanwhile along, and gives its lease back.
+            sender.finish(max(0.0, until - time.monotonic()))
 
     def run(self, timeout: float) -> dict[str, int]:
         """Look, and send what is due, for so many seconds; how many arrived, by channel."""
@@ -120,10 +125,12 @@ class Reporting:
         self._stop = threading.Event()
 
     def _run(self, stop: threading.Event) -> None:
-        self._on_start()
-        store, pause = self._open_store(), BUSY_PAUSE
+        store, pause = None, BUSY_PAUSE
         while not stop.wait(pause):
             try:
+                if store is None:
+                    self._on_start()
+                    store = self._open_store()
                 busy = self.look(store)
                 for name in store.due(self._clock()):
                     if name in self._senders:
@@ -133,7 +140,8 @@ class Reporting:
                 # An unforeseen fault must not end it: the next look may go well.
                 busy, self.failure = False, StoreError.of(error)
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
-        store.close()
+        if store is not None:
+            store.close()
 
     def _job(self, name: str, arrived: dict[str, int] | None = None) -> Callable[[], object]:
         def job() -> None:

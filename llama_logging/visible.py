@@ -12,6 +12,8 @@ _CONTROL = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
+_CHAT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
+
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """How many there are.
@@ -44,6 +46,18 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """As `printable`, but a newline stays one."""
     return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def for_chat(text: str) -> str:
+    """*text* as it may stand between backticks in a chat: it has no way out, and nothing in it is markup or a mention.
+
+    Slack knows no other escapes than these three (docs.slack.dev/messaging/formatting-message-text); Mattermost and
+    Discord take a bare @everyone for a mention, and [text](address) for a link, everywhere but in code.
+
+    >>> for_chat("`@all` <!channel>")
+    "'@all' &lt;!channel&gt;"
+    """
+    return text.translate(_CHAT)
 
 
 def wants_colour(stream: Any = None) -> bool:

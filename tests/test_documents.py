@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging import process
+from llama_logging import plain, process
 from llama_logging.cli.terminal import _jsonable
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.documents import context_of
@@ -83,6 +83,41 @@ def test_what_was_exported_comes_back() -> None:
     again = context_of(json.loads(json.dumps(as_document(context), default=_jsonable)))
     assert as_document(again) == as_document(context)
     assert again.frames == context.frames
+
+
+def test_what_was_exported_elsewhere_is_bounded_and_redacted_too() -> None:
+    """Whoever sends it may not have redacted, or may mean harm."""
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    secret = "password=hunter22"
+    for name in ("error_message", "log_message", "stack_trace", "stack_info", "thread_name", "source_function"):
+        document[name] = secret
+    document["additional_context"] = {"api_key": "hunter22", "note": secret}
+    document["tags"] = {"a": secret}
+    document["breadcrumbs"] = [{"created": 1.0, "severity": 20, "logger_name": "a", "message": secret}]
+    document["locals"] = [{"exception": 0, "frame": 0, "values": {"password": "hunter22"}}]
+    document["exceptions"][0]["message"] = document["exceptions"][0]["frames"][0]["source"] = secret
+    document["process"]["host"] = secret
+    assert "hunter22" not in json.dumps(as_document(context_of(document)), default=_jsonable)
+    document["error_message"] = "x" * 100_000
+    assert len(context_of(document).error_message) == plain.MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("error_id", '0","k":"audit'),
+        ("process", {"process": '","k":"audit', "pid": 1, "host": "", "boot": "", "program": "", "python": ""}),
+        ("exceptions", [{"type": "E"}]),
+        ("source_line", "one"),
+        ("tags", ["a"]),
+        ("stack_trace", 7),
+    ],
+)
+def test_what_is_no_part_of_an_error_is_refused(name: str, value: object) -> None:
+    """An id goes into a frame as it is, and must not end its text."""
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    with pytest.raises(ConfigError, match="not an error"):
+        context_of({**document, name: value})
 
 
 def test_an_event_of_sentrys_format_is_an_error() -> None:

@@ -1,23 +1,26 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from llama_logging import ingest as ingestion
 from llama_logging import native, wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
-from llama_logging.ingest import ingest, waiting
+from llama_logging.ingest import Intake, ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
@@ -263,6 +266,30 @@ def test_flush_brings_in_what_this_process_has_logged(store_url: urls.StoreURL) 
     assert settled(store_url, 1) == 1
 
 
+def test_threads_that_flush_at_once_find_their_own_errors(store_url: urls.StoreURL) -> None:
+    """Each after each; what one does ends nothing that another waits for."""
+    pipeline = pipeline_for(store_url)
+    missing: list[object] = []
+
+    def work() -> None:
+        for _ in range(10):
+            context = make_context()
+            pipeline.add(context)
+            try:
+                flush(30)
+                with contextlib.closing(open_store(store_url)) as store:
+                    store.find(context.error_id)
+            except Exception as error:
+                missing.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert missing == []
+
+
 def test_an_error_survives_what_its_handler_promises(monkeypatch: pytest.MonkeyPatch) -> None:
     """A power cut too, where the journal is synced before the logging call returns."""
     synced: list[int] = []
@@ -335,6 +362,35 @@ def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreU
     opened = open_registry(store_url)
     assert count(opened) == 1
     opened.close()
+
+
+def test_a_journal_with_nothing_new_is_left_alone_for_a_while(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hundred processes each would ask for the journals of all others, once a second."""
+    asked: list[str] = []
+    store = open_store(store_url)
+    checkpoint = store.checkpoint
+
+    def ask(journal: str) -> int:
+        asked.append(journal)
+        return checkpoint(journal)
+
+    monkeypatch.setattr(store, "checkpoint", ask)
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    intake = Intake(store, store_url.directories, path=store_url.path or None)
+    for _ in range(3):
+        intake.run()
+    assert len(asked) == 1
+    pipeline.add(make_context())
+    intake.run()
+    assert (len(asked), count(store)) == (2, 2)
+    monkeypatch.setattr(ingestion, "LOOK_AGAIN", 0.0)
+    intake.run()
+    assert len(asked) == 3
+    store.close()
 
 
 def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) -> None:
@@ -470,6 +526,7 @@ def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: si
 
 QUERY = """
 import sys
+import threading
 from llama_logging.stores import open_store, urls
 store = open_store(urls.parse(sys.argv[1]))
 print(sum(group.count for group in store.groups()))

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging.journal import telling, writing
+from llama_logging.journal import file, telling, writing
 from llama_logging.journal.file import LOOK_EVERY
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import seal, unseal
@@ -80,6 +80,17 @@ def test_a_definition_is_written_once(journal: Journal) -> None:
     put(journal, name="s1")
     put(journal, name="s1")
     put(journal, name="s2")
+    assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
+
+
+def test_a_definition_is_written_anew_once_a_day(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry may have dropped it since, with the last error that it kept."""
+    put(journal, "a", "s1")
+    journal.tend()
+    put(journal, "b", "s1")
+    monkeypatch.setattr(file, "DEFINE_EVERY", -1.0)
+    journal.tend()
+    put(journal, "c", "s1")
     assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
 
 

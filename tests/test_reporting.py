@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -39,8 +40,9 @@ from llama_logging.reporters.report import Report
 from llama_logging.reporters.webhook import ID
 from llama_logging.reporting import Reporting
 from llama_logging.stores import open_store, urls
+from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus
-from tests.conftest import NOON, make_context
+from tests.conftest import NOON, Run, make_context
 from tests.reporters.receivers import Receiver, free_port, receiver, saying, until
 from tests.stores.test_ledger import ending, make_announcement
 from tests.stores.test_outbox import attempt
@@ -503,6 +505,45 @@ def test_what_was_sent_is_swept_after_a_week(store: Outbox, clock: Clock) -> Non
     clock.now = NOON + timedelta(days=8)
     looked(made, store)
     assert store.deliveries() == []
+
+
+def test_the_end_of_the_process_waits_for_no_locked_registry(own_place: Path, run: Run) -> None:
+    """What is to be reported is kept; the thread waits, and the process does not."""
+    code = "from llama_logging.stores import sqlite; sqlite.BUSY_TIMEOUT = 1000.0\n"
+    code += "from llama_logging.handlers import RegistryHandler, ReportHandler; import logging\n"
+    code += "logging.root.addHandler(RegistryHandler())\n"
+    code += "logging.root.addHandler(ReportHandler(channels={'ops': {'command': {'argv': ['true']}}}))\n"
+    code += "logging.error('x')"
+    locked = SQLiteStore(urls.default())
+    locked.forget("")
+    with locked._transaction():
+        assert run("-c", code).code == 0
+    locked.close()
+
+
+def test_a_registry_that_cannot_be_opened_at_first_is_tried_again(store_url: urls.StoreURL) -> None:
+    """The first error of a process may be that there are no descriptors left."""
+    opened: list[int] = []
+
+    def opening() -> Outbox:
+        opened.append(1)
+        if len(opened) == 1:
+            raise OSError(errno.EMFILE, "too many open files")
+        return open_store(store_url)
+
+    made = Reporting(opening, {}, ())
+    made.wake()
+    until(lambda: len(opened) > 1)
+    made.finish(20)
+
+
+def test_the_end_of_the_process_waits_for_no_receiver(own_place: Path, run: Run) -> None:
+    code = "from llama_logging.handlers import RegistryHandler, ReportHandler; import logging, time\n"
+    code += "logging.root.addHandler(RegistryHandler())\n"
+    code += "logging.root.addHandler(ReportHandler(channels={'ops': {'callback': {'function': '__main__.wait'}}}))\n"
+    code += "logging.error('x')"
+    wait = "def wait(context):\n    import time; time.sleep(1000)\n"
+    assert run("-c", wait + code).code == 0
 
 
 def test_nothing_runs_until_there_is_something_to_run_for(own_place: Path) -> None:

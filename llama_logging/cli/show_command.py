@@ -108,9 +108,14 @@ def _print_group(group: ErrorGroup, changes: list[Change]) -> None:
 def _print_locals(context: ErrorContext) -> None:
     if context.locals:
         print(painted("\nLocal variables", "1"))
+    # Of a chain too long for one frame of the journal the last calls were left out, of a lost stack all.
+    calls = {
+        (at, number): f"{frame.module}.{frame.function}:{frame.line}"
+        for at, error in enumerate(context.exceptions)
+        for number, frame in enumerate(error.frames)
+    }
     for found in context.locals:
-        frame = context.exceptions[found.exception].frames[found.frame]
-        print(f"  {painted(printable(f'{frame.module}.{frame.function}:{frame.line}'), '2')}")
+        print(f"  {painted(printable(calls.get((found.exception, found.frame), 'a call that was not kept')), '2')}")
         for name, value in found.values.items():
             print(f"    {printable(name)} = {printable(json.dumps(value, ensure_ascii=False))}")
 

@@ -12,6 +12,9 @@ from llama_logging.journal.framing import FRAME_BYTES, seal
 LOOK_EVERY = 0.05
 """Seconds for which a descriptor is taken to be our file, as long as its position is ours."""
 
+DEFINE_EVERY = 86_400.0
+"""Seconds after which a definition is written anew: the registry drops what no error has any more that it keeps."""
+
 _KNOWN = 10_000
 """So many definitions are remembered at most."""
 
@@ -23,7 +26,9 @@ class File:
         known: What has been defined in it.
     """
 
-    __slots__ = ("_file", "_looked", "fd", "folder", "known", "name", "named", "position", "size", "unsynced")
+    __slots__ = (
+        "_defined", "_file", "_looked", "fd", "folder", "known", "name", "named", "position", "size", "unsynced",
+    )  # fmt: skip
 
     def __init__(self, fd: int, folder: Folder, name: str) -> None:
         status = os.fstat(fd)
@@ -32,6 +37,7 @@ class File:
         self.position = self.size = status.st_size
         self._looked = 0.0
         self.known: set[str] = set()
+        self._defined = time.monotonic()
         self.unsynced = True
         self.named = False
 
@@ -93,6 +99,12 @@ class File:
                 self.unsynced = True
                 raise
             self.named = True
+
+    def define_anew(self) -> None:
+        """Forget what has been defined, if that was long ago."""
+        if time.monotonic() - self._defined > DEFINE_EVERY:
+            self.known.clear()
+            self._defined = time.monotonic()
 
     def close(self) -> None:
         """Let go of it, so that others may finish it."""

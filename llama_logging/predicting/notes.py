@@ -134,7 +134,7 @@ def _numbers(arguments: Sequence[object]) -> _Numbers:
 @functools.lru_cache(KNOWN)
 def _template(name: str, message: str, has_arguments: bool) -> str:
     # It is written to disks and told to people: secrets go first, before half of one is cut off.
-    return template(name, clean(message, KEPT), has_arguments)
+    return template(clean(name, KEPT), clean(message, KEPT), has_arguments)
 
 
 def _seen(note: _Note) -> Seen:

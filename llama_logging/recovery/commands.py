@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
+import selectors
 import signal
 import subprocess
 import threading
@@ -20,6 +22,8 @@ TAIL = 4_096
 PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "XDG_RUNTIME_DIR")
 """What a command gets of our environment, besides what is listed for it."""
 
+_AT_ONCE = 65_536
+_LOOK = 0.05
 _NAME = re.compile(r"[A-Za-z0-9][\w./:@-]{0,127}")
 _local = threading.local()
 
@@ -59,7 +63,7 @@ def fenced(token: int) -> Iterator[None]:
 
 
 def run(argv: Sequence[str], deadline: Deadline, *, passed: Sequence[str] = (), given: bytes | None = None) -> Finished:
-    """Run *argv* to its end, or kill it and all it has started when the time is over.
+    """Run *argv* to its end, or kill it and all it has started when the time is over. What it leaves behind goes on.
 
     Args:
         passed: Names of environment variables that it needs besides PASSED.
@@ -74,17 +78,17 @@ def run(argv: Sequence[str], deadline: Deadline, *, passed: Sequence[str] = (), 
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,
+            bufsize=0,
             start_new_session=True,  # a process group of its own, to be killed as one
         )
     except OSError as error:
         return Finished(None, f"{argv[0]}: {error.strerror or error}")
-    try:
-        output, _ = process.communicate(given, timeout=deadline.remaining())
-    except subprocess.TimeoutExpired:
+    output = _heard(process, given or b"", deadline)
+    if output is None:
         _kill(process)
         return Finished(None, f"{argv[0]} was not over in time and was killed")
     # Cleaned before it is cut: half a secret is not recognised.
-    return Finished(process.returncode, clean(output[-2 * TAIL :].decode(errors="replace"), 4 * TAIL).strip()[-TAIL:])
+    return Finished(process.returncode, clean(output.decode(errors="replace"), 4 * TAIL).strip()[-TAIL:])
 
 
 def safe_name(text: str) -> str:
@@ -100,8 +104,46 @@ def safe_name(text: str) -> str:
     return text
 
 
+def _heard(process: subprocess.Popen[bytes], given: bytes, deadline: Deadline) -> bytes | None:
+    """The end of what *process* says until it is over; None if it is not over in time.
+
+    Not `communicate`: that keeps all that is said, and waits for a server that was started and has the output open.
+    """
+    said = b""
+    with contextlib.ExitStack() as stack:
+        # Not epoll, which needs a descriptor: the command may be there to make room for some.
+        selector = stack.enter_context(contextlib.closing(selectors.PollSelector()))
+        for pipe, event in ((process.stdout, selectors.EVENT_READ), (process.stdin, selectors.EVENT_WRITE)):
+            if pipe is not None:
+                selector.register(stack.enter_context(contextlib.closing(pipe)), event)
+        while True:
+            if not selector.get_map():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(deadline.remaining())
+            over = process.poll() is not None
+            for key, event in selector.select(0 if over else min(_LOOK, deadline.remaining())):
+                if event == selectors.EVENT_READ:
+                    data = os.read(key.fd, _AT_ONCE)
+                    said = (said + data)[-2 * TAIL :]
+                else:
+                    given = data = given[_written(key.fd, given) :]
+                if not data:
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()  # type: ignore[union-attr]
+            if over or not deadline.remaining():
+                return said if over else None
+
+
+def _written(pipe: int, given: bytes) -> int:
+    try:
+        return os.write(pipe, given[: select.PIPE_BUF])  # no more, or it might wait
+    except BrokenPipeError:
+        return len(given)  # it has heard enough
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-    process.communicate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1.0)

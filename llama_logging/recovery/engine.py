@@ -148,16 +148,17 @@ class Engine:
         return outcome
 
     def _run(self, rule: Rule, context: ErrorContext, future: Future[Resolution]) -> None:
-        incident = Incident(
-            rule, context, scopes=self._scopes, switch=self._switch, audit=self._audit, records=self._records
-        )
         try:
+            incident = Incident(
+                rule, context, scopes=self._scopes, switch=self._switch, audit=self._audit, records=self._records
+            )
             resolution = incident.run()
-        except Exception as error:
+        except BaseException as error:
             resolution = Resolution(OutcomeStatus.FAILED, detail=named(error))
         self._under_way.pop(_shared(rule), None)
-        _tell(rule, context, resolution)
+        # Before it is logged: a filter or handler of the application's may raise, or wait for who waits for this.
         future.set_result(resolution)
+        _tell(rule, context, resolution)
 
 
 def _shared(rule: Rule) -> str:

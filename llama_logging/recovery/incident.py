@@ -159,8 +159,10 @@ class Incident:
                 waited = True
                 continue
             self._denial = answer
-            if answer.reason is DenialReason.RECOVERED and (waited or not self._problem(deadline)):
-                return Remedy(OutcomeStatus.RECOVERED, detail=answer.detail)
+            if answer.reason is DenialReason.RECOVERED:
+                healed = Remedy(OutcomeStatus.RECOVERED, detail=answer.detail)
+                if waited or self._verified(healed, deadline).status is OutcomeStatus.RECOVERED:
+                    return healed
             return Remedy(
                 OutcomeStatus.REFUSED, detail=f"{answer.reason}: {answer.detail}; {answer.retry_in:.0f} s left"
             )
@@ -170,57 +172,74 @@ class Incident:
             return self._observed(step, deadline)
         remedy = self._answer(step, deadline.within(step.timeout or deadline.remaining()))
         if remedy.status is OutcomeStatus.RECOVERED and step.strategy.scope:
-            problem = self._unsettled(deadline)
-            if problem:
-                return Remedy(OutcomeStatus.FAILED, detail=f"{remedy.detail}; but then: {problem}")
+            return self._verified(remedy, deadline, self._rule.settle)
         return remedy
 
     def _observed(self, step: Step, deadline: Deadline) -> Remedy:
         told = f"would {step.strategy.intent}; `mode: act` in the rule lets it"
-        if self._rule.verify is None:
+        verify = self._rule.verify
+        if verify is None:
             return Remedy(OutcomeStatus.OBSERVED, detail=told)
-        began = time.monotonic()
-        problem = deadline.within(WATCH).wait_for(self._rule.verify)
-        if problem:
-            return Remedy(OutcomeStatus.OBSERVED, detail=f"{told}; it did not come back by itself: {problem}")
-        passed = time.monotonic() - began
-        return Remedy(OutcomeStatus.RECOVERED, detail=f"{told}; it came back by itself within {passed:.1f} s")
+        watch, began = deadline.within(WATCH), time.monotonic()
 
-    def _problem(self, deadline: Deadline) -> str:
-        """What the rule's probe says is wrong; empty if nothing, or if the rule has none."""
-        return self._rule.verify(deadline) if self._rule.verify is not None else ""
+        def watched() -> Remedy:
+            problem = watch.wait_for(verify)
+            if problem:
+                return Remedy(OutcomeStatus.OBSERVED, detail=f"{told}; it did not come back by itself: {problem}")
+            passed = time.monotonic() - began
+            return Remedy(OutcomeStatus.RECOVERED, detail=f"{told}; it came back by itself within {passed:.1f} s")
 
-    def _unsettled(self, deadline: Deadline) -> str:
-        """What went wrong within the time for which it must work before that is believed."""
-        settled = Deadline(self._rule.settle)
-        while True:
-            problem = self._problem(deadline)
-            if problem or not settled.remaining():
-                return problem
-            time.sleep(min(0.5, settled.remaining()))
+        return self._apart("verify", watched, watch.remaining())
+
+    def _verified(self, remedy: Remedy, deadline: Deadline, settle: float = 0.0) -> Remedy:
+        """*remedy*, if the rule's probe is content for so many seconds, or the rule has none."""
+        verify, settled = self._rule.verify, Deadline(settle)
+        if verify is None:
+            return remedy
+
+        def looked() -> Remedy:
+            while True:
+                problem = verify(deadline)
+                if problem:
+                    return Remedy(OutcomeStatus.FAILED, detail=f"{remedy.detail}; but then: {problem}")
+                if not settled.remaining():
+                    return remedy
+                time.sleep(min(0.5, settled.remaining()))
+
+        return self._apart("verify", looked, settle + deadline.remaining())
 
     def _answer(self, step: Step, deadline: Deadline) -> Remedy:
-        """Run the strategy on a thread of its own; one that blocks beyond its deadline is left behind there."""
+        return self._apart(
+            step.strategy.name, lambda: step.strategy.recover(self._context, deadline), deadline.remaining()
+        )
+
+    def _apart(self, name: str, job: Callable[[], Remedy], allowed: float) -> Remedy:
+        """Run *job* on a thread of its own; one that blocks for longer than it may is left behind there.
+
+        Nobody takes the lease meanwhile.
+        """
         answers: queue.SimpleQueue[Remedy] = queue.SimpleQueue()
-        lease, allowed = self._lease, deadline.remaining()
+        lease = self._lease
 
         def work() -> None:
             _inside.strategy = True
             stand_apart()
             try:
                 with commands.fenced(lease.token if lease is not None else 0):
-                    answers.put(step.strategy.recover(self._context, deadline))
+                    answers.put(job())
             except BaseException as error:
                 answers.put(Remedy(OutcomeStatus.FAILED, detail=named(error)))
 
-        threading.Thread(target=work, name=f"llama_logging-{step.strategy.name}", daemon=True).start()
+        threading.Thread(target=work, name=f"llama_logging-{name}", daemon=True).start()
         patience = Deadline(allowed + GRACE)
         while True:
             try:
                 return answers.get(timeout=min(LEASE / 3, patience.remaining()) if lease else patience.remaining())
             except queue.Empty:
                 if not patience.remaining():
-                    return Remedy(OutcomeStatus.FAILED, detail=f"no answer within {allowed:.1f} s; it was left behind")
+                    return Remedy(
+                        OutcomeStatus.FAILED, detail=f"{name}: no answer within {allowed:.1f} s; it was left behind"
+                    )
                 if lease is not None and not self._scopes.renew(lease, LEASE):
                     return Remedy(OutcomeStatus.FAILED, detail="another has taken over; its answer is not waited for")
 

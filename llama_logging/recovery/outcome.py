@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,11 @@ class Outcome:
 
     def __bool__(self) -> bool:
         return self.status is OutcomeStatus.RECOVERED
+
+    def __reduce__(self) -> tuple[type[Outcome], tuple[str, Resolution]]:
+        # Exceptions and records carry it, and go to other processes: as it is now, and without the value, which may
+        # be anything. Else what cannot be pickled would be reported there, in place of the application's own error.
+        return Outcome, (self.error_id, replace(self._now, value=None))
 
     def __repr__(self) -> str:
         return f"<Outcome {self.status} of {self.error_id or 'no error'}: {self.detail or 'no detail'}>"
@@ -141,3 +147,13 @@ NONE = Outcome.settled("", OutcomeStatus.NONE)
 """Of an error that was not logged, or that no RecoveryHandler saw."""
 _of_thread = threading.local()
 _of_tasks: weakref.WeakKeyDictionary[asyncio.Task[object], Outcome] = weakref.WeakKeyDictionary()
+
+
+def _forget() -> None:
+    # What is under way at a fork goes on in the parent: a child that waits for it would wait for ever.
+    _of_thread.__dict__.clear()
+    _of_tasks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -92,9 +93,13 @@ class attempts:  # noqa: N801: it is used as a function, and a generator could n
             yield attempt
             if attempt.error is None:
                 return
-            if number == self._times or not self._worth_it(attempt):
+            if self._waits(number):
+                attempt.outcome.wait(self._timeout)
+            pause = self._pause(attempt.outcome, number)
+            if pause is None:
                 self._give_up(attempt)
                 return
+            time.sleep(pause)
 
     async def __aiter__(self) -> AsyncIterator[Attempt]:
         for number in range(1, self._times + 1):
@@ -102,29 +107,25 @@ class attempts:  # noqa: N801: it is used as a function, and a generator could n
             yield attempt
             if attempt.error is None:
                 return
-            if number == self._times or not await self._worth_it_later(attempt):
+            if self._waits(number):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(attempt.outcome, self._timeout)
+            pause = self._pause(attempt.outcome, number)
+            if pause is None:
                 self._give_up(attempt)
                 return
+            await asyncio.sleep(pause)
 
-    def _worth_it(self, attempt: Attempt) -> bool:
-        if attempt.outcome.wait(self._timeout):
-            return True
-        pause = self._pause(attempt.outcome)
-        time.sleep(pause or 0.0)
-        return pause is not None
+    def _waits(self, number: int) -> bool:
+        """Whether it matters what becomes of the recovery after so many tries."""
+        return number < self._times or self._fallback is not _NOTHING
 
-    async def _worth_it_later(self, attempt: Attempt) -> bool:
-        try:
-            if await asyncio.wait_for(attempt.outcome, self._timeout):
-                return True
-        except TimeoutError:
-            return False
-        pause = self._pause(attempt.outcome)
-        await asyncio.sleep(pause or 0.0)
-        return pause is not None
-
-    def _pause(self, outcome: Outcome) -> float | None:
-        """Seconds until it is worth trying again by what is known; None if that is not known, or too long."""
+    def _pause(self, outcome: Outcome, number: int) -> float | None:
+        """Seconds until another try, as far as is known now; None if there is to be none."""
+        if number == self._times:
+            return None
+        if outcome:
+            return 0.0
         if outcome.retry_at is None or outcome.status is not OutcomeStatus.ADVICE:
             return None
         pause = max(0.0, (outcome.retry_at - datetime.now(UTC)).total_seconds())
@@ -134,7 +135,7 @@ class attempts:  # noqa: N801: it is used as a function, and a generator could n
         if self._fallback is _NOTHING:
             assert attempt.error is not None
             raise attempt.error
-        handed_over = attempt.outcome.wait(self._timeout) or attempt.outcome.status is OutcomeStatus.FALLBACK
+        handed_over = attempt.outcome or attempt.outcome.status is OutcomeStatus.FALLBACK
         attempt.value = attempt.outcome.value if handed_over else self._fallback
 
 

@@ -78,10 +78,10 @@ class Target:
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
         connection = http.client.HTTPConnection(host, port, timeout=left)
         try:
-            connection.sock = self._connect(host, port, url.scheme == "https", left)
+            connection.sock = self._connect(host, port, url.scheme == "https", until)
             path = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", path, body, {"User-Agent": _OURSELVES, **headers})
-            answer = http.client.HTTPResponse(_Paced(connection.sock, until), method="POST")  # type: ignore[arg-type]
+            answer = http.client.HTTPResponse(Paced(connection.sock, until), method="POST")  # type: ignore[arg-type]
             with contextlib.closing(answer):
                 answer.begin()
                 said = answer.read(_KEPT)
@@ -95,11 +95,11 @@ class Target:
         finally:
             connection.close()
 
-    def _connect(self, host: str, port: int, secure: bool, left: float) -> socket.socket:
+    def _connect(self, host: str, port: int, secure: bool, until: float) -> socket.socket:
         problem = OSError("it has no address")
         for address in addresses(host, port, self.allow_private):
             try:
-                plain = socket.create_connection((address, port), timeout=left)
+                plain = socket.create_connection((address, port), timeout=max(0.05, until - time.monotonic()))
             except OSError as error:
                 problem = error
                 continue
@@ -113,7 +113,7 @@ class Target:
         raise problem
 
 
-class _Paced(io.RawIOBase):
+class Paced(io.RawIOBase):
     """Reads from a socket until a moment: its own timeout begins anew with every byte that trickles in."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
@@ -131,7 +131,7 @@ class _Paced(io.RawIOBase):
         """As a socket's."""
         left = self._until - time.monotonic()
         if left <= 0:
-            raise TimeoutError
+            raise TimeoutError("no answer in time")
         self._sock.settimeout(left)
         return self._sock.recv_into(buffer)
 

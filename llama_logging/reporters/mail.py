@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import smtplib
+import time
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from llama_logging.config import Options, as_seconds, as_text
 from llama_logging.exceptions import ConfigError, ReportError
@@ -89,8 +90,8 @@ class MailReporter:
 
     def _connect(self, timeout: float) -> smtplib.SMTP:
         if self.security == "tls":
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=timeout, context=http.trusted(self.ca_file))
-        return smtplib.SMTP(self.host, self.port, timeout=timeout)
+            return _TimelyTLS(self.host, self.port, timeout=timeout, context=http.trusted(self.ca_file))
+        return _Timely(self.host, self.port, timeout=timeout)
 
     def _message(self, report: Report) -> EmailMessage:
         message = EmailMessage()
@@ -104,6 +105,24 @@ class MailReporter:
         if report.html:
             message.add_alternative(report.html, subtype="html")
         return message
+
+
+class _Timely(smtplib.SMTP):
+    """Its timeout is for all of it; the standard library's begins anew with every byte that trickles in."""
+
+    def __init__(self, host: str, port: int, *, timeout: float, **options: Any) -> None:
+        self._until = time.monotonic() + timeout
+        super().__init__(host, port, timeout=timeout, **options)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Read an answer."""
+        if self.file is None and self.sock is not None:
+            self.file = http.Paced(self.sock, self._until).makefile("rb")
+        return super().getreply()
+
+
+class _TimelyTLS(_Timely, smtplib.SMTP_SSL):
+    """The same, with TLS from the start."""
 
 
 def _as_address(value: object) -> str:

@@ -13,6 +13,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.redaction import clean
 from llama_logging.reporters import http
 from llama_logging.reporters.report import Report
+from llama_logging.visible import for_chat
 
 Style = Literal["json", "slack"]
 
@@ -90,8 +91,4 @@ def _as_style(value: object) -> Style:
 
 
 def _slack(report: Report) -> str:
-    # https://docs.slack.dev/messaging/formatting-message-text: these three, and nothing else, are escaped.
-    title, text = (
-        part.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for part in (report.title, report.message)
-    )
-    return f"*{title}*\n```\n{clean(text, _SLACK)}\n```"
+    return f"`{for_chat(report.title)}`\n```\n{clean(for_chat(report.message), _SLACK)}\n```"

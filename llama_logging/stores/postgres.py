@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from llama_logging.context import to_microseconds
 from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.retention import Retention
-from llama_logging.stores import words
+from llama_logging.stores import pruning, words
 from llama_logging.stores.copying import COPY, Refused, rows
 from llama_logging.stores.postgres_schema import DAY, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
 from llama_logging.stores.sql import SQLStore
@@ -60,7 +60,7 @@ _OLDEST = 130_000
 
 _INGESTION, _INDEXING, _MIGRATION = 1, 2, 3
 _SWEEP_AFTER = 500
-# Bytes that an error takes in the indexes (measured).
+# Bytes that an error takes in the indexes (measured); a stack takes less.
 _INDEXED = 250
 
 # Whether something is there is asked of the catalogue's tables: to_regclass() may answer from before the wait for a
@@ -83,7 +83,7 @@ _MISSING_DAYS = f"""
     WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({_DAYS}) AS made) ORDER BY day
 """
 _TABLES = (
-    "groups", "stacks", "processes", "releases", "counts", "totals", "changes", "sightings", "attempts", "journals",
+    "groups", "processes", "releases", "counts", "totals", "changes", "sightings", "attempts", "journals",
     "scopes", "moves", "incidents", "group_words", "error_words", "registry",
 )  # fmt: skip
 
@@ -312,7 +312,9 @@ class PostgresStore(SQLStore):
                     execute(f"DELETE FROM {table} WHERE error_id IN (SELECT error_id FROM {errors})")
                 execute(f"DELETE FROM error_words WHERE id IN (SELECT position FROM {errors})")
                 count = int(execute(f"SELECT count(*) FROM {errors}").fetchone()[0])
+                stacks = execute(f"SELECT DISTINCT stack FROM {errors} WHERE stack IS NOT NULL").fetchall()
                 _drop(execute, errors)
+                pruning.drop_stacks(execute, [row[0] for row in stacks])
                 if count:
                     return count
         return 0
@@ -330,11 +332,14 @@ class PostgresStore(SQLStore):
         """What is in use: what was deleted is used again and not given back."""
         tables = ", ".join(f"('{table}')" for table in _TABLES)
         rest = execute(f"SELECT sum(pg_total_relation_size(name::regclass)) FROM (VALUES {tables}) AS t (name)")
-        count, width = execute(
-            "SELECT (SELECT count(*) FROM errors), (SELECT avg(pg_column_size(newest.*)) FROM "
-            "(SELECT * FROM errors ORDER BY position DESC LIMIT 1000) AS newest)"
-        ).fetchone()
-        return int(rest.fetchone()[0]) + int(count * (float(width or 0) + _INDEXED))
+        size = int(rest.fetchone()[0])
+        for table, order in (("errors", "position"), ("stacks", "id")):
+            count, width = execute(
+                f"SELECT (SELECT count(*) FROM {table}), (SELECT avg(pg_column_size(newest.*)) FROM "
+                f"(SELECT * FROM {table} ORDER BY {order} DESC LIMIT 1000) AS newest)"
+            ).fetchone()
+            size += int(count * (float(width or 0) + _INDEXED))
+        return size
 
     def _disk(self, execute: Execute) -> int:
         return int(

@@ -250,6 +250,10 @@ _STEPS = (
         PRIMARY KEY (day, role, fingerprint, horizon)
     )
     """,
+    """
+    CREATE INDEX errors_stack ON errors (stack);
+    CREATE INDEX groups_stack ON groups (stack)
+    """,
 )
 
 

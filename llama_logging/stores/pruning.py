@@ -64,11 +64,25 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
 
 
 def _drop(execute: Execute, positions: Sequence[int]) -> None:
+    stacks: set[int] = set()
     for part in parts(positions):
         where = f"WHERE position IN ({marks(part)})"
+        stacks |= {row[0] for row in execute(f"SELECT DISTINCT stack FROM errors {where} AND stack IS NOT NULL", part)}
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM errors {where}", part)
+    drop_stacks(execute, sorted(stacks))
+
+
+def drop_stacks(execute: Execute, stacks: Sequence[int]) -> None:
+    """Drop those of *stacks* that no error and no group has any more: they may take more room than the errors."""
+    for part in parts(stacks):
+        execute(
+            f"DELETE FROM stacks WHERE id IN ({marks(part)}) "
+            "AND NOT EXISTS (SELECT 1 FROM errors WHERE errors.stack = stacks.id) "
+            "AND NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stacks.id)",
+            part,
+        )
 
 
 def _too_old(execute: Execute, before: int, limit: int) -> list[int]:

@@ -367,4 +367,8 @@ STEPS = (
         PRIMARY KEY (day, role, fingerprint, horizon)
     ) WITHOUT ROWID
     """,
+    """
+    CREATE INDEX errors_stack ON errors (stack);
+    CREATE INDEX groups_stack ON groups (stack)
+    """,
 )

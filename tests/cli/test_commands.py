@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from llama_logging.cli.main import COMMANDS, main, parser
-from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.context import ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
 from llama_logging.stores.sqlite import SQLiteStore
@@ -396,6 +396,14 @@ def test_queries_work_while_the_application_writes(capsys: pytest.CaptureFixture
         writer.join()
     assert totals == sorted(totals)
     assert os.path.exists("llama_logging.db")
+
+
+def test_local_variables_are_shown_without_the_call_that_they_were_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a chain that is too long its last calls are left out, and the variables are kept."""
+    error = make_context(locals=(FrameLocals(exception=4, frame=7, values={"article": 7}),))
+    keep(error)
+    told = answer(capsys, "show", error.error_id)
+    assert "a call that was not kept\n    article = 7\n" in told
 
 
 def test_a_group_is_named_by_the_end_of_its_fingerprint_and_shown_by_its_newest_error(

@@ -160,6 +160,9 @@ def test_no_secret_of_a_message_is_kept(notes: Notes) -> None:
     """What is learned is written to a file."""
     (seen,) = taken(notes, record("login with password=hunter22 failed"))
     assert "login with password=" in seen.observation.template
+    (other,) = taken(notes, logging.LogRecord("app.token=hunter22", 20, "a.py", 1, "x", None, None))
+    assert "app.token=" in other.observation.template
+    assert "hunter22" not in other.observation.template
     assert "hunter22" not in seen.observation.template
 
 

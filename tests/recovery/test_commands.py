@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,46 @@ def test_what_takes_too_long_is_killed_with_all_it_has_started(tmp_path: Path) -
             return
         time.sleep(0.05)
     raise AssertionError("the command's child is still there")
+
+
+def test_a_command_is_over_when_it_ends_itself() -> None:
+    """What it has started, in a session of its own even, goes on and holds up nobody."""
+    code = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        "print(child.pid)"
+    )
+    done = run(python(code), Deadline(20))
+    assert done.code == 0
+    os.kill(int(done.said), signal.SIGKILL)
+
+
+def test_what_holds_the_output_open_keeps_nobody_waiting() -> None:
+    """It is not in the group that is killed."""
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        "open(sys.argv[1], 'w').write(str(child.pid)); time.sleep(60)"
+    )
+    with tempfile.NamedTemporaryFile("r") as pid:
+        done = run([*python(code), pid.name], Deadline(3))
+        assert "was killed" in done.problem
+        os.kill(int(pid.read()), signal.SIGKILL)
+
+
+def test_of_what_is_said_without_end_only_the_end_is_kept() -> None:
+    tracemalloc.start()
+    done = run(python("for _ in range(50): print('x' * 2**20)\nprint('over')"), Deadline(50))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (done.code, done.said[-4:], len(done.said)) == (0, "over", 4096)
+    assert most < 2**20
+
+
+def test_a_command_that_does_not_listen_is_no_problem() -> None:
+    assert run(python("pass"), Deadline(20), given=b"x" * 2**20).code == 0
+    code = "import sys; print(len(sys.stdin.read()))"
+    assert run(python(code), Deadline(20), given=b"x" * 2**20).said == str(2**20)
 
 
 @pytest.mark.parametrize("text", ["llama3.2:1b", "library/llama3", "ollama.service", "web-1", "user@host"])

@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from logging.handlers import SocketHandler
 from typing import Any, ClassVar, Self
 
 import pytest
@@ -342,6 +344,58 @@ def test_each_task_and_thread_has_its_own_outcome() -> None:
     assert outcome().status is OutcomeStatus.NONE
 
 
+@pytest.mark.timeout(30)
+def test_a_recovery_ends_whatever_becomes_of_what_is_logged_of_it() -> None:
+    """Of a filter or handler that raises, nothing but the record is lost."""
+    asked: list[logging.LogRecord] = []
+
+    def careless(record: logging.LogRecord) -> bool:
+        asked.append(record)
+        raise AttributeError("record.request_id")
+
+    told = logging.getLogger("llama_logging.recovery")
+    told.setLevel(logging.INFO)
+    told.addFilter(careless)
+    try:
+        acting = engine(doing(RECOVERED))
+        assert acting.dispatch(failing()).wait(10)
+        assert acting.finish(10)
+    finally:
+        told.removeFilter(careless)
+        told.setLevel(logging.NOTSET)
+    assert len(asked) == 1
+
+
+def test_what_carries_an_outcome_goes_to_other_processes() -> None:
+    """Pools send the exception back, a SocketHandler the record; a recovery under way is none of their business."""
+    gate = threading.Event()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return Remedy(OutcomeStatus.RECOVERED, gate, "healed")
+
+    handler = RecoveryHandler()
+    handler.engine = engine(Act(wait))
+    log = logging.getLogger("app")
+    log.addHandler(handler)
+    sent: list[bytes] = []
+    socket = SocketHandler("localhost", 9)
+    socket.send = sent.append  # type: ignore[method-assign,assignment]
+    log.addHandler(socket)
+    try:
+        raise ValueError("m")
+    except ValueError as error:
+        log.exception("x")
+        under_way = pickle.loads(pickle.dumps(error))
+        gate.set()
+        outcome().wait(10)
+        over = pickle.loads(pickle.dumps(error))
+    assert (under_way.args, under_way.__llama_outcome__.status) == (("m",), OutcomeStatus.PENDING)
+    assert not under_way.__llama_outcome__.wait()
+    assert (over.__llama_outcome__.status, over.__llama_outcome__.detail) == (OutcomeStatus.RECOVERED, "healed")
+    assert len(sent) == 1
+
+
 def test_a_forked_child_waits_for_nothing_its_parent_does() -> None:
     gate = threading.Event()
 
@@ -357,6 +411,30 @@ def test_a_forked_child_waits_for_nothing_its_parent_does() -> None:
         os._exit(0 if forked.dispatch(failing()).wait(10) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     gate.set()
+
+
+@pytest.mark.timeout(30)
+def test_a_forked_child_asks_for_no_outcome_of_its_parents() -> None:
+    gate = threading.Event()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(20)
+        return RECOVERED
+
+    handler = RecoveryHandler()
+    handler.engine = engine(Act(wait))
+    log = logging.getLogger("app")
+    log.addHandler(handler)
+    try:
+        raise ValueError("m")
+    except ValueError:
+        log.exception("x")
+    child = os.fork()
+    if not child:
+        os._exit(int(outcome().wait(25) or outcome().status is not OutcomeStatus.NONE))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gate.set()
+    assert outcome().wait(10)
 
 
 def test_a_rule_that_observes_and_one_that_acts_on_the_same_thing_do_not_stand_for_each_other() -> None:

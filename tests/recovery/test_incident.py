@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -50,6 +51,42 @@ def test_a_success_that_does_not_last_is_none() -> None:
 def test_a_success_is_believed_once_it_has_settled() -> None:
     restart = Restart(lambda context, deadline: RECOVERED, scope="s")
     assert outcome_of(engine(restart, mode="act", scope="s", verify=lambda deadline: "", settle=0.6))
+
+
+def test_nobody_else_acts_while_it_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much longer that takes than a lease lasts."""
+    monkeypatch.setattr(incident, "LEASE", 0.3)
+    scopes, notes = OwnScopes(), list[str]()
+    engines = [
+        Engine(
+            [
+                Rule(
+                    name="r", match=bool, mode="act", scope="s", verify=lambda deadline: "", settle=1.5,
+                    policy=Policy(cooldown=30), ladder=(Step(Restart(noting(notes, RECOVERED), scope="s")),),
+                )
+            ],
+            table=StrategyTable(),
+            scopes=scopes,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    outcomes = [each.dispatch(failing()) for each in engines]
+    assert all(each.wait(20) for each in outcomes)
+    assert notes == ["ran"]
+
+
+def test_a_probe_that_never_answers_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incident, "GRACE", 0.1)
+    gate = threading.Event()
+
+    def probe(deadline: Deadline) -> str:
+        gate.wait()
+        return ""
+
+    restart = Restart(lambda context, deadline: RECOVERED, scope="s")
+    result = outcome_of(engine(restart, mode="act", scope="s", verify=probe, deadline=0.5))
+    gate.set()
+    assert (result.status, "it was left behind" in result.detail) == (OutcomeStatus.FAILED, True)
 
 
 def test_what_comes_back_by_itself_while_a_rule_observes_is_told() -> None:

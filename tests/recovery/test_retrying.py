@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,11 +22,12 @@ log = logging.getLogger("app.retrying")
 
 @pytest.fixture
 def recover() -> Iterator[Callable[..., list[logging.LogRecord]]]:
-    """Have errors of the logger end with *remedy*; gives the records."""
+    """Have errors of the logger end with *remedy*, or with what it gives; gives the records."""
 
-    def recovering(remedy: Remedy) -> list[logging.LogRecord]:
+    def recovering(remedy: Remedy | Callable[..., Remedy]) -> list[logging.LogRecord]:
         handler = RecoveryHandler()
-        rule = Rule(name="r", match=bool, ladder=(Step(Act(lambda context, deadline: remedy)),))
+        act = Act(remedy if callable(remedy) else lambda context, deadline: remedy)
+        rule = Rule(name="r", match=bool, ladder=(Step(act),))
         handler.engine = Engine([rule], table=StrategyTable())
         records: list[logging.LogRecord] = []
         keeper = logging.Handler()
@@ -109,6 +111,21 @@ def test_a_fallback_stands_in(way: Any, recover: Any) -> None:
     assert way(failing(9), fallback="mine") == "theirs"
     recover(Remedy(OutcomeStatus.FALLBACK, None))
     assert way(failing(9), fallback="mine") is None
+
+
+def test_a_loop_goes_on_while_it_is_waited_for_a_fallback(recover: Any) -> None:
+    """What the recovery waits for is done on the loop."""
+    gate = threading.Event()
+
+    def wait(context: Any, deadline: Any) -> Remedy:
+        return Remedy(OutcomeStatus.FALLBACK, "theirs") if gate.wait(5) else FAILED
+
+    async def main() -> Any:
+        asyncio.get_running_loop().call_later(0.05, gate.set)
+        return await answer_later(failing(1), times=1, fallback="mine")
+
+    recover(wait)
+    assert asyncio.run(main()) == "theirs"
 
 
 @both

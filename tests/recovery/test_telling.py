@@ -132,7 +132,7 @@ def test_a_webhook_is_told_once_for_all_errors_of_a_rule(hook: int) -> None:
     remedies = [attempt(notify, failed(logger_name="shop")) for _ in range(3)]
     ((path, body),) = Hook.received
     assert path == "/T0/secret"
-    assert body["text"] == "ERROR in shop: ValueError: no such article"
+    assert body["text"] == "`ERROR in shop: ValueError: no such article`"
     assert body["error_id"]
     assert remedies[0].detail == "nothing more can be tried; http://127.0.0.1 was told"
     assert remedies[1].detail == "http://127.0.0.1 was told less than 900 s ago"

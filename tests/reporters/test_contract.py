@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
+import smtplib
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +23,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from llama_logging.config import Options
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame, Process
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
+from llama_logging.recovery.strategies.notify import message
 from llama_logging.reporters import notify
 from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
 from llama_logging.reporters.report import Report, of_error, of_test
@@ -197,6 +203,18 @@ def test_slack_gets_text_in_which_nothing_is_markup(web: Receiver) -> None:
     assert "llama-logging show" in document["text"]
 
 
+def test_a_chat_gets_nothing_but_code(web: Receiver) -> None:
+    """What an error says calls nobody, and is no link: it has no way out of the code that it stands in."""
+    told = "` @everyone ``` @channel [sign in](https://evil.example)"
+    context = make_context(error_message=told)
+    channel("webhook", url=web.url, style="slack", allow_private=True).reporter.send(
+        of_error("new", "r", NOON, context, None), 20.0
+    )
+    text = json.loads(web.received[0].body)["text"]
+    assert re.fullmatch(r"`[^`\n]*@everyone[^`\n]*`\n```\n[^`]*@everyone[^`]*\n```", text)
+    assert re.fullmatch(r"`[^`\n]*@everyone[^`\n]*`", message(context)["text"])
+
+
 class Login:
     """Takes bob with his password."""
 
@@ -241,6 +259,26 @@ def test_mail_that_is_refused_for_good_is_told_from_a_server_in_trouble() -> Non
             with pytest.raises(ReportError) as caught:
                 made.reporter.send(a_report(), 20.0)
         assert (caught.value.refused, str(caught.value)) == (refused, f"SMTP {answer[:3]}: {answer[4:]}")
+
+
+@pytest.mark.timeout(30)
+def test_a_mail_server_that_trickles_keeps_nobody_longer_than_one_that_is_silent() -> None:
+    """The end of the process waits for it, too, and the lease of the channel runs out."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def trickle() -> None:
+            stranger, _ = listening.accept()
+            with suppress(OSError), stranger:
+                while True:
+                    stranger.sendall(b"220-")
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=trickle, daemon=True)
+        thread.start()
+        made = channel("mail", **options_of("mail", listening.getsockname()[1], Path()))
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="time"):
+            made.reporter.send(a_report(), 0.3)
+        thread.join()
 
 
 def test_no_error_text_can_add_a_header_to_a_mail() -> None:

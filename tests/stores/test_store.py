@@ -763,6 +763,23 @@ def test_what_was_moved_out_of_a_deleted_group_stays_where_it_is(store: Store) -
     assert [error.error_id for error in store.errors()] == [moved.error_id]
 
 
+def test_a_stack_goes_with_the_last_error_that_has_it(store: Store) -> None:
+    """A file that is compiled anew has another each time: they, and not the errors, take the room."""
+    add(store, *(make_context(template=f"{os.urandom(2000).hex()}\0") for _ in range(400)))
+    size = store.health().size_bytes
+    while store.prune(Retention(size_bytes=size // 2), NOON, 20):
+        pass
+    health = store.health()
+    assert health.size_bytes <= size // 2
+    assert 40 < health.errors < 300
+    assert all(len(error.stack_trace) > 2000 for error in store.errors(limit=1000))
+    while store.prune(Retention(period=1), NOON + 24 * HOUR, 100):
+        pass
+    assert store.health().size_bytes < size // 4
+    (group,) = store.groups()
+    assert group.source == "shop.cart.add"
+
+
 def test_a_group_moves_with_counts_that_were_pruned(store: Store) -> None:
     """What is no longer there stays where it was counted, and the first moment with it."""
     errors = [make_context(timestamp=NOON + n * MINUTE) for n in range(50)]

@@ -22,6 +22,7 @@ from llama_logging.recovery.placeholders import as_command, filled
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy, function_name
 from llama_logging.tried import OutcomeStatus
+from llama_logging.visible import for_chat, printable
 
 COOLDOWN = 900.0
 """Seconds in which one rule tells once."""
@@ -100,10 +101,9 @@ class Notify:
 
 def message(context: ErrorContext) -> dict[str, str]:
     """What a webhook gets: `text` as chats want it, the rest for programs; secrets are out already."""
+    said = f"{context.severity.name} in {context.logger_name}: {context.error_type}: {context.error_message}"
     return {
-        "text": f"{context.severity.name} in {context.logger_name}: {context.error_type}: {context.error_message}"[
-            :1_000
-        ],
+        "text": f"`{for_chat(printable(said[:1_000]))}`",
         "error_id": context.error_id,
         "error_type": context.error_type,
         "fingerprint": context.fingerprint,
