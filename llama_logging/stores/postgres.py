@@ -83,7 +83,7 @@ _MISSING_DAYS = f"""
     WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({_DAYS}) AS made) ORDER BY day
 """
 _TABLES = (
-    "groups", "processes", "releases", "counts", "totals", "changes", "sightings", "attempts", "journals",
+    "groups", "stack_uses", "processes", "releases", "counts", "totals", "changes", "sightings", "attempts", "journals",
     "scopes", "moves", "incidents", "group_words", "error_words", "registry",
 )  # fmt: skip
 
@@ -272,6 +272,9 @@ class PostgresStore(SQLStore):
         assert self._connection is not None
         return self._connection.pipeline()
 
+    def _alone(self, execute: Execute) -> None:
+        self._wait(execute, _INGESTION)
+
     def _now(self, execute: Execute) -> int:
         self._wait(execute, _INGESTION)
         # Of one clock, the server's: those of a fleet do not agree.
@@ -304,6 +307,7 @@ class PostgresStore(SQLStore):
     def _drop_days(self, before: int) -> int:
         """Drop the oldest day whose errors are all older than that; how many they were."""
         with self._transaction() as execute:
+            self._alone(execute)
             for (day,) in execute(_DAYS).fetchall():
                 if (day + 1) * DAY > before:
                     break
@@ -312,9 +316,8 @@ class PostgresStore(SQLStore):
                     execute(f"DELETE FROM {table} WHERE error_id IN (SELECT error_id FROM {errors})")
                 execute(f"DELETE FROM error_words WHERE id IN (SELECT position FROM {errors})")
                 count = int(execute(f"SELECT count(*) FROM {errors}").fetchone()[0])
-                stacks = execute(f"SELECT DISTINCT stack FROM {errors} WHERE stack IS NOT NULL").fetchall()
+                pruning.leave_stacks(execute, errors)
                 _drop(execute, errors)
-                pruning.drop_stacks(execute, [row[0] for row in stacks])
                 if count:
                     return count
         return 0

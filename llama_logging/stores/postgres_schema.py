@@ -251,8 +251,14 @@ _STEPS = (
     )
     """,
     """
-    CREATE INDEX errors_stack ON errors (stack);
-    CREATE INDEX groups_stack ON groups (stack)
+    CREATE TABLE stack_uses (
+        stack     bigint PRIMARY KEY,
+        count     bigint NOT NULL,
+        last_seen bigint NOT NULL
+    );
+    CREATE INDEX stack_uses_none ON stack_uses (last_seen) WHERE count = 0;
+    CREATE INDEX groups_stack ON groups (stack);
+    INSERT INTO stack_uses SELECT stack, count(*), max(timestamp) FROM errors WHERE stack IS NOT NULL GROUP BY stack
     """,
 )
 

@@ -15,6 +15,10 @@ from llama_logging.stores.statements import Execute, marks, parts
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
 
+UNUSED_FOR = 2 * 86_400_000_000
+"""Microseconds after its newest error for which a stack stays that no error has any more: a process may refer to it as
+long as it does not define it anew (journal.file.DEFINE_EVERY)."""
+
 # (at most this telling, how many of the newest of each group stay)
 _TURNS = ((0, 20), (1, 5), (1, 1))
 
@@ -35,6 +39,8 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         excess = min(_excess(execute, retention, size), limit - len(gone))
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
     _drop(execute, gone)
+    is_short = retention.size_bytes is not None and size > retention.size_bytes
+    drop_stacks(execute, None if is_short else now - UNUSED_FOR, limit)
     return len(gone)
 
 
@@ -64,25 +70,37 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
 
 
 def _drop(execute: Execute, positions: Sequence[int]) -> None:
-    stacks: set[int] = set()
     for part in parts(positions):
         where = f"WHERE position IN ({marks(part)})"
-        stacks |= {row[0] for row in execute(f"SELECT DISTINCT stack FROM errors {where} AND stack IS NOT NULL", part)}
+        leave_stacks(execute, f"errors {where}", part)
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM errors {where}", part)
-    drop_stacks(execute, sorted(stacks))
 
 
-def drop_stacks(execute: Execute, stacks: Sequence[int]) -> None:
-    """Drop those of *stacks* that no error and no group has any more: they may take more room than the errors."""
-    for part in parts(stacks):
-        execute(
-            f"DELETE FROM stacks WHERE id IN ({marks(part)}) "
-            "AND NOT EXISTS (SELECT 1 FROM errors WHERE errors.stack = stacks.id) "
-            "AND NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stacks.id)",
-            part,
-        )
+def leave_stacks(execute: Execute, those: str, parameters: Sequence[int] = ()) -> None:
+    """Count that the errors which *those* names, a table and perhaps a condition, are about to go."""
+    execute(
+        "UPDATE stack_uses SET count = stack_uses.count - gone.count FROM "
+        f"(SELECT stack, count(*) AS count FROM {those} GROUP BY stack) AS gone WHERE stack_uses.stack = gone.stack",
+        parameters,
+    )
+
+
+def drop_stacks(execute: Execute, before: int | None, limit: int) -> None:
+    """Drop stacks that no error and no group has any more: they may take more room than the errors.
+
+    Args:
+        before: The newest error of each was before that, in microseconds since the epoch; None: at any time.
+    """
+    found = execute(
+        f"SELECT stack FROM stack_uses WHERE count = 0 {'' if before is None else 'AND last_seen < ?'} "
+        "AND NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stack_uses.stack) LIMIT ?",
+        (limit,) if before is None else (before, limit),
+    ).fetchall()
+    for part in parts([row[0] for row in found]):
+        execute(f"DELETE FROM stacks WHERE id IN ({marks(part)})", part)
+        execute(f"DELETE FROM stack_uses WHERE stack IN ({marks(part)})", part)
 
 
 def _too_old(execute: Execute, before: int, limit: int) -> list[int]:

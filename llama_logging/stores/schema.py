@@ -3,6 +3,7 @@
 groups     all occurrences with one fingerprint, counted; `root` is the group it is shown in, if merged
 errors     one row for each error whose details are kept; `content` is what its journal frame says besides
 stacks     what errors of one place share; `content` is its journal frame
+stack_uses how many kept errors have each, and when the newest of them was
 processes  who logged; `content` is the first frame of its journals; frames are numbered, so gaps show
 releases   when each release was first seen: that is their order
 counts     errors by group and minute
@@ -368,7 +369,13 @@ STEPS = (
     ) WITHOUT ROWID
     """,
     """
-    CREATE INDEX errors_stack ON errors (stack);
-    CREATE INDEX groups_stack ON groups (stack)
+    CREATE TABLE stack_uses (
+        stack     INTEGER PRIMARY KEY,
+        count     INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL
+    );
+    CREATE INDEX stack_uses_none ON stack_uses (last_seen) WHERE count = 0;
+    CREATE INDEX groups_stack ON groups (stack);
+    INSERT INTO stack_uses SELECT stack, count(*), max(timestamp) FROM errors WHERE stack IS NOT NULL GROUP BY stack
     """,
 )

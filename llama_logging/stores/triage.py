@@ -78,11 +78,11 @@ class SQLTriage(SQLAccess):
 
     def delete(self, fingerprint: str, by: str = "", *, limit: int) -> bool:
         with self._transaction() as execute:
-            now = self._now(execute)  # no batch comes in after that, until this is over
+            self._alone(execute)
             root, *merged = self._members(execute, fingerprint)
             if not pruning.delete(execute, [root, *merged], limit):
                 return False
-            _log(execute, root, from_microseconds(now), "deleted", by, "")
+            _log(execute, root, from_microseconds(self._now(execute)), "deleted", by, "")
             return True
 
     def changes(self, fingerprint: str | None = None, limit: int = 50) -> list[Change]:

@@ -19,6 +19,7 @@ class SQLUpkeep(SQLAccess):
 
     def prune(self, retention: Retention, at: datetime, limit: int) -> int:
         with self._transaction() as execute:
+            self._alone(execute)
             size = self._size(execute) if retention.size_bytes is not None else 0
             return pruning.prune(execute, retention, to_microseconds(at), size, limit)
 

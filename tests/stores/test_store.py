@@ -775,9 +775,42 @@ def test_a_stack_goes_with_the_last_error_that_has_it(store: Store) -> None:
     assert all(len(error.stack_trace) > 2000 for error in store.errors(limit=1000))
     while store.prune(Retention(period=1), NOON + 24 * HOUR, 100):
         pass
+    # For two days a process may still refer to it; that of the group stays with the group.
+    add(store, make_context(timestamp=NOON + 24 * HOUR))
+    for _ in range(5):
+        store.prune(Retention(period=1), NOON + 49 * HOUR, 100)
     assert store.health().size_bytes < size // 4
     (group,) = store.groups()
     assert group.source == "shop.cart.add"
+
+
+def test_it_is_known_which_stacks_are_in_use(store: Store) -> None:
+    reading: Any = store._reading  # type: ignore[attr-defined]
+
+    def uses() -> tuple[dict[int, int], dict[int, int], set[int]]:
+        with reading() as execute:
+            counted = execute("SELECT stack, count FROM stack_uses WHERE count <> 0").fetchall()
+            there = execute("SELECT stack, count(*) FROM errors WHERE stack IS NOT NULL GROUP BY 1").fetchall()
+            missing = execute("SELECT stack FROM errors WHERE stack NOT IN (SELECT id FROM stacks)").fetchall()
+            return dict(counted), dict(there), {row[0] for row in missing}
+
+    errors = [make_context(line=n % 3, fingerprint=f"v1:{n % 2}", timestamp=NOON + n * HOUR) for n in range(60)]
+    add(store, *errors, errors[0])
+    add(store, *errors[:10], journal="again")
+    late = make_context(line=9)
+    add(store, replace(late, complete=False))
+    add(store, late)
+    store.move([Move(errors[7].error_id, "v1:b", ("b",))], NOON)
+    counted, there, missing = uses()
+    assert counted == there
+    assert sum(there.values()) == 61
+    for retention in (Retention(errors=30), Retention(period=3600.0)):
+        while store.prune(retention, NOON + 59 * HOUR, 7):
+            counted, there, missing = uses()
+            assert (counted, missing) == (there, set())
+    assert store.delete("v1:1", limit=100)
+    counted, there, missing = uses()
+    assert (counted, missing) == (there, set())
 
 
 def test_a_group_moves_with_counts_that_were_pruned(store: Store) -> None:
