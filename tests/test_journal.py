@@ -20,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_logging.journal import telling, writing
+from llama_logging.journal.descriptors import more
 from llama_logging.journal.folders import directories_for
-from llama_logging.journal.framing import seal, unseal
+from llama_logging.journal.framing import FRAME_BYTES, seal, unseal
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
 
@@ -100,6 +101,21 @@ def test_damage_costs_only_the_damaged_frames(texts: list[str], data: st.DataObj
 def test_damaged_frames_are_counted() -> None:
     good, bad = seal('{"k":"a"}'), seal('{"k":"b"}').replace(b'"b"', b'"c"')
     assert unseal(good + bad + b"garbage\n" + good)[1] == 2
+
+
+def test_a_hole_is_no_damage() -> None:
+    """What a compaction took out, or a power cut left, reads as zeros; a torn frame behind them is damage."""
+    good = seal('{"k":"a"}')
+    assert unseal(b"\0" * 100 + good)[1] == 0
+    assert unseal(b"\0" * 100 + b"torn" + good)[1] == unseal(b"x\n" + good)[1] == 1
+
+
+def test_a_frame_that_is_too_large_is_lost_and_counted(journal: Journal, told: list[str]) -> None:
+    assert journal.write(json.dumps({"k": "error", "text": "x" * (2 * FRAME_BYTES - 100)}))
+    assert not journal.write(json.dumps({"k": "error", "text": "x" * (2 * FRAME_BYTES)}))
+    assert journal.lost == 1
+    assert "is too large" in told[0]
+    assert len(frames(journal.path)) == 2
 
 
 def test_a_living_journal_is_not_abandoned_and_a_dead_one_is(journal: Journal) -> None:
@@ -501,6 +517,49 @@ def test_even_the_first_error_is_kept_where_no_descriptor_is_left(journal: Journ
     with no_descriptors():
         assert put(journal)
     assert len(frames(journal.path)) == 2
+
+
+def test_the_limit_of_descriptors_is_the_applications_again(journal: Journal) -> None:
+    with no_descriptors():
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert put(journal)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+
+
+@pytest.mark.parametrize(("hard", "raised"), [(1024, 264), (260, 260), (256, 256), (resource.RLIM_INFINITY, 264)])
+def test_the_limit_of_descriptors_is_raised_as_far_as_the_administrator_allows(hard: int, raised: int) -> None:
+    assert more(256, hard) == raised
+
+
+def test_the_spare_descriptor_is_not_closed_when_the_application_has_its_number(
+    journal: Journal, directory: str
+) -> None:
+    put(journal)
+    (number,) = {int(fd) for fd in os.listdir("/proc/self/fd") if _leads_to(fd) == directory} - {
+        journal._folders[0]._fd
+    }
+    os.close(number)
+    other = os.open(os.devnull, os.O_RDONLY)
+    assert other == number
+    journal.close()
+    os.close(other)
+
+
+def _leads_to(fd: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:  # the one that the list was read from
+        return ""
+
+
+def test_from_three_quarters_of_the_quota_on_there_is_pressure(journal: Journal) -> None:
+    put(journal, "x" * 100_000)
+    journal.tend()
+    size = sum(os.stat(entry).st_blocks * 512 for entry in os.scandir(os.path.dirname(journal.path)))
+    for share, pressure in ((0.76, True), (0.74, False)):
+        journal.quota = int(size / share)
+        journal.tend()
+        assert journal.pressure == pressure
 
 
 @contextlib.contextmanager
