@@ -66,6 +66,31 @@ def test_ordinary_text_stays_the_same_object(text: str) -> None:
     assert redact(text) is text
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+SHORTEST = [
+    f"eyJ{LETTERS[:8]}.{LETTERS[:8]}",
+    "AKIA0123456789ABCDEF",
+    "ASIA0123456789ABCDEF",
+    f"sk-{LETTERS[:16]}",
+    *(f"gh{kind}_{LETTERS[:20]}" for kind in "pousr"),
+    f"github_pat_{LETTERS[:20]}",
+    f"hf_{LETTERS[:20]}",
+    *(f"{kind}_{LETTERS[:10]}" for kind in ("sk_live", "rk_test", "gsk")),
+    *(f"xox{kind}-{LETTERS[:10]}" for kind in "abeoprs"),
+    f"AIza{LETTERS[:30]}",
+    f"glpat-{LETTERS[:16]}",
+]
+
+
+@pytest.mark.parametrize("token", SHORTEST)
+def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
+    """All of it goes; what is shorter, or the middle of a word, is something else."""
+    assert redact(f"({token})") == f"({REDACTED})"
+    assert redact(token) == REDACTED
+    for other in (token[:-1], f"x{token}", f"x-{token}"):
+        assert redact(f"({other})") == f"({other})"
+
+
 @pytest.mark.parametrize("key", ["password", "Api-Key", "X-AUTH-TOKEN", "db.password", "client_secret", "Set-Cookie"])
 def test_secrets_are_known_by_their_key(key: str) -> None:
     assert is_secret(key)

@@ -187,6 +187,7 @@ def test_another_boot_makes_everything_void_but_the_token(store: Store, clock: C
     clock.now, clock.boot = 5.0, "another"
     assert lease(store, "b").token == before.token + 1
     assert not store.renew(before, 10)
+    assert denied(store, "c").reason is DenialReason.BUSY
 
 
 def test_a_scope_can_be_forgotten(store: Store, clock: Clock) -> None:
