@@ -150,6 +150,88 @@ def test_reading_goes_on_where_it_stopped(journal: Journal) -> None:
     assert read == 51
 
 
+@pytest.mark.parametrize("how", ["pread", "seek and read"])
+def test_a_frame_that_is_longer_than_the_piece_that_is_read_is_read(
+    journal: Journal, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a system without `pread`."""
+    if how != "pread":
+        monkeypatch.delattr(os, "pread")
+    for _ in range(3):
+        put(journal, "x" * 1000)
+    start, read = 0, []
+    with Reader(journal.path) as reader:
+        while (piece := reader.read(start, limit=10)).end > start:
+            start, read = piece.end, read + piece.frames
+    assert len(read) == 4
+
+
+def test_a_journal_is_replaced_by_a_shorter_one_under_its_name(journal: Journal, directory: str) -> None:
+    """Whoever has read as far as the hole goes reads on there; what died doing the same is no hindrance."""
+    put(journal, "1")
+    put(journal, "2")
+    Path(f"{journal.path}.new").write_text("left behind")
+    with Reader(journal.path) as reader:
+        start = reader.read(0, limit=100).end
+        reader.replace(start, [seal('{"k":"error","text":"3"}'), seal('{"k":"error","text":"4"}')])
+    with Reader(journal.path) as reader:
+        assert [json.loads(frame)["text"] for frame in reader.read(start).frames] == ["3", "4"]
+    assert [frame["text"] for frame in frames(journal.path)] == ["3", "4"]
+    assert Path(journal.path).read_bytes()[:start] == bytes(start)
+    assert os.listdir(directory) == [os.path.basename(journal.path)]
+    assert os.stat(journal.path).st_mode & 0o777 == 0o600
+
+
+def test_what_replaces_a_journal_survives_a_power_cut(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes first, then the name."""
+    put(journal)
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    with Reader(journal.path) as reader:
+        reader.replace(0, [seal(OPENING)])
+    assert synced == [f"{journal.path}.new", os.path.dirname(journal.path)]
+
+
+def test_a_journal_that_cannot_be_replaced_stays_as_it_is(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal, "1")
+    before = Path(journal.path).read_bytes()
+    monkeypatch.setattr(os, "write", Failing(directory))
+    with Reader(journal.path) as reader, pytest.raises(OSError, match="No space left"):
+        reader.replace(0, [seal('{"k":"error","text":"2"}')])
+    assert Path(journal.path).read_bytes() == before
+    assert os.listdir(directory) == [os.path.basename(journal.path)]
+
+
+def test_nobody_rewrites_what_another_reads(journal: Journal) -> None:
+    put(journal)
+    with Reader(journal.path) as one, Reader(journal.path) as other:
+        with one.undisturbed() as reading, other.undisturbed() as reading_too, other.undisturbed(alone=True) as alone:
+            assert (reading, reading_too, alone) == (True, True, False)
+        with one.undisturbed(alone=True) as alone, other.undisturbed() as reading:
+            assert (alone, reading) == (True, False)
+        with other.undisturbed(alone=True) as alone:
+            assert alone
+        os.unlink(journal.path)
+        with one.undisturbed() as reading:
+            assert not reading
+
+
+def test_reading_leaves_no_descriptor_behind(journal: Journal, directory: str) -> None:
+    put(journal)
+    before = len(os.listdir("/proc/self/fd"))
+    with Reader(journal.path):
+        pass
+    assert list(journals([f"{directory}.none", directory])) == [journal.path]
+    assert not os.path.exists(f"{directory}.none")
+    with pytest.raises(FileNotFoundError), Reader(f"{directory}/none"):
+        pass
+    with pytest.raises(FileNotFoundError), Reader(f"{directory}.none/none"):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_large_journal_goes_on_in_a_new_file(
     journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,8 +483,10 @@ def test_space_whose_journal_is_gone_is_freed(journal: Journal, directory: str) 
     stale = os.path.join(directory, "j1-0000000000000001-1-000000000000.jsonl.reserve")
     Path(stale).write_bytes(b"")
     os.utime(stale, (0, 0))
+    journal.tend()
+    os.utime(f"{journal.path}.reserve", (0, 0))
     assert list(journals([directory])) == [journal.path]
-    assert not os.path.exists(stale)
+    assert (os.path.exists(stale), os.path.exists(f"{journal.path}.reserve")) == (False, True)
 
 
 def test_numbers_go_on_over_files_and_begin_anew_in_a_child(
