@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging.journal import telling, writing
+from llama_logging.journal import folders, telling, writing
 from llama_logging.journal.descriptors import more
-from llama_logging.journal.folders import directories_for
+from llama_logging.journal.folders import Folder, directories_for, new_name
 from llama_logging.journal.framing import FRAME_BYTES, seal, unseal
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
@@ -754,6 +754,87 @@ def test_every_registry_has_directories_of_its_own() -> None:
     one, other = directories_for("/srv/a/errors.db"), directories_for("/srv/b/errors.db")
     assert one[0] == "/srv/a/errors.db.journal"
     assert not set(one) & set(other)
+
+
+@pytest.mark.parametrize(
+    ("variables", "state"),
+    [
+        ({"LLAMA_LOGGING_DIR": "/own", "STATE_DIRECTORY": "/unit", "XDG_STATE_HOME": "/xdg"}, "/own"),
+        ({"STATE_DIRECTORY": "/unit", "XDG_STATE_HOME": "/xdg"}, "/unit"),
+        ({"XDG_STATE_HOME": "/xdg"}, "/xdg/llama_logging"),
+        ({}, "/home/ada/.local/state/llama_logging"),
+    ],
+)
+def test_journals_lie_beside_the_registry_else_among_the_users_state_else_in_memory(
+    variables: dict[str, str], state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LLAMA_LOGGING_DIR", "STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/ada", "XDG_RUNTIME_DIR": str(tmp_path), **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(folders, "_SHARED_MEMORY", str(tmp_path))
+    name = f"errors.db-{zlib.crc32(b'/srv/errors.db'):08x}"
+    assert directories_for("/srv/errors.db") == [
+        "/srv/errors.db.journal",
+        f"{state}/journal/{name}",
+        f"{tmp_path}/llama_logging/{name}",
+        f"{tmp_path}/llama_logging-{os.geteuid()}-{name}",
+    ]
+    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{tmp_path}/none")
+    monkeypatch.setattr(folders, "_SHARED_MEMORY", f"{tmp_path}/none")
+    assert directories_for("/srv/errors.db")[1:] == [f"{state}/journal/{name}"]
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_a_folder_that_any_other_may_write_to_is_refused(directory: str, mode: int) -> None:
+    os.mkdir(directory)
+    os.chmod(directory, mode)
+    with pytest.raises(PermissionError, match="others may write to it"):
+        Folder(directory).enter()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_root_reads_what_others_own_but_not_where_anybody_could_have_put_it(directory: str, tmp_path: Path) -> None:
+    os.mkdir(directory, 0o755)
+    os.chown(directory, 65534, 65534)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        Folder(directory).enter()
+    reader = Folder(directory, reading=True)
+    reader.enter()
+    reader.leave()
+    tmp_path.chmod(0o1777)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        reader.enter()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(directory: str) -> None:
+    Path(directory).write_text("")
+    with pytest.raises(NotADirectoryError):
+        Folder(directory).enter()
+    assert Path(directory).read_text() == ""
+
+
+def test_the_space_that_journals_take_is_that_of_their_blocks(directory: str) -> None:
+    """Of all files of ours, and of no other; a hole takes none."""
+    folder = Folder(directory)
+    folder.enter()
+    for number, size in enumerate((10_000, 50_000)):
+        Path(directory, f"j1-000000000000000{number}-1-000000000000.jsonl").write_bytes(b"x" * size)
+    Path(directory, "notes.txt").write_bytes(b"x" * 100_000)
+    with open(Path(directory, "j1-0000000000000002-1-000000000000.jsonl"), "wb") as hole:
+        hole.truncate(10**6)
+    assert 60_000 <= folder.size() < 100_000
+    folder.leave()
+
+
+def test_later_journals_sort_after_earlier_ones(directory: str) -> None:
+    folder = Folder(directory)
+    folder.enter()
+    names = [new_name() for _ in range(20)]
+    for name in reversed(names):
+        Path(directory, name).touch()
+    assert folder.names() == sorted(names) == names
+    folder.leave()
 
 
 def test_killed_processes_lose_nothing(directory: str) -> None:

@@ -34,7 +34,6 @@ class Reader:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
         self.name = os.path.basename(path)
         self._folder = Folder(os.path.dirname(path), reading=True)
 
