@@ -171,7 +171,7 @@ def suspected(text: str) -> list[TakeOut]:
     if ":" in text:
         if "@" in text and "://" in text:
             found.append(_user_info)
-        if "':" in text or '":' in text:
+        if "':" in text or '":' in text or " :" in text:
             found.append(_quoted_keys)
     # Written out: a loop over these would take as long again, for every text that has none of them.
     if (":" in text or "=" in text) and (
@@ -265,11 +265,12 @@ def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
         return redact(plain.text(value, limit))
     if type(value) is not str:
         value = str.__str__(value)
-    room = limit // 2 + _LONGEST
+    half = limit // 2 - 20
+    room = half + _LONGEST
     if len(value) <= 2 * room:
         return plain.text(redact(value), limit)
     # What was cut off here may have begun as a secret, or ended as one: so much of each end goes as well.
-    begin, end = redact(value[:room])[:-_LONGEST], redact(value[-room:])[_LONGEST:]
+    begin, end = redact(value[:room])[:-_LONGEST][:half], redact(value[-room:])[_LONGEST:][-half:]
     return plain.text(f"{begin}... {len(value) - len(begin) - len(end)} characters cut ...{end}", limit)
 
 
