@@ -76,6 +76,21 @@ EXACTLY = {
     f"{{'{'x' * 60}token': 'x'}}": f"{{'{'x' * 60}token': 'x'}}",
     "password=one, password=two; pwd: three": "password=[redacted], password=[redacted]; pwd: [redacted]",
     "password: list[str]   =   'hunter2'": "password: [redacted]",
+    "password: str='a'": "password: [redacted]",
+    f"password: {'x' * 40} = 'a b'": "password: [redacted]",
+    f"password: {'x' * 41} = 'a b'": "password: [redacted] = 'a b'",
+    "password: Optional[str] = None, x='abc'": "password: [redacted], x='abc'",
+    "password=f'a b'": "password=[redacted]",
+    "password=\\\\\\\\'abcdef": "password=[redacted]",
+    "PASSWORD=abc; PassPhrase=abc; PWD=abc; SECRET=abc; Token=abc": (
+        "PASSWORD=[redacted]; PassPhrase=[redacted]; PWD=[redacted]; SECRET=[redacted]; Token=[redacted]"
+    ),
+    "signingKEY=abcd; AUTH_TOKEN: abcd": "signingKEY=[redacted]; AUTH_TOKEN: [redacted]",
+    "AUTHORIZATION: BASIC abcd": "AUTHORIZATION: [redacted]",
+    "authorization:   token   abcd efgh": "authorization:   [redacted] efgh",
+    "eyJabcdefgh.ijklmnop.qrs x": "[redacted] x",
+    f"-----BEGIN {'A' * 40}KEY-----x": "[redacted]",
+    f"-----BEGIN {'A' * 41}KEY-----x": f"-----BEGIN {'A' * 41}KEY-----x",
     "{\"sid\": u'abc'}": '{"sid": [redacted]}',
     "{'tokens': 'x', 'user': 'y'}": "{'tokens': 'x', 'user': 'y'}",
     '{\\"api_key\\": \\"a b\\", x': '{\\"api_key\\": [redacted], x',
@@ -156,6 +171,11 @@ def test_only_the_secret_goes(text: str, expected: str) -> None:
         ("14111111111111111111", "14111111111111111111"),
         ("4111111111111111-1", f"{REDACTED}-1"),
         ("411111111111", "411111111111"),
+        ("4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1", REDACTED),
+        ("4111  1111  1111  1111", "4111  1111  1111  1111"),
+        ("-4111111111111111", "-4111111111111111"),
+        ("1-4111111111111111", f"1-{REDACTED}"),
+        ("x4111111111111111", f"x{REDACTED}"),
     ],
 )
 def test_cards_are_known_by_their_check_digit_however_they_are_printed(text: str, expected: str) -> None:
