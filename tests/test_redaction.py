@@ -187,6 +187,7 @@ def test_several_private_keys_go_and_what_is_between_them_stays() -> None:
     assert redact(f"a {PEM[:50]}") == f"a {REDACTED}"
     block = PEM.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK")
     assert redact(f"a {block} b") == f"a {REDACTED} b"
+    assert redact("a -----BEGIN KEY-----\nabc\n-----END KEY----- b") == f"a {REDACTED} b"
 
 
 @pytest.mark.parametrize("length", [1001, 5000, 9113, 20_000, 10**6])
