@@ -50,6 +50,7 @@ def frames(path: str) -> list[dict[str, object]]:
 
 def test_nothing_is_opened_before_the_first_write(journal: Journal, directory: str) -> None:
     assert not os.path.exists(directory)
+    assert (journal.path, journal.lost, journal.pressure) == ("", 0, False)
     assert put(journal)
     assert os.listdir(directory) == [os.path.basename(journal.path)]
 
@@ -349,11 +350,12 @@ class Failing:
     """Stands in for `os.write`: fails with *number* for files in *folder*, while it is set."""
 
     def __init__(self, folder: str, number: int = errno.ENOSPC) -> None:
-        self.folder, self.number, self.short = folder, number, False
+        self.folder, self.number, self.short, self.failed = folder, number, False, 0
         self._write = os.write
 
     def __call__(self, fd: int, data: bytes) -> int:
         if self.number and os.readlink(f"/proc/self/fd/{fd}").startswith(self.folder):
+            self.failed += 1
             if self.short:
                 return self._write(fd, data[: len(data) // 2])
             raise OSError(self.number, os.strerror(self.number))
@@ -449,6 +451,218 @@ class FailingAll:
             if os.readlink(f"/proc/self/fd/{fd}").startswith(disk.folder):
                 return disk(fd, data)
         return self._write(fd, data)
+
+
+def test_a_medium_that_failed_is_left_alone_for_a_second(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is tried again; the file that stood in for it is let go of once it has had nothing for a while."""
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    put(journal, "0")
+    disk = Failing(directory)
+    monkeypatch.setattr(os, "write", disk)
+    for now[0], tried in ((100.0, 1), (100.5, 1), (100.9, 1), (101.1, 2), (101.5, 2), (102.2, 3)):
+        assert put(journal, "elsewhere")
+        assert disk.failed == tried
+    (stood_in,) = journals([second])
+    for now[0], released in ((103.0, False), (112.7, False), (113.3, True)):
+        journal.tend()
+        assert _abandoned(stood_in) == released
+    disk.number = 0
+    assert put(journal, "1")
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["0", "1"]
+    assert len(frames(stood_in)) == 7
+
+
+def test_a_file_that_fails_alone_is_not_followed_by_one_beside_it(journal: Journal, told: list[str]) -> None:
+    put(journal)
+    disk = Failing(journal.path, errno.EIO)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", disk)
+        assert not put(journal)
+    assert (disk.failed, len(os.listdir(os.path.dirname(journal.path)))) == (1, 1)
+
+
+class Full(Failing):
+    """A disk that takes more once the space set aside was given back."""
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        self.number = errno.ENOSPC if any(name.endswith(".reserve") for name in os.listdir(self.folder)) else 0
+        return super().__call__(fd, data)
+
+
+def test_the_space_set_aside_is_given_back_to_a_full_disk(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal([directory, str(tmp_path / "second")], lambda: OPENING)
+    put(journal, "1")
+    journal.tend()
+    disk = Full(directory)
+    monkeypatch.setattr(os, "write", disk)
+    assert put(journal, "2")
+    assert disk.failed == 1
+    assert os.listdir(directory) == [os.path.basename(journal.path)]
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["1", "2"]
+
+
+def test_a_disk_that_fails_otherwise_leaves_it_where_it_is(
+    journal: Journal, directory: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal)
+    journal.tend()
+    monkeypatch.setattr(os, "write", Failing(directory, errno.EIO))
+    assert not put(journal)
+    assert f"{os.path.basename(journal.path)}.reserve" in os.listdir(directory)
+
+
+def test_a_file_that_has_reached_its_limit_is_followed_by_another(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal, "1")
+    first = journal.path
+    monkeypatch.setattr(os, "write", Failing(first, errno.EFBIG))
+    assert put(journal, "2")
+    assert [[frame.get("text") for frame in frames(path)[1:]] for path in journals([directory])] == [["1"], ["2"]]
+    assert os.path.dirname(journal.path) == os.path.dirname(first)
+
+
+def test_where_no_new_file_can_be_had_the_old_one_goes_on(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is asked for again after as much again, not at every frame."""
+    monkeypatch.setattr(writing, "SEGMENT_BYTES", 4096)
+    put(journal)
+    tries = []
+
+    def create(*folder: object) -> None:
+        tries.append(folder)
+        refuse()
+
+    monkeypatch.setattr(Journal, "_create", create)
+    for _ in range(100):
+        assert put(journal, "x" * 100)
+    assert len(frames(journal.path)) == 102
+    assert 2 <= len(tries) <= 4
+
+
+def test_nobody_waits_for_one_who_opens_a_file(journal: Journal) -> None:
+    """Another thread has the lock: what could be done is done the next time."""
+    put(journal)
+    first, begun, over = journal.path, threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with journal._opening_lock:
+            begun.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    begun.wait()
+    journal.tend()
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    assert put(journal)
+    over.set()
+    thread.join()
+    assert journal.path == first
+    assert os.listdir(os.path.dirname(first)) == [os.path.basename(first)]
+    journal._rotate(journal._file)
+    assert journal.path != first
+
+
+def test_any_thread_may_open_the_next_file(journal: Journal) -> None:
+    thread = threading.Thread(target=put, args=[journal])
+    thread.start()
+    thread.join()
+    journal.close()
+    assert put(journal)
+    assert journal._file is not None
+    thread = threading.Thread(target=journal._rotate, args=[journal._file])
+    thread.start()
+    thread.join()
+    first = journal.path
+    journal._rotate(journal._file)
+    assert journal.path != first
+
+
+def test_one_who_logs_while_the_file_is_opened_writes_to_the_same(directory: str) -> None:
+    """A signal handler, say."""
+    texts = iter(["signal"])
+
+    def opening() -> str:
+        for text in texts:
+            assert put(opened, text)
+        return OPENING
+
+    opened = Journal([directory], opening)
+    assert put(opened, "main")
+    assert [frame.get("text") for frame in frames(opened.path)] == [None, "signal", "main"]
+    assert [path for path in journals([directory]) if not _abandoned(path)] == [opened.path]
+
+
+def test_what_could_not_be_synced_is_synced_later(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of the file once, its bytes whenever there are new ones."""
+    synced: list[str] = []
+
+    def sync(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        if len(synced) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    monkeypatch.setattr(os, "fsync", sync)
+    put(journal)
+    journal.tend()
+    assert synced == [journal.path]
+    journal.tend()
+    assert synced[1:] == [journal.path, directory]
+    put(journal)
+    journal.tend()
+    assert synced[3:] == [journal.path]
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError])
+def test_what_may_be_tried_again_leaves_no_gap(
+    journal: Journal, told: list[str], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it forgotten what was lost before it."""
+    put(journal)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", Failing(os.path.dirname(journal.path)))
+        put(journal, "lost")
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(writing._File, "append", lambda *_: throw(error))
+            with pytest.raises(error):
+                put(journal)
+    assert put(journal)
+    assert put(journal)
+    read = frames(journal.path)[1:]
+    assert [(frame["n"], frame.get("lost_before")) for frame in read] == [(1, None), (3, 1), (4, None)]
+
+
+def throw(error: type[Exception]) -> None:
+    raise error
+
+
+def test_a_child_leaves_what_is_its_parents_alone(journal: Journal, directory: str) -> None:
+    put(journal, "parent")
+    journal.tend()
+    before, open_before = sorted(os.listdir(directory)), len(os.listdir("/proc/self/fd"))
+    child = os.fork()
+    if not child:
+        journal.tend()
+        journal.close()
+        unused = journal.path == "" and sorted(os.listdir(directory)) == before
+        put(journal, "child")
+        os._exit(0 if unused and len(os.listdir("/proc/self/fd")) == open_before else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert set(before) < set(os.listdir(directory))
+    assert put(journal, "parent again")
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["parent", "parent again"]
 
 
 def test_space_is_set_aside_for_a_full_disk(journal: Journal, directory: str) -> None:
@@ -582,6 +796,8 @@ def test_the_descriptors_of_a_journal_are_few(journal: Journal) -> None:
         assert journal._file is not None
         journal._rotate(journal._file)
         journal.tend()
+    journal._spare.release()  # another descriptor was needed
+    journal.tend()
     assert len(os.listdir("/proc/self/fd")) - before == 3  # the file, its folder, one to spare
     journal.close()
     assert len(os.listdir("/proc/self/fd")) == before
