@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,7 +166,8 @@ def test_an_error_is_found_by_how_its_id_begins(store: Store) -> None:
         store.find("%")
 
 
-def test_the_last_word_on_an_attempt_counts(store: Store) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_the_last_word_on_an_attempt_counts(store: Store, together: bool) -> None:
     """It is written before it begins and again when it is over; a journal read twice must not undo that."""
     before = RecoveryAttempt(
         attempt_id="a", error_id="e", fingerprint="", rule="r", strategy="s", scope="",
@@ -177,8 +178,10 @@ def test_the_last_word_on_an_attempt_counts(store: Store) -> None:
         status=OutcomeStatus.RECOVERED, started_at=NOON, detail="done", duration=2.0,
     )  # fmt: skip
     frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in (before, after, before)]
-    store.ingest(Batch("j", 0, 1, frames))
+    for number, batch in enumerate([frames] if together else [[frame] for frame in frames]):
+        store.ingest(Batch("j", number, number + 1, batch))
     assert store.attempts("e") == [after]
+    assert [(record.tried, record.recovered, record.seconds) for record in store.records("")] == [(1, 1, 2.0)]
     assert store.attempts("other") == []
 
 
@@ -324,6 +327,7 @@ def test_an_early_version_of_an_error_gives_way_to_the_whole(store: Store) -> No
         add(store, whole, journal=journals[1])
         add(store, early, journal="late")
         assert store.find(whole.error_id) == whole
+        assert [group.error_message for group in store.groups()] == ["whole"]
     both = make_context(error_message="whole")
     add(store, replace(both, error_message="early", complete=False), both)
     assert store.find(both.error_id) == both
@@ -494,6 +498,16 @@ def test_a_muted_group_is_open_again_once_it_comes_too_often(store: Store) -> No
     add(store, *(make_context(timestamp=NOON + 9 * HOUR + n * MINUTE) for n in range(3)))
     assert state(store) is GroupState.OPEN
     assert kinds(store)[0] == "unmuted"
+
+
+@pytest.mark.parametrize(("minutes", "becomes"), [((0, 1, 2), "muted"), ((0, 1, 1), "open"), ((0, 0, 0), "open")])
+def test_too_often_is_so_many_within_the_period(store: Store, minutes: Sequence[int], becomes: str) -> None:
+    """Counted by minutes, those that have gone by in full."""
+    add(store, make_context())
+    store.mute("v1:0123456789abcdef", NOON + MINUTE, count=3, period=120)
+    for minute in minutes:
+        add(store, make_context(timestamp=NOON + HOUR + minute * MINUTE))
+    assert state(store).value == becomes
 
 
 def test_for_ever_is_for_ever_and_can_be_taken_back(store: Store) -> None:
