@@ -73,6 +73,16 @@ def test_adding_the_same_error_twice_changes_nothing(store: Store) -> None:
     assert [group.count for group in store.groups()] == [1]
 
 
+def test_what_is_new_beside_what_is_known_is_added(store: Store) -> None:
+    """As in a journal of which a part was read before a crash."""
+    known, new = make_context(), make_context(timestamp=NOON + SECOND, fingerprint="v1:new")
+    add(store, known)
+    add(store, known, new, journal="again")
+    assert store.errors() == [new, known]
+    assert [group.count for group in store.groups()] == [1, 1]
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 2}
+
+
 def test_a_batch_that_another_process_has_added_is_left_out(store: Store) -> None:
     """The checkpoint decides, in the same transaction as the rows."""
     assert store.ingest(Batch("j", 0, 100, frames_of(make_context()))) == 100
@@ -97,6 +107,12 @@ def test_first_seen_never_moves_and_last_seen_follows(store: Store) -> None:
     assert (group.count, group.severity) == (4, ErrorSeverity.CRITICAL)
     assert (group.last_error_id, group.error_message) == (newest.error_id, "newest")
     assert group.source == "shop.cart.add"
+
+
+def test_of_errors_of_one_moment_the_last_that_was_written_speaks_for_the_group(store: Store) -> None:
+    for text in ("one", "two", "three"):
+        add(store, make_context(error_message=f"not {text}"), make_context(error_message=text))
+        assert store.groups()[0].error_message == text
 
 
 def test_groups_come_latest_first_and_can_be_limited(store: Store) -> None:
@@ -334,6 +350,33 @@ def test_an_early_version_of_an_error_gives_way_to_the_whole(store: Store) -> No
     assert [(group.count, group.error_message) for group in store.groups()] == [(3, "whole")]
 
 
+def test_an_error_that_says_more_may_go_to_another_group(store: Store) -> None:
+    """A rule groups it by what it says; the group it leaves is as if it had never been there."""
+    add(store, make_context(fingerprint="v1:a", error_message="other", timestamp=NOON - HOUR))
+    whole = make_context(fingerprint="v1:b", grouping=("by rule",), error_message="whole")
+    add(store, replace(whole, fingerprint="v1:a", grouping=("a",), error_message="early", complete=False))
+    assert counted(store) == {"v1:a": 2}
+    add(store, whole)
+    assert counted(store) == {"v1:a": 1, "v1:b": 1}
+    assert store.find(whole.error_id) == whole
+    assert [group.error_message for group in store.groups()] == ["whole", "other"]
+
+
+def test_who_else_logged_an_error_is_kept_once(store: Store) -> None:
+    context = make_context()
+    add(store, context)
+    frames = [
+        wire.dumps(wire.encode_sighting(replace(context, timestamp=NOON + n * SECOND, logger_name=f"layer{n}")))
+        for n in (2, 1)
+    ]
+    for journal in ("one", "two"):
+        store.ingest(Batch(journal, 0, 1, frames))
+    assert [(each.error_id, each.logger_name) for each in store.sightings(context.error_id)] == [
+        (context.error_id, "layer1"), (context.error_id, "layer2"),
+    ]  # fmt: skip
+    assert counted(store) == {context.fingerprint: 1}
+
+
 def counted(store: Store) -> dict[str, int]:
     """What groups and rollups say must be the same."""
     groups = {group.fingerprint: group.count for group in store.groups()}
@@ -498,6 +541,62 @@ def test_a_muted_group_is_open_again_once_it_comes_too_often(store: Store) -> No
     add(store, *(make_context(timestamp=NOON + 9 * HOUR + n * MINUTE) for n in range(3)))
     assert state(store) is GroupState.OPEN
     assert kinds(store)[0] == "unmuted"
+    assert store.changes()[0].at == NOON + 9 * HOUR + 2 * MINUTE
+
+
+def test_what_is_only_counted_changes_a_group_as_an_error_does(store: Store) -> None:
+    def count(hours: int) -> None:
+        frame = {"k": "count", "proc": "p", "ts": to_microseconds(NOON + hours * HOUR), "sev": 40, "fp": "v1:a"}
+        start = store.checkpoint("j")
+        store.ingest(Batch("j", start, start + 1, [wire.dumps({**frame, "type": "ValueError", "count": 5})]))
+
+    count(0)
+    assert kinds(store) == ["new"]
+    store.resolve("v1:a", NOON + HOUR)
+    count(2)
+    assert state(store) is GroupState.REGRESSED
+    assert (store.groups()[0].first_seen, store.groups()[0].last_seen) == (NOON, NOON + 2 * HOUR)
+    store.mute("v1:a", NOON + 3 * HOUR, count=5, period=60)
+    count(4)
+    assert state(store) is GroupState.OPEN
+    assert store.groups()[0].count == 15
+
+
+def test_the_first_release_of_a_group_is_that_of_its_first_error(store: Store) -> None:
+    """However they come in: a journal may have waited for a database, and another process's may be older."""
+    arrive(store, in_release("2.0", 2), in_release("1.0", 1), in_release("3.0", 3))
+    (group,) = store.groups()
+    assert (group.first_release, group.last_release) == ("1.0", "3.0")
+    arrive(store, in_release("0.9", 0))
+    arrive(store, in_release("2.5", 2))
+    (group,) = store.groups()
+    assert (group.first_release, group.last_release) == ("0.9", "3.0")
+
+
+def test_an_error_takes_its_release_to_the_group_it_moves_to(store: Store) -> None:
+    contexts = [in_release("1.0", 0), in_release("2.0", 1)]
+    arrive(store, *contexts)
+    store.move([Move(context.error_id, "v1:b", ("b",)) for context in contexts], NOON)
+    (group,) = store.groups()
+    assert (group.fingerprint, group.first_release, group.last_release) == ("v1:b", "1.0", "2.0")
+    assert (group.logger_name, group.source) == ("shop", "shop.cart.add")
+
+
+def test_merged_groups_come_too_often_together(store: Store) -> None:
+    add(store, make_context(fingerprint="v1:a"), make_context(fingerprint="v1:b"), make_context(fingerprint="v1:c"))
+    store.merge("v1:a", ["v1:b"], NOON)
+    store.mute("v1:a", NOON + MINUTE, count=3, period=600)
+    add(store, *(make_context(fingerprint=f"v1:{name}", timestamp=NOON + HOUR) for name in "bac"))
+    assert len(store.groups(state=GroupState.MUTED)) == 1
+    add(store, make_context(fingerprint="v1:b", timestamp=NOON + HOUR))
+    assert store.groups(state=GroupState.MUTED) == []
+
+
+def test_the_minute_in_which_it_was_muted_counts(store: Store) -> None:
+    add(store, make_context(timestamp=NOON - HOUR))
+    store.mute("v1:0123456789abcdef", NOON + SECOND, count=3, period=600)
+    add(store, *(make_context(timestamp=NOON + 2 * SECOND) for _ in range(3)))
+    assert state(store) is GroupState.OPEN
 
 
 @pytest.mark.parametrize(("minutes", "becomes"), [((0, 1, 2), "muted"), ((0, 1, 1), "open"), ((0, 0, 0), "open")])
