@@ -437,6 +437,22 @@ def test_errors_move_with_all_that_is_counted(store: Store) -> None:
     assert store.undo_move() == 0
 
 
+def test_a_group_that_errors_leave_is_what_is_left(store: Store) -> None:
+    moments = [NOON, NOON + HOUR, NOON + 2 * HOUR, NOON + 3 * HOUR]
+    severities = [ErrorSeverity.INFO, ErrorSeverity.CRITICAL, ErrorSeverity.ERROR, ErrorSeverity.WARNING]
+    contexts = [
+        make_context(timestamp=moment, severity=severity, error_message=f"{severity}")
+        for moment, severity in zip(moments, severities, strict=True)
+    ]
+    add(store, *contexts)
+    store.move([Move(contexts[n].error_id, "v1:b", ("b",)) for n in (0, 1)], NOON)
+    left, entered = store.groups()
+    assert (left.first_seen, left.last_seen, left.severity) == (moments[2], moments[3], ErrorSeverity.ERROR)
+    assert (left.last_error_id, left.error_message) == (contexts[3].error_id, f"{ErrorSeverity.WARNING}")
+    assert (entered.first_seen, entered.last_seen, entered.severity) == (*moments[:2], ErrorSeverity.CRITICAL)
+    assert (entered.last_error_id, entered.count) == (contexts[1].error_id, 2)
+
+
 def test_only_the_latest_moves_are_undone(store: Store) -> None:
     context = make_context(fingerprint="v1:a")
     add(store, context)
