@@ -443,11 +443,11 @@ def test_the_third_directory_takes_what_the_second_does_not(tmp_path: Path, monk
 
 class FailingAll:
     def __init__(self, folders: list[str]) -> None:
-        self._disks = [Failing(folder) for folder in folders]
+        self.disks = [Failing(folder) for folder in folders]
         self._write = os.write
 
     def __call__(self, fd: int, data: bytes) -> int:
-        for disk in self._disks:
+        for disk in self.disks:
             if os.readlink(f"/proc/self/fd/{fd}").startswith(disk.folder):
                 return disk(fd, data)
         return self._write(fd, data)
@@ -475,6 +475,58 @@ def test_a_medium_that_failed_is_left_alone_for_a_second(
     assert put(journal, "1")
     assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["0", "1"]
     assert len(frames(stood_in)) == 7
+
+
+def test_a_medium_that_failed_is_used_at_once_where_the_one_that_stood_in_fails(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    put(journal, "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", Failing(directory))
+        assert put(journal, "2")
+    disk = Failing(second)
+    monkeypatch.setattr(os, "write", disk)
+    assert put(journal, "3")
+    assert put(journal, "4")
+    assert disk.failed == 1
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["1", "3", "4"]
+
+
+def test_each_medium_is_tried_once_more_before_a_frame_is_lost(
+    tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third cannot be had: what stands in its way is a file."""
+    directories = [str(tmp_path / name) for name in ("a", "b", "c")]
+    Path(directories[2]).write_text("")
+    journal = Journal(directories, lambda: OPENING)
+    put(journal)
+    disks = FailingAll(directories[:1])
+    monkeypatch.setattr(os, "write", disks)
+    assert put(journal)
+    monkeypatch.undo()
+    disks = FailingAll(directories[:2])
+    monkeypatch.setattr(os, "write", disks)
+    assert not put(journal)
+    assert [disk.failed for disk in disks.disks] == [1, 2]
+
+
+def test_the_file_itself_is_asked_for_now_and_then_only(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each write it would cost more than the write; its position is looked at instead."""
+    now, asked, fstat = [100.0], [0], os.fstat
+
+    def ask(fd: int) -> os.stat_result:
+        asked.append(fd)
+        return fstat(fd)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    put(journal)
+    put(journal)
+    monkeypatch.setattr(os, "fstat", ask)
+    for now[0], times in ((100.0, 0), (100.01, 0), (100.04, 0), (100.06, 1), (100.07, 1), (100.12, 2)):
+        put(journal)
+        assert len(asked) == 1 + times
 
 
 def test_a_file_that_fails_alone_is_not_followed_by_one_beside_it(journal: Journal, told: list[str]) -> None:
