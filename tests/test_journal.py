@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -1065,6 +1066,7 @@ def test_a_folder_that_any_other_may_write_to_is_refused(directory: str, mode: i
 def test_root_reads_what_others_own_but_not_where_anybody_could_have_put_it(directory: str, tmp_path: Path) -> None:
     os.mkdir(directory, 0o755)
     os.chown(directory, 65534, 65534)
+    tmp_path.chmod(0o775)
     with pytest.raises(PermissionError, match="belongs to another user"):
         Folder(directory).enter()
     reader = Folder(directory, reading=True)
@@ -1091,8 +1093,99 @@ def test_the_space_that_journals_take_is_that_of_their_blocks(directory: str) ->
     Path(directory, "notes.txt").write_bytes(b"x" * 100_000)
     with open(Path(directory, "j1-0000000000000002-1-000000000000.jsonl"), "wb") as hole:
         hole.truncate(10**6)
-    assert 60_000 <= folder.size() < 100_000
+    os.symlink("notes.txt", Path(directory, "j1-0000000000000003-1-000000000000.jsonl"))
+    blocks = [os.stat(Path(directory, name), follow_symlinks=False).st_blocks for name in folder.names()]
+    assert len(blocks) == 4
+    assert 60_000 <= folder.size() == 512 * sum(blocks) < 100_000
     folder.leave()
+
+
+@pytest.mark.parametrize("system", ["no locks", "none on this file system", "no descriptors of folders"])
+def test_journals_are_written_and_read_on_other_systems(
+    journal: Journal, directory: str, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be locked, nothing is taken for abandoned, and nobody rewrites."""
+    if system == "no locks":
+        monkeypatch.setattr(folders, "fcntl", None)
+        monkeypatch.setattr(folders, "HAS_LOCKS", False)
+    elif system == "no descriptors of folders":
+        monkeypatch.setattr(folders, "_HAS_DESCRIPTORS", False)
+        monkeypatch.setattr(folders, "_FLAGS", os.O_NOFOLLOW)
+        monkeypatch.chdir("/")
+    else:
+        monkeypatch.setattr(fcntl, "flock", lambda *_: no_locks())
+    put(journal, "1")
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    put(journal, "2")
+    journal.close()
+    paths = list(journals([directory]))
+    assert [[frame.get("text") for frame in frames(path)[1:]] for path in paths] == [["1"], ["2"]]
+    assert [_abandoned(path) for path in paths] == [system == "no descriptors of folders"] * 2
+    with Reader(paths[0]) as reader:
+        with reader.undisturbed() as reading:
+            assert reading
+        with reader.undisturbed(alone=True) as alone:
+            assert not alone
+        reader.remove()
+    assert list(journals([directory])) == paths[1:]
+    os.chmod(directory, 0o777)
+    assert list(journals([directory])) == []
+
+
+def no_locks() -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_a_folder_is_the_same_wherever_it_is_moved(directory: str) -> None:
+    folder, name = Folder(directory), "j1-0000000000000001-1-000000000000.jsonl"
+    folder.enter()
+    os.rename(directory, f"{directory}.moved")
+    os.close(folder.open(name, os.O_CREAT | os.O_WRONLY))
+    folder.rename(name, f"{name}.new")
+    assert folder.names() == os.listdir(f"{directory}.moved") == [f"{name}.new"]
+    assert folder.status(f"{name}.new").st_size == 0
+    assert folder.unlink(f"{name}.new")
+    assert not folder.unlink(f"{name}.new")
+    os.mkdir(directory, 0o700)
+    before = len(os.listdir("/proc/self/fd"))
+    folder.enter()
+    os.close(folder.open(name, os.O_CREAT | os.O_WRONLY))
+    assert folder.names() == os.listdir(directory) == [name]
+    assert len(os.listdir("/proc/self/fd")) == before
+    folder.leave()
+
+
+def test_a_folder_lets_go_of_no_file_of_the_applications(directory: str, tmp_path: Path) -> None:
+    folder = Folder(directory)
+    folder.enter()
+    number = folder._fd
+    assert number is not None
+    os.close(number)
+    with open(tmp_path / "application.txt", "wb") as other:
+        assert other.fileno() == number
+        folder.leave()
+        other.write(b"still open")
+    folder.enter()
+    assert folder._fd is not None
+    os.close(folder._fd)
+    folder.leave()
+
+
+def test_folders_above_are_made_and_what_cannot_be_begun_leaves_nothing(
+    tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = str(tmp_path / "a" / "b" / "journal")
+    journal = Journal([directory], lambda: OPENING)
+    disk = Failing(directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", disk)
+        assert not put(journal)
+        before = len(os.listdir("/proc/self/fd"))
+        assert not put(journal)
+    assert (len(os.listdir("/proc/self/fd")), os.listdir(directory)) == (before, [])
+    assert put(journal)
+    assert fcntl.fcntl(descriptor(journal), fcntl.F_GETFL) & os.O_APPEND
 
 
 def test_later_journals_sort_after_earlier_ones(directory: str) -> None:
