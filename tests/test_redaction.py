@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.redaction import REDACTED, clean, is_secret, redact, redact_data, safe_pattern
+from llama_logging.redaction import REDACTED, also, clean, is_secret, redact, redact_data, safe_pattern
 from llama_logging.stores import urls
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -67,6 +67,8 @@ def test_ordinary_text_stays_the_same_object(text: str) -> None:
     assert redact(text) is text
 
 
+FOUR = "\\" * 4
+"""Before a quote in JSON within JSON within JSON."""
 EXACTLY = {
     "{'session': 'x'}": "{'session': [redacted]}",
     "{'session'   :   'x'}": "{'session'   :   [redacted]}",
@@ -89,6 +91,11 @@ EXACTLY = {
     "AUTHORIZATION: BASIC abcd": "AUTHORIZATION: [redacted]",
     "authorization:   token   abcd efgh": "authorization:   [redacted] efgh",
     "eyJabcdefgh.ijklmnop.qrs x": "[redacted] x",
+    "eyJabcdefgh.ijklmnop. x": "[redacted] x",
+    "eyJabcdefg.ijklmnop x": "eyJabcdefg.ijklmnop x",
+    "password=rb'abcd": "password=[redacted]",
+    f"password={FOUR}'a b{FOUR}' c": "password=[redacted] c",
+    f"{{'sid': {FOUR}'[redacted]{FOUR}'}}": f"{{'sid': {FOUR}'[redacted]{FOUR}'}}",
     f"-----BEGIN {'A' * 40}KEY-----x": "[redacted]",
     f"-----BEGIN {'A' * 41}KEY-----x": f"-----BEGIN {'A' * 41}KEY-----x",
     "{\"sid\": u'abc'}": '{"sid": [redacted]}',
@@ -160,6 +167,7 @@ def test_only_the_secret_goes(text: str, expected: str) -> None:
         ("3782 822463 10005", REDACTED),
         ("378282246310005", REDACTED),
         ("4222222222222", REDACTED),
+        ("1 4222222222222", f"1 {REDACTED}"),
         ("6304-0000-0000-0000", REDACTED),
         ("4111-1111-1111-1112", "4111-1111-1111-1112"),
         ("4111111111111111x", f"{REDACTED}x"),
@@ -286,6 +294,13 @@ def test_patterns_and_keys_of_ones_own(own_place: Path) -> None:
     opened.close()
     assert context.error_message == f"{REDACTED} is locked"
     assert context.additional_context == {"employee_no": REDACTED}
+
+
+def test_a_key_of_ones_own_is_secret_though_it_was_asked_for_before() -> None:
+    assert not is_secret("badge")
+    also(keys=["Badge"])
+    assert is_secret("badge")
+    is_secret.cache_clear()
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b$", "([a-z]+)*=", "x+y+z", r"(\d+)*x", "(", "a*", ""])
