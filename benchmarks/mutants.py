@@ -71,7 +71,7 @@ TARGETS = {
     "stores.leases": Target(("tests/stores/test_leases.py",)),
     "stores.statements": Target((*_STORES, "tests/test_regrouping.py")),
     "stores.sql": Target(
-        (*_STORES, "tests/test_regrouping.py", "tests/test_ingest.py"),
+        (*_STORES, "tests/test_regrouping.py"),
         "ingest count_by_severity count_by_type unkept move undo_move _refused _settle _move _turn _numbers _gone "
         "_writer _counted _start _whole",
     ),

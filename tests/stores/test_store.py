@@ -217,6 +217,13 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
     assert store.groups()[0].count == 2
 
 
+def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None:
+    for journal in ("one", "two"):
+        store.ingest(Batch(journal, 0, 9, ["not json", *frames_of(make_context()), "nor this"], damaged=3))
+        store.ingest(Batch(journal, 9, 10, frames_of(make_context()), damaged=1))
+    assert store.health().damaged == 12
+
+
 def test_hostile_text_comes_back(store: Store) -> None:
     text = "'; DROP TABLE errors; -- \x1b[2J \u202e \\ud800 \" \n é 🦙"
     context = make_context(error_message=text, error_type=text, fingerprint=text, logger_name=text)
