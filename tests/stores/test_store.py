@@ -71,6 +71,7 @@ def test_adding_the_same_error_twice_changes_nothing(store: Store) -> None:
     add(store, context, journal="two")
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
     assert [group.count for group in store.groups()] == [1]
+    assert store.health().damaged == 0
 
 
 def test_what_is_new_beside_what_is_known_is_added(store: Store) -> None:
@@ -458,6 +459,7 @@ def test_a_group_that_errors_leave_is_what_is_left(store: Store) -> None:
     assert (left.last_error_id, left.error_message) == (contexts[3].error_id, f"{ErrorSeverity.WARNING}")
     assert (entered.first_seen, entered.last_seen, entered.severity) == (*moments[:2], ErrorSeverity.CRITICAL)
     assert (entered.last_error_id, entered.count) == (contexts[1].error_id, 2)
+    assert kinds(store, "v1:b") == ["new"]
 
 
 def test_only_the_latest_moves_are_undone(store: Store) -> None:
