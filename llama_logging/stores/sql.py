@@ -457,7 +457,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
                     "INSERT INTO moving (error_id, fingerprint, regrouped) VALUES (?, ?, ?)",
                     (move.error_id, move.fingerprint, regrouped),
                 )
-            _move(execute)
+            _rearrange(execute)
             execute(
                 "INSERT INTO moves (moved_at, error_id, group_id, regrouped) "
                 "SELECT ?, error_id, was, was_regrouped FROM moving WHERE true ON CONFLICT DO NOTHING",
@@ -475,7 +475,7 @@ class SQLStore(SQLOutbox, SQLCharts, SQLLedger):
                 "moves.regrouped FROM moves JOIN groups ON groups.id = moves.group_id WHERE moved_at = ?",
                 (latest,),
             )
-            _move(execute)
+            _rearrange(execute)
             execute("DELETE FROM moving")
             return int(execute("DELETE FROM moves WHERE moved_at = ?", (latest,)).rowcount)
 
@@ -644,6 +644,12 @@ def _move(execute: Execute) -> None:
     for statement in (*statements.LEAVE, statements.GROUPS, statements.COUNTS, statements.STATES[0], *statements.ENTER):
         execute(statement)
     execute("DELETE FROM batch")
+
+
+def _rearrange(execute: Execute) -> None:
+    """The same for errors of the past: a group that they make is new with its next error, and then only."""
+    _move(execute)
+    execute("DELETE FROM turned")
 
 
 def _turn(execute: Execute, now: int) -> None:

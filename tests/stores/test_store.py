@@ -459,6 +459,7 @@ def test_a_group_that_errors_leave_is_what_is_left(store: Store) -> None:
     assert (left.last_error_id, left.error_message) == (contexts[3].error_id, f"{ErrorSeverity.WARNING}")
     assert (entered.first_seen, entered.last_seen, entered.severity) == (*moments[:2], ErrorSeverity.CRITICAL)
     assert (entered.last_error_id, entered.count) == (contexts[1].error_id, 2)
+    add(store, make_context(fingerprint="v1:b"))
     assert kinds(store, "v1:b") == ["new"]
 
 
