@@ -141,6 +141,7 @@ def test_what_came_is_counted_from_any_moment_on(store: Outbox, told: list[Told]
                 by_type[kind] += 1 + (more if whole else 0)
         begin = None if since is None else from_microseconds(since)
         assert store.count_by_severity(begin, at_least) == by_severity
+        assert list(store.count_by_severity(begin, at_least)) == sorted(by_severity, reverse=True)
         assert store.count_by_type(begin, at_least, 9) == by_type
 
 
