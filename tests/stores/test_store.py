@@ -98,6 +98,12 @@ def test_a_checkpoint_is_forgotten(store: Store) -> None:
     assert store.checkpoint("j") == 0
 
 
+def test_a_journal_may_begin_with_a_hole(store: Store) -> None:
+    """What a compaction took out of it is not waited for."""
+    assert store.ingest(Batch("j", 50, 100, frames_of(make_context()))) == 100
+    assert len(store.errors()) == 1
+
+
 def test_first_seen_never_moves_and_last_seen_follows(store: Store) -> None:
     newest = make_context(timestamp=NOON + HOUR, error_message="newest")
     add(store, make_context())
@@ -406,6 +412,15 @@ def test_merged_groups_are_shown_as_one(store: Store) -> None:
     assert len(store.errors(fingerprint="v1:0")) == 4
     assert store.unmerge(["v1:1", "v1:3", "v1:2"], NOON) == 2
     assert counted(store) == {"v1:0": 1, "v1:1": 2, "v1:2": 1, "v1:3": 1}
+
+
+def test_each_merged_group_counts_its_own(store: Store) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(6)))
+    store.merge("v1:0", ["v1:3"], NOON)
+    store.merge("v1:2", ["v1:1", "v1:4"], NOON)
+    assert {group.fingerprint: (group.count, group.merged) for group in store.groups()} == {
+        "v1:0": (2, ("v1:3",)), "v1:2": (3, ("v1:1", "v1:4")), "v1:5": (1, ()),
+    }  # fmt: skip
 
 
 def test_a_merge_into_a_merged_group_goes_to_the_one_that_is_shown(store: Store) -> None:
