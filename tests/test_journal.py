@@ -879,7 +879,9 @@ def test_the_limit_of_descriptors_is_the_applications_again(journal: Journal) ->
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
 
 
-@pytest.mark.parametrize(("hard", "raised"), [(1024, 264), (260, 260), (256, 256), (resource.RLIM_INFINITY, 264)])
+@pytest.mark.parametrize(
+    ("hard", "raised"), [(1024, 264), (260, 260), (256, 256), (0, 0), (resource.RLIM_INFINITY, 264)]
+)
 def test_the_limit_of_descriptors_is_raised_as_far_as_the_administrator_allows(hard: int, raised: int) -> None:
     assert more(256, hard) == raised
 
