@@ -116,8 +116,29 @@ def test_a_new_minute_brings_ten_more_in_full(monkeypatch: pytest.MonkeyPatch) -
     repeats, now = pressure.Repeats(), [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     assert [repeats.has("v1:0", str(n), True) for n in range(12)] == [False] * 10 + [True] * 2
-    now[0] = 61.0
-    assert not repeats.has("v1:0", "x", True)
+    now[0] = 59.0
+    assert repeats.has("v1:0", "x", True)
+    for now[0] in (60.0, 120.0):
+        assert [repeats.has("v1:0", str(n), True) for n in range(12)] == [False] * 10 + [True] * 2
+
+
+def test_an_error_that_is_written_twice_is_a_repeat_both_times_or_never() -> None:
+    repeats = pressure.Repeats()
+    assert [repeats.has("v1:0", str(n), False) for n in range(12)] == [False] * 10 + [True] * 2
+    assert [repeats.was_counted(str(n)) for n in range(12)] == [False] * 10 + [True] * 2
+    assert not any(repeats.has("v1:0", str(n), True) for n in range(10))
+    assert not repeats.early
+    assert repeats.has("v1:0", "another", True)
+    assert not repeats.has("v1:1", "of another group", True)
+
+
+def test_what_is_remembered_of_repeats_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pressure, "_MOST", 20)
+    repeats = pressure.Repeats()
+    for number in range(100):
+        assert not repeats.has(f"v1:{number}", str(number), False)
+        assert max(len(repeats.early), len(repeats._written)) <= 21
+        assert repeats.early
 
 
 def test_details_go_first_then_repeats_then_the_harmless(store: SQLiteStore) -> None:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-from llama_logging.context import ExceptionDetail, Frame
-from llama_logging.fingerprint import fingerprint, main_of, normalise, of_exceptions, of_message
+from dataclasses import replace
+
+import pytest
+
+from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.fingerprint import VERSION, fingerprint, main_of, normalise, of_exceptions, of_message, renewed
+from tests.conftest import make_context
 
 
 def frame(**changes: object) -> Frame:
@@ -67,6 +72,70 @@ def test_a_group_of_several_kinds_is_one_of_each_in_any_order() -> None:
     assert main_of(group(one, other)) == 0
 
 
+def test_the_groups_in_a_group_are_looked_into() -> None:
+    """A TaskGroup within a TaskGroup; what their members came from is not a member."""
+    inner = error(frame(source="raise"), type="ExceptionGroup", relation="member", bases=("BaseExceptionGroup",))
+    leaf = error(frame(), relation="member")
+    assert of_exceptions(group(inner, leaf)) == of_exceptions([error(frame())])
+    assert main_of(group(inner, leaf)) == 2
+    for relation in ("cause", "context", "suppressed"):
+        assert of_exceptions(group(leaf, error(type="KeyError", relation=relation))) == of_exceptions([error(frame())])
+
+
+def test_an_error_that_came_of_a_group_is_no_group() -> None:
+    caused = [error(frame()), *group(error(relation="member", type="KeyError"))]
+    assert of_exceptions(caused)[0] == "ValueError"
+    assert main_of(caused) == 0
+
+
+def test_how_one_exception_came_of_another_belongs_to_it() -> None:
+    """Those that are hidden by `from None`, too."""
+    for relation in ("cause", "context", "suppressed"):
+        assert of_exceptions([error(), error(type="KeyError", relation=relation)])[1] == f"{relation} KeyError"
+
+
+def test_no_exception_is_no_input() -> None:
+    assert (of_exceptions([]), main_of([])) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    "value", ["0x7f00aa", "42", "5ad0c3de-1f4b-4c6a-9f3e-aabbccddeeff", "AABBCCDD-1f4b-4c6a-9f3e-aabbccddeeff"]
+)
+def test_numbers_addresses_and_uuids_are_taken_out_whole(value: str) -> None:
+    assert normalise(f"user {value} not found") == "user <n> not found"
+
+
+def old(**changes: object) -> ErrorContext:
+    """An error that an older version has grouped."""
+    return make_context(fingerprint="v0:1", grouping=("as then",), **changes)
+
+
+def test_what_an_older_version_grouped_is_grouped_as_now() -> None:
+    context = renewed(old(exceptions=(error(frame()),)))
+    assert context.grouping == context.stack.grouping == of_exceptions([error(frame())])
+    assert context.fingerprint == context.stack.fingerprint == fingerprint(context.grouping)
+
+
+def test_records_that_an_older_version_grouped_are_grouped_by_their_template() -> None:
+    """Or by what was logged, without what varies, where there was none."""
+    by_template = renewed(old(log_message="user 17", log_template="user %s", logger_name="app"))
+    assert by_template.grouping == of_message("app", "user %s", rendered=False)
+    assert renewed(old(log_message="user 17", logger_name="app")).grouping == of_message("app", "user 4", rendered=True)
+
+
+@pytest.mark.parametrize("own", [("a",), ("z",)])
+def test_what_a_rule_or_the_application_grouped_stays_there(own: tuple[str, ...]) -> None:
+    context = replace(old(), grouping=own, fingerprint="v0:2")
+    assert (renewed(context).grouping, renewed(context).fingerprint) == (own, "v0:2")
+    assert renewed(context).stack.fingerprint.startswith(VERSION)
+
+
+@pytest.mark.parametrize("known", ["", f"{VERSION}:1"])
+def test_what_this_version_grouped_is_left_alone(known: str) -> None:
+    context = make_context(fingerprint=known)
+    assert renewed(context) is context
+
+
 def test_messages_group_by_template_or_without_their_numbers() -> None:
     assert of_message("app", "user %s not found", rendered=False) == ("logger app", "message user %s not found")
     assert of_message("app", "user 17 not found", rendered=True) == of_message("app", "user 4 not found", rendered=True)
@@ -76,6 +145,7 @@ def test_the_normaliser_is_linear() -> None:
     """200 KB of what makes a careless pattern quadratic is cut before it is searched."""
     for hostile in ("a." * 100_000, "0x" * 100_000, "-".join(["deadbeef"] * 20_000)):
         assert len(normalise(hostile)) <= 2048
+    assert len(normalise("a." * 100_000)) == 2048
 
 
 def test_a_fingerprint_is_versioned_and_stable() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -19,10 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging.journal import file, telling, writing
+from llama_logging.journal import file, folders, telling, writing
+from llama_logging.journal.descriptors import more
 from llama_logging.journal.file import LOOK_EVERY
-from llama_logging.journal.folders import directories_for
-from llama_logging.journal.framing import seal, unseal
+from llama_logging.journal.folders import Folder, directories_for, new_name
+from llama_logging.journal.framing import FRAME_BYTES, seal, unseal
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
 
@@ -50,6 +52,7 @@ def frames(path: str) -> list[dict[str, object]]:
 
 def test_nothing_is_opened_before_the_first_write(journal: Journal, directory: str) -> None:
     assert not os.path.exists(directory)
+    assert (journal.path, journal.lost, journal.pressure) == ("", 0, False)
     assert put(journal)
     assert os.listdir(directory) == [os.path.basename(journal.path)]
 
@@ -114,6 +117,21 @@ def test_damaged_frames_are_counted() -> None:
     assert unseal(good + bad + b"garbage\n" + good)[1] == 2
 
 
+def test_a_hole_is_no_damage() -> None:
+    """What a compaction took out, or a power cut left, reads as zeros; a torn frame behind them is damage."""
+    good = seal('{"k":"a"}')
+    assert unseal(b"\0" * 100 + good)[1] == 0
+    assert unseal(b"\0" * 100 + b"torn" + good)[1] == unseal(b"x\n" + good)[1] == 1
+
+
+def test_a_frame_that_is_too_large_is_lost_and_counted(journal: Journal, told: list[str]) -> None:
+    assert journal.write(json.dumps({"k": "error", "text": "x" * (2 * FRAME_BYTES - 100)}))
+    assert not journal.write(json.dumps({"k": "error", "text": "x" * (2 * FRAME_BYTES)}))
+    assert journal.lost == 1
+    assert "is too large" in told[0]
+    assert len(frames(journal.path)) == 2
+
+
 def test_a_living_journal_is_not_abandoned_and_a_dead_one_is(journal: Journal) -> None:
     put(journal)
     path = journal.path
@@ -144,6 +162,88 @@ def test_reading_goes_on_where_it_stopped(journal: Journal) -> None:
         while (piece := reader.read(start, limit=300)).end > start:
             read, start = read + len(piece.frames), piece.end
     assert read == 51
+
+
+@pytest.mark.parametrize("how", ["pread", "seek and read"])
+def test_a_frame_that_is_longer_than_the_piece_that_is_read_is_read(
+    journal: Journal, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a system without `pread`."""
+    if how != "pread":
+        monkeypatch.delattr(os, "pread")
+    for _ in range(3):
+        put(journal, "x" * 1000)
+    start = read = 0
+    with Reader(journal.path) as reader:
+        while (piece := reader.read(start, limit=10)).end > start:
+            start, read = piece.end, read + len(piece.frames)
+    assert read == 4
+
+
+def test_a_journal_is_replaced_by_a_shorter_one_under_its_name(journal: Journal, directory: str) -> None:
+    """Whoever has read as far as the hole goes reads on there; what died doing the same is no hindrance."""
+    put(journal, "1")
+    put(journal, "2")
+    Path(f"{journal.path}.new").write_text("left behind")
+    with Reader(journal.path) as reader:
+        start = reader.read(0, limit=100).end
+        reader.replace(start, [seal('{"k":"error","text":"3"}'), seal('{"k":"error","text":"4"}')])
+    with Reader(journal.path) as reader:
+        assert [json.loads(frame)["text"] for frame in reader.read(start).frames] == ["3", "4"]
+    assert [frame["text"] for frame in frames(journal.path)] == ["3", "4"]
+    assert Path(journal.path).read_bytes()[:start] == bytes(start)
+    assert os.listdir(directory) == [os.path.basename(journal.path)]
+    assert os.stat(journal.path).st_mode & 0o777 == 0o600
+
+
+def test_what_replaces_a_journal_survives_a_power_cut(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes first, then the name."""
+    put(journal)
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    with Reader(journal.path) as reader:
+        reader.replace(0, [seal(OPENING)])
+    assert synced == [f"{journal.path}.new", os.path.dirname(journal.path)]
+
+
+def test_a_journal_that_cannot_be_replaced_stays_as_it_is(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal, "1")
+    before = Path(journal.path).read_bytes()
+    monkeypatch.setattr(os, "write", Failing(directory))
+    with Reader(journal.path) as reader, pytest.raises(OSError, match="No space left"):
+        reader.replace(0, [seal('{"k":"error","text":"2"}')])
+    assert Path(journal.path).read_bytes() == before
+    assert os.listdir(directory) == [os.path.basename(journal.path)]
+
+
+def test_nobody_rewrites_what_another_reads(journal: Journal) -> None:
+    put(journal)
+    with Reader(journal.path) as one, Reader(journal.path) as other:
+        with one.undisturbed() as reading, other.undisturbed() as reading_too, other.undisturbed(alone=True) as alone:
+            assert (reading, reading_too, alone) == (True, True, False)
+        with one.undisturbed(alone=True) as alone, other.undisturbed() as reading:
+            assert (alone, reading) == (True, False)
+        with other.undisturbed(alone=True) as alone:
+            assert alone
+        os.unlink(journal.path)
+        with one.undisturbed() as reading:
+            assert not reading
+
+
+def test_reading_leaves_no_descriptor_behind(journal: Journal, directory: str) -> None:
+    put(journal)
+    before = len(os.listdir("/proc/self/fd"))
+    with Reader(journal.path):
+        pass
+    assert list(journals([f"{directory}.none", directory])) == [journal.path]
+    assert not os.path.exists(f"{directory}.none")
+    with pytest.raises(FileNotFoundError), Reader(f"{directory}/none"):
+        pass
+    with pytest.raises(FileNotFoundError), Reader(f"{directory}.none/none"):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_large_journal_goes_on_in_a_new_file(
@@ -263,11 +363,12 @@ class Failing:
     """Stands in for `os.write`: fails with *number* for files in *folder*, while it is set."""
 
     def __init__(self, folder: str, number: int = errno.ENOSPC) -> None:
-        self.folder, self.number, self.short = folder, number, False
+        self.folder, self.number, self.short, self.failed = folder, number, False, 0
         self._write = os.write
 
     def __call__(self, fd: int, data: bytes) -> int:
         if self.number and os.readlink(f"/proc/self/fd/{fd}").startswith(self.folder):
+            self.failed += 1
             if self.short:
                 return self._write(fd, data[: len(data) // 2])
             raise OSError(self.number, os.strerror(self.number))
@@ -355,14 +456,278 @@ def test_the_third_directory_takes_what_the_second_does_not(tmp_path: Path, monk
 
 class FailingAll:
     def __init__(self, folders: list[str]) -> None:
-        self._disks = [Failing(folder) for folder in folders]
+        self.disks = [Failing(folder) for folder in folders]
         self._write = os.write
 
     def __call__(self, fd: int, data: bytes) -> int:
-        for disk in self._disks:
+        for disk in self.disks:
             if os.readlink(f"/proc/self/fd/{fd}").startswith(disk.folder):
                 return disk(fd, data)
         return self._write(fd, data)
+
+
+def test_a_medium_that_failed_is_left_alone_for_a_second(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is tried again; the file that stood in for it is let go of once it has had nothing for a while."""
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    put(journal, "0")
+    disk = Failing(directory)
+    monkeypatch.setattr(os, "write", disk)
+    for now[0], tried in ((100.0, 1), (100.5, 1), (100.9, 1), (101.1, 2), (101.5, 2), (102.2, 3)):
+        assert put(journal, "elsewhere")
+        assert disk.failed == tried
+    (stood_in,) = journals([second])
+    for now[0], released in ((103.0, False), (112.7, False), (113.3, True)):
+        journal.tend()
+        assert _abandoned(stood_in) == released
+    disk.number = 0
+    assert put(journal, "1")
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["0", "1"]
+    assert len(frames(stood_in)) == 7
+
+
+def test_a_medium_that_failed_is_used_at_once_where_the_one_that_stood_in_fails(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    put(journal, "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", Failing(directory))
+        assert put(journal, "2")
+    disk = Failing(second)
+    monkeypatch.setattr(os, "write", disk)
+    assert put(journal, "3")
+    assert put(journal, "4")
+    assert disk.failed == 1
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["1", "3", "4"]
+
+
+def test_each_medium_is_tried_once_more_before_a_frame_is_lost(
+    tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third cannot be had: what stands in its way is a file."""
+    directories = [str(tmp_path / name) for name in ("a", "b", "c")]
+    Path(directories[2]).write_text("")
+    journal = Journal(directories, lambda: OPENING)
+    put(journal)
+    disks = FailingAll(directories[:1])
+    monkeypatch.setattr(os, "write", disks)
+    assert put(journal)
+    monkeypatch.undo()
+    disks = FailingAll(directories[:2])
+    monkeypatch.setattr(os, "write", disks)
+    assert not put(journal)
+    assert [disk.failed for disk in disks.disks] == [1, 2]
+
+
+def test_the_file_itself_is_asked_for_now_and_then_only(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each write it would cost more than the write; its position is looked at instead."""
+    now, asked, fstat = [100.0], [0], os.fstat
+
+    def ask(fd: int) -> os.stat_result:
+        asked.append(fd)
+        return fstat(fd)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    put(journal)
+    put(journal)
+    monkeypatch.setattr(os, "fstat", ask)
+    for now[0], times in ((100.0, 0), (100.01, 0), (100.04, 0), (100.06, 1), (100.07, 1), (100.12, 2)):
+        put(journal)
+        assert len(asked) == 1 + times
+
+
+def test_a_file_that_fails_alone_is_not_followed_by_one_beside_it(journal: Journal, told: list[str]) -> None:
+    put(journal)
+    disk = Failing(journal.path, errno.EIO)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", disk)
+        assert not put(journal)
+    assert (disk.failed, len(os.listdir(os.path.dirname(journal.path)))) == (1, 1)
+
+
+class Full(Failing):
+    """A disk that takes more once the space set aside was given back."""
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        self.number = errno.ENOSPC if any(name.endswith(".reserve") for name in os.listdir(self.folder)) else 0
+        return super().__call__(fd, data)
+
+
+def test_the_space_set_aside_is_given_back_to_a_full_disk(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal([directory, str(tmp_path / "second")], lambda: OPENING)
+    put(journal, "1")
+    journal.tend()
+    disk = Full(directory)
+    monkeypatch.setattr(os, "write", disk)
+    assert put(journal, "2")
+    assert disk.failed == 1
+    assert os.listdir(directory) == [os.path.basename(journal.path)]
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["1", "2"]
+
+
+def test_a_disk_that_fails_otherwise_leaves_it_where_it_is(
+    journal: Journal, directory: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal)
+    journal.tend()
+    monkeypatch.setattr(os, "write", Failing(directory, errno.EIO))
+    assert not put(journal)
+    assert f"{os.path.basename(journal.path)}.reserve" in os.listdir(directory)
+
+
+def test_a_file_that_has_reached_its_limit_is_followed_by_another(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal, "1")
+    first = journal.path
+    monkeypatch.setattr(os, "write", Failing(first, errno.EFBIG))
+    assert put(journal, "2")
+    assert [[frame.get("text") for frame in frames(path)[1:]] for path in journals([directory])] == [["1"], ["2"]]
+    assert os.path.dirname(journal.path) == os.path.dirname(first)
+
+
+def test_where_no_new_file_can_be_had_the_old_one_goes_on(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is asked for again after as much again, not at every frame."""
+    monkeypatch.setattr(writing, "SEGMENT_BYTES", 4096)
+    put(journal)
+    tries = []
+
+    def create(*folder: object) -> None:
+        tries.append(folder)
+        refuse()
+
+    monkeypatch.setattr(Journal, "_create", create)
+    for _ in range(100):
+        assert put(journal, "x" * 100)
+    assert len(frames(journal.path)) == 102
+    assert 2 <= len(tries) <= 4
+
+
+def test_nobody_waits_for_one_who_opens_a_file(journal: Journal) -> None:
+    """Another thread has the lock: what could be done is done the next time."""
+    put(journal)
+    first, begun, over = journal.path, threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with journal._opening_lock:
+            begun.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    begun.wait()
+    journal.tend()
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    assert put(journal)
+    over.set()
+    thread.join()
+    assert journal.path == first
+    assert os.listdir(os.path.dirname(first)) == [os.path.basename(first)]
+    journal._rotate(journal._file)
+    assert journal.path != first
+
+
+def test_any_thread_may_open_the_next_file(journal: Journal) -> None:
+    thread = threading.Thread(target=put, args=[journal])
+    thread.start()
+    thread.join()
+    journal.close()
+    assert put(journal)
+    assert journal._file is not None
+    thread = threading.Thread(target=journal._rotate, args=[journal._file])
+    thread.start()
+    thread.join()
+    first = journal.path
+    journal._rotate(journal._file)
+    assert journal.path != first
+
+
+def test_one_who_logs_while_the_file_is_opened_writes_to_the_same(directory: str) -> None:
+    """A signal handler, say."""
+    texts = iter(["signal"])
+
+    def opening() -> str:
+        for text in texts:
+            assert put(opened, text)
+        return OPENING
+
+    opened = Journal([directory], opening)
+    assert put(opened, "main")
+    assert [frame.get("text") for frame in frames(opened.path)] == [None, "signal", "main"]
+    assert [path for path in journals([directory]) if not _abandoned(path)] == [opened.path]
+
+
+def test_what_could_not_be_synced_is_synced_later(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of the file once, its bytes whenever there are new ones."""
+    synced: list[str] = []
+
+    def sync(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        if len(synced) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    monkeypatch.setattr(os, "fsync", sync)
+    put(journal)
+    journal.tend()
+    assert synced == [journal.path]
+    journal.tend()
+    assert synced[1:] == [journal.path, directory]
+    put(journal)
+    journal.tend()
+    assert synced[3:] == [journal.path]
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError])
+def test_what_may_be_tried_again_leaves_no_gap(
+    journal: Journal, told: list[str], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it forgotten what was lost before it."""
+    put(journal)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", Failing(os.path.dirname(journal.path)))
+        put(journal, "lost")
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(file.File, "append", lambda *_: throw(error))
+            with pytest.raises(error):
+                put(journal)
+    assert put(journal)
+    assert put(journal)
+    read = frames(journal.path)[1:]
+    assert [(frame["n"], frame.get("lost_before")) for frame in read] == [(1, None), (3, 1), (4, None)]
+
+
+def throw(error: type[Exception]) -> None:
+    raise error
+
+
+def test_a_child_leaves_what_is_its_parents_alone(journal: Journal, directory: str) -> None:
+    put(journal, "parent")
+    journal.tend()
+    before, open_before = sorted(os.listdir(directory)), len(os.listdir("/proc/self/fd"))
+    child = os.fork()
+    if not child:
+        journal.tend()
+        journal.close()
+        unused = journal.path == "" and sorted(os.listdir(directory)) == before
+        put(journal, "child")
+        os._exit(0 if unused and len(os.listdir("/proc/self/fd")) == open_before else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert set(before) < set(os.listdir(directory))
+    assert put(journal, "parent again")
+    assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["parent", "parent again"]
 
 
 def test_space_is_set_aside_for_a_full_disk(journal: Journal, directory: str) -> None:
@@ -371,7 +736,7 @@ def test_space_is_set_aside_for_a_full_disk(journal: Journal, directory: str) ->
     journal.tend()
     (name,) = [name for name in os.listdir(directory) if name.endswith(".reserve")]
     status = os.stat(os.path.join(directory, name))
-    assert status.st_blocks * 512 >= writing.RESERVE_BYTES
+    assert status.st_blocks * 512 >= writing.RESERVE_BYTES >= 600 * 300
     assert name.removesuffix(".reserve") == os.path.basename(journal.path)
     assert journal._file is not None
     journal._rotate(journal._file)
@@ -397,8 +762,10 @@ def test_space_whose_journal_is_gone_is_freed(journal: Journal, directory: str) 
     stale = os.path.join(directory, "j1-0000000000000001-1-000000000000.jsonl.reserve")
     Path(stale).write_bytes(b"")
     os.utime(stale, (0, 0))
+    journal.tend()
+    os.utime(f"{journal.path}.reserve", (0, 0))
     assert list(journals([directory])) == [journal.path]
-    assert not os.path.exists(stale)
+    assert (os.path.exists(stale), os.path.exists(f"{journal.path}.reserve")) == (False, True)
 
 
 def test_numbers_go_on_over_files_and_begin_anew_in_a_child(
@@ -494,6 +861,8 @@ def test_the_descriptors_of_a_journal_are_few(journal: Journal) -> None:
         assert journal._file is not None
         journal._rotate(journal._file)
         journal.tend()
+    journal._spare.release()  # another descriptor was needed
+    journal.tend()
     assert len(os.listdir("/proc/self/fd")) - before == 3  # the file, its folder, one to spare
     journal.close()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -513,6 +882,51 @@ def test_even_the_first_error_is_kept_where_no_descriptor_is_left(journal: Journ
     with no_descriptors():
         assert put(journal)
     assert len(frames(journal.path)) == 2
+
+
+def test_the_limit_of_descriptors_is_the_applications_again(journal: Journal) -> None:
+    with no_descriptors():
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert put(journal)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+
+
+@pytest.mark.parametrize(
+    ("hard", "raised"), [(1024, 264), (260, 260), (256, 256), (0, 0), (resource.RLIM_INFINITY, 264)]
+)
+def test_the_limit_of_descriptors_is_raised_as_far_as_the_administrator_allows(hard: int, raised: int) -> None:
+    assert more(256, hard) == raised
+
+
+def test_the_spare_descriptor_is_not_closed_when_the_application_has_its_number(
+    journal: Journal, directory: str
+) -> None:
+    put(journal)
+    (number,) = {int(fd) for fd in os.listdir("/proc/self/fd") if _leads_to(fd) == directory} - {
+        journal._folders[0]._fd
+    }
+    os.close(number)
+    other = os.open(os.devnull, os.O_RDONLY)
+    assert other == number
+    journal.close()
+    os.close(other)
+
+
+def _leads_to(fd: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:  # the one that the list was read from
+        return ""
+
+
+def test_from_three_quarters_of_the_quota_on_there_is_pressure(journal: Journal) -> None:
+    put(journal, "x" * 100_000)
+    journal.tend()
+    size = sum(os.stat(entry).st_blocks * 512 for entry in os.scandir(os.path.dirname(journal.path)))
+    for share, pressure in ((0.76, True), (0.74, False)):
+        journal.quota = int(size / share)
+        journal.tend()
+        assert journal.pressure == pressure
 
 
 @contextlib.contextmanager
@@ -623,6 +1037,179 @@ def test_every_registry_has_directories_of_its_own() -> None:
     one, other = directories_for("/srv/a/errors.db"), directories_for("/srv/b/errors.db")
     assert one[0] == "/srv/a/errors.db.journal"
     assert not set(one) & set(other)
+
+
+@pytest.mark.parametrize(
+    ("variables", "state"),
+    [
+        ({"LLAMA_LOGGING_DIR": "/own", "STATE_DIRECTORY": "/unit", "XDG_STATE_HOME": "/xdg"}, "/own"),
+        ({"STATE_DIRECTORY": "/unit", "XDG_STATE_HOME": "/xdg"}, "/unit"),
+        ({"XDG_STATE_HOME": "/xdg"}, "/xdg/llama_logging"),
+        ({}, "/home/ada/.local/state/llama_logging"),
+    ],
+)
+def test_journals_lie_beside_the_registry_else_among_the_users_state_else_in_memory(
+    variables: dict[str, str], state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LLAMA_LOGGING_DIR", "STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/ada", "XDG_RUNTIME_DIR": str(tmp_path), **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(folders, "_SHARED_MEMORY", str(tmp_path))
+    name = f"errors.db-{zlib.crc32(b'/srv/errors.db'):08x}"
+    assert directories_for("/srv/errors.db") == [
+        "/srv/errors.db.journal",
+        f"{state}/journal/{name}",
+        f"{tmp_path}/llama_logging/{name}",
+        f"{tmp_path}/llama_logging-{os.geteuid()}-{name}",
+    ]
+    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{tmp_path}/none")
+    monkeypatch.setattr(folders, "_SHARED_MEMORY", f"{tmp_path}/none")
+    assert directories_for("/srv/errors.db")[1:] == [f"{state}/journal/{name}"]
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_a_folder_that_any_other_may_write_to_is_refused(directory: str, mode: int) -> None:
+    os.mkdir(directory)
+    os.chmod(directory, mode)
+    with pytest.raises(PermissionError, match="others may write to it"):
+        Folder(directory).enter()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_root_reads_what_others_own_but_not_where_anybody_could_have_put_it(directory: str, tmp_path: Path) -> None:
+    os.mkdir(directory, 0o755)
+    os.chown(directory, 65534, 65534)
+    tmp_path.chmod(0o775)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        Folder(directory).enter()
+    reader = Folder(directory, reading=True)
+    reader.enter()
+    reader.leave()
+    tmp_path.chmod(0o1777)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        reader.enter()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(directory: str) -> None:
+    Path(directory).write_text("")
+    with pytest.raises(NotADirectoryError):
+        Folder(directory).enter()
+    assert Path(directory).read_text() == ""
+
+
+def test_the_space_that_journals_take_is_that_of_their_blocks(directory: str) -> None:
+    """Of all files of ours, and of no other; a hole takes none."""
+    folder = Folder(directory)
+    folder.enter()
+    for number, size in enumerate((10_000, 50_000)):
+        Path(directory, f"j1-000000000000000{number}-1-000000000000.jsonl").write_bytes(b"x" * size)
+    Path(directory, "notes.txt").write_bytes(b"x" * 100_000)
+    with open(Path(directory, "j1-0000000000000002-1-000000000000.jsonl"), "wb") as hole:
+        hole.truncate(10**6)
+    os.symlink("notes.txt", Path(directory, "j1-0000000000000003-1-000000000000.jsonl"))
+    blocks = [os.stat(Path(directory, name), follow_symlinks=False).st_blocks for name in folder.names()]
+    assert len(blocks) == 4
+    assert 60_000 <= folder.size() == 512 * sum(blocks) < 100_000
+    folder.leave()
+
+
+@pytest.mark.parametrize("system", ["no locks", "none on this file system", "no descriptors of folders"])
+def test_journals_are_written_and_read_on_other_systems(
+    journal: Journal, directory: str, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be locked, nothing is taken for abandoned, and nobody rewrites."""
+    if system == "no locks":
+        monkeypatch.setattr(folders, "fcntl", None)
+        monkeypatch.setattr(folders, "HAS_LOCKS", False)
+    elif system == "no descriptors of folders":
+        monkeypatch.setattr(folders, "_HAS_DESCRIPTORS", False)
+        monkeypatch.setattr(folders, "_FLAGS", os.O_NOFOLLOW)
+        monkeypatch.chdir("/")
+    else:
+        monkeypatch.setattr(fcntl, "flock", lambda *_: no_locks())
+    put(journal, "1")
+    assert journal._file is not None
+    journal._rotate(journal._file)
+    put(journal, "2")
+    journal.close()
+    paths = list(journals([directory]))
+    assert [[frame.get("text") for frame in frames(path)[1:]] for path in paths] == [["1"], ["2"]]
+    assert [_abandoned(path) for path in paths] == [system == "no descriptors of folders"] * 2
+    with Reader(paths[0]) as reader:
+        with reader.undisturbed() as reading:
+            assert reading
+        with reader.undisturbed(alone=True) as alone:
+            assert not alone
+        reader.remove()
+    assert list(journals([directory])) == paths[1:]
+    os.chmod(directory, 0o777)
+    assert list(journals([directory])) == []
+
+
+def no_locks() -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_a_folder_is_the_same_wherever_it_is_moved(directory: str) -> None:
+    folder, name = Folder(directory), "j1-0000000000000001-1-000000000000.jsonl"
+    folder.enter()
+    os.rename(directory, f"{directory}.moved")
+    os.close(folder.open(name, os.O_CREAT | os.O_WRONLY))
+    folder.rename(name, f"{name}.new")
+    assert folder.names() == os.listdir(f"{directory}.moved") == [f"{name}.new"]
+    assert folder.status(f"{name}.new").st_size == 0
+    assert folder.unlink(f"{name}.new")
+    assert not folder.unlink(f"{name}.new")
+    os.mkdir(directory, 0o700)
+    before = len(os.listdir("/proc/self/fd"))
+    folder.enter()
+    os.close(folder.open(name, os.O_CREAT | os.O_WRONLY))
+    assert folder.names() == os.listdir(directory) == [name]
+    assert len(os.listdir("/proc/self/fd")) == before
+    folder.leave()
+
+
+def test_a_folder_lets_go_of_no_file_of_the_applications(directory: str, tmp_path: Path) -> None:
+    folder = Folder(directory)
+    folder.enter()
+    number = folder._fd
+    assert number is not None
+    os.close(number)
+    with open(tmp_path / "application.txt", "wb") as other:
+        assert other.fileno() == number
+        folder.leave()
+        other.write(b"still open")
+    folder.enter()
+    assert folder._fd is not None
+    os.close(folder._fd)
+    folder.leave()
+
+
+def test_folders_above_are_made_and_what_cannot_be_begun_leaves_nothing(
+    tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = str(tmp_path / "a" / "b" / "journal")
+    journal = Journal([directory], lambda: OPENING)
+    disk = Failing(directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", disk)
+        assert not put(journal)
+        before = len(os.listdir("/proc/self/fd"))
+        assert not put(journal)
+    assert (len(os.listdir("/proc/self/fd")), os.listdir(directory)) == (before, [])
+    assert put(journal)
+    assert fcntl.fcntl(descriptor(journal), fcntl.F_GETFL) & os.O_APPEND
+
+
+def test_later_journals_sort_after_earlier_ones(directory: str) -> None:
+    folder = Folder(directory)
+    folder.enter()
+    names = [new_name() for _ in range(20)]
+    for name in reversed(names):
+        Path(directory, name).touch()
+    assert folder.names() == sorted(names) == names
+    folder.leave()
 
 
 def test_killed_processes_lose_nothing(directory: str) -> None:

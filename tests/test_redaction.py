@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.redaction import REDACTED, is_secret, redact, redact_data, safe_pattern
+from llama_logging.redaction import REDACTED, also, clean, is_secret, redact, redact_data, safe_pattern
 from llama_logging.stores import urls
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -104,6 +105,196 @@ def test_ordinary_text_stays_the_same_object(text: str) -> None:
     assert redact(text) is text
 
 
+FOUR = "\\" * 4
+"""Before a quote in JSON within JSON within JSON."""
+EXACTLY = {
+    "{'session': 'x'}": "{'session': [redacted]}",
+    "{'session'   :   'x'}": "{'session'   :   [redacted]}",
+    "{'session'    : 'x'}": "{'session'    : 'x'}",
+    "{'session': '[redacted]'}": "{'session': '[redacted]'}",
+    f"{{'{'x' * 59}token': 'x'}}": f"{{'{'x' * 59}token': {REDACTED}}}",
+    f"{{'{'x' * 60}token': 'x'}}": f"{{'{'x' * 60}token': 'x'}}",
+    "password=one, password=two; pwd: three": "password=[redacted], password=[redacted]; pwd: [redacted]",
+    "password: list[str]   =   'hunter2'": "password: [redacted]",
+    "password: str='a'": "password: [redacted]",
+    f"password: {'x' * 40} = 'a b'": "password: [redacted]",
+    f"password: {'x' * 41} = 'a b'": "password: [redacted] = 'a b'",
+    "password: Optional[str] = None, x='abc'": "password: [redacted], x='abc'",
+    "password=f'a b'": "password=[redacted]",
+    "password=\\\\\\\\'abcdef": "password=[redacted]",
+    "PASSWORD=abc; PassPhrase=abc; PWD=abc; SECRET=abc; Token=abc": (
+        "PASSWORD=[redacted]; PassPhrase=[redacted]; PWD=[redacted]; SECRET=[redacted]; Token=[redacted]"
+    ),
+    "signingKEY=abcd; AUTH_TOKEN: abcd": "signingKEY=[redacted]; AUTH_TOKEN: [redacted]",
+    "AUTHORIZATION: BASIC abcd": "AUTHORIZATION: [redacted]",
+    "authorization:   token   abcd efgh": "authorization:   [redacted] efgh",
+    "eyJabcdefgh.ijklmnop.qrs x": "[redacted] x",
+    "eyJabcdefgh.ijklmnop. x": "[redacted] x",
+    "eyJabcdefg.ijklmnop x": "eyJabcdefg.ijklmnop x",
+    "password=rb'abcd": "password=[redacted]",
+    f"password={FOUR}'a b{FOUR}' c": "password=[redacted] c",
+    f"{{'sid': {FOUR}'[redacted]{FOUR}'}}": f"{{'sid': {FOUR}'[redacted]{FOUR}'}}",
+    f"-----BEGIN {'A' * 40}KEY-----x": "[redacted]",
+    f"-----BEGIN {'A' * 41}KEY-----x": f"-----BEGIN {'A' * 41}KEY-----x",
+    "{\"sid\": u'abc'}": '{"sid": [redacted]}',
+    "{'tokens': 'x', 'user': 'y'}": "{'tokens': 'x', 'user': 'y'}",
+    '{\\"api_key\\": \\"a b\\", x': '{\\"api_key\\": [redacted], x',
+    "password=hunter2 next": "password=[redacted] next",
+    "password: str = 'hunter2'": "password: [redacted]",
+    "password: str | None = 'hunter2')": "password: [redacted])",
+    "password='a' x": "password=[redacted] x",
+    'passwd="a b" c': "passwd=[redacted] c",
+    "password := abc": "password := [redacted]",
+    "password:=abc": "password:=[redacted]",
+    "password   =   abc": "password   =   [redacted]",
+    "password    =abc": "password    =abc",
+    "password=ab": "password=ab",
+    "password=)abc": "password=)abc",
+    "password(x)": "password(x)",
+    "password = [redacted]": "password = [redacted]",
+    "passphrase: abc def": "passphrase: [redacted] def",
+    "pwd = abc, x": "pwd = [redacted], x",
+    "secret => abcd": "secret => [redacted]",
+    "secret::abcd": "secret::[redacted]",
+    'secret="" x': 'secret="" x',
+    'secret\\\\"=\\\\"abc\\\\"': 'secret\\\\"=[redacted]',
+    "api_key=b'abc'": "api_key=[redacted]",
+    "apiKey: 'a'": "apiKey: [redacted]",
+    "API-KEY=abcd": "API-KEY=[redacted]",
+    "accesskey=abc; secret-key=abc": "accesskey=[redacted]; secret-key=[redacted]",
+    "private_key = abcd": "private_key = [redacted]",
+    "signing_key: abcd": "signing_key: [redacted]",
+    "encryptionkey:abcd": "encryptionkey:[redacted]",
+    "key=abcdef, mykey=abcdef": "key=abcdef, mykey=abcdef",
+    "token=abc": "token=[redacted]",
+    "token=abcd&x=1": "token=[redacted]&x=1",
+    "token: abc": "token: abc",
+    "auth_token: abcd": "auth_token: [redacted]",
+    "id-token: abcd": "id-token: [redacted]",
+    "refreshToken: abcd": "refreshToken: [redacted]",
+    "accesstoken: abcd; api-token: abcd; bearer_token: abcd": (
+        "accesstoken: [redacted]; api-token: [redacted]; bearer_token: [redacted]"
+    ),
+    "Authorization: Digest abcd": "Authorization: [redacted]",
+    "Authorization: Token abcd": "Authorization: [redacted]",
+    "authorization=abcd": "authorization=[redacted]",
+    "bearer 1234567": "bearer 1234567",
+    "bearer 12345678": "bearer [redacted]",
+    "BEARER\tabcdefgh1.": "BEARER\t[redacted]",
+    "xbearer 12345678": "xbearer 12345678",
+    "Basic abcdefgh": "Basic abcdefgh",
+    "Basic abcdefg=": "Basic [redacted]",
+    "basic   abcdefgh1": "basic   [redacted]",
+    "basic    abcdefgh1": "basic    abcdefgh1",
+    "://a@b": "://[redacted]@b",
+    "x://:@b": "x://[redacted]@b",
+    "http://a b@c": "http://a b@c",
+    "http://a/b@c": "http://a/b@c",
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), EXACTLY.items())
+def test_only_the_secret_goes(text: str, expected: str) -> None:
+    """What is around it is what people need to understand the rest."""
+    assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("3782 822463 10005", REDACTED),
+        ("378282246310005", REDACTED),
+        ("4222222222222", REDACTED),
+        ("1 4222222222222", f"1 {REDACTED}"),
+        ("6304-0000-0000-0000", REDACTED),
+        ("4111-1111-1111-1112", "4111-1111-1111-1112"),
+        ("4111111111111111x", f"{REDACTED}x"),
+        ("7 4111 1111 1111 1111", f"7 {REDACTED}"),
+        ("4111 1111 1111 1111 99", f"{REDACTED} 99"),
+        ("5 3782 822463 10005", f"5 {REDACTED}"),
+        ("4111 1111-1111 1111 1", "4111 1111-1111 1111 1"),
+        ("\uff14111111111111111", REDACTED),
+        ("14111111111111111111", "14111111111111111111"),
+        ("4111111111111111-1", f"{REDACTED}-1"),
+        ("411111111111", "411111111111"),
+        ("4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1", REDACTED),
+        ("4111  1111  1111  1111", "4111  1111  1111  1111"),
+        ("-4111111111111111", "-4111111111111111"),
+        ("1-4111111111111111", f"1-{REDACTED}"),
+        ("x4111111111111111", f"x{REDACTED}"),
+    ],
+)
+def test_cards_are_known_by_their_check_digit_however_they_are_printed(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+def test_several_private_keys_go_and_what_is_between_them_stays() -> None:
+    assert redact(f"a {PEM} b {PEM} c") == f"a {REDACTED} b {REDACTED} c"
+    assert redact(f"a {PEM[:50]}") == f"a {REDACTED}"
+    block = PEM.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK")
+    assert redact(f"a {block} b") == f"a {REDACTED} b"
+    assert redact("a -----BEGIN KEY-----\nabc\n-----END KEY----- b") == f"a {REDACTED} b"
+
+
+@pytest.mark.parametrize("length", [1001, 5000, 9113, 20_000, 10**6])
+def test_a_long_text_says_how_much_of_it_was_cut(length: int) -> None:
+    text = "".join(f"{number}," for number in range(length))[:length]
+    cleaned = clean(text, 1000)
+    begin, count, end = re.split(r"\.\.\. (\d+) characters cut \.\.\. *", cleaned)
+    assert (text.startswith(begin), text.endswith(end), len(cleaned) <= 1000) == (True, True, True)
+    assert int(count) == length - len(begin) - len(end)
+    assert 450 < len(begin) < 500 > len(end) > 450
+
+
+@pytest.mark.parametrize("secret", [f"sk-{'Q' * 60}", PEM.replace("qqq", "Q" * 3200), f"password=u{'Q' * 300}"])
+@pytest.mark.parametrize("length", [5000, 9100, 9200, 20_000])
+def test_no_part_of_a_secret_is_left_where_the_middle_is_cut(secret: str, length: int) -> None:
+    room = length - len(secret)
+    for place in {*range(300, 600, 23), *range(room - 600, room - 300, 23), *range(0, room, 499)}:
+        text = f"{'. ' * (place // 2)} {secret} {'. ' * ((room - place) // 2)}"
+        assert "Q" not in clean(text, 1000), place
+
+
+def test_a_text_that_would_say_what_it_is_not_asked_is_cut_all_the_same() -> None:
+    class Text(str):
+        def __getitem__(self, key: Any) -> str:
+            raise AssertionError("code of the application")
+
+    assert len(clean(Text("password=hunter2 " * 1000), 1000)) <= 1000
+
+
+def test_what_is_no_secret_stays_under_the_key_of_one() -> None:
+    """Whether there is one is worth knowing."""
+    values: dict[str, Any] = {"password": None, "token": "", "secret": False, "api_key": True, "pwd": [], "jwt": 7}
+    assert redact_data(values) == {**values, "pwd": REDACTED, "jwt": REDACTED}
+    assert redact_data({"user password=hunter2": [b"", 1.5, None]}) == {f"user password={REDACTED}": [b"", 1.5, None]}
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+SHORTEST = [
+    f"eyJ{LETTERS[:8]}.{LETTERS[:8]}",
+    "AKIA0123456789ABCDEF",
+    "ASIA0123456789ABCDEF",
+    f"sk-{LETTERS[:16]}",
+    *(f"gh{kind}_{LETTERS[:20]}" for kind in "pousr"),
+    f"github_pat_{LETTERS[:20]}",
+    f"hf_{LETTERS[:20]}",
+    *(f"{kind}_{LETTERS[:10]}" for kind in ("sk_live", "rk_test", "gsk")),
+    *(f"xox{kind}-{LETTERS[:10]}" for kind in "abeoprs"),
+    f"AIza{LETTERS[:30]}",
+    f"glpat-{LETTERS[:16]}",
+]
+
+
+@pytest.mark.parametrize("token", SHORTEST)
+def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
+    """All of it goes; what is shorter, or the middle of a word, is something else."""
+    assert redact(f"({token})") == f"({REDACTED})"
+    assert redact(token) == REDACTED
+    for other in (token[:-1], f"x{token}", f"x-{token}"):
+        assert redact(f"({other})") == f"({other})"
+
+
 @pytest.mark.parametrize("key", ["password", "Api-Key", "X-AUTH-TOKEN", "db.password", "client_secret", "Set-Cookie"])
 def test_secrets_are_known_by_their_key(key: str) -> None:
     assert is_secret(key)
@@ -141,6 +332,13 @@ def test_patterns_and_keys_of_ones_own(own_place: Path) -> None:
     opened.close()
     assert context.error_message == f"{REDACTED} is locked"
     assert context.additional_context == {"employee_no": REDACTED}
+
+
+def test_a_key_of_ones_own_is_secret_though_it_was_asked_for_before() -> None:
+    assert not is_secret("badge")
+    also(keys=["Badge"])
+    assert is_secret("badge")
+    is_secret.cache_clear()
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b$", "([a-z]+)*=", "x+y+z", r"(\d+)*x", "(", "a*", ""])

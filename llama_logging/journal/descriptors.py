@@ -21,22 +21,21 @@ class Spare:
     """One descriptor that is held only to be let go of when another is needed."""
 
     def __init__(self) -> None:
-        self._fd: int | None = None
-        self._identity = Identity(0, 0)
+        self._held: tuple[int, Identity] | None = None
 
     def hold(self, folder: Folder) -> None:
         """Have one: of *folder*, which an application hardly opens under the same number."""
-        if self._fd is None:
+        if self._held is None:
             with contextlib.suppress(OSError):
-                self._fd = folder.duplicate()
-                if self._fd is not None:
-                    self._identity = identity(os.fstat(self._fd))
+                fd = folder.duplicate()
+                if fd is not None:
+                    self._held = fd, identity(os.fstat(fd))
 
     def release(self) -> None:
         """Let go of it."""
-        fd, self._fd = self._fd, None
-        if fd is not None and is_file(fd, self._identity):
-            os.close(fd)
+        held, self._held = self._held, None
+        if held is not None and is_file(*held):
+            os.close(held[0])
 
 
 def are_exhausted(error: OSError) -> bool:
@@ -51,11 +50,15 @@ def a_few_more() -> Iterator[None]:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    more = soft + _MORE if hard == resource.RLIM_INFINITY else min(soft + _MORE, hard)
     try:
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more(soft, hard), hard))
         yield
     finally:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def more(soft: int, hard: int) -> int:
+    """The soft limit that has room for a few more, as far as the *hard* one goes; one below zero is none."""
+    return soft + _MORE if hard < 0 else min(soft + _MORE, hard)

@@ -58,7 +58,7 @@ class Folder:
         self.path = path
         self._reading = reading
         self._fd: int | None = None
-        self._identity = Identity(0, 0)
+        self._identity: Identity
 
     def enter(self) -> None:
         """Hold the folder open; it is made where it is missing, unless only to be read.

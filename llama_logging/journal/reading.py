@@ -34,8 +34,7 @@ class Reader:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.name = os.path.basename(path)
+        self.path, self.name = path, os.path.basename(path)
         self._folder = Folder(os.path.dirname(path), reading=True)
 
     def __enter__(self) -> Reader:

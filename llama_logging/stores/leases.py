@@ -78,14 +78,13 @@ def _state(row: Sequence[Any], now: float, boot: str) -> ScopeState:
     scope, made, token, owner, expires, incidents, failures, rest, opened, escalated, status, detail = row
     if made != boot:
         return replace(_NONE, scope=scope, token=token)
-    leased = max(0.0, expires - now)
     return ScopeState(
         scope=scope,
         status=OutcomeStatus(status),
         detail=detail,
         token=token,
         owner=owner,
-        leased_for=leased if owner else 0.0,
+        leased_for=max(0.0, expires - now),
         incidents=tuple(json.loads(incidents)),
         failures=failures,
         rests_for=max(0.0, rest - now),

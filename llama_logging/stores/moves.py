@@ -24,7 +24,7 @@ class SQLMoves(SQLAccess):
                     "INSERT INTO moving (error_id, fingerprint, regrouped) VALUES (?, ?, ?)",
                     (move.error_id, move.fingerprint, regrouped),
                 )
-            carry_out(execute)
+            _rearrange(execute)
             execute(
                 "INSERT INTO moves (moved_at, error_id, group_id, regrouped) "
                 "SELECT ?, error_id, was, was_regrouped FROM moving WHERE true ON CONFLICT DO NOTHING",
@@ -42,7 +42,7 @@ class SQLMoves(SQLAccess):
                 "moves.regrouped FROM moves JOIN groups ON groups.id = moves.group_id WHERE moved_at = ?",
                 (latest,),
             )
-            carry_out(execute)
+            _rearrange(execute)
             execute("DELETE FROM moving")
             return int(execute("DELETE FROM moves WHERE moved_at = ?", (latest,)).rowcount)
 
@@ -52,3 +52,9 @@ def carry_out(execute: Execute) -> None:
     for statement in (*statements.LEAVE, statements.GROUPS, statements.COUNTS, statements.STATES[0], *statements.ENTER):
         execute(statement)
     execute("DELETE FROM batch")
+
+
+def _rearrange(execute: Execute) -> None:
+    """The same for errors of the past: a group that they make is new with its next error, and then only."""
+    carry_out(execute)
+    execute("DELETE FROM turned")

@@ -121,24 +121,33 @@ GROUPS = f"""
                         first_seen, last_seen, last_error_id, first_release, last_release)
     SELECT newest.fingerprint, newest.error_type, coalesce(newest.message, ''), counted.severity,
            coalesce(newest.logger_name, ''), stacks.id, counted.count, counted.first_seen, newest.timestamp,
-           coalesce(newest.error_id, ''), coalesce(processes.release, ''), coalesce(processes.release, '')
+           coalesce(newest.error_id, ''), coalesce(began.release, ''), coalesce(processes.release, '')
     FROM (
-        SELECT told.fingerprint, told.count, told.first_seen, told.severity, max(batch.place) AS place
+        SELECT told.fingerprint, told.count, told.first_seen, told.severity,
+               min(CASE WHEN batch.timestamp = told.first_seen THEN batch.place END) AS first_place,
+               max(CASE WHEN batch.timestamp = told.last_seen THEN batch.place END) AS place
         FROM (
             SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(timestamp) AS last_seen,
                    max(severity) AS severity
             FROM batch WHERE kind IN ('error', 'count') GROUP BY fingerprint
-        ) AS told JOIN batch ON batch.fingerprint = told.fingerprint AND batch.timestamp = told.last_seen
+        ) AS told
+        JOIN batch ON batch.fingerprint = told.fingerprint AND batch.timestamp IN (told.first_seen, told.last_seen)
         WHERE batch.kind IN ('error', 'count')
         GROUP BY told.fingerprint, told.count, told.first_seen, told.severity
     ) AS counted JOIN batch AS newest ON newest.place = counted.place
+    JOIN batch AS oldest ON oldest.place = counted.first_place
     LEFT JOIN stacks ON stacks.name = newest.stack LEFT JOIN processes ON processes.name = newest.process
+    LEFT JOIN processes AS began ON began.name = oldest.process
     ORDER BY newest.fingerprint
     ON CONFLICT (fingerprint) DO UPDATE SET
         count = groups.count + excluded.count,
         severity = CASE WHEN excluded.severity > groups.severity THEN excluded.severity ELSE groups.severity END,
-        first_seen = CASE WHEN excluded.first_seen < groups.first_seen THEN excluded.first_seen
-                          ELSE groups.first_seen END,
+        {
+    ", ".join(
+        f"{column} = CASE WHEN excluded.first_seen < groups.first_seen THEN excluded.{column} ELSE groups.{column} END"
+        for column in ("first_seen", "first_release")
+    )
+},
         {
     ", ".join(
         f"{column} = CASE WHEN excluded.last_seen >= groups.last_seen AND excluded.last_error_id <> '' "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from llama_logging import process, wire
-from llama_logging.context import ErrorSeverity
+from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
@@ -15,10 +16,13 @@ from llama_logging.prediction.forecast import Fate
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.triage import Move
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 from tests.stores.test_ledger import ending, make_announcement
-from tests.stores.test_store import HOUR, MINUTE, SECOND, add, store
+from tests.stores.test_store import HOUR, MINUTE, SECOND, add, frames_of, store
+
+MICROSECOND = timedelta(microseconds=1)
 
 __all__ = ["store"]  # the fixture
 
@@ -94,6 +98,106 @@ def test_errors_are_counted_by_steps(store: Outbox) -> None:
         assert sum(map(sum, store.timeline(wide).values())) == 6
     store.merge("v1:0", ["v1:1"], NOON)
     assert store.activity(["v1:0"], steps) == {"v1:0": (1, 0, 2, 1)}
+
+
+Told = tuple[int, ErrorSeverity, str, str, int]
+"""Moment, severity, type, group, and how many more there were that were only counted."""
+
+
+@pytest.fixture
+def told(store: Outbox) -> list[Told]:
+    """Errors of two types and ten groups: in one minute and days apart, told once and twice."""
+    severities = (ErrorSeverity.WARNING, ErrorSeverity.ERROR, ErrorSeverity.CRITICAL)
+    told: list[Told] = []
+    for number in range(40):
+        at = NOON + (number % 7) * 11 * HOUR + (number % 3) * 20 * MINUTE + (number % 4 - 1) * MICROSECOND
+        kind = f"Type{number % 2}"
+        told.append((to_microseconds(at), severities[number % 3], kind, f"v1:{kind}{number % 5}", number % 4))
+    for turn in range(4):
+        frames = []
+        for moment, severity, kind, group, more in told[turn::4]:
+            context = make_context(
+                timestamp=from_microseconds(moment), severity=severity, error_type=kind, fingerprint=group
+            )
+            frames += frames_of(context, context)
+            repeats = {"k": "count", "proc": "p", "ts": moment, "sev": int(severity), "fp": group, "type": kind}
+            frames += [wire.dumps({**repeats, "count": more})] if more else []
+        store.ingest(Batch(f"{turn}", 0, 1, frames))
+        store.ingest(Batch(f"{turn} again", 0, 1, [frame for frame in frames if '"k":"count"' not in frame]))
+    return told
+
+
+@pytest.mark.parametrize("at_least", [ErrorSeverity.DEBUG, ErrorSeverity.ERROR, ErrorSeverity.CRITICAL])
+def test_what_came_is_counted_from_any_moment_on(store: Outbox, told: list[Told], at_least: ErrorSeverity) -> None:
+    """To the microsecond; of what was only counted, the minutes that had not begun."""
+    noon = to_microseconds(NOON)
+    for since in (
+        None,
+        *(noon + minutes * 60_000_000 + more for minutes in (0, 659, 720, 2500) for more in (-1, 0, 1)),
+    ):
+        start = since or 0
+        by_severity, by_type = Counter[ErrorSeverity](), Counter[str]()
+        for moment, severity, kind, _, more in told:
+            whole = moment // 60_000_000 * 60_000_000 >= start
+            if severity >= at_least and moment >= start:
+                by_severity[severity] += 1 + (more if whole else 0)
+                by_type[kind] += 1 + (more if whole else 0)
+        begin = None if since is None else from_microseconds(since)
+        assert store.count_by_severity(begin, at_least) == by_severity
+        assert list(store.count_by_severity(begin, at_least)) == sorted(by_severity, reverse=True)
+        assert store.count_by_type(begin, at_least, 9) == by_type
+
+
+def test_groups_and_steps_and_totals_count_the_same(store: Outbox, told: list[Told]) -> None:
+    names = sorted({group for *_, group, _ in told})
+    groups, minutes = Counter[str](), Counter[tuple[str, int]]()
+    for moment, _, _, group, more in told:
+        groups[group] += 1 + more
+        minutes[group, moment // 60_000_000] += more
+    assert {shown.fingerprint: shown.count for shown in store.groups()} == groups
+    for shown in store.groups():
+        mine = [(moment, severity) for moment, severity, _, name, _ in told if name == shown.fingerprint]
+        assert (to_microseconds(shown.first_seen), to_microseconds(shown.last_seen)) == (min(mine)[0], max(mine)[0])
+        assert shown.severity == max(severity for _, severity in mine)
+    unkept = [((each.fingerprint, to_microseconds(each.minute) // 60_000_000), each.count) for each in store.unkept()]
+    assert sorted(unkept) == sorted((place, count) for place, count in minutes.items() if count)
+    assert store.vitals().errors == sum(groups.values())
+    for size, count in ((1, 3000), (20, 200), (60, 90), (1440, 3), (2880, 2)):
+        steps = Steps.ending(NOON + 66 * HOUR, size, count)
+        each = {name: [0] * count for name in names}
+        severities = {severity: [0] * count for severity in ErrorSeverity}
+        for moment, severity, _, group, more in told:
+            step = moment // 60_000_000 // size - steps.first
+            if 0 <= step < count:
+                each[group][step] += 1 + more
+                severities[severity][step] += 1 + more
+        assert store.activity(names, steps) == {name: tuple(counts) for name, counts in each.items()}
+        assert store.timeline(steps) == {name: tuple(counts) for name, counts in severities.items() if any(counts)}
+
+
+def test_what_moves_to_another_group_is_counted_there(store: Outbox, told: list[Told]) -> None:
+    """Minute by minute, and back again; types, severities and what is not kept stay where they were."""
+    steps = Steps.ending(NOON + 67 * HOUR, 1, 5000)
+    names = [*(group.fingerprint for group in store.groups()), "v1:moved"]
+    before, totals = store.activity(names, steps), store.timeline(steps)
+    errors = store.errors(fingerprint="v1:Type01", limit=100) + store.errors(fingerprint="v1:Type02", limit=3)
+    store.move([Move(error.error_id, "v1:moved", ("moved",)) for error in errors], NOON)
+    after = store.activity(names, steps)
+    places = Counter(to_microseconds(error.timestamp) // 60_000_000 - steps.first for error in errors)
+    assert after["v1:moved"] == tuple(places[step] for step in range(steps.count))
+    left = Counter(
+        (error.fingerprint, to_microseconds(error.timestamp) // 60_000_000 - steps.first) for error in errors
+    )
+    assert after["v1:Type01"] == tuple(n - left["v1:Type01", step] for step, n in enumerate(before["v1:Type01"]))
+    assert [sum(column) for column in zip(*after.values(), strict=True)] == [
+        sum(column) for column in zip(*before.values(), strict=True)
+    ]
+    assert {group.fingerprint: group.count for group in store.groups()} == {
+        name: sum(counts) for name, counts in after.items() if sum(counts)
+    }
+    assert store.timeline(steps) == totals
+    store.undo_move()
+    assert store.activity(names, steps) == before
 
 
 def test_tags_are_counted_over_the_newest(store: Outbox) -> None:

@@ -119,8 +119,68 @@ def test_too_many_incidents_are_refused_and_somebody_is_told_once(store: Store, 
     assert [answer.reason for answer in answers] == [DenialReason.BUDGET] * 2
     assert [answer.escalate for answer in answers] == [True, False]
     assert answers[0].retry_in == 540
-    clock.now += 541
+    clock.now += 539
+    assert denied(store).retry_in == 1
+    clock.now += 1
     lease(store)
+    assert len(store.scopes()[0].incidents) == 3
+
+
+def test_who_asks_again_after_a_budget_was_used_up_is_told_anew(store: Store, clock: Clock) -> None:
+    """Somebody hears of each time, not of the first for ever."""
+    for turn in range(2):
+        for _ in range(3):
+            store.finish(lease(store), OutcomeStatus.RECOVERED, "yes", POLICY)
+            clock.now += 20
+        assert denied(store).escalate, turn
+        clock.now += 600
+
+
+def test_an_incident_that_has_begun_goes_on_although_no_other_may_begin(store: Store, clock: Clock) -> None:
+    for _ in range(2):
+        store.finish(lease(store), OutcomeStatus.RECOVERED, "yes", POLICY)
+        clock.now += 20
+    lease(store)
+    clock.now += 11
+    assert lease(store, "b").lost_owner == "a"
+
+
+def test_the_owner_may_ask_again(store: Store, clock: Clock) -> None:
+    """It is the same incident, and nobody was lost."""
+    lease(store)
+    again = lease(store)
+    assert (again.token, again.lost_owner) == (2, "")
+    assert len(store.scopes()[0].incidents) == 1
+
+
+def test_neither_a_rest_nor_a_breaker_goes_on_for_ever(store: Store, clock: Clock) -> None:
+    for _ in range(12):
+        store.finish(lease(store), OutcomeStatus.FAILED, "no", POLICY)
+        (state,) = store.scopes()
+        clock.now += 2000
+    assert (state.failures, state.rests_for, state.open_for) == (12, 300, 1800)
+
+
+def test_what_is_known_of_a_scope_is_told(store: Store, clock: Clock) -> None:
+    lease(store)
+    clock.now += 4
+    (state,) = store.scopes()
+    assert (state.scope, state.owner, state.leased_for, state.token) == ("s", "a", 6, 1)
+    assert (state.rests_for, state.open_for, state.escalated, state.status) == (0, 0, False, OutcomeStatus.NONE)
+    assert state.incidents == (1000.0,)
+    clock.now += 7
+    assert store.scopes()[0].leased_for == 0
+
+
+def test_a_long_detail_is_cut(store: Store, clock: Clock) -> None:
+    store.finish(lease(store), OutcomeStatus.FAILED, "x" * 2000, POLICY)
+    assert store.scopes()[0].detail == "x" * 1000
+
+
+def test_scopes_are_told_in_order_and_those_for_sending_not_at_all(store: Store, clock: Clock) -> None:
+    for scope in ("b", "report:mail", "a"):
+        assert isinstance(store.acquire(scope, "a", 10, POLICY), Lease)
+    assert [state.scope for state in store.scopes()] == ["a", "b"]
 
 
 def test_another_boot_makes_everything_void_but_the_token(store: Store, clock: Clock) -> None:
@@ -128,6 +188,7 @@ def test_another_boot_makes_everything_void_but_the_token(store: Store, clock: C
     clock.now, clock.boot = 5.0, "another"
     assert lease(store, "b").token == before.token + 1
     assert not store.renew(before, 10)
+    assert denied(store, "c").reason is DenialReason.BUSY
 
 
 def test_a_scope_can_be_forgotten(store: Store, clock: Clock) -> None:

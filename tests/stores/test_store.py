@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,6 +75,17 @@ def test_adding_the_same_error_twice_changes_nothing(store: Store) -> None:
     add(store, context, journal="two")
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
     assert [group.count for group in store.groups()] == [1]
+    assert store.health().damaged == 0
+
+
+def test_what_is_new_beside_what_is_known_is_added(store: Store) -> None:
+    """As in a journal of which a part was read before a crash."""
+    known, new = make_context(), make_context(timestamp=NOON + SECOND, fingerprint="v1:new")
+    add(store, known)
+    add(store, known, new, journal="again")
+    assert store.errors() == [new, known]
+    assert [group.count for group in store.groups()] == [1, 1]
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 2}
 
 
 def again(context: ErrorContext, severity: ErrorSeverity, after: timedelta = SECOND) -> str:
@@ -130,6 +141,12 @@ def test_a_checkpoint_is_forgotten(store: Store) -> None:
     assert store.checkpoint("j") == 0
 
 
+def test_a_journal_may_begin_with_a_hole(store: Store) -> None:
+    """What a compaction took out of it is not waited for."""
+    assert store.ingest(Batch("j", 50, 100, frames_of(make_context()))) == 100
+    assert len(store.errors()) == 1
+
+
 def test_first_seen_never_moves_and_last_seen_follows(store: Store) -> None:
     newest = make_context(timestamp=NOON + HOUR, error_message="newest")
     add(store, make_context())
@@ -140,6 +157,12 @@ def test_first_seen_never_moves_and_last_seen_follows(store: Store) -> None:
     assert (group.count, group.severity) == (4, ErrorSeverity.CRITICAL)
     assert (group.last_error_id, group.error_message) == (newest.error_id, "newest")
     assert group.source == "shop.cart.add"
+
+
+def test_of_errors_of_one_moment_the_last_that_was_written_speaks_for_the_group(store: Store) -> None:
+    for text in ("one", "two", "three"):
+        add(store, make_context(error_message=f"not {text}"), make_context(error_message=text))
+        assert store.groups()[0].error_message == text
 
 
 def test_groups_come_latest_first_and_can_be_limited(store: Store) -> None:
@@ -209,7 +232,8 @@ def test_an_error_is_found_by_how_its_id_begins(store: Store) -> None:
         store.find("%")
 
 
-def test_the_last_word_on_an_attempt_counts(store: Store) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_the_last_word_on_an_attempt_counts(store: Store, together: bool) -> None:
     """It is written before it begins and again when it is over; a journal read twice must not undo that."""
     before = RecoveryAttempt(
         attempt_id="a", error_id="e", fingerprint="", rule="r", strategy="s", scope="",
@@ -220,8 +244,10 @@ def test_the_last_word_on_an_attempt_counts(store: Store) -> None:
         status=OutcomeStatus.RECOVERED, started_at=NOON, detail="done", duration=2.0,
     )  # fmt: skip
     frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in (before, after, before)]
-    store.ingest(Batch("j", 0, 1, frames))
+    for number, batch in enumerate([frames] if together else [[frame] for frame in frames]):
+        store.ingest(Batch("j", number, number + 1, batch))
     assert store.attempts("e") == [after]
+    assert [(record.tried, record.recovered, record.seconds) for record in store.records("")] == [(1, 1, 2.0)]
     assert store.attempts("other") == []
 
 
@@ -239,6 +265,13 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
     assert store.ingest(Batch("j", 0, 9, [*frames_of(one), bad, *frames_of(other)])) == 9
     assert {context.error_id for context in store.errors()} == {one.error_id, other.error_id}
     assert store.groups()[0].count == 2
+
+
+def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None:
+    for journal in ("one", "two"):
+        store.ingest(Batch(journal, 0, 9, ["not json", *frames_of(make_context()), "nor this"], damaged=3))
+        store.ingest(Batch(journal, 9, 10, frames_of(make_context()), damaged=1))
+    assert store.health().damaged == 12
 
 
 def test_hostile_text_comes_back(store: Store) -> None:
@@ -367,10 +400,38 @@ def test_an_early_version_of_an_error_gives_way_to_the_whole(store: Store) -> No
         add(store, whole, journal=journals[1])
         add(store, early, journal="late")
         assert store.find(whole.error_id) == whole
+        assert [group.error_message for group in store.groups()] == ["whole"]
     both = make_context(error_message="whole")
     add(store, replace(both, error_message="early", complete=False), both)
     assert store.find(both.error_id) == both
     assert [(group.count, group.error_message) for group in store.groups()] == [(3, "whole")]
+
+
+def test_an_error_that_says_more_may_go_to_another_group(store: Store) -> None:
+    """A rule groups it by what it says; the group it leaves is as if it had never been there."""
+    add(store, make_context(fingerprint="v1:a", error_message="other", timestamp=NOON - HOUR))
+    whole = make_context(fingerprint="v1:b", grouping=("by rule",), error_message="whole")
+    add(store, replace(whole, fingerprint="v1:a", grouping=("a",), error_message="early", complete=False))
+    assert counted(store) == {"v1:a": 2}
+    add(store, whole)
+    assert counted(store) == {"v1:a": 1, "v1:b": 1}
+    assert store.find(whole.error_id) == whole
+    assert [group.error_message for group in store.groups()] == ["whole", "other"]
+
+
+def test_who_else_logged_an_error_is_kept_once(store: Store) -> None:
+    context = make_context()
+    add(store, context)
+    frames = [
+        wire.dumps(wire.encode_sighting(replace(context, timestamp=NOON + n * SECOND, logger_name=f"layer{n}")))
+        for n in (2, 1)
+    ]
+    for journal in ("one", "two"):
+        store.ingest(Batch(journal, 0, 1, frames))
+    assert [(each.error_id, each.logger_name) for each in store.sightings(context.error_id)] == [
+        (context.error_id, "layer1"), (context.error_id, "layer2"),
+    ]  # fmt: skip
+    assert counted(store) == {context.fingerprint: 1}
 
 
 def counted(store: Store) -> dict[str, int]:
@@ -394,6 +455,15 @@ def test_merged_groups_are_shown_as_one(store: Store) -> None:
     assert len(store.errors(fingerprint="v1:0")) == 4
     assert store.unmerge(["v1:1", "v1:3", "v1:2"], NOON) == 2
     assert counted(store) == {"v1:0": 1, "v1:1": 2, "v1:2": 1, "v1:3": 1}
+
+
+def test_each_merged_group_counts_its_own(store: Store) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(6)))
+    store.merge("v1:0", ["v1:3"], NOON)
+    store.merge("v1:2", ["v1:1", "v1:4"], NOON)
+    assert {group.fingerprint: (group.count, group.merged) for group in store.groups()} == {
+        "v1:0": (2, ("v1:3",)), "v1:2": (3, ("v1:1", "v1:4")), "v1:5": (1, ()),
+    }  # fmt: skip
 
 
 def test_a_merge_into_a_merged_group_goes_to_the_one_that_is_shown(store: Store) -> None:
@@ -431,6 +501,24 @@ def test_errors_move_with_all_that_is_counted(store: Store) -> None:
     assert store.undo_move() == 2
     assert (store.groups(), store.errors()) == (before, errors)
     assert store.undo_move() == 0
+
+
+def test_a_group_that_errors_leave_is_what_is_left(store: Store) -> None:
+    moments = [NOON, NOON + HOUR, NOON + 2 * HOUR, NOON + 3 * HOUR]
+    severities = [ErrorSeverity.INFO, ErrorSeverity.CRITICAL, ErrorSeverity.ERROR, ErrorSeverity.WARNING]
+    contexts = [
+        make_context(timestamp=moment, severity=severity, error_message=f"{severity}")
+        for moment, severity in zip(moments, severities, strict=True)
+    ]
+    add(store, *contexts)
+    store.move([Move(contexts[n].error_id, "v1:b", ("b",)) for n in (0, 1)], NOON)
+    left, entered = store.groups()
+    assert (left.first_seen, left.last_seen, left.severity) == (moments[2], moments[3], ErrorSeverity.ERROR)
+    assert (left.last_error_id, left.error_message) == (contexts[3].error_id, f"{ErrorSeverity.WARNING}")
+    assert (entered.first_seen, entered.last_seen, entered.severity) == (*moments[:2], ErrorSeverity.CRITICAL)
+    assert (entered.last_error_id, entered.count) == (contexts[1].error_id, 2)
+    add(store, make_context(fingerprint="v1:b"))
+    assert kinds(store, "v1:b") == ["new"]
 
 
 def test_only_the_latest_moves_are_undone(store: Store) -> None:
@@ -537,6 +625,72 @@ def test_a_muted_group_is_open_again_once_it_comes_too_often(store: Store) -> No
     add(store, *(make_context(timestamp=NOON + 9 * HOUR + n * MINUTE) for n in range(3)))
     assert state(store) is GroupState.OPEN
     assert kinds(store)[0] == "unmuted"
+    assert store.changes()[0].at == NOON + 9 * HOUR + 2 * MINUTE
+
+
+def test_what_is_only_counted_changes_a_group_as_an_error_does(store: Store) -> None:
+    def count(hours: int) -> None:
+        frame = {"k": "count", "proc": "p", "ts": to_microseconds(NOON + hours * HOUR), "sev": 40, "fp": "v1:a"}
+        start = store.checkpoint("j")
+        store.ingest(Batch("j", start, start + 1, [wire.dumps({**frame, "type": "ValueError", "count": 5})]))
+
+    count(0)
+    assert kinds(store) == ["new"]
+    store.resolve("v1:a", NOON + HOUR)
+    count(2)
+    assert state(store) is GroupState.REGRESSED
+    assert (store.groups()[0].first_seen, store.groups()[0].last_seen) == (NOON, NOON + 2 * HOUR)
+    store.mute("v1:a", NOON + 3 * HOUR, count=5, period=60)
+    count(4)
+    assert state(store) is GroupState.OPEN
+    assert store.groups()[0].count == sum(each.count for each in store.unkept()) == 15
+
+
+def test_the_first_release_of_a_group_is_that_of_its_first_error(store: Store) -> None:
+    """However they come in: a journal may have waited for a database, and another process's may be older."""
+    arrive(store, in_release("2.0", 2), in_release("1.0", 1), in_release("3.0", 3))
+    (group,) = store.groups()
+    assert (group.first_release, group.last_release) == ("1.0", "3.0")
+    arrive(store, in_release("0.9", 0))
+    arrive(store, in_release("2.5", 2))
+    (group,) = store.groups()
+    assert (group.first_release, group.last_release) == ("0.9", "3.0")
+
+
+def test_an_error_takes_its_release_to_the_group_it_moves_to(store: Store) -> None:
+    contexts = [in_release("1.0", 0), in_release("2.0", 1)]
+    arrive(store, *contexts)
+    store.move([Move(context.error_id, "v1:b", ("b",)) for context in contexts], NOON)
+    (group,) = store.groups()
+    assert (group.fingerprint, group.first_release, group.last_release) == ("v1:b", "1.0", "2.0")
+    assert (group.logger_name, group.source) == ("shop", "shop.cart.add")
+
+
+def test_merged_groups_come_too_often_together(store: Store) -> None:
+    add(store, make_context(fingerprint="v1:a"), make_context(fingerprint="v1:b"), make_context(fingerprint="v1:c"))
+    store.merge("v1:a", ["v1:b"], NOON)
+    store.mute("v1:a", NOON + MINUTE, count=3, period=600)
+    add(store, *(make_context(fingerprint=f"v1:{name}", timestamp=NOON + HOUR) for name in "bac"))
+    assert len(store.groups(state=GroupState.MUTED)) == 1
+    add(store, make_context(fingerprint="v1:b", timestamp=NOON + HOUR))
+    assert store.groups(state=GroupState.MUTED) == []
+
+
+def test_the_minute_in_which_it_was_muted_counts(store: Store) -> None:
+    add(store, make_context(timestamp=NOON - HOUR))
+    store.mute("v1:0123456789abcdef", NOON + SECOND, count=3, period=600)
+    add(store, *(make_context(timestamp=NOON + 2 * SECOND) for _ in range(3)))
+    assert state(store) is GroupState.OPEN
+
+
+@pytest.mark.parametrize(("minutes", "becomes"), [((0, 1, 2), "muted"), ((0, 1, 1), "open"), ((0, 0, 0), "open")])
+def test_too_often_is_so_many_within_the_period(store: Store, minutes: Sequence[int], becomes: str) -> None:
+    """Counted by minutes, those that have gone by in full."""
+    add(store, make_context())
+    store.mute("v1:0123456789abcdef", NOON + MINUTE, count=3, period=120)
+    for minute in minutes:
+        add(store, make_context(timestamp=NOON + HOUR + minute * MINUTE))
+    assert state(store).value == becomes
 
 
 def test_for_ever_is_for_ever_and_can_be_taken_back(store: Store) -> None:

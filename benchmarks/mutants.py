@@ -1,0 +1,373 @@
+"""`python -m benchmarks.mutants` changes the code in small ways, and prints how many of the changes no test notices.
+
+It needs `pip install cosmic-ray`, whose operators make most of the mutants (`benchmarks.mutations` the others). Of
+the replacements of one kind at one place two are tried, chosen by a fixed seed, and in a copy of the sources.
+
+To start Python for each mutant would take days. A process that has collected the tests once forks for each, gives
+the functions their changed code, and runs the tests that call the changed one, the quickest first, to the first
+failure. What is not inside a function takes a fork that imports everything anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmarks.mutations import Mutant, mutants
+
+PATIENCE = 10.0
+"""Seconds that tests of a mutant may take, and four times what they take without: more is noticed."""
+SLOW = 1.5
+"""Seconds; a test that takes longer is left out."""
+MEMORY_BYTES, FILE_BYTES, CPU_SECONDS = 4 * 2**30, 2**28, 60
+"""What a mutant may use: it may have lost its own limits."""
+
+PYTEST = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-k", "not postgresql")
+"""The statements are the same for PostgreSQL, and each of its tests takes three times as long."""
+_STORES = ("tests/stores/test_store.py", "tests/stores/test_charts.py", "tests/stores/test_sqlite.py")
+_JOURNAL = ("tests/test_journal.py",)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A module, the tests that are to notice its mutants, and the functions that count; none for all of it."""
+
+    tests: Sequence[str]
+    names: str = ""
+
+
+TARGETS = {
+    "journal.writing": Target(_JOURNAL),
+    "journal.file": Target(_JOURNAL),
+    "journal.framing": Target(_JOURNAL),
+    "journal.reading": Target(_JOURNAL),
+    "journal.folders": Target(_JOURNAL),
+    "journal.pressure": Target(("tests/test_journal.py", "tests/test_handlers.py", "tests/test_compaction.py")),
+    "journal.descriptors": Target(_JOURNAL),
+    "fingerprint": Target(("tests/test_fingerprint.py", "tests/test_grouping.py", "tests/test_regrouping.py")),
+    "redaction": Target(("tests/test_redaction.py", "tests/test_secrets.py")),
+    "leasing": Target(("tests/stores/test_leases.py",)),
+    "stores.leases": Target(("tests/stores/test_leases.py",)),
+    "stores.statements": Target((*_STORES, "tests/test_regrouping.py")),
+    "stores.intake": Target(
+        (*_STORES, "tests/test_regrouping.py"), "ingest _refused _settle _turn _numbers _gone _writer"
+    ),
+    "stores.moves": Target((*_STORES, "tests/test_regrouping.py")),
+    "stores.errors": Target(_STORES, "count_by_severity count_by_type _counted"),
+    "stores.pruning": Target(_STORES),
+    "stores.sqlite": Target(_STORES, "_AT_ONCE _STAGE_ERRORS _ONE_ERROR _STAGE _stage _attempt _transaction _reading"),
+    "stores.charts": Target(_STORES, "states activity timeline vitals _shown"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test, how long it takes, and the first lines of the functions that it calls."""
+
+    item: pytest.Item
+    seconds: float
+    called: Sequence[int]
+
+
+class Rest(NamedTuple):
+    """What a process has to know that tries the mutants for which everything is imported anew.
+
+    Attributes:
+        anew: Numbers of mutants of functions that are called while they are imported.
+        tests: The quickest first.
+        seconds: How long these take together.
+        modules: What they import.
+    """
+
+    anew: list[int]
+    tests: list[str]
+    seconds: float
+    modules: list[str]
+
+
+class Server:
+    """A pytest plugin that, instead of running the tests, tries mutants on them.
+
+    Args:
+        path: Of the module.
+        chosen: Mutants of its functions, and their numbers.
+        tell: Gets the number of each, and how it fared.
+        end: Gets what is left to do.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        chosen: Sequence[tuple[int, Mutant]],
+        tell: Callable[[int, str], None],
+        end: Callable[[Rest], None],
+    ) -> None:
+        self._path, self._chosen, self._tell, self._end = path, chosen, tell, end
+        self._called: set[int] = set()
+        sys.settrace(self._trace)
+
+    def _trace(self, frame: FrameType, event: str, arg: object) -> None:
+        if frame.f_code.co_filename == str(self._path):
+            self._called.add(frame.f_code.co_firstlineno)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try each mutant in a fork of its own."""
+        sys.settrace(None)
+        while_imported = self._called
+        _plant(self._path, self._path.read_text())
+        seen = _answered(lambda: self._look(session), 600)
+        if seen is None:
+            raise RuntimeError("the tests do not pass without a mutant")
+        tests = [Test(item, *seen[item.nodeid]) for item in session.items if item.nodeid in seen]
+        tests.sort(key=lambda test: test.seconds)
+        functions, anew = _functions(str(self._path)), []
+        for number, mutant in self._chosen:
+            assert mutant.function is not None
+            lines = set(range(mutant.function[0], mutant.function[1] + 1))
+            if lines & while_imported:
+                anew.append(number)
+                continue
+            mine = [test for test in tests if not lines.isdisjoint(test.called)]
+            _plant(self._path, mutant.source)
+            passes = partial(_passes_changed, functions, mutant.source, str(self._path), [test.item for test in mine])
+            self._tell(number, _tried(passes, sum(test.seconds for test in mine)))
+        self._end(
+            Rest(anew, [test.item.nodeid for test in tests], sum(test.seconds for test in tests), sorted(sys.modules))
+        )
+        return True
+
+    def _look(self, session: pytest.Session) -> dict[str, tuple[float, list[int]]]:
+        """Run all tests: how long each takes, and which functions it calls."""
+        found: dict[str, tuple[float, list[int]]] = {}
+        for item in session.items:
+            self._called = set()
+            began = time.monotonic()
+            sys.settrace(self._trace)
+            threading.settrace(self._trace)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            sys.settrace(None)
+            if session.testsfailed:
+                os._exit(1)
+            seconds = time.monotonic() - began
+            if seconds < SLOW:
+                found[item.nodeid] = seconds, sorted(self._called)
+        return found
+
+
+Functions = dict[tuple[str, int], list[FunctionType]]
+
+
+def _functions(path: str) -> Functions:
+    found: Functions = {}
+    for each in gc.get_objects():
+        if type(each) is FunctionType and each.__code__.co_filename == path:
+            found.setdefault((each.__qualname__, each.__code__.co_firstlineno), []).append(each)
+    return found
+
+
+def _change(functions: Functions, source: str, path: str) -> None:
+    """Give *functions* the code that *source* has for them."""
+
+    def codes(code: CodeType, outer: str) -> Iterator[tuple[str, CodeType]]:
+        for each in code.co_consts:
+            if isinstance(each, CodeType):
+                yield f"{outer}{each.co_name}", each
+                yield from codes(each, f"{outer}{each.co_name}.")
+
+    for name, code in codes(compile(source, path, "exec"), ""):
+        for function in functions.get((name, code.co_firstlineno), ()):
+            function.__code__ = code
+
+
+def _passes_changed(functions: Functions, source: str, path: str, items: Sequence[pytest.Item]) -> bool:
+    _change(functions, source, path)
+    for item, following in pairwise([*items, None]):
+        assert item is not None
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if item.session.testsfailed:
+            return False
+    return True
+
+
+def _passes_anew(tests: Sequence[str]) -> bool:
+    """The same in a process that has imported nothing of the package yet."""
+    return pytest.main(["-x", *PYTEST, *tests]) == 0
+
+
+def _tried(passes: Callable[[], bool], usual: float) -> str:
+    began, most = time.monotonic(), PATIENCE + 4 * usual
+    passed = _answered(passes, most, bounded=True)
+    return "alive" if passed else "too slow" if time.monotonic() - began >= most else "killed"
+
+
+def _answered(ask: Callable[[], Any], timeout: float, *, bounded: bool = False) -> Any:
+    """What *ask* returns in a fork; None if that fails or takes longer."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setpgid(0, 0)
+        for what, most in (
+            (resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_FSIZE, FILE_BYTES), (resource.RLIMIT_CPU, CPU_SECONDS)
+        ):  # fmt: skip
+            resource.setrlimit(what, (most, most) if bounded else resource.getrlimit(what))
+        # A high number: some tests close or take the low ones.
+        writing = os.dup2(writing, 900)
+        try:
+            os.write(writing, json.dumps(ask()).encode() + b"\n")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    answer, until = b"", time.monotonic() + timeout
+    while not answer.endswith(b"\n") and (left := until - time.monotonic()) > 0:
+        if select.select([reading], [], [], left)[0]:
+            piece = os.read(reading, 2**16)
+            if not piece:
+                break
+            answer += piece
+    os.close(reading)
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return json.loads(answer) if answer.endswith(b"\n") else None
+
+
+def _plant(path: Path, source: str) -> None:
+    """Let processes that tests start have the mutant, too; no compiled file stands before it."""
+    path.write_text(source)
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
+def work(name: str, sample: int | None) -> None:
+    """Try the mutants of one module in the copy of the sources we are in; print a line of JSON for each."""
+    out = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    target, path = TARGETS[name], Path("llama_logging", *name.split(".")).with_suffix(".py").resolve()
+    source = path.read_text()
+    chosen = list(enumerate(mutants(source, target.names.split())[:sample]))
+
+    def tell(number: int, word: str) -> None:
+        mutant = chosen[number][1]
+        answer = {"line": mutant.line, "kind": mutant.kind, "told": mutant.told, "word": word}
+        os.write(out, json.dumps(answer).encode() + b"\n")
+
+    _quick_hypothesis()
+    rest = _served(path, [each for each in chosen if each[1].function is not None], tell, target.tests)
+    sys.dont_write_bytecode = True
+    for module in rest.modules:
+        if module.partition(".")[0] not in ("llama_logging", "tests", "benchmarks"):
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+    _plant(path, source)
+    if _tried(lambda: _passes_anew(rest.tests), rest.seconds) != "alive":
+        raise SystemExit("the tests do not pass without a mutant")
+    for number, mutant in chosen:
+        if mutant.function is None or number in rest.anew:
+            _plant(path, mutant.source)
+            tell(number, _tried(lambda: _passes_anew(rest.tests), rest.seconds))
+
+
+def _served(
+    path: Path, chosen: Sequence[tuple[int, Mutant]], tell: Callable[[int, str], None], tests: Sequence[str]
+) -> Rest:
+    """Have a process of its own try *chosen*, which then has everything imported; what is left."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+
+        def end(rest: Rest) -> None:
+            with os.fdopen(writing, "w") as file:
+                json.dump(rest, file)
+
+        os._exit(int(pytest.main([*PYTEST, *tests], plugins=[Server(path, chosen, tell, end)])))
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        told = file.read()
+    if os.waitpid(pid, 0)[1]:
+        raise SystemExit("the tests do not pass without a mutant")
+    return Rest(*json.loads(told))
+
+
+def _quick_hypothesis() -> None:
+    """To find the smallest example would take longer than to find one."""
+    from hypothesis import HealthCheck, Phase, settings
+
+    settings.register_profile(
+        "mutants",
+        max_examples=40,
+        phases=[Phase.explicit, Phase.generate],
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    settings.load_profile("mutants")
+
+
+def run(name: str, sample: int | None) -> Iterator[dict[str, Any]]:
+    """Try the mutants of one module in a copy of the sources, and tell of each."""
+    root = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        for part in ("llama_logging", "tests", "benchmarks", "docs"):
+            shutil.copytree(root / part, Path(folder, part), ignore=shutil.ignore_patterns("__pycache__"))
+        for file in root.iterdir():
+            if file.is_file():
+                shutil.copy(file, folder)
+        command = [sys.executable, "-m", "benchmarks.mutants", "--work", name]
+        command += [f"--sample={sample}"] if sample else []
+        env = {**os.environ, "PYTHONPATH": folder}
+        with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield json.loads(line)
+        if process.returncode:
+            raise SystemExit(f"{name} could not be tried")
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", choices=TARGETS, help="a module; may be given more than once")
+    parser.add_argument("--sample", type=int, help="so many mutants of each module")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    options = parser.parse_args(None if arguments is None else list(arguments))
+    if options.work:
+        work(options.work, options.sample)
+        return
+    for name in options.only or TARGETS:
+        tried = alive = 0
+        for each in run(name, options.sample):
+            tried += 1
+            if each["word"] == "alive":
+                alive += 1
+                print(f"    {each['line']:4} {each['kind']}: {each['told']}", flush=True)
+        print(f"{name:20} {tried:4} tried {alive:4} alive {100 * alive / max(1, tried):5.1f} %", flush=True)
+
+
+if __name__ == "__main__":
+    main()
