@@ -118,13 +118,13 @@ def check(url: urls.StoreURL, said: set[str]) -> None:
     store = open_registry(url)
     assert isinstance(store, SQLiteStore)
     with store._reading() as execute:
-        rows = execute("SELECT message FROM errors").fetchall()
+        rows = execute("SELECT substr(message, 1, instr(message, ';')) FROM errors").fetchall()
         integrity = execute("PRAGMA integrity_check").fetchone()[0]
         counted = execute("SELECT sum(count) FROM groups").fetchone()[0]
         by_minute = execute("SELECT sum(count) FROM counts").fetchone()[0]
     store.close()
-    found = [row[0].partition(";")[0] + ";" for row in rows]
-    print(f"{len(said)} said, {len(found)} found", file=sys.stderr)
+    found = [row[0] for row in rows]
+    print(f"{len(said)} said, {len(found)} found, {counted} counted", file=sys.stderr)
     assert said <= set(found)
     assert len(found) == len(set(found)) == counted == by_minute
     assert integrity == "ok"
@@ -142,7 +142,7 @@ def test_a_killed_process_loses_nothing_and_doubles_nothing(
     said: set[str] = set()
     for turn in range(KILLS):
         said |= kill_in_a_storm(store_url, str(turn), ingester=ingester, size=size)
-        if turn % 50 == 49:
+        if turn % 10 == 9:  # the journals of more would outgrow the quota, and repeats be counted only
             open_registry(store_url).close()
     check(store_url, said)
 
