@@ -328,12 +328,16 @@ def redact_data(value: Any) -> Any:
         return redact(value)
     if type(value) is dict:
         return {
-            redact(key): REDACTED if is_secret(key) and item not in (None, "", True, False) else redact_data(item)
+            redact(key): REDACTED if is_secret(key) and not _says_nothing(item) else redact_data(item)
             for key, item in value.items()
         }
     if type(value) is list:
         return [redact_data(item) for item in value]
     return value
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or value == "" or type(value) is bool
 
 
 @functools.lru_cache(maxsize=4096)

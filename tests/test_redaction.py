@@ -265,7 +265,7 @@ def test_a_text_that_would_say_what_it_is_not_asked_is_cut_all_the_same() -> Non
 
 def test_what_is_no_secret_stays_under_the_key_of_one() -> None:
     """Whether there is one is worth knowing."""
-    values: dict[str, Any] = {"password": None, "token": "", "secret": False, "api_key": True, "pwd": [], "jwt": 7}
+    values: dict[str, Any] = {"password": None, "token": "", "secret": False, "api_key": True, "pwd": [], "jwt": 1}
     assert redact_data(values) == {**values, "pwd": REDACTED, "jwt": REDACTED}
     assert redact_data({"user password=hunter2": [b"", 1.5, None]}) == {f"user password={REDACTED}": [b"", 1.5, None]}
 
