@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llama_logging import config
-from llama_logging.config import as_seconds, convert, did_you_mean, import_object, load
+from llama_logging.config import Options, as_count, as_seconds, as_text, convert, did_you_mean, import_object, load
 from llama_logging.exceptions import ConfigError
 
 
@@ -80,6 +80,16 @@ def test_what_is_not_there(dotted: str) -> None:
 def test_hints_only_where_something_is_close() -> None:
     assert did_you_mean("stroe", ["store", "level"]) == ", did you mean 'store'?"
     assert did_you_mean("xyz", ["store", "level"]) == ""
+
+
+def test_a_wrong_password_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    options = Options("Mail", {"password": 12345678, "port": "x"}, ["password", "port"])
+    assert options.read("password", as_text, "") == ""
+    options.read("port", as_count, 0)
+    told = capsys.readouterr().err
+    assert "password" in told
+    assert "12345678" not in told
+    assert "got 'x'" in told
 
 
 def test_the_same_warning_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
