@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -707,6 +708,16 @@ def test_what_may_be_tried_again_leaves_no_gap(
     assert put(journal)
     read = frames(journal.path)[1:]
     assert [(frame["n"], frame.get("lost_before")) for frame in read] == [(1, None), (3, 1), (4, None)]
+
+
+def test_two_threads_may_want_the_same_number_that_was_left(journal: Journal) -> None:
+    class Taken(list[int]):
+        def pop(self, *index: Any) -> int:
+            raise IndexError("by another thread, just now")
+
+    journal._unused = Taken([7])
+    assert put(journal)
+    assert [frame["n"] for frame in frames(journal.path)[1:]] == [1]
 
 
 def throw(error: type[Exception]) -> None:

@@ -96,7 +96,7 @@ class Journal:
         """
         if self._pid != os.getpid():
             self._begin_as_child()
-        number = self._unused.pop() if self._unused else next(self._numbers)
+        number = next(self._numbers) if not self._unused else self._left_number()
         more = f',"n":{number}'
         lost = 0
         if self._losses:
@@ -307,6 +307,12 @@ class Journal:
     def _measure(self, folder: Folder) -> None:
         with contextlib.suppress(OSError):
             self.pressure = folder.size() > self.quota * PRESSURE
+
+    def _left_number(self) -> int:
+        """One that was not used for want of room; another thread may have taken it first."""
+        with contextlib.suppress(IndexError):
+            return self._unused.pop()
+        return next(self._numbers)
 
     def _take_losses(self) -> int:
         lost = 0
