@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import time
 from dataclasses import dataclass
@@ -113,6 +114,11 @@ class _Timely(smtplib.SMTP):
     def __init__(self, host: str, port: int, *, timeout: float, **options: Any) -> None:
         self._until = time.monotonic() + timeout
         super().__init__(host, port, timeout=timeout, **options)
+
+    def __exit__(self, *exc_info: Any) -> None:
+        # The message has been taken, or has not: how the server says goodbye changes neither.
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            super().__exit__(*exc_info)
 
     def getreply(self) -> tuple[int, bytes]:
         """Read an answer."""

@@ -22,7 +22,8 @@ SIGNATURE = "X-Llama-Logging-Signature"
 ID = "X-Llama-Logging-Report"
 """Header with the report's id: one that comes twice is the same."""
 
-_SLACK = 3_000
+_SLACK = 1_990
+"""Characters: Discord refuses more than 2,000."""
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,5 @@ def _as_style(value: object) -> Style:
 
 
 def _slack(report: Report) -> str:
-    return f"`{for_chat(report.title)}`\n```\n{clean(for_chat(report.message), _SLACK)}\n```"
+    title = f"`{for_chat(report.title)}`"
+    return f"{title}\n```\n{clean(for_chat(report.message), _SLACK - len(title))}\n```"

@@ -215,6 +215,13 @@ def test_a_chat_gets_nothing_but_code(web: Receiver) -> None:
     assert re.fullmatch(r"`[^`\n]*@everyone[^`\n]*`", message(context)["text"])
 
 
+def test_a_chat_takes_the_longest_report(web: Receiver) -> None:
+    """Discord refuses more than 2,000 characters."""
+    report = of_error("new", "r", NOON, make_context(error_message="word `<&> " * 1000), None)
+    channel("webhook", url=web.url, style="slack", allow_private=True).reporter.send(report, 20.0)
+    assert len(json.loads(web.received[0].body)["text"]) <= 2_000
+
+
 class Login:
     """Takes bob with his password."""
 
@@ -259,6 +266,17 @@ def test_mail_that_is_refused_for_good_is_told_from_a_server_in_trouble() -> Non
             with pytest.raises(ReportError) as caught:
                 made.reporter.send(a_report(), 20.0)
         assert (caught.value.refused, str(caught.value)) == (refused, f"SMTP {answer[:3]}: {answer[4:]}")
+
+
+def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye() -> None:
+    class Rude(Mailbox):
+        async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+            return "421 too busy to say goodbye"
+
+    mailbox = Rude()
+    with mail_server(mailbox) as port:
+        channel("mail", **options_of("mail", port, Path())).reporter.send(a_report(), 20.0)
+    assert len(mailbox.messages) == 1
 
 
 @pytest.mark.timeout(30)
