@@ -44,7 +44,8 @@ def recurse(depth: int) -> None:
 
 
 @pytest.fixture
-def handler() -> RegistryHandler:
+def handler(monkeypatch: pytest.MonkeyPatch) -> RegistryHandler:
+    monkeypatch.setattr(variables, "BUDGET", 60.0)  # however busy the machine is
     made = RegistryHandler(locals=2)
     logging.getLogger("app").addHandler(made)
     return made
@@ -95,10 +96,7 @@ def test_by_default_none_are_kept() -> None:
     assert [error.locals for error in errors(handler)] == [()]
 
 
-def test_of_a_deep_recursion_the_innermost_calls_are_told(
-    handler: RegistryHandler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(variables, "BUDGET", 60)  # however busy the machine is
+def test_of_a_deep_recursion_the_innermost_calls_are_told(handler: RegistryHandler) -> None:
     log(recurse, 300)
     (error,) = errors(handler)
     assert len(error.frames) == MAX_FRAMES
@@ -126,9 +124,7 @@ def test_a_cause_has_its_own(handler: RegistryHandler) -> None:
     ]
 
 
-def test_whatever_a_program_keeps_is_bounded(handler: RegistryHandler, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(variables, "BUDGET", 60.0)  # the bounds are to be seen, not the clock
-
+def test_whatever_a_program_keeps_is_bounded(handler: RegistryHandler) -> None:
     def hoard() -> None:
         texts = ["x" * 10_000_000] * 3
         tree: list[Any] = []
