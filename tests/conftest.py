@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,17 @@ from llama_logging.recovery import active, flags, outcome, strategy
 from llama_logging.stores import urls
 from tests import servers
 from tests.stand_in import Ollama
+
+if "coverage" in sys.modules:
+    # Threads that are not `threading`'s own, as those of this package, are not followed by themselves.
+    def _followed(function: Callable[..., object], args: Sequence[Any] = (), kwargs: Mapping[str, Any] = {}) -> int:
+        def run() -> None:
+            sys.settrace(threading.gettrace())
+            function(*args, **kwargs)
+
+        return _start(run, ())
+
+    _start, _thread.start_new_thread = _thread.start_new_thread, _followed
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
