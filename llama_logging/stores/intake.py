@@ -96,7 +96,7 @@ class SQLIntake(SQLAccess):
             execute(statements.SPOKEN)
             for statement in statements.KNOWN:
                 execute(statement, span)
-        for statement in (statements.GROUPS, statements.ERRORS, statements.USES):
+        for statement in (statements.GROUPS, statements.ERRORS, *statements.USES):
             execute(statement)
         for statement in (statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
             execute(statement)

@@ -251,14 +251,15 @@ _STEPS = (
     )
     """,
     """
-    CREATE TABLE stack_uses (
-        stack     bigint PRIMARY KEY,
-        count     bigint NOT NULL,
-        last_seen bigint NOT NULL
-    );
+    CREATE TABLE stack_uses (id bigint PRIMARY KEY, count bigint NOT NULL, last_seen bigint NOT NULL);
     CREATE INDEX stack_uses_none ON stack_uses (last_seen) WHERE count = 0;
-    CREATE INDEX groups_stack ON groups (stack);
-    INSERT INTO stack_uses SELECT stack, count(*), max(timestamp) FROM errors WHERE stack IS NOT NULL GROUP BY stack
+    INSERT INTO stack_uses
+    SELECT stack, count(*), max(timestamp) FROM errors WHERE stack IS NOT NULL GROUP BY stack;
+    CREATE TABLE process_uses (id bigint PRIMARY KEY, count bigint NOT NULL, last_seen bigint NOT NULL);
+    CREATE INDEX process_uses_none ON process_uses (last_seen) WHERE count = 0;
+    INSERT INTO process_uses
+    SELECT process, count(*), max(timestamp) FROM errors WHERE process IS NOT NULL GROUP BY process;
+    CREATE INDEX groups_stack ON groups (stack)
     """,
 )
 

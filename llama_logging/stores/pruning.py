@@ -18,6 +18,15 @@ MARGIN = 0.9
 UNUSED_FOR = 2 * 86_400_000_000
 """Microseconds after its newest error for which a stack stays that no error has any more: a process may refer to it as
 long as it does not define it anew (journal.file.DEFINE_EVERY)."""
+_UNUSED = {
+    "stack": ("stacks", "NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stack_uses.id)"),
+    # One that may log on has a journal, and one with a gap is the proof of a loss.
+    "process": (
+        "processes",
+        "NOT EXISTS (SELECT 1 FROM processes WHERE processes.id = process_uses.id AND (last_number > frames "
+        "OR EXISTS (SELECT 1 FROM journals WHERE journals.process = processes.name)))",
+    ),
+}
 
 # (at most this telling, how many of the newest of each group stay)
 _TURNS = ((0, 20), (1, 5), (1, 1))
@@ -40,7 +49,7 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
     _drop(execute, gone)
     is_short = retention.size_bytes is not None and size > retention.size_bytes
-    drop_stacks(execute, None if is_short else now - UNUSED_FOR, limit)
+    _drop_unused(execute, None if is_short else now - UNUSED_FOR, limit)
     return len(gone)
 
 
@@ -72,35 +81,37 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
 def _drop(execute: Execute, positions: Sequence[int]) -> None:
     for part in parts(positions):
         where = f"WHERE position IN ({marks(part)})"
-        leave_stacks(execute, f"errors {where}", part)
+        leave(execute, f"errors {where}", part)
         execute(f"DELETE FROM sightings WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM attempts WHERE error_id IN (SELECT error_id FROM errors {where})", part)
         execute(f"DELETE FROM errors {where}", part)
 
 
-def leave_stacks(execute: Execute, those: str, parameters: Sequence[int] = ()) -> None:
+def leave(execute: Execute, those: str, parameters: Sequence[int] = ()) -> None:
     """Count that the errors which *those* names, a table and perhaps a condition, are about to go."""
-    execute(
-        "UPDATE stack_uses SET count = stack_uses.count - gone.count FROM "
-        f"(SELECT stack, count(*) AS count FROM {those} GROUP BY stack) AS gone WHERE stack_uses.stack = gone.stack",
-        parameters,
-    )
+    for one in _UNUSED:
+        execute(
+            f"UPDATE {one}_uses SET count = {one}_uses.count - gone.count FROM "
+            f"(SELECT {one}, count(*) AS count FROM {those} GROUP BY {one}) AS gone WHERE {one}_uses.id = gone.{one}",
+            parameters,
+        )
 
 
-def drop_stacks(execute: Execute, before: int | None, limit: int) -> None:
-    """Drop stacks that no error and no group has any more: they may take more room than the errors.
+def _drop_unused(execute: Execute, before: int | None, limit: int) -> None:
+    """Drop stacks and processes that no error has any more: they may take more room than the errors.
 
     Args:
         before: The newest error of each was before that, in microseconds since the epoch; None: at any time.
     """
-    found = execute(
-        f"SELECT stack FROM stack_uses WHERE count = 0 {'' if before is None else 'AND last_seen < ?'} "
-        "AND NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stack_uses.stack) LIMIT ?",
-        (limit,) if before is None else (before, limit),
-    ).fetchall()
-    for part in parts([row[0] for row in found]):
-        execute(f"DELETE FROM stacks WHERE id IN ({marks(part)})", part)
-        execute(f"DELETE FROM stack_uses WHERE stack IN ({marks(part)})", part)
+    for one, (many, condition) in _UNUSED.items():
+        found = execute(
+            f"SELECT id FROM {one}_uses WHERE count = 0 {'' if before is None else 'AND last_seen < ?'} "
+            f"AND {condition} LIMIT ?",
+            (limit,) if before is None else (before, limit),
+        ).fetchall()
+        for part in parts([row[0] for row in found]):
+            for table in (many, f"{one}_uses"):
+                execute(f"DELETE FROM {table} WHERE id IN ({marks(part)})", part)
 
 
 def _too_old(execute: Execute, before: int, limit: int) -> list[int]:

@@ -3,8 +3,8 @@
 groups     all occurrences with one fingerprint, counted; `root` is the group it is shown in, if merged
 errors     one row for each error whose details are kept; `content` is what its journal frame says besides
 stacks     what errors of one place share; `content` is its journal frame
-stack_uses how many kept errors have each, and when the newest of them was
 processes  who logged; `content` is the first frame of its journals; frames are numbered, so gaps show
+stack_uses, process_uses  how many kept errors have each, and when the newest of them was
 releases   when each release was first seen: that is their order
 counts     errors by group and minute
 totals     errors by minute, hour and day, severity and type: summaries cost the same at any number of errors
@@ -369,13 +369,14 @@ STEPS = (
     ) WITHOUT ROWID
     """,
     """
-    CREATE TABLE stack_uses (
-        stack     INTEGER PRIMARY KEY,
-        count     INTEGER NOT NULL,
-        last_seen INTEGER NOT NULL
-    );
+    CREATE TABLE stack_uses (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, last_seen INTEGER NOT NULL);
     CREATE INDEX stack_uses_none ON stack_uses (last_seen) WHERE count = 0;
-    CREATE INDEX groups_stack ON groups (stack);
-    INSERT INTO stack_uses SELECT stack, count(*), max(timestamp) FROM errors WHERE stack IS NOT NULL GROUP BY stack
+    INSERT INTO stack_uses
+    SELECT stack, count(*), max(timestamp) FROM errors WHERE stack IS NOT NULL GROUP BY stack;
+    CREATE TABLE process_uses (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, last_seen INTEGER NOT NULL);
+    CREATE INDEX process_uses_none ON process_uses (last_seen) WHERE count = 0;
+    INSERT INTO process_uses
+    SELECT process, count(*), max(timestamp) FROM errors WHERE process IS NOT NULL GROUP BY process;
+    CREATE INDEX groups_stack ON groups (stack)
     """,
 )

@@ -168,16 +168,19 @@ ERRORS = """
     WHERE batch.kind = 'error' ORDER BY batch.place
 """
 
-USES = """
-    INSERT INTO stack_uses (stack, count, last_seen)
-    SELECT stacks.id, count(*), max(batch.timestamp)
-    FROM batch JOIN stacks ON stacks.name = batch.stack
+USES = tuple(
+    f"""
+    INSERT INTO {one}_uses (id, count, last_seen)
+    SELECT {many}.id, count(*), max(batch.timestamp)
+    FROM batch JOIN {many} ON {many}.name = batch.{one}
     WHERE batch.kind = 'error' GROUP BY 1 ORDER BY 1
-    ON CONFLICT (stack) DO UPDATE SET
-        count = stack_uses.count + excluded.count,
-        last_seen = CASE WHEN excluded.last_seen > stack_uses.last_seen THEN excluded.last_seen
-                         ELSE stack_uses.last_seen END
-"""
+    ON CONFLICT (id) DO UPDATE SET
+        count = {one}_uses.count + excluded.count,
+        last_seen = CASE WHEN excluded.last_seen > {one}_uses.last_seen THEN excluded.last_seen
+                         ELSE {one}_uses.last_seen END
+    """
+    for one, many in (("stack", "stacks"), ("process", "processes"))
+)
 COUNTS = f"""
     INSERT INTO counts (group_id, minute, count)
     SELECT groups.id, batch.timestamp / {MINUTE}, sum(batch.amount)

@@ -938,20 +938,26 @@ def test_a_stack_goes_with_the_last_error_that_has_it(store: Store) -> None:
     assert group.source == "shop.cart.add"
 
 
-def test_it_is_known_which_stacks_are_in_use(store: Store) -> None:
+@pytest.mark.parametrize(("one", "many"), [("stack", "stacks"), ("process", "processes")])
+def test_it_is_known_which_stacks_and_processes_are_in_use(store: Store, one: str, many: str) -> None:
     reading: Any = store._reading  # type: ignore[attr-defined]
 
     def uses() -> tuple[dict[int, int], dict[int, int], set[int]]:
         with reading() as execute:
-            counted = execute("SELECT stack, count FROM stack_uses WHERE count <> 0").fetchall()
-            there = execute("SELECT stack, count(*) FROM errors WHERE stack IS NOT NULL GROUP BY 1").fetchall()
-            missing = execute("SELECT stack FROM errors WHERE stack NOT IN (SELECT id FROM stacks)").fetchall()
+            counted = execute(f"SELECT id, count FROM {one}_uses WHERE count <> 0").fetchall()
+            there = execute(f"SELECT {one}, count(*) FROM errors WHERE {one} IS NOT NULL GROUP BY 1").fetchall()
+            missing = execute(f"SELECT {one} FROM errors WHERE {one} NOT IN (SELECT id FROM {many})").fetchall()
             return dict(counted), dict(there), {row[0] for row in missing}
 
-    errors = [make_context(line=n % 3, fingerprint=f"v1:{n % 2}", timestamp=NOON + n * HOUR) for n in range(60)]
+    writers = [replace(process.current(), pid=n, process=f"p{n}") for n in range(2)]
+    store.ingest(Batch("opens", 0, 1, [wire.dumps(wire.encode_process(writer)) for writer in writers]))
+    errors = [
+        make_context(line=n % 3, fingerprint=f"v1:{n % 2}", timestamp=NOON + n * HOUR, process=writers[n // 40])
+        for n in range(60)
+    ]
     add(store, *errors, errors[0])
     add(store, *errors[:10], journal="again")
-    late = make_context(line=9)
+    late = make_context(line=9, process=writers[0])
     add(store, replace(late, complete=False))
     add(store, late)
     store.move([Move(errors[7].error_id, "v1:b", ("b",))], NOON)
@@ -965,6 +971,33 @@ def test_it_is_known_which_stacks_are_in_use(store: Store) -> None:
     assert store.delete("v1:1", limit=100)
     counted, there, missing = uses()
     assert (counted, missing) == (there, set())
+
+
+def test_a_process_goes_with_its_last_error_if_it_logs_no_more_and_lost_nothing(store: Store) -> None:
+    """A job that starts every minute would else fill any registry."""
+    reading: Any = store._reading  # type: ignore[attr-defined]
+
+    def known() -> set[int]:
+        with reading() as execute:
+            return {json.loads(row[0])["pid"] for row in execute("SELECT content FROM processes")}
+
+    for pid in range(4):
+        writer = replace(process.current(), pid=pid, process=f"p{pid}")
+        error, _, stack = wire.encode_error(make_context(fingerprint=f"v1:{pid}", process=writer))
+        number = 2 if pid == 1 else 1
+        frames = [wire.dumps(wire.encode_process(writer)), stack, f'{error[:-1]},"n":{number}}}']
+        store.ingest(Batch(f"journal {pid}", 0, 1, frames))
+        if pid != 2:
+            store.forget(f"journal {pid}")
+    assert known() == {0, 1, 2, 3}
+    later = make_context(fingerprint="v1:3", process=writer, timestamp=NOON + 70 * HOUR)
+    add(store, later)
+    for _ in range(3):
+        store.prune(Retention(period=3600.0), NOON + 71 * HOUR, 100)
+    # The second has a gap, the third still has a journal, the fourth an error.
+    assert known() == {1, 2, 3}
+    (kept,) = store.errors()
+    assert (kept.error_id, kept.process) == (later.error_id, writer)
 
 
 def test_a_group_moves_with_counts_that_were_pruned(store: Store) -> None:
