@@ -66,7 +66,9 @@ class Match:
             if len(self._kinds) >= _KNOWN_STACKS:
                 self._kinds.clear()
             errors = stack.exceptions
-            fits = _any_name(errors[:1], self.classes, lambda name, given: name == given)
+            # A group of exceptions that are all alike goes by their name.
+            named = [error for error in errors if stack.error_type in error.bases[0].split(".")[-1:]][:1]
+            fits = _any_name([*errors[:1], *named], self.classes, lambda name, given: name == given)
             known = self._kinds[id(stack)] = stack, fits and _any_name(errors, self.chain, fnmatch.fnmatchcase)
         return known[1]
 

@@ -332,8 +332,16 @@ def redact_data(value: Any) -> Any:
             for key, item in value.items()
         }
     if type(value) is list:
-        return [redact_data(item) for item in value]
+        return [_pair(item) if type(item) is list and len(item) == 2 else redact_data(item) for item in value]
     return value
+
+
+def _pair(pair: list[Any]) -> list[Any]:
+    """Of a list of them: headers come so."""
+    key, item = pair
+    if type(key) is str and is_secret(key) and not _says_nothing(item):
+        return [redact(key), REDACTED]
+    return [redact_data(key), redact_data(item)]
 
 
 def _says_nothing(value: Any) -> bool:
@@ -347,7 +355,8 @@ def is_secret(key: str) -> bool:
     >>> is_secret("X-Auth-Token"), is_secret("prompt_tokens")
     (True, False)
     """
-    name = key.lower().translate(_SEPARATORS)
+    # Also as bytes are written, and as WSGI names headers.
+    name = key.lower().removeprefix("b'").rstrip("'").translate(_SEPARATORS).removeprefix("http")
     return name in _KEYS or name in _own_keys or name.endswith(_KEY_ENDINGS)
 
 

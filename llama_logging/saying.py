@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+# Else what nobody has configured logging for would be printed, into the output of an application under `run`.
+logging.getLogger("llama_logging").addHandler(logging.NullHandler())
+
 
 def say(name: str, level: int, message: str, *args: object, **more: Any) -> None:
     """Log on the logger `llama_logging.` *name*; *more* as for `Logger.log`.

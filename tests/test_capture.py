@@ -11,6 +11,7 @@ import pytest
 
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.matching import Match
 
 Records = list[logging.LogRecord]
 
@@ -242,6 +243,9 @@ def test_a_task_group_is_named_after_what_failed_in_it(records: Records) -> None
     assert (context.error_type, context.error_message) == ("ValueError", "no such article")
     assert context.source_function == "fail"
     assert "unhandled errors in a TaskGroup" in context.stack_trace
+    assert Match(classes=("ValueError",))(context)
+    assert Match(classes=("ExceptionGroup",))(context)
+    assert not Match(classes=("KeyError",))(context)
     from llama_logging import wire
 
     frame, _, stack = wire.encode_error(context)

@@ -263,6 +263,18 @@ def test_a_text_that_would_say_what_it_is_not_asked_is_cut_all_the_same() -> Non
     assert len(clean(Text("password=hunter2 " * 1000), 1000)) <= 1000
 
 
+def test_headers_are_known_in_every_form_they_come_in() -> None:
+    pairs = [["X-Api-Key", "abc"], ["b'cookie'", "b'sid=abc'"], ["Accept", "*/*"], ["password", None]]
+    assert redact_data({"headers": pairs})["headers"] == [
+        ["X-Api-Key", REDACTED], ["b'cookie'", REDACTED], ["Accept", "*/*"], ["password", None],
+    ]  # fmt: skip
+    assert redact_data({"HTTP_COOKIE": "sid=abc", "HTTP_HOST": "shop"}) == {
+        "HTTP_COOKIE": REDACTED,
+        "HTTP_HOST": "shop",
+    }
+    assert redact_data(["password", "email"]) == ["password", "email"]
+
+
 def test_what_is_no_secret_stays_under_the_key_of_one() -> None:
     """Whether there is one is worth knowing."""
     values: dict[str, Any] = {"password": None, "token": "", "secret": False, "api_key": True, "pwd": [], "jwt": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -29,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if it failed, 2 if it was asked for wrongly; `run` becomes its command.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    with contextlib.suppress(FileNotFoundError):
+        # A configuration names the application's own functions, and is tried where that is started.
+        sys.path.append(os.getcwd())
     try:
         args = parser(words).parse_args(words)
         code: int = args.execute(args)

@@ -35,10 +35,10 @@ class Errors(Protocol):
         ...
 
     def find(self, id_prefix: str) -> ErrorContext:
-        """The one error whose id begins with *id_prefix*.
+        """The error whose id begins with *id_prefix*; of several of one group, the newest.
 
         Raises:
-            ErrorNotFound: If there is none, or more than one.
+            ErrorNotFound: If there is none, or there are some of several groups.
         """
         ...
 

@@ -77,13 +77,16 @@ class SQLErrors(SQLAccess):
         low = id_prefix.lower()
         high = low[:-1] + chr(ord(low[-1]) + 1) if low and low[-1] < "\U0010ffff" else "g"
         with self._reading() as execute:
-            places = execute(
-                "SELECT position FROM errors WHERE error_id >= ? AND error_id < ? LIMIT 2", (low, high)
+            found = execute(
+                "SELECT position, group_id FROM errors WHERE error_id >= ? AND error_id < ? ORDER BY error_id DESC "
+                "LIMIT 1000",
+                (low, high),
             ).fetchall()
-            if len(places) != 1:
-                problem = "more than one error has an id that begins with" if places else "no error has the id"
+            # Ids begin with the time: those of one minute are alike, and mostly of one group.
+            if len(found) != 1 and len({row[1] for row in found}) != 1:
+                problem = "errors of several groups have an id that begins with" if found else "no error has the id"
                 raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
-            return _decoded(execute, [places[0][0]])[0][1]
+            return _decoded(execute, [found[0][0]])[0][1]
 
     def errors_beside(self, error_id: str, *, later: bool = False, limit: int = 1) -> list[ErrorContext]:
         with self._reading() as execute:
