@@ -99,7 +99,7 @@ def test_what_was_exported_elsewhere_is_bounded_and_redacted_too() -> None:
     document["process"]["host"] = secret
     assert "hunter22" not in json.dumps(as_document(context_of(document)), default=_jsonable)
     document["error_message"] = "x" * 100_000
-    assert len(context_of(document).error_message) == plain.MAX_TEXT
+    assert len(context_of(document).error_message) <= plain.MAX_TEXT
 
 
 @pytest.mark.parametrize(

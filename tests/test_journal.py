@@ -87,13 +87,12 @@ def test_a_definition_is_written_once(journal: Journal) -> None:
     assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
 
 
-def test_a_definition_is_written_anew_once_a_day(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_definition_is_written_anew_from_time_to_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry may have dropped it since, with the last error that it kept."""
     put(journal, "a", "s1")
-    journal.tend()
     put(journal, "b", "s1")
     monkeypatch.setattr(file, "DEFINE_EVERY", -1.0)
-    journal.tend()
+    monkeypatch.setattr(file, "LOOK_EVERY", -1.0)
     put(journal, "c", "s1")
     assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
 

@@ -12,8 +12,8 @@ from llama_logging.journal.framing import FRAME_BYTES, seal
 LOOK_EVERY = 0.05
 """Seconds for which a descriptor is taken to be our file, as long as its position is ours."""
 
-DEFINE_EVERY = 86_400.0
-"""Seconds after which a definition is written anew: the registry drops what no error has any more that it keeps."""
+DEFINE_EVERY = 3_600.0
+"""Seconds after which definitions are written anew: the registry drops those that none of its errors has any more."""
 
 _KNOWN = 10_000
 """So many definitions are remembered at most."""
@@ -37,7 +37,7 @@ class File:
         self.position = self.size = status.st_size
         self._looked = 0.0
         self.known: set[str] = set()
-        self._defined = time.monotonic()
+        self._defined = time.time()
         self.unsynced = True
         self.named = False
 
@@ -63,6 +63,9 @@ class File:
         if not is_file(self.fd, self._file):
             return False
         self.position, self._looked = position, now
+        if abs(time.time() - self._defined) > DEFINE_EVERY:  # by the clock that goes on in sleep
+            self.known.clear()
+            self._defined = time.time()
         return True
 
     def is_still_open(self) -> bool:
@@ -99,12 +102,6 @@ class File:
                 self.unsynced = True
                 raise
             self.named = True
-
-    def define_anew(self) -> None:
-        """Forget what has been defined, if that was long ago."""
-        if time.monotonic() - self._defined > DEFINE_EVERY:
-            self.known.clear()
-            self._defined = time.monotonic()
 
     def close(self) -> None:
         """Let go of it, so that others may finish it."""

@@ -126,7 +126,6 @@ class Journal:
             self._sync_left()
             for file in (self._file, self._second):
                 if file is not None and file.is_still_open():
-                    file.define_anew()
                     with contextlib.suppress(OSError):
                         file.sync()
             if self._file is not None and not self._detour:

@@ -144,7 +144,8 @@ class Engine:
                 return first.shared_with(context.error_id)
         if not self._worker.submit(lambda: self._run(rule, context, future)):
             self._under_way.pop(_shared(rule), None)
-            return _refused(context, f"{WAITING} recoveries are waiting already, or no thread can be started")
+            why = f"{WAITING} recoveries are waiting already, or no thread can be started"
+            future.set_result(Resolution(OutcomeStatus.REFUSED, detail=why))  # also for whoever has joined meanwhile
         return outcome
 
     def _run(self, rule: Rule, context: ErrorContext, future: Future[Resolution]) -> None:

@@ -189,7 +189,10 @@ class Incident:
             passed = time.monotonic() - began
             return Remedy(OutcomeStatus.RECOVERED, detail=f"{told}; it came back by itself within {passed:.1f} s")
 
-        return self._apart("verify", watched, watch.remaining())
+        seen = self._apart("verify", watched, watch.remaining())
+        if seen.status is OutcomeStatus.FAILED:  # the probe has, and not what was never tried
+            return Remedy(OutcomeStatus.OBSERVED, detail=f"{told}; {seen.detail}")
+        return seen
 
     def _verified(self, remedy: Remedy, deadline: Deadline, settle: float = 0.0) -> Remedy:
         """*remedy*, if the rule's probe is content for so many seconds, or the rule has none."""

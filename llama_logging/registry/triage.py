@@ -13,7 +13,8 @@ class Change:
     """What became of a group.
 
     Attributes:
-        kind: `new`, `resolved`, `reopened`, `muted`, `unmuted`, `regressed`, `merged`, `unmerged`.
+        kind: `new`, `resolved`, `reopened`, `muted`, `unmuted`, `regressed`, `merged`, `unmerged`,
+            `deleted`.
         by: Who did it; empty for what the registry did by itself.
         detail: The release, the end of a mute, the other group: what there is to say besides.
     """

@@ -43,9 +43,6 @@ class SQLAccess:
         """By the clock that decides, in microseconds since the epoch."""
         return to_microseconds(datetime.now(UTC))
 
-    def _alone(self, execute: Execute) -> None:
-        """Have no batch come in until this transaction is over; where only one writes at a time, that is so."""
-
     def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
         """Fill `batch` with *frames*."""
         raise NotImplementedError

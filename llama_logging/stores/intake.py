@@ -6,7 +6,9 @@ import contextlib
 import json
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from llama_logging.context import to_microseconds
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
@@ -96,8 +98,10 @@ class SQLIntake(SQLAccess):
             execute(statements.SPOKEN)
             for statement in statements.KNOWN:
                 execute(statement, span)
-        for statement in (statements.GROUPS, statements.ERRORS, *statements.USES):
+        for statement in (statements.GROUPS, statements.ERRORS):
             execute(statement)
+        for statement in statements.USES:
+            execute(statement, (to_microseconds(datetime.now(UTC)),))
         for statement in (statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
             execute(statement)
         span = execute(statements.AGAIN_SPAN).fetchone()

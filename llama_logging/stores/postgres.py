@@ -58,9 +58,9 @@ _RETRIES = (0.05, 0.2, 0.5)
 _OLDEST = 130_000
 """PostgreSQL 13."""
 
-# So many of the newest rows tell whether a word is frequent: in a twentieth of them, the newest that have it are soon
-# found from the end. Of another, at most about so many rows are fetched.
-_SAMPLE, _FREQUENT, _FETCHED = 5_000, 0.05, 200_000
+# So many of the newest rows tell whether a word is frequent: in one of two hundred, the newest that have it are
+# soon found from the end. Of another, at most about so many rows are fetched.
+_SAMPLE, _FREQUENT, _FETCHED = 5_000, 0.005, 200_000
 
 _INGESTION, _INDEXING, _MIGRATION = 1, 2, 3
 _SWEEP_AFTER = 500
@@ -276,9 +276,6 @@ class PostgresStore(SQLStore):
         assert self._connection is not None
         return self._connection.pipeline()
 
-    def _alone(self, execute: Execute) -> None:
-        self._wait(execute, _INGESTION)
-
     def _now(self, execute: Execute) -> int:
         self._wait(execute, _INGESTION)
         # Of one clock, the server's: those of a fleet do not agree.
@@ -311,7 +308,6 @@ class PostgresStore(SQLStore):
     def _drop_days(self, before: int) -> int:
         """Drop the oldest day whose errors are all older than that; how many they were."""
         with self._transaction() as execute:
-            self._alone(execute)
             for (day,) in execute(_DAYS).fetchall():
                 if (day + 1) * DAY > before:
                     break
@@ -467,13 +463,14 @@ class _Words(words.Index):
                 f"SELECT id FROM {table} WHERE words @@ ?::tsquery ORDER BY id DESC LIMIT ?", (query, words.MOST)
             )
         else:
-            # Of one that was frequent in the past some are left out.
+            # Of one that was frequent in the past some are left out, of the newest too.
             execute(f"SET LOCAL gin_fuzzy_search_limit = {_FETCHED}")
             rows = execute(
                 f"WITH found AS MATERIALIZED (SELECT id FROM {table} WHERE words @@ ?::tsquery) "
                 "SELECT id FROM found ORDER BY id DESC LIMIT ?",
                 (query, words.MOST),
-            )
+            ).fetchall()
+            execute("SET LOCAL gin_fuzzy_search_limit = 0")
         return [row[0] for row in rows]
 
 

@@ -254,11 +254,15 @@ _STEPS = (
     CREATE TABLE stack_uses (id bigint PRIMARY KEY, count bigint NOT NULL, last_seen bigint NOT NULL);
     CREATE INDEX stack_uses_none ON stack_uses (last_seen) WHERE count = 0;
     INSERT INTO stack_uses
-    SELECT stack, count(*), max(timestamp) FROM errors WHERE stack IS NOT NULL GROUP BY stack;
+    SELECT stacks.id, coalesce(told.count, 0), coalesce(told.last_seen, 0) FROM stacks LEFT JOIN (
+        SELECT stack, count(*) AS count, max(timestamp) AS last_seen FROM errors GROUP BY stack
+    ) AS told ON told.stack = stacks.id;
     CREATE TABLE process_uses (id bigint PRIMARY KEY, count bigint NOT NULL, last_seen bigint NOT NULL);
     CREATE INDEX process_uses_none ON process_uses (last_seen) WHERE count = 0;
     INSERT INTO process_uses
-    SELECT process, count(*), max(timestamp) FROM errors WHERE process IS NOT NULL GROUP BY process;
+    SELECT processes.id, coalesce(told.count, 0), coalesce(told.last_seen, 0) FROM processes LEFT JOIN (
+        SELECT process, count(*) AS count, max(timestamp) AS last_seen FROM errors GROUP BY process
+    ) AS told ON told.process = processes.id;
     CREATE INDEX groups_stack ON groups (stack)
     """,
 )

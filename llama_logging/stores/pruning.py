@@ -15,19 +15,23 @@ from llama_logging.stores.statements import Execute, marks, parts
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
 
-UNUSED_FOR = 2 * 86_400_000_000
-"""Microseconds after its newest error for which a stack stays that no error has any more: a process may refer to it as
-long as it does not define it anew (journal.file.DEFINE_EVERY)."""
-_UNUSED = {
-    "stack": ("stacks", "NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stack_uses.id)"),
-    # One that may log on has a journal, and one with a gap is the proof of a loss.
-    "process": (
+HOUR = 3_600_000_000
+"""Microseconds."""
+# How long after the newest error they stay: a process may refer to a stack as long as it does not define it anew
+# (journal.file.DEFINE_EVERY), and its own row says how many frames there were. A gap in these is the proof of a loss.
+_UNUSED = (
+    ("stack", "stacks", 2 * HOUR, "NOT EXISTS (SELECT 1 FROM groups WHERE groups.stack = stack_uses.id)"),
+    (
+        "process",
         "processes",
+        30 * 24 * HOUR,
         "NOT EXISTS (SELECT 1 FROM processes WHERE processes.id = process_uses.id AND (last_number > frames "
         "OR EXISTS (SELECT 1 FROM journals WHERE journals.process = processes.name)))",
     ),
-}
+)
 
+_AT_ONCE = 2_000
+"""Stacks and processes that are dropped in one transaction."""
 # (at most this telling, how many of the newest of each group stay)
 _TURNS = ((0, 20), (1, 5), (1, 1))
 
@@ -48,8 +52,6 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         excess = min(_excess(execute, retention, size), limit - len(gone))
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
     _drop(execute, gone)
-    is_short = retention.size_bytes is not None and size > retention.size_bytes
-    _drop_unused(execute, None if is_short else now - UNUSED_FOR, limit)
     return len(gone)
 
 
@@ -89,7 +91,7 @@ def _drop(execute: Execute, positions: Sequence[int]) -> None:
 
 def leave(execute: Execute, those: str, parameters: Sequence[int] = ()) -> None:
     """Count that the errors which *those* names, a table and perhaps a condition, are about to go."""
-    for one in _UNUSED:
+    for one, *_ in _UNUSED:
         execute(
             f"UPDATE {one}_uses SET count = {one}_uses.count - gone.count FROM "
             f"(SELECT {one}, count(*) AS count FROM {those} GROUP BY {one}) AS gone WHERE {one}_uses.id = gone.{one}",
@@ -97,17 +99,12 @@ def leave(execute: Execute, those: str, parameters: Sequence[int] = ()) -> None:
         )
 
 
-def _drop_unused(execute: Execute, before: int | None, limit: int) -> None:
-    """Drop stacks and processes that no error has any more: they may take more room than the errors.
-
-    Args:
-        before: The newest error of each was before that, in microseconds since the epoch; None: at any time.
-    """
-    for one, (many, condition) in _UNUSED.items():
+def drop_unused(execute: Execute, now: int) -> None:
+    """Drop stacks and processes that no error has any more: they may take more room than the errors."""
+    for one, many, age, condition in _UNUSED:
         found = execute(
-            f"SELECT id FROM {one}_uses WHERE count = 0 {'' if before is None else 'AND last_seen < ?'} "
-            f"AND {condition} LIMIT ?",
-            (limit,) if before is None else (before, limit),
+            f"SELECT id FROM {one}_uses WHERE count = 0 AND last_seen < ? AND {condition} LIMIT ?",
+            (now - age, _AT_ONCE),
         ).fetchall()
         for part in parts([row[0] for row in found]):
             for table in (many, f"{one}_uses"):

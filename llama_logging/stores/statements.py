@@ -171,16 +171,18 @@ ERRORS = """
 USES = tuple(
     f"""
     INSERT INTO {one}_uses (id, count, last_seen)
-    SELECT {many}.id, count(*), max(batch.timestamp)
+    SELECT {many}.id, sum(CASE WHEN batch.kind = 'error' THEN 1 ELSE 0 END),
+           max(coalesce(batch.timestamp, CAST(? AS BIGINT)))
     FROM batch JOIN {many} ON {many}.name = batch.{one}
-    WHERE batch.kind = 'error' GROUP BY 1 ORDER BY 1
+    WHERE batch.kind IN ('error', 'count', '{definition}') GROUP BY 1 ORDER BY 1
     ON CONFLICT (id) DO UPDATE SET
         count = {one}_uses.count + excluded.count,
         last_seen = CASE WHEN excluded.last_seen > {one}_uses.last_seen THEN excluded.last_seen
                          ELSE {one}_uses.last_seen END
     """
-    for one, many in (("stack", "stacks"), ("process", "processes"))
+    for one, many, definition in (("stack", "stacks", "stack"), ("process", "processes", "open"))
 )
+"""In how many errors stacks and processes are, and when they were last heard of; these take now, for definitions."""
 COUNTS = f"""
     INSERT INTO counts (group_id, minute, count)
     SELECT groups.id, batch.timestamp / {MINUTE}, sum(batch.amount)

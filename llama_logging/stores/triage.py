@@ -78,7 +78,6 @@ class SQLTriage(SQLAccess):
 
     def delete(self, fingerprint: str, by: str = "", *, limit: int) -> bool:
         with self._transaction() as execute:
-            self._alone(execute)
             root, *merged = self._members(execute, fingerprint)
             if not pruning.delete(execute, [root, *merged], limit):
                 return False

@@ -19,7 +19,8 @@ class SQLUpkeep(SQLAccess):
 
     def prune(self, retention: Retention, at: datetime, limit: int) -> int:
         with self._transaction() as execute:
-            self._alone(execute)
+            # Before it is asked how large it is: no error is to go for room that others take in vain.
+            pruning.drop_unused(execute, to_microseconds(at))
             size = self._size(execute) if retention.size_bytes is not None else 0
             return pruning.prune(execute, retention, to_microseconds(at), size, limit)
 

@@ -32,7 +32,7 @@ from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, Run, make_context
 
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
@@ -922,23 +922,34 @@ def test_what_was_moved_out_of_a_deleted_group_stays_where_it_is(store: Store) -
 
 def test_a_stack_goes_with_the_last_error_that_has_it(store: Store) -> None:
     """A file that is compiled anew has another each time: they, and not the errors, take the room."""
+    reading: Any = store._reading  # type: ignore[attr-defined]
+    now = datetime.now(UTC)
+
+    def stacks() -> int:
+        with reading() as execute:
+            return int(execute("SELECT count(*) FROM stacks").fetchone()[0])
+
     add(store, *(make_context(template=f"{os.urandom(2000).hex()}\0") for _ in range(400)))
     size = store.health().size_bytes
-    while store.prune(Retention(size_bytes=size // 2), NOON, 20):
+    while store.prune(Retention(size_bytes=size // 2), now + 3 * HOUR, 20):
         pass
     health = store.health()
     assert health.size_bytes <= size // 2
     assert 40 < health.errors < 300
     assert all(len(error.stack_trace) > 2000 for error in store.errors(limit=1000))
-    while store.prune(Retention(period=1), NOON + 24 * HOUR, 100):
+    while store.prune(Retention(period=1), now + 3 * HOUR, 100):
         pass
-    # For two days a process may still refer to it; that of the group stays with the group.
-    add(store, make_context(timestamp=NOON + 24 * HOUR))
-    for _ in range(5):
-        store.prune(Retention(period=1), NOON + 49 * HOUR, 100)
-    assert store.health().size_bytes < size // 4
+    store.prune(Retention(), now + 3 * HOUR, 100)
+    assert stacks() == 1
     (group,) = store.groups()
     assert group.source == "shop.cart.add"
+    # For two hours a process may still refer to it; that of the group stays with the group.
+    add(store, make_context(timestamp=NOON + HOUR, template="late\0"))
+    while store.prune(Retention(period=1), now + HOUR, 100):
+        pass
+    assert (stacks(), store.health().errors) == (2, 0)
+    store.prune(Retention(), now + 3 * HOUR, 100)
+    assert stacks() == 1
 
 
 @pytest.mark.parametrize(("one", "many"), [("stack", "stacks"), ("process", "processes")])
@@ -976,6 +987,34 @@ def test_it_is_known_which_stacks_and_processes_are_in_use(store: Store, one: st
     assert (counted, missing) == (there, set())
 
 
+def test_stacks_that_were_left_over_before_they_were_counted_go_too(store_url: urls.StoreURL) -> None:
+    with contextlib.closing(sqlite3.connect(store_url.path)) as connection:
+        for step in STEPS[:5]:
+            connection.executescript(step)
+        connection.execute("INSERT INTO stacks (name, module, function, content) VALUES ('s', 'm', 'f', '{}')")
+        connection.execute("INSERT INTO processes (name, release, content) VALUES ('p', '', '{}')")
+        connection.execute("PRAGMA user_version = 5")
+        connection.commit()
+    with contextlib.closing(SQLiteStore(store_url)) as store:
+        store.prune(Retention(), NOON, 10)
+        with store._reading() as execute:
+            for table in ("stacks", "processes"):
+                assert execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
+
+
+def test_definitions_that_came_before_their_errors_stay(store: Store) -> None:
+    """Nor do those stay for ever that no error follows, as where repeats are counted only."""
+    reading: Any = store._reading  # type: ignore[attr-defined]
+    _, _, stack = wire.encode_error(make_context())
+    store.ingest(Batch("j", 0, 1, [stack]))
+    store.prune(Retention(), datetime.now(UTC), 10)
+    with reading() as execute:
+        assert execute("SELECT count(*) FROM stacks").fetchone()[0] == 1
+    store.prune(Retention(), datetime.now(UTC) + 3 * HOUR, 10)
+    with reading() as execute:
+        assert execute("SELECT count(*) FROM stacks").fetchone()[0] == 0
+
+
 def test_a_process_goes_with_its_last_error_if_it_logs_no_more_and_lost_nothing(store: Store) -> None:
     """A job that starts every minute would else fill any registry."""
     reading: Any = store._reading  # type: ignore[attr-defined]
@@ -993,10 +1032,13 @@ def test_a_process_goes_with_its_last_error_if_it_logs_no_more_and_lost_nothing(
         if pid != 2:
             store.forget(f"journal {pid}")
     assert known() == {0, 1, 2, 3}
-    later = make_context(fingerprint="v1:3", process=writer, timestamp=NOON + 70 * HOUR)
+    now = datetime.now(UTC)
+    later = make_context(fingerprint="v1:3", process=writer, timestamp=now)
     add(store, later)
-    for _ in range(3):
-        store.prune(Retention(period=3600.0), NOON + 71 * HOUR, 100)
+    while store.prune(Retention(period=3600.0), now, 100):
+        pass
+    assert known() == {0, 1, 2, 3}
+    store.prune(Retention(), now + 31 * DAY, 100)
     # The second has a gap, the third still has a journal, the fourth an error.
     assert known() == {1, 2, 3}
     (kept,) = store.errors()
