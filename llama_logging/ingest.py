@@ -128,17 +128,26 @@ class Intake:
                     break
                 if piece.end > start:
                     start = self._add(reader, start, piece)
-                if piece.final and start >= piece.end:
-                    # Everything is in the store and nobody will write here again.
-                    self.store.sync()
-                    reader.remove()
-                    self.store.forget(reader.name)
-                    break
-                if start >= goal and not reader.abandoned:
+                if (piece.final and start >= piece.end) or (start >= goal and not reader.abandoned):
                     break
         if start == reader.size():
-            self._taken[reader.path] = start, time.monotonic()
+            if reader.abandoned:
+                self._finish(reader)
+            else:
+                self._taken[reader.path] = start, time.monotonic()
         return start - first
+
+    def _finish(self, reader: Reader) -> None:
+        """Let go of a journal that is in the store whole and that nobody will write to again.
+
+        While nobody else reads: who is about to bring in what he has read of it must find how far it is
+        known. Errors have ids; what is only counted would be counted twice.
+        """
+        with reader.undisturbed(alone=True) as alone:
+            if alone:
+                self.store.sync()
+                reader.remove()
+                self.store.forget(reader.name)
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
         # Here and not above: a process that logs no error never gets so far.

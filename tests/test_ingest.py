@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -58,6 +59,30 @@ def settled(url: urls.StoreURL, expected: int) -> int:
         time.sleep(0.02)
     store.close()
     return found
+
+
+def test_what_is_only_counted_is_counted_once_however_many_ingest(store_url: urls.StoreURL) -> None:
+    """One has read a journal, and brings it in after another has brought it in whole."""
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    pipeline._write(wire.dumps(wire.encode_count(make_context())))
+    pipeline.journal.close()
+    (path,) = journals(store_url.directories)
+    with contextlib.closing(open_store(store_url)) as store:
+        with Reader(path) as slow, slow.undisturbed() as ours:
+            assert ours
+            piece = slow.read(0)
+            # The lock of an open file is its owner's: the other finds the journal abandoned, too.
+            slow.abandoned = False
+            fcntl.flock(slow._fd, fcntl.LOCK_UN)
+            ingest(store, store_url.directories)
+            assert count(store) == 2
+            store.ingest(Batch(slow.name, 0, piece.end, piece.frames))
+        assert count(store) == 2
+        ingest(store, store_url.directories)
+        assert count(store) == 2
+        assert list(journals(store_url.directories)) == []
 
 
 def test_errors_arrive_by_themselves(store_url: urls.StoreURL) -> None:
