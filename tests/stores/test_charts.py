@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
+from llama_logging.retention import Retention
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 from tests.stores.test_ledger import ending, make_announcement
@@ -259,6 +261,20 @@ def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
     names = {journal.name: (journal.offset, journal.damaged, journal.process) for journal in store.journals()}
     assert names["torn"][:2] == (9, 2)
     assert names["torn"][2]["pid"] == process.current().pid
+
+
+def test_the_vitals_name_who_lost_frames_the_latest_first(store: Outbox) -> None:
+    for name, missing in (("one", 2), ("two", 5), ("whole", 0)):
+        opening = wire.dumps(wire.encode_process(replace(process.current(), process=name, host=name)))
+        frame = frames_of(make_context(timestamp=NOON))[1]
+        store.ingest(Batch(name, 0, 1, [opening, f'{frame[:-1]},"n":{missing + 1}}}']))
+    vitals = store.vitals()
+    assert [(gap.missing, gap.process["host"]) for gap in vitals.gaps] == [(5, "two"), (2, "one")]
+    assert vitals.missing == 7
+    store.prune(Retention(errors=2), NOON, 10)
+    store.index_words()
+    add(store, make_context())
+    assert (store.vitals().errors, store.vitals().kept_at_most, store.vitals().unindexed) == (4, 3, 1)
 
 
 def test_the_pulse_changes_with_whatever_pages_show(store: Outbox) -> None:

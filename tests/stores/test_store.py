@@ -816,6 +816,48 @@ def test_pruning_by_age(store: Store) -> None:
     assert store.prune(Retention(period=3600), NOON, 10) == 0
 
 
+def test_pruning_by_age_goes_bit_by_bit_from_the_oldest_on(store: Store) -> None:
+    """Of all severities; what goes by age is not counted once more where there are too many."""
+    severities = (ErrorSeverity.WARNING, ErrorSeverity.ERROR, ErrorSeverity.CRITICAL)
+    old = [make_context(timestamp=NOON + n * MINUTE, severity=severities[n % 3]) for n in range(12)]
+    new = [make_context(timestamp=NOON + 10 * HOUR + n * MINUTE) for n in range(4)]
+    add(store, *old, *new)
+    retention = Retention(period=9 * 3600.0, errors=3)
+    assert store.prune(retention, NOON + 10 * HOUR, 5) == 5
+    kept = {error.error_id for error in store.errors(limit=100)}
+    warnings = [error.error_id for error in old if error.severity is ErrorSeverity.WARNING]
+    assert not kept & {*warnings, old[1].error_id}
+    assert [store.prune(retention, NOON + 10 * HOUR, 5) for _ in range(3)] == [5, 3, 0]
+    assert {error.error_id for error in store.errors(limit=100)} == {error.error_id for error in new[1:]}
+
+
+def test_of_what_tells_much_the_first_and_the_newest_stay(store: Store) -> None:
+    """Of the most frequent group the most goes."""
+    often, seldom = (
+        [
+            make_context(timestamp=NOON + n * MINUTE, fingerprint=name, additional_context={"order": n})
+            for n in range(count)
+        ]
+        for name, count in (("v1:often", 40), ("v1:seldom", 30))
+    )
+    add(store, *seldom, *often)
+
+    def kept(errors: int) -> set[str]:
+        while store.prune(Retention(errors=errors), NOON, 7):
+            pass
+        return {error.error_id for error in store.errors(limit=100)}
+
+    def ids(*contexts: ErrorContext) -> set[str]:
+        return {context.error_id for context in contexts}
+
+    assert kept(60) == ids(*seldom, often[0], *often[11:])
+    assert kept(36) == ids(*seldom, often[0], *often[-5:])
+    assert kept(12) == ids(seldom[0], *seldom[-5:], often[0], *often[-5:])
+    assert kept(8) == ids(seldom[0], *seldom[-5:], often[0], often[-1])
+    assert kept(4) == ids(seldom[0], seldom[-1], often[0], often[-1])
+    assert kept(3) == ids(seldom[-1], often[0], often[-1])
+
+
 def test_pruning_by_size(store: Store) -> None:
     add(store, *(make_context(additional_context={"text": os.urandom(800).hex()}) for _ in range(1000)))
     size = store.health().size_bytes
