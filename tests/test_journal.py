@@ -1246,6 +1246,37 @@ def test_a_file_in_place_of_the_folder_is_refused(directory: str) -> None:
     assert Path(directory).read_text() == ""
 
 
+def test_a_pipe_in_place_of_the_folder_is_not_waited_for(directory: str) -> None:
+    os.mkfifo(directory)
+    with pytest.raises(NotADirectoryError):
+        Folder(directory).enter()
+
+
+def test_a_folder_that_is_held_is_not_opened_again(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no descriptor left."""
+    folder = Folder(directory)
+    folder.enter()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        folder.enter()
+    folder.leave()
+
+
+def test_nobody_sees_a_journal_before_it_is_locked(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader would take it for that of a dead process, and remove it."""
+    seen, write = [], os.write
+
+    def look(fd: int, data: bytes) -> int:
+        seen.append(list(journals([directory])))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", look)
+    put(journal)
+    assert seen == [[], [journal.path]]
+
+
 def test_the_space_that_journals_take_is_that_of_their_blocks(directory: str) -> None:
     """Of all files of ours, and of no other; a hole takes none."""
     folder = Folder(directory)
