@@ -202,6 +202,14 @@ def test_what_moves_to_another_group_is_counted_there(store: Outbox, told: list[
     assert store.activity(names, steps) == before
 
 
+def test_an_error_that_stays_is_counted_in_its_minute(store: Outbox) -> None:
+    stays, moves = (make_context(timestamp=NOON + n * MINUTE) for n in range(2))
+    add(store, stays, moves)
+    store.move([Move(moves.error_id, "v1:moved", ("moved",))], NOON)
+    steps = Steps.ending(NOON + MINUTE, 1, 2)
+    assert store.activity([stays.fingerprint, "v1:moved"], steps) == {stays.fingerprint: (1, 0), "v1:moved": (0, 1)}
+
+
 def test_tags_are_counted_over_the_newest(store: Outbox) -> None:
     ours = process.current()
     contexts = [

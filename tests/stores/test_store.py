@@ -419,6 +419,17 @@ def test_an_error_that_says_more_may_go_to_another_group(store: Store) -> None:
     assert [group.error_message for group in store.groups()] == ["whole", "other"]
 
 
+def test_an_error_that_was_moved_stays_there_when_its_journal_is_read_again(store: Store) -> None:
+    """Also one that came early, and then whole."""
+    whole = make_context(fingerprint="v1:a")
+    add(store, replace(whole, complete=False))
+    add(store, whole)
+    store.move([Move(whole.error_id, "v1:b", ("b",))], NOON)
+    add(store, whole, journal="again")
+    assert counted(store) == {"v1:b": 1}
+    assert store.find(whole.error_id).grouping == ("b",)
+
+
 def test_who_else_logged_an_error_is_kept_once(store: Store) -> None:
     context = make_context()
     add(store, context)
