@@ -29,6 +29,7 @@ from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import SQLiteStore
+from llama_logging.stores.statements import Execute
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, Run, make_context
 
@@ -145,6 +146,11 @@ def test_a_journal_may_begin_with_a_hole(store: Store) -> None:
     """What a compaction took out of it is not waited for."""
     assert store.ingest(Batch("j", 50, 100, frames_of(make_context()))) == 100
     assert len(store.errors()) == 1
+
+
+def test_where_nothing_is_whole_reading_goes_on_behind_it(store: Store) -> None:
+    assert store.ingest(Batch("j", 0, 100, [], damaged=3)) == store.checkpoint("j") == 100
+    assert store.health().damaged == 3
 
 
 def test_first_seen_never_moves_and_last_seen_follows(store: Store) -> None:
@@ -265,6 +271,31 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
     assert store.ingest(Batch("j", 0, 9, [*frames_of(one), bad, *frames_of(other)])) == 9
     assert {context.error_id for context in store.errors()} == {one.error_id, other.error_id}
     assert store.groups()[0].count == 2
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_beside_one_that_is_refused_all_others_are_added(store: Store, place: int) -> None:
+    errors = [frames_of(make_context())[1] for _ in range(3)]
+    for number in range(max(1, place), 4):
+        start = store.checkpoint("j")
+        store.ingest(Batch("j", start, start + 1, [*errors[:place], '{"k":"error"}', *errors[place:number]]))
+        assert store.health().errors == number
+    assert store.health().damaged == 4 - max(1, place)
+
+
+def test_an_error_that_is_there_twice_takes_no_second_try(
+    file_store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, attempt = [], file_store._attempt
+
+    def count(_: SQLiteStore, execute: Execute, frames: Sequence[str]) -> bool:
+        tries.append(len(frames))
+        return attempt(execute, frames)
+
+    monkeypatch.setattr(SQLiteStore, "_attempt", count)
+    context = make_context()
+    add(file_store, context, context)
+    assert tries == [4]
 
 
 def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None:
@@ -416,7 +447,11 @@ def test_an_error_that_says_more_may_go_to_another_group(store: Store) -> None:
     add(store, whole)
     assert counted(store) == {"v1:a": 1, "v1:b": 1}
     assert store.find(whole.error_id) == whole
+    assert kinds(store, "v1:b") == ["new"]
     assert [group.error_message for group in store.groups()] == ["whole", "other"]
+    store.move([Move(whole.error_id, "v1:c", ("c",))], NOON)
+    add(store, make_context(fingerprint="v1:d"))
+    assert counted(store) == {"v1:a": 1, "v1:c": 1, "v1:d": 1}
 
 
 def test_an_error_that_was_moved_stays_there_when_its_journal_is_read_again(store: Store) -> None:
