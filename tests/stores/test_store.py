@@ -303,6 +303,8 @@ def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None
         store.ingest(Batch(journal, 0, 9, ["not json", *frames_of(make_context()), "nor this"], damaged=3))
         store.ingest(Batch(journal, 9, 10, frames_of(make_context()), damaged=1))
     assert store.health().damaged == 12
+    store.ingest(Batch("one", 10, 11, ["not json"] * 4))
+    assert store.health().damaged == 16
 
 
 def test_hostile_text_comes_back(store: Store) -> None:
