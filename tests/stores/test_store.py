@@ -906,9 +906,39 @@ def test_of_what_tells_much_the_first_and_the_newest_stay(store: Store) -> None:
     assert kept(3) == ids(seldom[-1], often[0], often[-1])
 
 
+def test_as_many_go_at_once_as_are_too_many(store: Store) -> None:
+    """The first of a group may go too, once it is the only one that can."""
+    for name, count in (("v1:often", 40), ("v1:seldom", 30)):
+        add(store, *(make_context(timestamp=NOON + n * MINUTE, fingerprint=name) for n in range(count)))
+    assert store.prune(Retention(errors=2), NOON, 100) == 68
+    assert store.health().errors == 2
+
+
+def test_what_was_tried_and_told_of_an_error_goes_with_it(store: Store) -> None:
+    errors = [make_context(timestamp=NOON + n * MINUTE) for n in range(3)]
+    add(store, *errors)
+    attempts = [
+        RecoveryAttempt(
+            attempt_id=error.error_id, error_id=error.error_id, fingerprint=error.fingerprint, rule="r", strategy="s",
+            scope="", status=OutcomeStatus.RECOVERED, started_at=NOON,
+        )
+        for error in errors
+    ]  # fmt: skip
+    frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in attempts]
+    store.ingest(Batch("told", 0, 1, [*frames, *(again(error, ErrorSeverity.ERROR) for error in errors)]))
+    assert all(store.attempts(error.error_id) and store.sightings(error.error_id) for error in errors)
+    assert store.prune(Retention(period=60.0), NOON + MINUTE, 10) == 0
+    assert store.prune(Retention(period=60.0), NOON + HOUR, 10) == 3
+    assert not any(store.attempts(error.error_id) or store.sightings(error.error_id) for error in errors)
+    assert store.recent_attempts() == []
+
+
 def test_pruning_by_size(store: Store) -> None:
+    """To nine tenths of what there may be, and not before there is more."""
     add(store, *(make_context(additional_context={"text": os.urandom(800).hex()}) for _ in range(1000)))
     size = store.health().size_bytes
+    assert store.prune(Retention(errors=5000, size_bytes=size * 21 // 20), NOON, 1000) == 0
+    assert 380 < store.prune(Retention(size_bytes=size * 2 // 3), NOON, 1000) < 420
     while store.prune(Retention(size_bytes=size // 2), NOON, 100):
         pass
     health = store.health()
@@ -928,7 +958,9 @@ def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> 
         status=OutcomeStatus.RECOVERED, started_at=NOON,
     )  # fmt: skip
     start = store.checkpoint("j")
-    store.ingest(Batch("j", start, start + 1, [wire.dumps(wire.encode_attempt(attempt))]))
+    ahead = replace(attempt, attempt_id="ahead", error_id="of a prediction")
+    frames = [wire.dumps(wire.encode_attempt(each)) for each in (attempt, ahead)]
+    store.ingest(Batch("j", start, start + 1, frames))
     assert store.groups(search="77")
     totals = store.count_by_severity(None, ErrorSeverity.DEBUG)
 
@@ -1020,6 +1052,8 @@ def test_a_stack_goes_with_the_last_error_that_has_it(store: Store) -> None:
     while store.prune(Retention(period=1), NOON + 24 * HOUR, 100):
         pass
     # For two days a process may still refer to it; that of the group stays with the group.
+    store.prune(Retention(period=1), NOON + 48 * HOUR, 1000)
+    assert store.health().size_bytes > size // 4
     add(store, make_context(timestamp=NOON + 24 * HOUR))
     for _ in range(5):
         store.prune(Retention(period=1), NOON + 49 * HOUR, 100)
