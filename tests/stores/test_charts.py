@@ -81,6 +81,13 @@ def test_groups_are_counted_by_state(store: Outbox) -> None:
     }  # fmt: skip
 
 
+def test_a_group_that_all_errors_have_left_is_not_counted(store: Outbox) -> None:
+    context = make_context()
+    add(store, context)
+    store.move([Move(context.error_id, "v1:moved", ("moved",))], NOON)
+    assert sum(store.states().values()) == store.vitals().groups == 1
+
+
 def test_errors_are_counted_by_steps(store: Outbox) -> None:
     moments = [NOON, NOON + 59 * MINUTE, NOON + HOUR, NOON - 2 * HOUR, NOON - 3 * HOUR]
     add(store, *(make_context(timestamp=moment, fingerprint=f"v1:{n % 2}") for n, moment in enumerate(moments)))
@@ -255,7 +262,8 @@ def test_the_time_to_heal_is_from_the_error_to_the_end(store: Outbox) -> None:
 
 
 def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
-    assert (store.vitals().errors, store.vitals().newest) == (0, None)
+    empty = store.vitals()
+    assert (empty.errors, empty.newest, empty.kept_at_most, empty.unindexed) == (0, None, 0, 0)
     opening = wire.dumps(wire.encode_process(process.current()))
     store.ingest(Batch("torn", 0, 9, [opening], damaged=2))
     add(store, *(make_context(timestamp=NOON + n * SECOND, fingerprint=f"v1:{n}") for n in range(3)))
@@ -283,6 +291,8 @@ def test_the_vitals_name_who_lost_frames_the_latest_first(store: Outbox) -> None
     store.index_words()
     add(store, make_context())
     assert (store.vitals().errors, store.vitals().kept_at_most, store.vitals().unindexed) == (4, 3, 1)
+    add(store, make_context())
+    assert store.vitals().kept_at_most == 4
 
 
 def test_the_pulse_changes_with_whatever_pages_show(store: Outbox) -> None:
