@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from llama_logging.journal import file, folders, telling, writing
 from llama_logging.journal.descriptors import more
 from llama_logging.journal.file import LOOK_EVERY
 from llama_logging.journal.folders import Folder, directories_for, new_name
-from llama_logging.journal.framing import FRAME_BYTES, seal, unseal
+from llama_logging.journal.framing import seal, unseal
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
 
@@ -97,6 +98,16 @@ def test_a_definition_is_written_anew_from_time_to_time(journal: Journal, monkey
     assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
 
 
+def test_no_more_definitions_are_remembered_than_there_is_room_for(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those beyond are written with each error."""
+    monkeypatch.setattr(file, "_KNOWN", 2)
+    for name in ("s1", "s2", "s3", "s3", "s1"):
+        put(journal, name=name)
+    assert [frame["name"] for frame in frames(journal.path) if frame["k"] == "stack"] == ["s1", "s2", "s3", "s3"]
+
+
 @given(st.lists(st.text(max_size=50), max_size=6), st.data())
 def test_damage_costs_only_the_damaged_frames(texts: list[str], data: st.DataObject) -> None:
     """One byte changed anywhere, or the end torn off: all other frames are read."""
@@ -125,8 +136,9 @@ def test_a_hole_is_no_damage() -> None:
 
 
 def test_a_frame_that_is_too_large_is_lost_and_counted(journal: Journal, told: list[str]) -> None:
-    assert journal.write(json.dumps({"k": "error", "text": "x" * (2 * FRAME_BYTES - 100)}))
-    assert not journal.write(json.dumps({"k": "error", "text": "x" * (2 * FRAME_BYTES)}))
+    """Half a megabyte is the most."""
+    assert journal.write(json.dumps({"k": "error", "text": "x" * (2**19 - 100)}))
+    assert not journal.write(json.dumps({"k": "error", "text": "x" * 2**19}))
     assert journal.lost == 1
     assert "is too large" in told[0]
     assert len(frames(journal.path)) == 2
@@ -160,8 +172,18 @@ def test_reading_goes_on_where_it_stopped(journal: Journal) -> None:
     read, start = 0, 0
     with Reader(journal.path) as reader:
         while (piece := reader.read(start, limit=300)).end > start:
+            assert piece.end <= start + 300
             read, start = read + len(piece.frames), piece.end
     assert read == 51
+
+
+def test_a_large_journal_is_read_by_the_megabyte(directory: str) -> None:
+    """Nobody needs memory for all of it."""
+    os.makedirs(directory, 0o700)
+    path = Path(directory, "j1-0000000000000001-1-000000000000.jsonl")
+    path.write_bytes(b"\n" * 3_000_000)
+    with Reader(str(path)) as reader:
+        assert [reader.read(start).end for start in (0, 2**20, 2 * 2**20)] == [2**20, 2 * 2**20, 3_000_000]
 
 
 @pytest.mark.parametrize("how", ["pread", "seek and read"])
@@ -175,8 +197,9 @@ def test_a_frame_that_is_longer_than_the_piece_that_is_read_is_read(
         put(journal, "x" * 1000)
     start = read = 0
     with Reader(journal.path) as reader:
-        while (piece := reader.read(start, limit=10)).end > start:
+        while (piece := reader.read(start, limit=50)).end > start:
             start, read = piece.end, read + len(piece.frames)
+        assert reader.read(1, limit=10).frames
     assert read == 4
 
 
@@ -185,9 +208,11 @@ def test_a_journal_is_replaced_by_a_shorter_one_under_its_name(journal: Journal,
     put(journal, "1")
     put(journal, "2")
     Path(f"{journal.path}.new").write_text("left behind")
+    before = len(os.listdir("/proc/self/fd"))
     with Reader(journal.path) as reader:
         start = reader.read(0, limit=100).end
         reader.replace(start, [seal('{"k":"error","text":"3"}'), seal('{"k":"error","text":"4"}')])
+    assert len(os.listdir("/proc/self/fd")) == before
     with Reader(journal.path) as reader:
         assert [json.loads(frame)["text"] for frame in reader.read(start).frames] == ["3", "4"]
     assert [frame["text"] for frame in frames(journal.path)] == ["3", "4"]
@@ -197,10 +222,16 @@ def test_a_journal_is_replaced_by_a_shorter_one_under_its_name(journal: Journal,
 
 
 def test_what_replaces_a_journal_survives_a_power_cut(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bytes first, then the name."""
+    """The bytes first, then the name; nobody takes it for left behind meanwhile, whatever the clock is set to."""
     put(journal)
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+
+    def sync(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        if len(synced) == 1:
+            assert not _abandoned(synced[0])
+
+    monkeypatch.setattr(os, "fsync", sync)
     with Reader(journal.path) as reader:
         reader.replace(0, [seal(OPENING)])
     assert synced == [f"{journal.path}.new", os.path.dirname(journal.path)]
@@ -238,11 +269,11 @@ def test_reading_leaves_no_descriptor_behind(journal: Journal, directory: str) -
     with Reader(journal.path):
         pass
     assert list(journals([f"{directory}.none", directory])) == [journal.path]
-    assert not os.path.exists(f"{directory}.none")
     with pytest.raises(FileNotFoundError), Reader(f"{directory}/none"):
         pass
     with pytest.raises(FileNotFoundError), Reader(f"{directory}.none/none"):
         pass
+    assert not os.path.exists(f"{directory}.none")
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -294,6 +325,34 @@ def test_a_closed_and_reused_descriptor_gets_none_of_our_bytes(journal: Journal,
         assert other == number
         assert put(journal)
         assert os.path.getsize(tmp_path / "application.txt") == 0
+    finally:
+        os.close(other)
+
+
+def test_a_closed_descriptor_is_replaced(journal: Journal) -> None:
+    """Nothing is lost."""
+    for text in "ab":
+        put(journal, text)
+        os.close(descriptor(journal))
+    assert put(journal, "c")
+    assert [frame.get("text") for frame in frames_of_all(journal)] == [None, "a", None, "b", None, "c"]
+
+
+def test_a_reused_descriptor_beyond_our_position_is_found_out_at_once(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    put(journal)
+    put(journal)
+    assert journal._file is not None
+    application = b"x" * (journal._file.position + 1)
+    (tmp_path / "application.txt").write_bytes(application)
+    os.close(journal._file.fd)
+    other = os.open(tmp_path / "application.txt", os.O_RDWR | os.O_APPEND)
+    try:
+        os.lseek(other, 0, os.SEEK_END)
+        assert put(journal)
+        assert (tmp_path / "application.txt").read_bytes() == application
     finally:
         os.close(other)
 
@@ -507,6 +566,21 @@ def test_a_medium_that_failed_is_used_at_once_where_the_one_that_stood_in_fails(
     assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["1", "3", "4"]
 
 
+def test_any_thread_lets_go_of_what_another_had_stand_in(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    put(journal)
+    monkeypatch.setattr(os, "write", Failing(directory))
+    put(journal)
+    monkeypatch.setattr(writing, "IDLE_AFTER", -10.0)
+    thread = threading.Thread(target=journal.tend)
+    thread.start()
+    thread.join()
+    assert [_abandoned(path) for path in journals([directory, second])] == [False, True]
+
+
 def test_each_medium_is_tried_once_more_before_a_frame_is_lost(
     tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -636,6 +710,33 @@ def test_nobody_waits_for_one_who_opens_a_file(journal: Journal) -> None:
     assert journal.path != first
 
 
+def test_a_journal_goes_on_in_a_new_file_at_16_megabytes(journal: Journal) -> None:
+    put(journal)
+    first = journal.path
+    assert journal._file is not None
+    position = journal._file.size
+    put(journal)
+    each, journal._file.size = journal._file.size - position, 2**24 - (journal._file.size - position)
+    put(journal)
+    assert (journal.path, journal._file.size) == (first, 2**24)
+    journal._file.size -= each - 1
+    put(journal)
+    assert journal.path != first
+
+
+def test_no_new_file_gets_a_number_that_the_application_has(journal: Journal, tmp_path: Path) -> None:
+    """It closed ours, and opened its own, before the journal was to go on in a new file."""
+    put(journal)
+    number = descriptor(journal)
+    os.close(number)
+    with open(tmp_path / "application.txt", "wb") as other:
+        assert other.fileno() == number
+        assert journal._file is not None
+        journal._rotate(journal._file)
+        other.write(b"its own")
+    assert (tmp_path / "application.txt").read_bytes() == b"its own"
+
+
 def test_any_thread_may_open_the_next_file(journal: Journal) -> None:
     thread = threading.Thread(target=put, args=[journal])
     thread.start()
@@ -756,6 +857,36 @@ def test_space_is_set_aside_for_a_full_disk(journal: Journal, directory: str) ->
     assert not [name for name in os.listdir(directory) if name.endswith(".reserve")]
 
 
+@pytest.mark.parametrize(("free", "set_aside"), [(0, False), (2**21 - 1, False), (2**21, True)])
+def test_space_is_set_aside_only_where_there_is_plenty(
+    journal: Journal, directory: str, free: int, set_aside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of a megabyte of at least two: an almost full disk is not filled up by us."""
+    monkeypatch.setattr(os, "fstatvfs", lambda fd: SimpleNamespace(f_bavail=free, f_frsize=1))
+    put(journal)
+    journal.tend()
+    assert [os.path.getsize(path) for path in Path(directory).glob("*.reserve")] == [2**18] * set_aside
+
+
+def test_no_space_is_set_aside_where_the_system_cannot_do_so(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(os, "posix_fallocate")
+    put(journal)
+    journal.tend()
+    assert os.listdir(directory) == [os.path.basename(journal.path)]
+
+
+def test_a_child_sets_no_space_aside_for_its_parents_journal(journal: Journal, directory: str) -> None:
+    put(journal)
+    child = os.fork()
+    if not child:
+        journal.tend()
+        os._exit(len(os.listdir(directory)) - 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_the_space_of_a_dead_process_goes_with_its_journal(journal: Journal, directory: str) -> None:
     put(journal)
     journal.tend()
@@ -783,6 +914,7 @@ def test_numbers_go_on_over_files_and_begin_anew_in_a_child(
 ) -> None:
     put(journal)
     journal.close()
+    assert journal.path == ""
     put(journal)
     assert journal._file is not None
     journal._rotate(journal._file)
@@ -885,6 +1017,18 @@ def test_a_journal_is_opened_where_no_descriptor_is_left(journal: Journal, tmp_p
         first = journal.path
         journal._rotate(journal._file)
         assert put(journal)
+        assert journal.path != first
+
+
+def test_the_spare_descriptor_is_used_where_no_more_are_allowed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(journal)
+    first = journal.path
+    monkeypatch.setattr(writing, "a_few_more", contextlib.nullcontext)
+    with no_descriptors():
+        assert journal._file is not None
+        journal._rotate(journal._file)
         assert journal.path != first
 
 
@@ -1025,13 +1169,17 @@ def _all(path: str) -> list[dict[str, object]]:
         return [json.loads(frame) for frame in unseal(file.read())[0]]
 
 
-def test_what_died_while_it_was_made_is_removed(journal: Journal, directory: str) -> None:
+def test_what_died_while_it_was_made_is_removed(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute later."""
     put(journal)
     stale = os.path.join(directory, "j1-0000000000000001-1-000000000000.jsonl.new")
     fresh = os.path.join(directory, "j1-0000000000000002-1-000000000000.jsonl.new")
-    for path in (stale, fresh):
+    for path, moment in ((stale, 939.5), (fresh, 940)):
         Path(path).write_bytes(b"")
-    os.utime(stale, (0, 0))
+        os.utime(path, (moment, moment))
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
     assert list(journals([directory])) == [journal.path]
     assert (os.path.exists(stale), os.path.exists(fresh)) == (False, True)
 
@@ -1106,6 +1254,37 @@ def test_a_file_in_place_of_the_folder_is_refused(directory: str) -> None:
     with pytest.raises(NotADirectoryError):
         Folder(directory).enter()
     assert Path(directory).read_text() == ""
+
+
+def test_a_pipe_in_place_of_the_folder_is_not_waited_for(directory: str) -> None:
+    os.mkfifo(directory)
+    with pytest.raises(NotADirectoryError):
+        Folder(directory).enter()
+
+
+def test_a_folder_that_is_held_is_not_opened_again(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no descriptor left."""
+    folder = Folder(directory)
+    folder.enter()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        folder.enter()
+    folder.leave()
+
+
+def test_nobody_sees_a_journal_before_it_is_locked(
+    journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader would take it for that of a dead process, and remove it."""
+    seen, write = [], os.write
+
+    def look(fd: int, data: bytes) -> int:
+        seen.append(list(journals([directory])))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", look)
+    put(journal)
+    assert seen == [[], [journal.path]]
 
 
 def test_the_space_that_journals_take_is_that_of_their_blocks(directory: str) -> None:

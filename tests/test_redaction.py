@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llama_logging import redaction
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
@@ -108,6 +110,17 @@ def test_ordinary_text_stays_the_same_object(text: str) -> None:
 FOUR = "\\" * 4
 """Before a quote in JSON within JSON within JSON."""
 EXACTLY = {
+    '{"sid":"abc","n":5}': '{"sid":[redacted],"n":5}',
+    "app --password a1b now": "app --password [redacted] now",
+    "app --password 1b now": "app --password 1b now",
+    f"app --password {FOUR}'-x9{FOUR}'": f"app --password {FOUR}'-x9{FOUR}'",
+    "session_id: abc1, x": "session_id: [redacted], x",
+    "session_id   :   abc1, x": "session_id   :   [redacted], x",
+    "app --API-KEY a1b2 --Db-Password a1b2": "app --API-KEY [redacted] --Db-Password [redacted]",
+    "{'sid': rb'abc'}": "{'sid': [redacted]}",
+    "app --password letters   \n": "app --password [redacted]   \n",
+    "app --password letters    \n": "app --password letters    \n",
+    "Cookie:a=b; c=d, x": "Cookie:[redacted], x",
     "{'session': 'x'}": "{'session': [redacted]}",
     "{'session'   :   'x'}": "{'session'   :   [redacted]}",
     "{'session'    : 'x'}": "{'session'    : 'x'}",
@@ -204,6 +217,7 @@ def test_only_the_secret_goes(text: str, expected: str) -> None:
     [
         ("3782 822463 10005", REDACTED),
         ("378282246310005", REDACTED),
+        ("6036000000000000008", REDACTED),
         ("4222222222222", REDACTED),
         ("1 4222222222222", f"1 {REDACTED}"),
         ("6304-0000-0000-0000", REDACTED),
@@ -253,6 +267,28 @@ def test_no_part_of_a_secret_is_left_where_the_middle_is_cut(secret: str, length
     for place in {*range(300, 600, 23), *range(room - 600, room - 300, 23), *range(0, room, 499)}:
         text = f"{'. ' * (place // 2)} {secret} {'. ' * ((room - place) // 2)}"
         assert "Q" not in clean(text, 1000), place
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_nor_where_others_before_it_have_made_the_end_shorter(last: bool) -> None:
+    """What was taken out made room for what lies beyond the part that is kept."""
+    for length in range(4500, 4600):
+        long, cut = f"password={'a' * (length - 10)}", f"AKIA{'Q' * 16}"
+        text = f"{'. ' * 5000}{cut} {long}" if last else f"{long} {cut}{' .' * 5000}"
+        assert "Q" not in clean(text, 1000), length
+
+
+def test_of_a_long_text_the_ends_alone_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million characters cost no more than ten thousand."""
+    seen: list[int] = []
+
+    def spy(text: str) -> str:
+        seen.append(len(text))
+        return text
+
+    monkeypatch.setattr(redaction, "redact", spy)
+    assert clean("x" * 10**6, 1000) == f"{'x' * 480}... {10**6 - 960} characters cut ...{'x' * 480}"
+    assert seen == [480 + 4096] * 2
 
 
 def test_a_text_that_would_say_what_it_is_not_asked_is_cut_all_the_same() -> None:
@@ -367,6 +403,13 @@ def test_a_pattern_that_could_hang_the_application_is_refused(pattern: str, caps
 )
 def test_an_ordinary_pattern_is_accepted(pattern: str) -> None:
     assert safe_pattern(pattern).pattern == pattern
+
+
+def test_a_pattern_that_was_slow_once_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine may have been busy."""
+    times = itertools.chain([1.0], itertools.repeat(0.001))
+    monkeypatch.setattr(redaction, "_seconds", lambda *_: next(times))
+    assert safe_pattern("x").pattern == "x"
 
 
 class Failing(Exception):

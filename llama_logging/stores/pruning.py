@@ -49,7 +49,7 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         gone = _too_old(execute, oldest, limit)
         ledger.drop(execute, "at < ?", oldest)
     if len(gone) < limit:
-        excess = min(_excess(execute, retention, size), limit - len(gone))
+        excess = min(_excess(execute, retention, size), limit) - len(gone)
         gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
     _drop(execute, gone)
     return len(gone)

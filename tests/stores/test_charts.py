@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
+from llama_logging.retention import Retention
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
 from tests.stores.test_ledger import ending, make_announcement
@@ -77,6 +79,13 @@ def test_groups_are_counted_by_state(store: Outbox) -> None:
     assert store.states() == {
         GroupState.OPEN: 1, GroupState.RESOLVED: 1, GroupState.MUTED: 1, GroupState.REGRESSED: 0,
     }  # fmt: skip
+
+
+def test_a_group_that_all_errors_have_left_is_not_counted(store: Outbox) -> None:
+    context = make_context()
+    add(store, context)
+    store.move([Move(context.error_id, "v1:moved", ("moved",))], NOON)
+    assert sum(store.states().values()) == store.vitals().groups == 1
 
 
 def test_errors_are_counted_by_steps(store: Outbox) -> None:
@@ -200,6 +209,14 @@ def test_what_moves_to_another_group_is_counted_there(store: Outbox, told: list[
     assert store.activity(names, steps) == before
 
 
+def test_an_error_that_stays_is_counted_in_its_minute(store: Outbox) -> None:
+    stays, moves = (make_context(timestamp=NOON + n * MINUTE) for n in range(2))
+    add(store, stays, moves)
+    store.move([Move(moves.error_id, "v1:moved", ("moved",))], NOON)
+    steps = Steps.ending(NOON + MINUTE, 1, 2)
+    assert store.activity([stays.fingerprint, "v1:moved"], steps) == {stays.fingerprint: (1, 0), "v1:moved": (0, 1)}
+
+
 def test_tags_are_counted_over_the_newest(store: Outbox) -> None:
     ours = process.current()
     contexts = [
@@ -245,7 +262,8 @@ def test_the_time_to_heal_is_from_the_error_to_the_end(store: Outbox) -> None:
 
 
 def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
-    assert (store.vitals().errors, store.vitals().newest) == (0, None)
+    empty = store.vitals()
+    assert (empty.errors, empty.newest, empty.kept_at_most, empty.unindexed) == (0, None, 0, 0)
     opening = wire.dumps(wire.encode_process(process.current()))
     store.ingest(Batch("torn", 0, 9, [opening], damaged=2))
     add(store, *(make_context(timestamp=NOON + n * SECOND, fingerprint=f"v1:{n}") for n in range(3)))
@@ -259,6 +277,22 @@ def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
     names = {journal.name: (journal.offset, journal.damaged, journal.process) for journal in store.journals()}
     assert names["torn"][:2] == (9, 2)
     assert names["torn"][2]["pid"] == process.current().pid
+
+
+def test_the_vitals_name_who_lost_frames_the_latest_first(store: Outbox) -> None:
+    for name, missing in (("one", 2), ("two", 5), ("whole", 0)):
+        opening = wire.dumps(wire.encode_process(replace(process.current(), process=name, host=name)))
+        frame = frames_of(make_context(timestamp=NOON))[1]
+        store.ingest(Batch(name, 0, 1, [opening, f'{frame[:-1]},"n":{missing + 1}}}']))
+    vitals = store.vitals()
+    assert [(gap.missing, gap.process["host"]) for gap in vitals.gaps] == [(5, "two"), (2, "one")]
+    assert vitals.missing == 7
+    store.prune(Retention(errors=2), NOON, 10)
+    store.index_words()
+    add(store, make_context())
+    assert (store.vitals().errors, store.vitals().kept_at_most, store.vitals().unindexed) == (4, 3, 1)
+    add(store, make_context())
+    assert store.vitals().kept_at_most == 4
 
 
 def test_the_pulse_changes_with_whatever_pages_show(store: Outbox) -> None:

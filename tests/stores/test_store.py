@@ -29,6 +29,7 @@ from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import SQLiteStore
+from llama_logging.stores.statements import Execute
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, Run, make_context
 
@@ -145,6 +146,11 @@ def test_a_journal_may_begin_with_a_hole(store: Store) -> None:
     """What a compaction took out of it is not waited for."""
     assert store.ingest(Batch("j", 50, 100, frames_of(make_context()))) == 100
     assert len(store.errors()) == 1
+
+
+def test_where_nothing_is_whole_reading_goes_on_behind_it(store: Store) -> None:
+    assert store.ingest(Batch("j", 0, 100, [], damaged=3)) == store.checkpoint("j") == 100
+    assert store.health().damaged == 3
 
 
 def test_first_seen_never_moves_and_last_seen_follows(store: Store) -> None:
@@ -270,11 +276,38 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
     assert store.groups()[0].count == 2
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_beside_one_that_is_refused_all_others_are_added(store: Store, place: int) -> None:
+    errors = [frames_of(make_context())[1] for _ in range(3)]
+    for number in range(max(1, place), 4):
+        start = store.checkpoint("j")
+        store.ingest(Batch("j", start, start + 1, [*errors[:place], '{"k":"error"}', *errors[place:number]]))
+        assert store.health().errors == number
+    assert store.health().damaged == 4 - max(1, place)
+
+
+def test_an_error_that_is_there_twice_takes_no_second_try(
+    file_store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, attempt = [], file_store._attempt
+
+    def count(_: SQLiteStore, execute: Execute, frames: Sequence[str]) -> bool:
+        tries.append(len(frames))
+        return attempt(execute, frames)
+
+    monkeypatch.setattr(SQLiteStore, "_attempt", count)
+    context = make_context()
+    add(file_store, context, context)
+    assert tries == [4]
+
+
 def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None:
     for journal in ("one", "two"):
         store.ingest(Batch(journal, 0, 9, ["not json", *frames_of(make_context()), "nor this"], damaged=3))
         store.ingest(Batch(journal, 9, 10, frames_of(make_context()), damaged=1))
     assert store.health().damaged == 12
+    store.ingest(Batch("one", 10, 11, ["not json"] * 4))
+    assert store.health().damaged == 16
 
 
 def test_hostile_text_comes_back(store: Store) -> None:
@@ -419,7 +452,22 @@ def test_an_error_that_says_more_may_go_to_another_group(store: Store) -> None:
     add(store, whole)
     assert counted(store) == {"v1:a": 1, "v1:b": 1}
     assert store.find(whole.error_id) == whole
+    assert kinds(store, "v1:b") == ["new"]
     assert [group.error_message for group in store.groups()] == ["whole", "other"]
+    store.move([Move(whole.error_id, "v1:c", ("c",))], NOON)
+    add(store, make_context(fingerprint="v1:d"))
+    assert counted(store) == {"v1:a": 1, "v1:c": 1, "v1:d": 1}
+
+
+def test_an_error_that_was_moved_stays_there_when_its_journal_is_read_again(store: Store) -> None:
+    """Also one that came early, and then whole."""
+    whole = make_context(fingerprint="v1:a")
+    add(store, replace(whole, complete=False))
+    add(store, whole)
+    store.move([Move(whole.error_id, "v1:b", ("b",))], NOON)
+    add(store, whole, journal="again")
+    assert counted(store) == {"v1:b": 1}
+    assert store.find(whole.error_id).grouping == ("b",)
 
 
 def test_who_else_logged_an_error_is_kept_once(store: Store) -> None:
@@ -819,9 +867,81 @@ def test_pruning_by_age(store: Store) -> None:
     assert store.prune(Retention(period=3600), NOON, 10) == 0
 
 
+def test_pruning_by_age_goes_bit_by_bit_from_the_oldest_on(store: Store) -> None:
+    """Of all severities; what goes by age is not counted once more where there are too many."""
+    severities = (ErrorSeverity.WARNING, ErrorSeverity.ERROR, ErrorSeverity.CRITICAL)
+    old = [make_context(timestamp=NOON + n * MINUTE, severity=severities[n % 3]) for n in range(12)]
+    new = [make_context(timestamp=NOON + 10 * HOUR + n * MINUTE) for n in range(4)]
+    add(store, *old, *new)
+    retention = Retention(period=9 * 3600.0, errors=3)
+    assert store.prune(retention, NOON + 10 * HOUR, 5) == 5
+    kept = {error.error_id for error in store.errors(limit=100)}
+    warnings = [error.error_id for error in old if error.severity is ErrorSeverity.WARNING]
+    assert not kept & {*warnings, old[1].error_id}
+    assert [store.prune(retention, NOON + 10 * HOUR, 5) for _ in range(3)] == [5, 3, 0]
+    assert {error.error_id for error in store.errors(limit=100)} == {error.error_id for error in new[1:]}
+
+
+def test_of_what_tells_much_the_first_and_the_newest_stay(store: Store) -> None:
+    """Of the most frequent group the most goes."""
+    often, seldom = (
+        [
+            make_context(timestamp=NOON + n * MINUTE, fingerprint=name, additional_context={"order": n})
+            for n in range(count)
+        ]
+        for name, count in (("v1:often", 40), ("v1:seldom", 30))
+    )
+    add(store, *seldom, *often)
+
+    def kept(errors: int) -> set[str]:
+        while store.prune(Retention(errors=errors), NOON, 7):
+            pass
+        return {error.error_id for error in store.errors(limit=100)}
+
+    def ids(*contexts: ErrorContext) -> set[str]:
+        return {context.error_id for context in contexts}
+
+    assert kept(60) == ids(*seldom, often[0], *often[11:])
+    assert kept(36) == ids(*seldom, often[0], *often[-5:])
+    assert kept(12) == ids(seldom[0], *seldom[-5:], often[0], *often[-5:])
+    assert kept(8) == ids(seldom[0], *seldom[-5:], often[0], often[-1])
+    assert kept(4) == ids(seldom[0], seldom[-1], often[0], often[-1])
+    assert kept(3) == ids(seldom[-1], often[0], often[-1])
+
+
+def test_as_many_go_at_once_as_are_too_many(store: Store) -> None:
+    """The first of a group may go too, once it is the only one that can."""
+    for name, count in (("v1:often", 40), ("v1:seldom", 30)):
+        add(store, *(make_context(timestamp=NOON + n * MINUTE, fingerprint=name) for n in range(count)))
+    assert store.prune(Retention(errors=2), NOON, 100) == 68
+    assert store.health().errors == 2
+
+
+def test_what_was_tried_and_told_of_an_error_goes_with_it(store: Store) -> None:
+    errors = [make_context(timestamp=NOON + n * MINUTE) for n in range(3)]
+    add(store, *errors)
+    attempts = [
+        RecoveryAttempt(
+            attempt_id=error.error_id, error_id=error.error_id, fingerprint=error.fingerprint, rule="r", strategy="s",
+            scope="", status=OutcomeStatus.RECOVERED, started_at=NOON,
+        )
+        for error in errors
+    ]  # fmt: skip
+    frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in attempts]
+    store.ingest(Batch("told", 0, 1, [*frames, *(again(error, ErrorSeverity.ERROR) for error in errors)]))
+    assert all(store.attempts(error.error_id) and store.sightings(error.error_id) for error in errors)
+    assert store.prune(Retention(period=60.0), NOON + MINUTE, 10) == 0
+    assert store.prune(Retention(period=60.0), NOON + HOUR, 10) == 3
+    assert not any(store.attempts(error.error_id) or store.sightings(error.error_id) for error in errors)
+    assert store.recent_attempts() == []
+
+
 def test_pruning_by_size(store: Store) -> None:
+    """To nine tenths of what there may be, and not before there is more."""
     add(store, *(make_context(additional_context={"text": os.urandom(800).hex()}) for _ in range(1000)))
     size = store.health().size_bytes
+    assert store.prune(Retention(errors=5000, size_bytes=size * 21 // 20), NOON, 1000) == 0
+    assert 380 < store.prune(Retention(size_bytes=size * 2 // 3), NOON, 1000) < 420
     while store.prune(Retention(size_bytes=size // 2), NOON, 100):
         pass
     health = store.health()
@@ -841,7 +961,9 @@ def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> 
         status=OutcomeStatus.RECOVERED, started_at=NOON,
     )  # fmt: skip
     start = store.checkpoint("j")
-    store.ingest(Batch("j", start, start + 1, [wire.dumps(wire.encode_attempt(attempt))]))
+    ahead = replace(attempt, attempt_id="ahead", error_id="of a prediction")
+    frames = [wire.dumps(wire.encode_attempt(each)) for each in (attempt, ahead)]
+    store.ingest(Batch("j", start, start + 1, frames))
     assert store.groups(search="77")
     totals = store.count_by_severity(None, ErrorSeverity.DEBUG)
 
