@@ -97,13 +97,27 @@ def serve(settings: Settings) -> None:
         )
         # The server hands the signal on once it has ended; it would else end us before the ingester has.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        shown = "... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN" if settings.token is not None else keys.token
         with contextlib.suppress(KeyboardInterrupt):
-            _say(f"{settings.url} at {where}/  (Ctrl-C ends it)")
-            if settings.token is None:
-                _say(f"to sign in, open {where}/?token={keys.token}")
-            else:
-                _say(f"to sign in, open {where}/?token=... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN")
-            uvicorn.Server(config).run(sockets=[bound])
+            _Server(
+                config,
+                f"{settings.url} at {where}/  (Ctrl-C ends it)",
+                f"to sign in, open {where}/?token={shown}",
+            ).run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    """Says where it is once it can be ended well."""
+
+    def __init__(self, config: uvicorn.Config, *said: str) -> None:
+        super().__init__(config)
+        self._said = said
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        for message in self._said:
+            _say(message)
 
 
 class Below:
