@@ -67,7 +67,7 @@ class Match:
                 self._kinds.clear()
             errors = stack.exceptions
             # A group of exceptions that are all alike goes by their name.
-            named = [error for error in errors if stack.error_type in error.bases[0].split(".")[-1:]][:1]
+            named = [error for error in errors if "".join(error.bases[:1]).rpartition(".")[2] == stack.error_type][:1]
             fits = _any_name([*errors[:1], *named], self.classes, lambda name, given: name == given)
             known = self._kinds[id(stack)] = stack, fits and _any_name(errors, self.chain, fnmatch.fnmatchcase)
         return known[1]

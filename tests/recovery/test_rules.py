@@ -94,6 +94,13 @@ def test_a_rule_does_not_match(match: dict[str, Any]) -> None:
     assert not rule(match).match(outage())
 
 
+def test_an_exception_that_derives_from_none_we_know_matches_no_class() -> None:
+    """As a class may have it that was imported, or that is no Exception."""
+    bare = make_context(exceptions=(ExceptionDetail(type="Odd", module="app", message=""),), error_type="Odd")
+    assert not rule({"class": "Odd"}).match(bare)
+    assert rule({"not": {"class": "Odd"}}).match(bare)
+
+
 def test_a_stack_trace_in_a_message_never_triggers_a_recovery() -> None:
     assert not rule({"class": "OSError"}).applies(replace(outage(), mechanism="text"))
 
