@@ -37,8 +37,6 @@ COMPACT_EVERY = 60.0
 """Seconds until journals that could not be made small enough are looked at again."""
 PRUNE_EVERY = 600.0
 """Seconds until a registry that has room is looked at again."""
-PRUNED_AT_ONCE = 500
-"""Errors whose details are dropped in one transaction, about one a second: nobody who writes waits long."""
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
 """What an error survives once its logging call has returned: the severities that are synced to the disk.
 
@@ -105,7 +103,7 @@ class Pipeline:
             for directory in self._directories:
                 if not compact(store, directory, self.journal.quota):
                     self._compact_at = time.monotonic() + COMPACT_EVERY
-        if time.monotonic() >= self._prune_at and not store.prune(self.retention, datetime.now(UTC), PRUNED_AT_ONCE):
+        if time.monotonic() >= self._prune_at and not store.prune(self.retention, datetime.now(UTC), retention.AT_ONCE):
             self._prune_at = time.monotonic() + PRUNE_EVERY
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:

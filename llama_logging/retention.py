@@ -23,6 +23,8 @@ class Retention:
     size_bytes: int | None = None
 
 
+AT_ONCE = 500
+"""Errors whose details go in one transaction: nobody who writes waits long."""
 USUAL = Retention(size_bytes=2 * 2**30)
 
 

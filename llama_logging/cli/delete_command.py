@@ -9,13 +9,11 @@ from llama_logging.cli.deciding import add_groups, user
 from llama_logging.cli.terminal import fingerprint_named, opened, print_json, progress
 from llama_logging.exceptions import ConfigError
 from llama_logging.registry.groups import ErrorGroup
+from llama_logging.retention import AT_ONCE
 from llama_logging.visible import counted, printable
 
 HELP = "drop groups for good, with all their errors; totals stay"
 EPILOG = "For what should never have been kept. What is mended is better resolved; what is no error, ignored by rule."
-
-BATCH = 500
-"""Errors in one transaction: nobody who writes waits long."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +33,8 @@ def execute(args: argparse.Namespace) -> int:
         with progress("errors deleted") as tick:
             total = 0
             for name in groups:
-                while not store.delete(name, user(), limit=BATCH):
-                    total += BATCH
+                while not store.delete(name, user(), limit=AT_ONCE):
+                    total += AT_ONCE
                     tick(total)
     if args.json:
         print_json([{"fingerprint": group.fingerprint, "deleted": group.count} for group in groups.values()])

@@ -7,13 +7,10 @@ from datetime import UTC, datetime
 
 from llama_logging.cli.terminal import add_store, count, counted, opened, print_json, progress, seconds, size
 from llama_logging.exceptions import ConfigError
-from llama_logging.retention import Retention
+from llama_logging.retention import AT_ONCE, Retention
 
 HELP = "drop the details of errors, the least telling first; every count stays"
 EPILOG = "The RegistryHandler's option `retention` does this by itself."
-
-BATCH = 500
-"""Errors in one transaction: nobody who writes waits long."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
         raise ConfigError("prune needs --older-than, --keep or --max-size")
     total = 0
     with opened(args) as store, progress("errors pruned") as tick:
-        while store.exists and (dropped := store.prune(retention, datetime.now(UTC), BATCH)):
+        while store.exists and (dropped := store.prune(retention, datetime.now(UTC), AT_ONCE)):
             total += dropped
             tick(total)
         health = store.health(thorough=False)

@@ -309,7 +309,7 @@ def test_groups_are_deleted(store: Outbox, signed: TestClient, monkeypatch: pyte
     # Groups that are shown as one are deleted as one; and a page does not wait for ever.
     add(store, *(make_context(fingerprint=f"v1:{n}") for n in range(4, 6)), make_context(fingerprint="v1:5"))
     store.merge("v1:4", ["v1:5"], datetime.now(UTC))
-    monkeypatch.setattr(deciding, "BATCH", 1)
+    monkeypatch.setattr(deciding, "AT_ONCE", 1)
     monkeypatch.setattr(deciding, "PATIENCE", -1.0)
     assert "say it again" in decide(signed, "delete", "v1:4", "v1:5").text
     monkeypatch.setattr(deciding, "PATIENCE", 20.0)

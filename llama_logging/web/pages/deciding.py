@@ -10,14 +10,13 @@ from datetime import datetime, timedelta
 
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.outbox import Outbox
+from llama_logging.retention import AT_ONCE
 
 Fields = Mapping[str, list[str]]
 Deed = Callable[[Outbox, Fields, datetime], int]
 
 MOST = 200
 """Groups that are decided about at once."""
-BATCH = 500
-"""Errors that are deleted in one transaction: nobody who writes waits long."""
 PATIENCE = 20.0
 """Seconds for which a page is waited for."""
 _HOURS = {"1h": 1, "24h": 24, "7d": 168}
@@ -66,7 +65,7 @@ def _delete(store: Outbox, fields: Fields, at: datetime) -> int:
     end = time.monotonic() + PATIENCE
     for name in _named(store, fields):
         with contextlib.suppress(ErrorNotFound):  # it was shown in one that is gone
-            while not store.delete(name, by(), limit=BATCH):
+            while not store.delete(name, by(), limit=AT_ONCE):
                 if time.monotonic() > end:
                     raise ConfigError("more than a page can wait for: say it again, or use `llama-logging delete`")
     return len(_names(fields))
