@@ -100,8 +100,9 @@ class SQLIntake(SQLAccess):
                 execute(statement, span)
         for statement in (statements.GROUPS, statements.ERRORS):
             execute(statement)
+        now = (to_microseconds(datetime.now(UTC)),)
         for statement in statements.USES:
-            execute(statement, (to_microseconds(datetime.now(UTC)),))
+            execute(statement, now)
         for statement in (statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
             execute(statement)
         span = execute(statements.AGAIN_SPAN).fetchone()

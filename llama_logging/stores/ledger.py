@@ -12,9 +12,8 @@ from llama_logging.context import from_microseconds, to_microseconds
 from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quality, Skill
 from llama_logging.prediction.ledger import KEPT, Action, Announcement, Arm, Ending, Rating
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import MINUTE, Execute, start_of
+from llama_logging.stores.statements import DAY, Execute, start_of
 
-DAY = 1440 * MINUTE
 QUALITY_DAYS = 400
 """Days for which it is kept how good predictions were."""
 

@@ -11,9 +11,8 @@ from llama_logging.ids import new_id
 from llama_logging.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
 from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import MINUTE, Execute
+from llama_logging.stores.statements import HOUR, MINUTE, Execute
 
-HOUR = 60 * MINUTE
 OUTAGE = 2
 """After so many failures in a row, it is the channel that was down, and not one report that was at fault."""
 

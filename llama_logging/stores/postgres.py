@@ -18,9 +18,9 @@ from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.retention import Retention
 from llama_logging.stores import pruning, words
 from llama_logging.stores.copying import COPY, Refused, rows
-from llama_logging.stores.postgres_schema import DAY, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
+from llama_logging.stores.postgres_schema import FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import Execute
+from llama_logging.stores.statements import DAY, Execute
 from llama_logging.stores.urls import NEEDED, StoreURL, without_schema
 
 try:

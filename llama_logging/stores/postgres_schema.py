@@ -13,10 +13,8 @@ They are those of `schema.py`, with these differences:
 
 from __future__ import annotations
 
-from llama_logging.stores.statements import BATCH, MOVING, TURNED
+from llama_logging.stores.statements import BATCH, DAY, MOVING, TURNED
 
-DAY = 86_400_000_000
-"""Microseconds."""
 FIRST_DAY, LAST_DAY = 10_957, 47_482
 """Days since the epoch: 2000 to 2099. Errors of clocks that say something else share two tables."""
 

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
 from llama_logging.stores import ledger
-from llama_logging.stores.statements import Execute, marks, parts
+from llama_logging.stores.statements import DAY, HOUR, Execute, marks, parts
 
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
 
-HOUR = 3_600_000_000
-"""Microseconds."""
 # How long after the newest error they stay: a process may refer to a stack as long as it does not define it anew
 # (journal.file.DEFINE_EVERY), and its own row says how many frames there were. A gap in these is the proof of a loss.
 _UNUSED = (
@@ -24,7 +22,7 @@ _UNUSED = (
     (
         "process",
         "processes",
-        30 * 24 * HOUR,
+        30 * DAY,
         "NOT EXISTS (SELECT 1 FROM processes WHERE processes.id = process_uses.id AND (last_number > frames "
         "OR EXISTS (SELECT 1 FROM journals WHERE journals.process = processes.name)))",
     ),

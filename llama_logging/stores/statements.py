@@ -23,6 +23,8 @@ class Execute(Protocol):
 
 
 MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 """Microseconds."""
 UNITS = (1, 60, 1440)
 """Minutes for which totals are kept: minute, hour, day."""
