@@ -332,16 +332,13 @@ def redact_data(value: Any) -> Any:
             for key, item in value.items()
         }
     if type(value) is list:
-        return [_pair(item) if type(item) is list and len(item) == 2 else redact_data(item) for item in value]
+        return [redact_data(item) if not _is_pair(item) else [*redact_data(dict([item])).popitem()] for item in value]
     return value
 
 
-def _pair(pair: list[Any]) -> list[Any]:
-    """Of a list of them: headers come so."""
-    key, item = pair
-    if type(key) is str and is_secret(key) and not _says_nothing(item):
-        return [redact(key), REDACTED]
-    return [redact_data(key), redact_data(item)]
+def _is_pair(item: Any) -> bool:
+    """Whether it is a name and what stands under it, as headers come in lists."""
+    return type(item) is list and len(item) == 2 and type(item[0]) is str
 
 
 def _says_nothing(value: Any) -> bool:
