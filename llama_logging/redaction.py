@@ -163,6 +163,14 @@ PATTERNS = {
         # `'session': 'x'`: data that was made text.
         "quoted key": r"(['\"]([^'\"\n\\]{1,64})\\{0,4}['\"]\s{0,3}:\s{0,3})"
         rf"[bBrRuU]{{0,2}}(?!\\{{0,4}}['\"]\[redacted\]){_QUOTED}",
+        # `('password', 'x')`: a name and what stands under it, or what a call is given.
+        "pair": r"([(\[][bBuU]?\\{0,4}['\"]([^'\"\n\\]{1,64})\\{0,4}['\"],\s{0,3})"
+        rf"[bBrRuU]{{0,2}}(?!\\{{0,4}}['\"]\[redacted\]){_QUOTED}(?=,?\s{{0,3}}[)\]])",
+        # `<password>x</password>`; also with a prefix, attributes, or as CDATA.
+        "element": r"(<([\w:.-]{1,64})(?:\s[^<>]{0,256})?>(?:<!\[CDATA\[)?)(?!\[redacted\])[^<]{1,4096}(?=</|\]\]>)",
+        # Not `bypass=`, nor the count of a test's passes.
+        "pass": rf"([pP](?<![a-zA-Z0-9].)(?i:ass)=(?!=|\s|\d{{1,5}}(?!\w)))"
+        rf"(?:{_QUOTED}|(?!\[redacted\])[^\s'\",;&)}}\]]{{3,}})",
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }
@@ -207,6 +215,10 @@ def suspected(text: str) -> list[TakeOut]:
             found.append(_user_info)
         if "':" in text or '":' in text or " :" in text:
             found.append(_quoted_keys)
+    if "," in text and ("'," in text or '",' in text):
+        found.append(_pairs)
+    if "</" in text:
+        found.append(_elements)
     # Written out: a loop over these would take as long again, for every text that has none of them.
     if (":" in text or "=" in text) and (
         "pass" in lowered
@@ -269,6 +281,8 @@ def _pem(text: str) -> str:
 
 _user_info = _whole("user info", f"://{REDACTED}@")
 _quoted_keys = functools.partial(PATTERNS["quoted key"].sub, _by_key)
+_pairs = functools.partial(PATTERNS["pair"].sub, _by_key)
+_elements = functools.partial(PATTERNS["element"].sub, _by_key)
 _cards = functools.partial(PATTERNS["card"].sub, _card)
 _jwt, _bearer = _whole("JWT"), _behind("bearer")
 _WITH_HYPHEN = (
@@ -288,6 +302,7 @@ _WITH_I = (("IA", _whole("AWS")), ("AIza", _whole("Google")))
 _ASSIGNED = (
     ("cookie", _behind("cookie")),
     ("sess", _behind("session")),
+    ("pass=", _behind("pass")),
     ("passw", _behind("password")),
     ("passphrase", _behind("password")),
     ("pwd", _behind("pwd")),

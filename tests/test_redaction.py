@@ -58,6 +58,17 @@ SECRETS = {
     "Command 'mysql --db-password letmein' returned 1": "letmein",
     'deploy --api-key "battery horse" --now': "horse",
     "deploy --secret pa$$word --now": "pa$$word",
+    "connect(('password', 'hunter2'))": "hunter2",
+    "[(b'X-Auth-Token', b'planted'), (b'host', b'x')]": "planted",
+    'os.environ.setdefault("DB_PASSWORD", "planted")': "planted",
+    "args ['api_key', 'planted',]": "planted",
+    "<user>bob</user><password>hunter2</password>": "hunter2",
+    '<wsse:Password Type="text">hunter2</wsse:Password>': "hunter2",
+    "<ClientSecret><![CDATA[hunter2]]></ClientSecret>": "hunter2",
+    "host=db user=bob pass=hunter2": "hunter2",
+    "GET /login?user=bob&pass=123456": "123456",
+    "DB_PASS=hunter2": "hunter2",
+    "imap refused: pass='battery horse'": "horse",
 }
 
 HARMLESS = [
@@ -68,6 +79,9 @@ HARMLESS = [
     "http://127.0.0.1:11434/api/generate refused",
     "user@example.com is unknown",
     "the secret of the llama is out",
+    "pass=120 fail=3, bypass=everything, if pass==other",
+    "columns ['session', 'user', 'cart'], ('user', 'token'), ('a', 'b')",
+    "<b>password</b> is <i>needed</i>, 3 </ 4",
     "key error: 'name'",
     "see https://docs.example/a@b",
     "the cookie: it was stale",
