@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeGuard, TypeVar
 
 from llama_logging.exceptions import ConfigError, MissingExtraError
 
@@ -72,13 +72,35 @@ def convert(value: Any) -> Any:
     `cfg://` references are resolved by `[]` alone.
 
     Raises:
-        ConfigError: If an `env://NAME` without `?default=` names an unset variable.
+        ConfigError: If *value* is an `env://NAME` without `?default=` of an unset variable. One
+            within it stays as it is: who reads that option tells of it, and the others count.
     """
+    if isinstance(value, dict | list | tuple):
+        return _converted(value)
+    return _from_environment(value) if _is_reference(value) else value
+
+
+def _converted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: convert(value[key]) for key in value}
+        return {key: _converted(value[key]) for key in value}
     if isinstance(value, list | tuple):
-        return [convert(value[index]) for index in range(len(value))]
-    return _from_environment(value) if isinstance(value, str) and value.startswith("env://") else value
+        return [_converted(value[index]) for index in range(len(value))]
+    with contextlib.suppress(ConfigError):
+        return convert(value)
+    return value
+
+
+def _is_reference(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.startswith("env://")
+
+
+def _references(value: Any) -> Iterator[str]:
+    """The `env://` references that are left in *value*, all the way down."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _references(inner)
+    elif _is_reference(value):
+        yield value
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -269,6 +291,7 @@ class Options:
         strict: Raise at the first mistake.
         path: Where the options stand below the owner, for nested ones.
         refused: What of the part under way there is no use with, for nested ones.
+        read: What was read of the part under way, for nested ones.
     """
 
     def __init__(
@@ -280,10 +303,12 @@ class Options:
         strict: bool = False,
         path: str = "",
         refused: list[str] | None = None,
+        read: list[object] | None = None,
     ) -> None:
         self._owner, self._strict, self._path = owner, strict, path
         self._given = dict(given)
         self._refused = [] if refused is None else refused
+        self._read = [] if read is None else read
         known = list(known)
         for name in self._given:
             if name not in known:
@@ -292,7 +317,7 @@ class Options:
     def read(self, name: str, parse: Callable[[Any], T], default: D) -> T | D:
         """The option *name*, parsed; *default* if it is absent, None, or wrong."""
         value = self._given.get(name)
-        return default if value is None else self.part(name, lambda: parse(convert(value)), default)
+        return default if value is None else self.part(name, lambda: self._parsed(parse, value), default)
 
     def required(self, name: str, parse: Callable[[Any], T]) -> T:
         """The option *name*, parsed.
@@ -303,7 +328,7 @@ class Options:
         value = self._given.get(name)
         if value is None:
             return self.refuse("", f"the option {name!r} is needed")  # type: ignore[no-any-return]
-        return self.needed(name, lambda: parse(convert(value)))
+        return self.needed(name, lambda: self._parsed(parse, value))
 
     def part(self, name: str, make: Callable[[], T], default: D) -> T | D:
         """What *make* makes of all that stands below *name*; *default* if that has no use for a mistake."""
@@ -334,7 +359,7 @@ class Options:
 
     def each(self, name: str, entries: object, parse: Callable[[str, Any], T]) -> list[T]:
         """What *parse* makes of the place and the value of each entry; one with a mistake is left out."""
-        made = [self.part(place, partial(parse, place, entry), None) for place, entry in _placed(name, entries)]
+        made = [self.part(place, self._entry(parse, place, entry), None) for place, entry in _placed(name, entries)]
         return [one for one in made if one is not None]
 
     def every(self, name: str, entries: object, parse: Callable[[str, Any], T]) -> list[T]:
@@ -343,12 +368,27 @@ class Options:
         Raises:
             ConfigError: If one has a mistake, which was told of.
         """
-        return [self.needed(place, partial(parse, place, entry)) for place, entry in _placed(name, entries)]
+        return [self.needed(place, self._entry(parse, place, entry)) for place, entry in _placed(name, entries)]
 
     def nested(self, name: str, given: Mapping[str, object], known: Iterable[str]) -> Options:
         """The same reader for the options below *name*."""
         path = f"{self._path}{name}."
-        return Options(self._owner, given, known, strict=self._strict, path=path, refused=self._refused)
+        return Options(
+            self._owner, given, known, strict=self._strict, path=path, refused=self._refused, read=self._read
+        )
+
+    def _entry(self, parse: Callable[[str, Any], T], place: str, entry: object) -> Callable[[], T]:
+        return lambda: self._parsed(partial(parse, place), entry)
+
+    def _parsed(self, parse: Callable[[Any], T], value: object) -> T:
+        """What *parse* makes of *value* with its references resolved."""
+        self._read.append(parse)
+        before = len(self._read)
+        made = parse(given := convert(value))
+        if len(self._read) == before:  # else each option within tells of its own
+            for reference in _references(given):
+                convert(reference)
+        return made
 
     def refuse(self, name: str, message: str) -> Any:
         """Tell of a mistake in the option *name* without which there is no use for the whole.

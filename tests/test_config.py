@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging.config
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from llama_logging import config
 from llama_logging.config import Options, as_count, as_seconds, as_text, convert, did_you_mean, import_object, load
 from llama_logging.exceptions import ConfigError
+from llama_logging.recovery.rules import parse_rules
+from llama_logging.reporters.configuration import parse_channels
 
 
 @pytest.mark.parametrize(
@@ -96,3 +99,26 @@ def test_the_same_warning_is_told_once(capsys: pytest.CaptureFixture[str]) -> No
     config.warn("look")
     config.warn("look")
     assert capsys.readouterr().err == "llama_logging: look\n"
+
+
+def test_an_unset_variable_costs_what_it_is_for_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SET", "as it is")
+    webhook = {"url": "https://hooks.example/x"}
+    channels = {
+        "url": {"webhook": {"url": "env://UNSET", "headers": {"X": "env://UNSET"}}},
+        "header": {"webhook": {**webhook, "headers": {"X-Key": "env://UNSET"}}},
+        "list": {"mail": {"host": "mail.example", "from": "a@b.example", "to": ["c@d.example", "env://UNSET"]}},
+        "good": {"webhook": {**webhook, "headers": {"X-Key": "env://SET"}}},
+    }
+    rule = {"match": {"class": "KeyError"}, "ladder": [{"fallback_value": {"value": "env://UNSET"}}]}
+    given = {"channels": channels, "rules": [rule, {**rule, "ladder": ["retry"]}]}
+    options = Options("ours", given, given)
+    assert list(options.read("channels", partial(parse_channels, options), {})) == ["header", "good"]
+    assert [rule.name for rule in options.read("rules", partial(parse_rules, options, mode=None), ())] == ["rules[1]"]
+    told = capsys.readouterr().err
+    places = ["channels.url.webhook.url", "channels.header.webhook.headers", "channels.list.mail.to[1]"]
+    for place in [*places, "rules[0].ladder[0].fallback_value.value"]:
+        assert f"{place}: the environment variable UNSET is not set" in told
+    assert len(told.splitlines()) == 4
