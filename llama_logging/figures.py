@@ -133,7 +133,9 @@ class Figures(Store, Protocol):
         ...
 
     def fingerprint_of(self, prefix: str) -> str:
-        """The one fingerprint that begins with *prefix*, which may leave out the version.
+        """The one fingerprint that begins with *prefix*, or whose newest error's id does.
+
+        *prefix* may leave out the version of the fingerprint.
 
         Raises:
             ErrorNotFound: If there is none, or more than one.

@@ -168,13 +168,21 @@ def error_named(store: Outbox, name: str) -> ErrorContext:
     """The error whose id begins with *name*, or the newest of the group that it names.
 
     Raises:
-        ErrorNotFound: If there is no such error.
+        ErrorNotFound: If there is no such error, or its details were pruned.
     """
     found = _looked_up(store, name)
     if not isinstance(found, str):
         return found
     group = store.group(found)
-    return store.find(group.last_error_id if group is not None else name)
+    try:
+        return store.find(group.last_error_id if group is not None else name)
+    except ErrorNotFound:
+        if group is None:
+            raise
+        raise ErrorNotFound(
+            f"the details of {group.error_type}: {group.error_message} in {group.source} were pruned: "
+            f"{counted(group.count, 'error')}, the last {ago(group.last_seen)}"
+        ) from None
 
 
 def _looked_up(store: Outbox, name: str) -> ErrorContext | str:

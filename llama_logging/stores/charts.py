@@ -59,8 +59,9 @@ class SQLCharts(SQLAccess):
             text = "".join(f"!{c}" if c in "!%_" else c for c in prefix)
             rows = execute(
                 "SELECT fingerprint FROM groups WHERE fingerprint = ? "
-                "OR (fingerprint LIKE ? ESCAPE '!' AND count > 0) ORDER BY fingerprint <> ?, fingerprint LIMIT 3",
-                (prefix, f"%:{text}%" if ":" not in prefix else f"{text}%", prefix),
+                "OR ((fingerprint LIKE ? ESCAPE '!' OR last_error_id LIKE ? ESCAPE '!') AND count > 0) "
+                "ORDER BY fingerprint <> ?, fingerprint LIMIT 3",
+                (prefix, f"%:{text}%" if ":" not in prefix else f"{text}%", f"{text}%", prefix),
             ).fetchall()
         names = [row[0] for row in rows]
         named = [name for name in names if name == prefix or name.partition(":")[2] == prefix] or names

@@ -91,7 +91,10 @@ def test_a_group_without_details_is_listed_all_the_same(capsys: pytest.CaptureFi
         "v1:0123456789abcdef": False,
         "v1:gone": False,
     }
-    assert "resolved" in answer(capsys, "resolve", "v1:gone")
+    (id_listed,) = (row["last_error_id"] for row in document(capsys, "list") if row["fingerprint"] == "v1:gone")
+    assert main(["show", id_listed]) == 1
+    assert "were pruned: 1 error, the last 90d ago" in capsys.readouterr().err
+    assert "resolved" in answer(capsys, "resolve", id_listed)
 
 
 def test_a_frame_that_was_cut_out_by_hand_is_said_to_be_missing(own_place: Path, run: Run, cli: Run) -> None:

@@ -66,6 +66,10 @@ def test_a_group_is_found_by_the_beginning_of_its_fingerprint(store: Outbox) -> 
     assert store.fingerprint_of("v1:abcd") == store.fingerprint_of("abcd") == "v1:abcd"
     assert store.fingerprint_of("abcd0") == "v1:abcd0"
     assert store.fingerprint_of("ab_") == "v1:ab_d"
+    newest = make_context(fingerprint="v1:abce")
+    add(store, newest)
+    assert store.prune(Retention(errors=0), NOON, 100) == 5
+    assert store.fingerprint_of(newest.error_id) == "v1:abce"
     for name in ("abc", "bcd", "%", ""):
         with pytest.raises(ErrorNotFound):
             store.fingerprint_of(name)
