@@ -163,8 +163,8 @@ PATTERNS = {
         # `'session': 'x'`: data that was made text.
         "quoted key": r"(['\"]([^'\"\n\\]{1,64})\\{0,4}['\"]\s{0,3}:\s{0,3})"
         rf"[bBrRuU]{{0,2}}(?!\\{{0,4}}['\"]\[redacted\]){_QUOTED}",
-        # `('password', 'x')`: a name and what stands under it, or what a call is given.
-        "pair": r"([(\[][bBuU]?\\{0,4}['\"]([^'\"\n\\]{1,64})\\{0,4}['\"],\s{0,3})"
+        # `('password', 'x')`: a name and what stands under it, or what a call is given; a list within one, too.
+        "pair": r"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[)))[bBuU]?\\{0,4}['\"]([^'\"\n\\]{1,64})\\{0,4}['\"],\s{0,3})"
         rf"[bBrRuU]{{0,2}}(?!\\{{0,4}}['\"]\[redacted\]){_QUOTED}(?=,?\s{{0,3}}[)\]])",
         # `<password>x</password>`; also with a prefix, attributes, or as CDATA.
         "element": r"(<([\w:.-]{1,64})(?:\s[^<>]{0,256})?>(?:<!\[CDATA\[)?)(?!\[redacted\])[^<]{1,4096}(?=</|\]\]>)",
