@@ -81,7 +81,7 @@ HARMLESS = [
     "user@example.com is unknown",
     "the secret of the llama is out",
     "pass=120 fail=3, bypass=everything, if pass==other",
-    "columns ['session', 'user', 'cart'], ['TOKEN', 'WANTED'], ('user', 'token'), ('a', 'b')",
+    "['TOKEN', 'WANTED'] are not ['session', 'user', 'cart'], ('user', 'token'), ('a', 'b')",
     "<b>password</b> is <i>needed</i>, 3 </ 4",
     "key error: 'name'",
     "see https://docs.example/a@b",

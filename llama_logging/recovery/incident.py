@@ -125,7 +125,7 @@ class Incident:
             error_id=self._context.error_id,
             fingerprint=self._context.fingerprint,
             rule=clean(self._rule.name),
-            strategy=step.strategy.name,
+            strategy=step.name,
             scope=clean(self._rule.scope),
             status=OutcomeStatus.PENDING,
             started_at=datetime.now(UTC),

@@ -27,7 +27,7 @@ def ordered(steps: Sequence[Step], records: Iterable[Record], draw: random.Rando
     known = {record.strategy: record for record in records}
 
     def worth(step: Step) -> float:
-        record = known.get(step.strategy.name, Record(strategy="", tried=0, recovered=0, seconds=0.0))
+        record = known.get(step.name, Record(strategy="", tried=0, recovered=0, seconds=0.0))
         chance = draw.betavariate(1 + record.recovered, 1 + record.tried - record.recovered)
         return chance / ((SECONDS + record.seconds * record.tried) / (1 + record.tried))
 

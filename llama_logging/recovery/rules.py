@@ -22,7 +22,7 @@ from llama_logging.matching import as_match
 from llama_logging.recovery.presets import About, expanded
 from llama_logging.recovery.probes import Probe, as_probe
 from llama_logging.recovery.strategies import SHIPPED, load
-from llama_logging.recovery.strategy import Call, Strategy
+from llama_logging.recovery.strategy import Call, Strategy, function_name
 from llama_logging.registry.attempts import Policy
 
 DEADLINE = 30.0
@@ -45,6 +45,11 @@ class Step:
 
     strategy: Strategy
     timeout: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What the records call it: by the strategy's name, or that of the function."""
+        return function_name(self.strategy.function) if isinstance(self.strategy, Call) else self.strategy.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -277,6 +277,13 @@ def test_registered_functions_come_after_the_rules() -> None:
     assert nearest.value == "for the class itself"
 
 
+def test_the_records_name_the_function_that_was_called() -> None:
+    tried: list[RecoveryAttempt] = []
+    rule = Rule(name="r", match=bool, ladder=(Step(doing(FAILED)), Step(Call(str))))
+    Engine([rule], audit=tried.append).dispatch(failing()).wait(10)
+    assert {attempt.strategy for attempt in tried} == {"act", "builtins.str"}
+
+
 def test_a_function_may_be_a_coroutine_or_say_more() -> None:
     async def answer(context: ErrorContext) -> str:
         await asyncio.sleep(0)

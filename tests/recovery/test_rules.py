@@ -201,6 +201,7 @@ def test_a_function_is_a_strategy_by_its_dotted_path() -> None:
     (parsed,), problems = parse({"match": {"class": "X"}, "ladder": ["tests.recovery.test_rules.outage"]})
     assert problems == []
     assert parsed.ladder[0].strategy.intent == "call tests.recovery.test_rules.outage"
+    assert parsed.ladder[0].name == "tests.recovery.test_rules.outage"
 
 
 def test_every_shipped_strategy_says_what_it_is() -> None:
