@@ -171,12 +171,12 @@ class Reporting:
 
     def _plan_digest(self, store: Outbox, plan: DigestPlan) -> bool:
         name, now = f"report digest {plan.period:g} {' '.join(plan.channels)}", self._clock()
-        current, before = int(now.timestamp() // plan.period), store.recall(name)
+        current, before = plan.ended(now), store.recall(name)
         if before and int(before) >= current:
             return False
         wanted: list[Wanted] = []
         if before:
-            until = datetime.fromtimestamp(current * plan.period, UTC)
+            until = plan.end(current)
             report = report_of(digest(store, until - timedelta(seconds=plan.period), until))
             wanted = self._asking.wanted(plan.channels, report, f"digest {plan.period:g} {current}", ())
         return store.advance(name, before, str(current), wanted, now)

@@ -316,6 +316,14 @@ def test_a_digest_comes_after_each_period_and_for_none_that_is_past(store: Outbo
     assert sent(made, store, kept["mail"], "mail") == ["digest", "digest"]
 
 
+@pytest.mark.parametrize(("every", "end"), [("1h", NOON), ("1d", NOON - 12 * HOUR), ("7d", NOON - 156 * HOUR)])
+def test_a_digest_is_of_whole_hours_days_and_weeks(every: str, end: datetime) -> None:
+    """At noon of a Sunday the last week has ended on Monday."""
+    plan = parse_digest(Options("ReportHandler", {}, ()), {"every": every, "channels": ["a"]}, {"a": None})
+    assert plan.end(plan.ended(NOON)) == end
+    assert plan.ended(end - MINUTE) == plan.ended(NOON) - 1
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

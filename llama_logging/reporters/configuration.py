@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 
 from llama_logging.config import Options, as_count, as_list, as_mapping, as_seconds, as_share, as_text, did_you_mean
@@ -43,6 +44,8 @@ SHORTEST_DIGEST = 60.0
 """Seconds: counts are kept by the minute."""
 
 _FREQUENT = re.compile(r"(\d{1,6}) in (?:(\d{1,5}) ?(minute|hour|day)s?|(minute|hour|day)|(\d+(?:m|h|d)))")
+_WEEK, _MONDAY = 7 * 86_400.0, 4 * 86_400.0
+"""Seconds of a week, and to the first Monday since 1970."""
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 
@@ -136,6 +139,18 @@ class DigestPlan:
 
     period: float
     channels: tuple[str, ...]
+
+    def ended(self, now: datetime) -> int:
+        """How many of its periods have ended by *now*, in UTC."""
+        return int((now.timestamp() - self._first) // self.period)
+
+    def end(self, number: int) -> datetime:
+        """When the last of so many ended."""
+        return datetime.fromtimestamp(number * self.period + self._first, UTC)
+
+    @property
+    def _first(self) -> float:
+        return _MONDAY if self.period % _WEEK == 0 else 0.0
 
 
 def parse_channels(options: Options, given: object) -> dict[str, Channel]:
