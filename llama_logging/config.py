@@ -449,6 +449,8 @@ def warn(message: str) -> None:
     """One line on standard error, once for each message; never raises."""
     if message in _told:
         return
+    if len(_told) >= _REMEMBERED:
+        _told.clear()
     _told.add(message)
     with contextlib.suppress(Exception):
         from llama_logging.redaction import redact  # here and not above: `run` itself has no use for it
@@ -458,6 +460,8 @@ def warn(message: str) -> None:
 
 _collector: ContextVar[list[Problem] | None] = ContextVar("llama_logging_problems", default=None)
 _told: set[str] = set()
+_REMEMBERED = 1_000
+"""Messages; one that tells of ever other things must not fill the memory."""
 
 
 def _placed(name: str, entries: object) -> list[tuple[str, Any]]:

@@ -122,3 +122,11 @@ def test_an_unset_variable_costs_what_it_is_for_and_nothing_else(
     for place in [*places, "rules[0].ladder[0].fallback_value.value"]:
         assert f"{place}: the environment variable UNSET is not set" in told
     assert len(told.splitlines()) == 4
+
+
+def test_what_was_told_is_forgotten_before_it_fills_the_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3_000):
+        config.warn(f"fault {number}")
+        config.warn(f"fault {number}")
+    assert len(capsys.readouterr().err.splitlines()) == 3_000
+    assert len(config._told) <= 1_000

@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     with contextlib.suppress(FileNotFoundError):
         # A configuration names the application's own functions, and is tried where that is started.
-        sys.path.append(os.getcwd())
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
     try:
         args = parser(words).parse_args(words)
         code: int = args.execute(args)
