@@ -51,14 +51,26 @@ def load(path: str) -> dict[str, Any]:
         ConfigError: If it cannot be read, is not YAML, asks for Python objects, or is not a mapping;
             the message names file, line and column.
     """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return parse(file.read(), path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: {_reason(error)}") from error
+
+
+def parse(text: str, path: str) -> dict[str, Any]:
+    """What is in the YAML *text*; *path* is for messages.
+
+    Raises:
+        ConfigError: As `load`.
+    """
     import yaml  # here and not above: the capture path runs without PyYAML
 
     try:
-        with open(path, encoding="utf-8") as file:
-            data = yaml.safe_load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}{_place(error)}: {_reason(error)}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping with `version: 1`, got {type(data).__name__}")

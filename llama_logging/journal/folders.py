@@ -15,6 +15,8 @@ import time
 import zlib
 from typing import NamedTuple
 
+from llama_logging.state import state_folder
+
 try:
     import fcntl
 except ImportError:  # Windows: there, a file that is open cannot be removed, which serves as the lock
@@ -259,11 +261,7 @@ def directories_elsewhere(name: str, whole: str) -> list[str]:
     """
     digest = f"{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
     name = f"{name}-{digest}"
-    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    state = (
-        os.environ.get("LLAMA_LOGGING_DIR") or os.environ.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
-    )
-    found = [os.path.join(state, "journal", name)]
+    found = [os.path.join(state_folder(), "journal", name)]
     user = os.geteuid() if hasattr(os, "geteuid") else ""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
     if os.path.isdir(runtime):
