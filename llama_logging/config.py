@@ -14,11 +14,11 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from llama_logging.exceptions import ConfigError, MissingExtraError
+from llama_logging.frozen import Frozen
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
@@ -26,8 +26,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Frozen, kw_only=False):
     """One mistake: where in the file it stands (`handlers.registry.store`) and what is wrong.
 
     Attributes:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.frozen import replace
 
 VERSION = "v1"
 

@@ -12,10 +12,10 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import CodeType, TracebackType
 
 from llama_logging.context import Frame
+from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean
 
 MAX_FRAMES = 60
@@ -27,8 +27,7 @@ _KNOWN_CALLS = 20_000
 _known: dict[tuple[int, int], Call] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Frozen):
     """A place on a traceback.
 
     Attributes:
@@ -113,7 +112,7 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         in_app=in_app(code.co_filename),
         column=column + 1,
     )
-    return Call(code, frame, text)
+    return Call(code=code, frame=frame, text=text)
 
 
 _LIBRARY = tuple(

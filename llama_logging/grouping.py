@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from llama_logging import fingerprint
 from llama_logging.config import Options, as_list, as_mapping, as_text, did_you_mean
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
+from llama_logging.frozen import Frozen, replace
 from llama_logging.matching import Match, as_match
 
 GROUPING_OPTIONS = ("match", "fingerprint")
@@ -39,8 +39,7 @@ _VALUES: dict[str, Callable[[ErrorContext], str]] = {
 _VALUE = re.compile(r"\{([\w.-]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class GroupingRule:
+class GroupingRule(Frozen, kw_only=False):
     """For errors that match: what their fingerprint is made from.
 
     Attributes:

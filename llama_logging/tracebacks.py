@@ -15,7 +15,6 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from json import dumps
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ from llama_logging import fingerprint, plain, seen
 from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
 from llama_logging.context import ExceptionDetail, Form, Stack
 from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
+from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
 from llama_logging.redaction import clean, clean_data
 
@@ -95,8 +95,7 @@ class Sight(NamedTuple):
         return self.known.quiet and all(map(_is_quiet, self.chain))
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Frozen, kw_only=False):
     """A place that was seen before, or several of a chain.
 
     Attributes:
@@ -121,7 +120,7 @@ class Known:
     quiet: bool
     single: bool
     formal: bool
-    forms: dict[tuple[int, int], Form] = field(default_factory=dict)
+    forms: dict[tuple[int, int], Form]
 
 
 def describe(exception: BaseException) -> Described:
@@ -279,6 +278,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
         quiet=quiet,
         single=single,
         formal=single and quiet and kinds[0].fingerprint is None,
+        forms={},
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
 from llama_logging.exceptions import ConfigError
+from llama_logging.frozen import Frozen
 from llama_logging.journal.folders import directories_elsewhere, directories_for
 from llama_logging.plugins import STORES, plugin
 
@@ -30,8 +30,7 @@ _SECRET = re.compile(r"((?:^|&)[^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNOR
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class StoreURL:
+class StoreURL(Frozen, kw_only=False):
     """A store's name.
 
     Attributes:
@@ -42,7 +41,7 @@ class StoreURL:
         place: Which registry another store is, whoever asks for it: of PostgreSQL hosts, database, schema.
     """
 
-    url: str = field(repr=False)
+    url: str
     path: str
     shown: str = ""
     schema: str = ""
@@ -50,6 +49,9 @@ class StoreURL:
 
     def __str__(self) -> str:
         return self.shown or self.url
+
+    def __repr__(self) -> str:
+        return f"StoreURL({str(self)!r})"
 
     @property
     def scheme(self) -> str:
