@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -19,8 +18,9 @@ from typing import Any, Self, TypeVar
 
 from llama_logging.exceptions import ConfigError, MissingExtraError
 from llama_logging.frozen import Frozen
+from llama_logging.patterns import regex
 
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
+_SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import sysconfig
 import traceback
 from collections.abc import Sequence
 from types import CodeType, TracebackType
@@ -115,14 +114,5 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
     return Call(code=code, frame=frame, text=text)
 
 
-_LIBRARY = tuple(
-    {
-        os.path.join(os.path.abspath(path), "")
-        for path in (
-            sysconfig.get_path("stdlib"),
-            sysconfig.get_path("platstdlib"),
-            os.path.dirname(__file__),
-        )
-        if path
-    }
-)
+# The standard library lies where any of its modules does: to import sysconfig, which knows, takes two milliseconds.
+_LIBRARY = tuple(os.path.join(os.path.dirname(os.path.abspath(file)), "") for file in (traceback.__file__, __file__))

@@ -18,6 +18,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen, replace
 from llama_logging.matching import Match, as_match
+from llama_logging.patterns import regex
 
 GROUPING_OPTIONS = ("match", "fingerprint")
 EXPLICIT = "explicit "
@@ -36,7 +37,7 @@ _VALUES: dict[str, Callable[[ErrorContext], str]] = {
     "module": lambda context: context.source_module,
     "function": lambda context: context.source_function,
 }
-_VALUE = re.compile(r"\{([\w.-]*)\}")
+_VALUE = regex(r"\{([\w.-]*)\}")
 
 
 class GroupingRule(Frozen, kw_only=False):

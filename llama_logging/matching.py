@@ -13,12 +13,13 @@ from llama_logging.config import Options, as_list, as_mapping, as_text, as_texts
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, Stack
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen
+from llama_logging.patterns import regex
 
 MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "sqlstate", "logger", "level", "not")
 
 _SEARCHED = 2_000
 _KNOWN_STACKS = 1_000
-_SQLSTATE = re.compile(r"[0-9A-Z]{1,5}")
+_SQLSTATE = regex(r"[0-9A-Z]{1,5}")
 
 
 class Match(Frozen):

@@ -16,7 +16,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from json import dumps
-from typing import NamedTuple
 
 from llama_logging import fingerprint, plain, seen
 from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
@@ -52,7 +51,7 @@ _dict = BaseException.__dict__["__dict__"].__get__
 _sys = sys.__dict__
 
 
-class Described(NamedTuple):
+class Described:
     """An exception as data.
 
     Attributes:
@@ -61,14 +60,21 @@ class Described(NamedTuple):
         text: The text of `traceback.format_exception`, to the letter; None where it was bounded.
     """
 
-    stack: Stack
-    parts: tuple[str, ...]
-    messages: tuple[str, ...]
-    attributes: tuple[Codes, ...] = ()
-    text: str | None = None
+    __slots__ = ("attributes", "messages", "parts", "stack", "text")
+
+    def __init__(
+        self,
+        stack: Stack,
+        parts: tuple[str, ...],
+        messages: tuple[str, ...],
+        attributes: tuple[Codes, ...] = (),
+        text: str | None = None,
+    ) -> None:
+        self.stack, self.parts, self.messages = stack, parts, messages
+        self.attributes, self.text = attributes, text
 
 
-class Sight(NamedTuple):
+class Sight:
     """What is to be seen of an exception from outside.
 
     Attributes:
@@ -76,8 +82,10 @@ class Sight(NamedTuple):
         known: What is known of its place.
     """
 
-    chain: list[BaseException]
-    known: Known
+    __slots__ = ("chain", "known")
+
+    def __init__(self, chain: list[BaseException], known: Known) -> None:
+        self.chain, self.known = chain, known
 
     @property
     def stack(self) -> Stack:
@@ -145,7 +153,7 @@ def look(exception: BaseException) -> Sight:
 
 def tell(sight: Sight) -> Described:
     """What the exceptions in *sight* say of themselves."""
-    chain, known = sight
+    chain, known = sight.chain, sight.known
     if known.single:
         error = chain[0]
         own = _dict(error)

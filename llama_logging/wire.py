@@ -7,7 +7,6 @@ repeated error is a few hundred bytes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _text
@@ -27,6 +26,7 @@ from llama_logging.context import (
     from_microseconds,
     to_microseconds,
 )
+from llama_logging.fingerprint import digest
 from llama_logging.frozen import Frozen, fields_of
 from llama_logging.tracing import NO_TRACE
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
@@ -292,7 +292,7 @@ def _encode_stack(stack: Stack) -> _Shared:
         for error in content["exceptions"][max(3, stack.main + 1) :]:
             error["frames"] = []
         text = dumps(content)
-    name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    name = digest(text)
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
     return _Shared(stack, name, f'{{"k":"stack","name":"{name}",{text[1:]}', middle)
 

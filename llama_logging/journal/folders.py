@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 import time
 import zlib
-from typing import NamedTuple
 
+from llama_logging.patterns import regex
 from llama_logging.state import state_folder
 
 try:
@@ -29,22 +28,19 @@ NEW = ".new"
 RESERVE = ".reserve"
 """Space set aside for a full disk, beside the journal it is for."""
 
-_NAME = re.compile(r"j1-[0-9a-f]{16}-[0-9]+-[0-9a-f]{12}\.jsonl(\.new|\.reserve)?")
+_NAME = regex(r"j1-[0-9a-f]{16}-[0-9]+-[0-9a-f]{12}\.jsonl(\.new|\.reserve)?")
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd
 _SHARED_MEMORY = "/dev/shm"
 
 
-class Identity(NamedTuple):
-    """What tells one file from another, whatever its name and descriptor are."""
-
-    device: int
-    inode: int
+Identity = tuple[int, int]
+"""Device and inode: what tells one file from another, whatever its name and descriptor are."""
 
 
 def identity(status: os.stat_result) -> Identity:
     """Of the file that *status* is of."""
-    return Identity(status.st_dev, status.st_ino)
+    return status.st_dev, status.st_ino
 
 
 class Folder:
