@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -181,6 +180,8 @@ def as_text(value: object) -> str:
 
 def as_level(value: object) -> int:
     """A level by name or number, as `logging` has them."""
+    import logging  # here and not above: `run` reads a YAML and logs nothing
+
     known = logging.getLevelNamesMapping()
     if isinstance(value, str) and value.upper() in known:
         return known[value.upper()]
