@@ -81,6 +81,9 @@ class Frozen:
     def __delattr__(self, name: str) -> Never:
         self.__setattr__(name, None)
 
+    def __replace__(self: T, /, **changes: Any) -> T:
+        return replace(self, **changes)
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -82,4 +83,6 @@ def test_more_values_than_fields_are_refused() -> None:
 
 def test_it_can_be_copied_and_sent() -> None:
     point = Named(1, name="a")
+    if sys.version_info >= (3, 13):
+        assert copy.replace(point, name="b") == Named(1, name="b")
     assert copy.copy(point) == copy.deepcopy(point) == pickle.loads(pickle.dumps(point)) == point
