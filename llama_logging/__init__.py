@@ -9,10 +9,10 @@ Under `run` it is there before pytest, which would warn that it cannot rewrite i
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # that of `typing` would cost a fifth of a start under `run`
 if TYPE_CHECKING:
+    from typing import Any
+
     from llama_logging.attachment.configuration import configure
     from llama_logging.context import ErrorContext, ErrorSeverity
     from llama_logging.exceptions import ConfigError, ErrorNotFound, LlamaLoggingError, MissingExtraError, StoreError
@@ -84,6 +84,8 @@ _MODULES = {name: module for module, names in _HOME.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import sys
 import threading
 import time
@@ -88,6 +87,8 @@ class Worker:
         return True
 
     def _begin(self) -> None:
+        import queue  # here and not above: few have something done
+
         self._pid = os.getpid()
         self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._unfinished: set[Callable[[], object]] = set()

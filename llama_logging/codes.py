@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from json import loads
 from typing import Any
-from urllib.parse import urlsplit
 
 from llama_logging.kinds import CARRIERS, CODED
+from llama_logging.patterns import regex
 from llama_logging.redaction import clean
 
 CARRYING = frozenset((*CARRIERS, "request", "_request"))
@@ -22,7 +22,7 @@ TELLING = CODED | CARRYING
 Codes = Mapping[str, int | str]
 
 _NONE: Codes = {}
-_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+_SQLSTATE = regex(r"[0-9A-Z]{5}")
 _WAITS = (
     "retry-after",
     "retry-after-ms",
@@ -34,7 +34,7 @@ _WAITS = (
     "x-rate-limit-reset",
 )
 """Headers that say when to come back."""
-_WAIT = re.compile(r"[\w .,:+-]{1,40}", re.ASCII)
+_WAIT = regex(r"[\w .,:+-]{1,40}", re.ASCII)
 _MAX_ANSWER = 8_192
 """Bytes of a server's answer that are looked into."""
 
@@ -89,6 +89,8 @@ def _server(request: object) -> str:
     url = _part_of(request, "url")
     try:
         if type(url) is str:
+            from urllib.parse import urlsplit  # here and not above: whoever asks a server has it
+
             split = urlsplit(url[:_MAX_ANSWER])
             scheme, host, port = split.scheme, split.hostname, split.port
         else:

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeGuard, TypeVar
 
 from llama_logging.exceptions import ConfigError, MissingExtraError
+from llama_logging.frozen import Frozen
+from llama_logging.patterns import regex
 
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
+_SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Frozen, kw_only=False):
     """One mistake: where in the file it stands (`handlers.registry.store`) and what is wrong.
 
     Attributes:
@@ -51,14 +49,26 @@ def load(path: str) -> dict[str, Any]:
         ConfigError: If it cannot be read, is not YAML, asks for Python objects, or is not a mapping;
             the message names file, line and column.
     """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return parse(file.read(), path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: {_reason(error)}") from error
+
+
+def parse(text: str, path: str) -> dict[str, Any]:
+    """What is in the YAML *text*; *path* is for messages.
+
+    Raises:
+        ConfigError: As `load`.
+    """
     import yaml  # here and not above: the capture path runs without PyYAML
 
     try:
-        with open(path, encoding="utf-8") as file:
-            data = yaml.safe_load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}{_place(error)}: {_reason(error)}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping with `version: 1`, got {type(data).__name__}")
@@ -192,6 +202,8 @@ def as_text(value: object) -> str:
 
 def as_level(value: object) -> int:
     """A level by name or number, as `logging` has them."""
+    import logging  # here and not above: `run` reads a YAML and logs nothing
+
     known = logging.getLevelNamesMapping()
     if isinstance(value, str) and value.upper() in known:
         return known[value.upper()]

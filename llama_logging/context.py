@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from llama_logging.frozen import Frozen, replace
 
 PREDICTED = "llama_logging.predicted"
 """In the additional context of an error that is only predicted: what says so."""
@@ -54,8 +55,7 @@ class ErrorSeverity(enum.IntEnum):
 _SEVERITIES = {severity.value: severity for severity in ErrorSeverity}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(Frozen):
     """One call on a stack.
 
     Attributes:
@@ -78,8 +78,7 @@ class Frame:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExceptionDetail:
+class ExceptionDetail(Frozen):
     """One exception of a chain or group.
 
     Attributes:
@@ -101,7 +100,7 @@ class ExceptionDetail:
     bases: tuple[str, ...] = ()
     relation: str = "raised"
     frames: tuple[Frame, ...] = ()
-    attributes: Mapping[str, int | str] = field(default_factory=dict)
+    attributes: Mapping[str, int | str] = {}
 
     @property
     def qualified_type(self) -> str:
@@ -115,8 +114,7 @@ class ExceptionDetail:
         return (self.message, said) if isinstance(said, str) else (self.message,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
+class Stack(Frozen):
     """What all errors of one place share; it is made, written and stored once.
 
     Attributes:
@@ -167,8 +165,7 @@ class Stack:
         return pieces[0] + "".join(tail)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breadcrumb:
+class Breadcrumb(Frozen):
     """A record that came before the error, on the same thread or task.
 
     Attributes:
@@ -181,8 +178,7 @@ class Breadcrumb:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameLocals:
+class FrameLocals(Frozen):
     """The local variables of one call.
 
     Attributes:
@@ -196,8 +192,7 @@ class FrameLocals:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(Frozen):
     """Who we are, once per process.
 
     Attributes:
@@ -217,8 +212,7 @@ class Process:
     release: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ErrorContext:
+class ErrorContext(Frozen):
     """One error, as it was at the moment it was logged.
 
     Attributes:
@@ -260,8 +254,8 @@ class ErrorContext:
     parts: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     attributes: tuple[Mapping[str, int | str], ...] = ()
-    additional_context: Mapping[str, Any] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    additional_context: Mapping[str, Any] = {}
+    tags: Mapping[str, str] = {}
     fingerprint: str = ""
     grouping: tuple[str, ...] = ()
     trace_id: str = ""
@@ -338,8 +332,7 @@ class ErrorContext:
         return f"{self.error_type}: {self.error_message} [{self.error_id}]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(Frozen):
     """One more layer that logged an error already captured: who, when, and in which words.
 
     Attributes:

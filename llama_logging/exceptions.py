@@ -8,7 +8,11 @@ LlamaLoggingError
 └── MissingExtraError  (also an ImportError) an optional dependency is not installed
 """
 
-from typing import Self
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class LlamaLoggingError(Exception):

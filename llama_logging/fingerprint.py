@@ -7,17 +7,21 @@ another user's name must not make a new group.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.frozen import replace
+from llama_logging.patterns import regex
+
+try:
+    from _blake2 import blake2b  # hashlib has it from there, and loads OpenSSL besides
+except ImportError:
+    from hashlib import blake2b
 
 VERSION = "v1"
 
 # One pass, no nested quantifier: linear in the length of the text.
-_VARIABLE = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+")
+_VARIABLE = regex(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+")
 
 
 def fingerprint(inputs: Sequence[str]) -> str:
@@ -26,8 +30,13 @@ def fingerprint(inputs: Sequence[str]) -> str:
     >>> fingerprint(["ValueError", "app.main: int(text)"])
     'v1:290fb60c1e70c043'
     """
-    digest = hashlib.blake2b("\x1f".join(inputs).encode(), digest_size=8)
-    return f"{VERSION}:{digest.hexdigest()}"
+    named = digest("\x1f".join(inputs))
+    return f"{VERSION}:{named}"
+
+
+def digest(text: str) -> str:
+    """16 hex digits that stand for *text*."""
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def of_exceptions(exceptions: Sequence[ExceptionDetail]) -> tuple[str, ...]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import sysconfig
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import CodeType, TracebackType
 
 from llama_logging.context import Frame
+from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean
 
 MAX_FRAMES = 60
@@ -27,8 +26,7 @@ _KNOWN_CALLS = 20_000
 _known: dict[tuple[int, int], Call] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Frozen):
     """A place on a traceback.
 
     Attributes:
@@ -113,17 +111,8 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         in_app=in_app(code.co_filename),
         column=column + 1,
     )
-    return Call(code, frame, text)
+    return Call(code=code, frame=frame, text=text)
 
 
-_LIBRARY = tuple(
-    {
-        os.path.join(os.path.abspath(path), "")
-        for path in (
-            sysconfig.get_path("stdlib"),
-            sysconfig.get_path("platstdlib"),
-            os.path.dirname(__file__),
-        )
-        if path
-    }
-)
+# The standard library lies where any of its modules does: to import sysconfig, which knows, takes two milliseconds.
+_LIBRARY = tuple(os.path.join(os.path.dirname(os.path.abspath(file)), "") for file in (traceback.__file__, __file__))

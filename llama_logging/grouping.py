@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,9 @@ from llama_logging import fingerprint
 from llama_logging.config import Options, as_list, as_mapping, as_text, did_you_mean
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
+from llama_logging.frozen import Frozen, replace
 from llama_logging.matching import Match, as_match
+from llama_logging.patterns import regex
 
 GROUPING_OPTIONS = ("match", "fingerprint")
 EXPLICIT = "explicit "
@@ -36,11 +37,10 @@ _VALUES: dict[str, Callable[[ErrorContext], str]] = {
     "module": lambda context: context.source_module,
     "function": lambda context: context.source_function,
 }
-_VALUE = re.compile(r"\{([\w.-]*)\}")
+_VALUE = regex(r"\{([\w.-]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class GroupingRule:
+class GroupingRule(Frozen, kw_only=False):
     """For errors that match: what their fingerprint is made from.
 
     Attributes:

@@ -5,11 +5,11 @@ Read past what the class may pretend: from the namespaces along its MRO, not by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
 from typing import Any
 
 from llama_logging import plain
+from llama_logging.frozen import Frozen
 
 CARRIERS = ("response", "headers", "orig")
 """What may carry a code in an exception's place."""
@@ -25,8 +25,7 @@ _names = type.__dict__["__dict__"].__get__
 _mro = type.__dict__["__mro__"].__get__
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Frozen, kw_only=False):
     """A class of exceptions.
 
     Attributes:

@@ -6,23 +6,23 @@ import errno
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from llama_logging.config import Options, as_list, as_mapping, as_text, as_texts
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, Stack
 from llama_logging.exceptions import ConfigError
+from llama_logging.frozen import Frozen
+from llama_logging.patterns import regex
 
 MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "sqlstate", "logger", "level", "not")
 
 _SEARCHED = 2_000
 _KNOWN_STACKS = 1_000
-_SQLSTATE = re.compile(r"[0-9A-Z]{1,5}")
+_SQLSTATE = regex(r"[0-9A-Z]{1,5}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(Frozen):
     """What an error must be like; everything that is given must hold.
 
     Attributes:
@@ -47,7 +47,6 @@ class Match:
     loggers: tuple[str, ...] = ()
     level: ErrorSeverity = ErrorSeverity.DEBUG
     unless: Match | None = None
-    _kinds: dict[int, tuple[Stack, bool]] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is such an error."""
@@ -58,6 +57,10 @@ class Match:
             and self._says(context)
             and not (self.unless is not None and self.unless(context))
         )
+
+    @cached_property
+    def _kinds(self) -> dict[int, tuple[Stack, bool]]:
+        return {}
 
     def fits(self, stack: Stack) -> bool:
         """Whether an error of *stack* may be one, by the classes alone, which all of them share: looked at once."""

@@ -8,17 +8,20 @@ computer" (sqlite.org/wal.html), and the locks of network file systems do not ho
 from __future__ import annotations
 
 import os
-import re
 
 from llama_logging.exceptions import StoreError
+from llama_logging.patterns import regex
 
 # Their types; as far as they are programs, after `fuse.`.
-_NETWORK = re.compile(
-    "nfs4?|cifs|smb3|smbfs|ncpfs|9p|afs|coda|davfs|gpfs|lustre|beegfs|orangefs|pvfs2|panfs|ceph|glusterfs|"
-    r"fuse\.(sshfs|glusterfs|ceph|davfs|s3fs|s3ql|goofys|gcsfuse|blobfuse2?|rclone|juicefs|seaweedfs|mfs|moosefs|"
-    "lizardfs|curlftpfs|smbnetfs|gvfsd-fuse)"
-)
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_NETWORK = {
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "afs", "coda", "davfs", "gpfs", "lustre", "beegfs",
+    "orangefs", "pvfs2", "panfs", "ceph", "glusterfs",
+}  # fmt: skip
+_PROGRAMS = {
+    "sshfs", "glusterfs", "ceph", "davfs", "s3fs", "s3ql", "goofys", "gcsfuse", "blobfuse", "blobfuse2", "rclone",
+    "juicefs", "seaweedfs", "mfs", "moosefs", "lizardfs", "curlftpfs", "smbnetfs", "gvfsd-fuse",
+}  # fmt: skip
+_ESCAPE = regex(r"\\([0-7]{3})")
 
 
 def file_system(path: str, mountinfo: str) -> str:
@@ -39,7 +42,9 @@ def file_system(path: str, mountinfo: str) -> str:
         fields, kinds = before.split(" "), after.split(" ")
         if not separator or len(fields) < 5:
             continue
-        point = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4])
+        point = fields[4]
+        if "\\" in point:
+            point = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), point)
         # Of several mounted at one place, the last hides the others.
         if len(point) >= len(best) and (path == point or path.startswith(point.rstrip("/") + "/")):
             best, found = point, kinds[0]
@@ -52,7 +57,7 @@ def is_network(kind: str) -> bool:
     >>> is_network("fuse.sshfs"), is_network("fuse.ntfs-3g"), is_network("nfs4"), is_network("tmpfs")
     (True, False, True, False)
     """
-    return _NETWORK.fullmatch(kind) is not None
+    return kind in _NETWORK or (kind.startswith("fuse.") and kind.removeprefix("fuse.") in _PROGRAMS)
 
 
 def refusal(path: str) -> str:

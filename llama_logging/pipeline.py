@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from llama_logging import plain, process, retention, wire
 from llama_logging.config import is_installed, warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
+from llama_logging.frozen import replace
 from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats

@@ -11,13 +11,15 @@ import enum
 import math
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
+
+from llama_logging.frozen import Frozen
 
 MAX_TEXT = 8_192
 """Characters of one text that are kept; the middle is cut."""
 
 
-class Limits(NamedTuple):
+class Limits(Frozen):
     """How deep is looked into a value, at how many items of a container, and how many characters of a text are kept."""
 
     depth: int = 5
@@ -134,7 +136,7 @@ def _qualname(cls: type) -> str:
 def _container(value: Any, limits: Limits, bounded: Callable[[str, int], str]) -> Any:
     if limits.depth <= 0:
         return f"<{_qualname(type(value))}>"
-    inner = limits._replace(depth=limits.depth - 1)
+    inner = Limits(depth=limits.depth - 1, items=limits.items, text=limits.text)
     try:
         return (_mapping if issubclass(type(value), dict) else _sequence)(value, inner, bounded)
     except RuntimeError:

@@ -7,17 +7,16 @@ import re
 
 from llama_logging.context import ExceptionDetail, Frame
 from llama_logging.frames import in_app
+from llama_logging.patterns import regex
 from llama_logging.tracebacks import Described, stack_of
 
 HEADER = "Traceback (most recent call last):\n"
 
-_FRAME = re.compile(
+_FRAME = regex(
     r'  File "(?P<file>[^"\n]{1,1000})", line (?P<line>\d{1,9}), in (?P<function>[^\n]{1,200})\n'
     r"(?:    (?P<source>[^\n]{0,500})\n)?(?:    [ ~^]+\n)?"
 )
-_TRACE = re.compile(
-    r"(?P<frames>(?:  [^\n]*\n)+)(?P<type>[A-Za-z_][\w.]{0,200})(?:: (?P<message>[^\n]{0,8000}))?(?:\n|\Z)"
-)
+_TRACE = regex(r"(?P<frames>(?:  [^\n]*\n)+)(?P<type>[A-Za-z_][\w.]{0,200})(?:: (?P<message>[^\n]{0,8000}))?(?:\n|\Z)")
 
 
 def parse(text: str) -> Described | None:

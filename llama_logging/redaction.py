@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from llama_logging import plain
+from llama_logging.patterns import regex
 
 REDACTED = "[redacted]"
 
@@ -96,9 +97,9 @@ def _by_key(match: re.Match[str]) -> str:
 # Every second digit from the right is doubled, and the digits of that added.
 _DOUBLED = bytes(sum(divmod((code - 48) * 2, 10)) if 48 <= code < 58 else 0 for code in range(256))
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
-_CARD_AS_PRINTED = re.compile(r"(?<!\d)(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{4,5})(?!\d)")
+_CARD_AS_PRINTED = regex(r"(?<!\d)(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{4,5})(?!\d)")
 _CARD_DIGITS = 13
-_LIKE_A_CARD = re.compile(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
+_LIKE_A_CARD = regex(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
 
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it.
@@ -128,8 +129,8 @@ _QUALIFIED_TOKEN = "|".join(
 )
 
 PATTERNS = {
-    name: re.compile(pattern)
-    for name, pattern in {
+    name: regex(text)
+    for name, text in {
         "user info": r"://[^\s/]+@",
         "PEM": r"-----BEGIN [A-Z ]{0,40}KEY(?: BLOCK)?-----",
         # `Authorization: Basic dXNlcjpw`; a digit or = is asked for, or "basic authentication" would be one.
@@ -174,7 +175,7 @@ PATTERNS = {
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }
-_PEM_END = re.compile(r"-----END [A-Z ]{0,40}KEY(?: BLOCK)?-----")
+_PEM_END = regex(r"-----END [A-Z ]{0,40}KEY(?: BLOCK)?-----")
 
 
 def redact(text: str) -> str:
@@ -250,17 +251,18 @@ def suspected(text: str) -> list[TakeOut]:
 TakeOut = Callable[[str], str]
 
 
-def _whole(name: str, replacement: str = REDACTED) -> TakeOut:
+def _whole(name: str, replacement: str | Callable[[re.Match[str]], str] = REDACTED) -> TakeOut:
     """Takes out all that the pattern finds."""
-    return functools.partial(PATTERNS[name].sub, replacement)
+    found = PATTERNS[name]
+    return lambda text: found.sub(replacement, text)
 
 
 def _behind(name: str) -> TakeOut:
     """Takes out what the pattern finds behind its group: at a third of the price of a template with a group in it."""
-    split = PATTERNS[name].split
+    found = PATTERNS[name]
 
     def take_out(text: str) -> str:
-        pieces = split(text)
+        pieces = found.split(text)
         if len(pieces) == 1:
             return text
         pieces[1::2] = [piece + REDACTED for piece in pieces[1::2]]
@@ -280,10 +282,8 @@ def _pem(text: str) -> str:
 
 
 _user_info = _whole("user info", f"://{REDACTED}@")
-_quoted_keys = functools.partial(PATTERNS["quoted key"].sub, _by_key)
-_pairs = functools.partial(PATTERNS["pair"].sub, _by_key)
-_elements = functools.partial(PATTERNS["element"].sub, _by_key)
-_cards = functools.partial(PATTERNS["card"].sub, _card)
+_quoted_keys, _cards = _whole("quoted key", _by_key), _whole("card", _card)
+_pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
 _jwt, _bearer = _whole("JWT"), _behind("bearer")
 _WITH_HYPHEN = (
     ("-----BEGIN", _pem),

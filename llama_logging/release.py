@@ -10,7 +10,9 @@ import os
 import re
 from collections.abc import Mapping
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+from llama_logging.patterns import regex
+
+_COMMIT = regex(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LEVELS = 20
 _MOST = 2**20
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds
 from llama_logging.exceptions import ConfigError
+from llama_logging.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
+class Retention(Frozen):
     """How much of the errors' details is kept; counts are kept for ever.
 
     Attributes:

@@ -15,14 +15,13 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from json import dumps
-from typing import NamedTuple
 
 from llama_logging import fingerprint, plain, seen
 from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
 from llama_logging.context import ExceptionDetail, Form, Stack
 from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
+from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
 from llama_logging.redaction import clean, clean_data
 
@@ -52,7 +51,7 @@ _dict = BaseException.__dict__["__dict__"].__get__
 _sys = sys.__dict__
 
 
-class Described(NamedTuple):
+class Described:
     """An exception as data.
 
     Attributes:
@@ -61,14 +60,21 @@ class Described(NamedTuple):
         text: The text of `traceback.format_exception`, to the letter; None where it was bounded.
     """
 
-    stack: Stack
-    parts: tuple[str, ...]
-    messages: tuple[str, ...]
-    attributes: tuple[Codes, ...] = ()
-    text: str | None = None
+    __slots__ = ("attributes", "messages", "parts", "stack", "text")
+
+    def __init__(
+        self,
+        stack: Stack,
+        parts: tuple[str, ...],
+        messages: tuple[str, ...],
+        attributes: tuple[Codes, ...] = (),
+        text: str | None = None,
+    ) -> None:
+        self.stack, self.parts, self.messages = stack, parts, messages
+        self.attributes, self.text = attributes, text
 
 
-class Sight(NamedTuple):
+class Sight:
     """What is to be seen of an exception from outside.
 
     Attributes:
@@ -76,8 +82,10 @@ class Sight(NamedTuple):
         known: What is known of its place.
     """
 
-    chain: list[BaseException]
-    known: Known
+    __slots__ = ("chain", "known")
+
+    def __init__(self, chain: list[BaseException], known: Known) -> None:
+        self.chain, self.known = chain, known
 
     @property
     def stack(self) -> Stack:
@@ -95,8 +103,7 @@ class Sight(NamedTuple):
         return self.known.quiet and all(map(_is_quiet, self.chain))
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Frozen, kw_only=False):
     """A place that was seen before, or several of a chain.
 
     Attributes:
@@ -121,7 +128,7 @@ class Known:
     quiet: bool
     single: bool
     formal: bool
-    forms: dict[tuple[int, int], Form] = field(default_factory=dict)
+    forms: dict[tuple[int, int], Form]
 
 
 def describe(exception: BaseException) -> Described:
@@ -146,7 +153,7 @@ def look(exception: BaseException) -> Sight:
 
 def tell(sight: Sight) -> Described:
     """What the exceptions in *sight* say of themselves."""
-    chain, known = sight
+    chain, known = sight.chain, sight.known
     if known.single:
         error = chain[0]
         own = _dict(error)
@@ -279,6 +286,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
         quiet=quiet,
         single=single,
         formal=single and quiet and kinds[0].fingerprint is None,
+        forms={},
     )
 
 

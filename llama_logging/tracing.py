@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
 from llama_logging import semconv
+from llama_logging.patterns import regex
 
 NO_TRACE = ("", "")
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
@@ -24,7 +24,7 @@ _API = "opentelemetry.trace"
 _MARK = "__llama_logging_trace__"
 """Where an exception says in which trace it was raised."""
 _dict = BaseException.__dict__["__dict__"].__get__
-_HEADER = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+_HEADER = regex(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
 def parse(traceparent: str) -> tuple[str, str]:
@@ -141,7 +141,7 @@ def _span() -> Any:
 
 def _of_environment() -> tuple[str, str, str, str]:
     traceparent = os.environ.get("TRACEPARENT", "").strip()
-    trace = parse(traceparent)
+    trace = parse(traceparent) if traceparent else NO_TRACE
     return ("", "", "", "") if trace == NO_TRACE else (*trace, traceparent, os.environ.get("TRACESTATE", ""))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from datetime import datetime
+
+from llama_logging.frozen import Frozen
 
 
 class OutcomeStatus(enum.StrEnum):
@@ -28,8 +29,7 @@ class OutcomeStatus(enum.StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryAttempt:
+class RecoveryAttempt(Frozen):
     """One try of one strategy.
 
     Attributes:

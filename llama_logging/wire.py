@@ -7,10 +7,8 @@ repeated error is a few hundred bytes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
@@ -28,6 +26,8 @@ from llama_logging.context import (
     from_microseconds,
     to_microseconds,
 )
+from llama_logging.fingerprint import digest
+from llama_logging.frozen import Frozen, fields_of
 from llama_logging.tracing import NO_TRACE
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
@@ -206,18 +206,18 @@ def decode_sighting(frame: Json) -> Sighting:
 
 def encode_process(process: Process) -> Json:
     """*process* as the `open` frame every journal begins with; `v` is the version of this format."""
-    return {"k": "open", "v": 1, **asdict(process)}
+    return {"k": "open", "v": 1, **fields_of(process)}
 
 
 def encode_attempt(attempt: RecoveryAttempt) -> Json:
     """*attempt* as an `audit` frame; the same attempt_id again replaces what was said before."""
-    frame: Json = {"k": "audit", **asdict(attempt), "started_at": to_microseconds(attempt.started_at)}
+    frame: Json = {"k": "audit", **fields_of(attempt), "started_at": to_microseconds(attempt.started_at)}
     return {**frame, "status": attempt.status.value}
 
 
 def decode_attempt(frame: Json) -> RecoveryAttempt:
     """The attempt that was encoded."""
-    values = {field.name: frame[field.name] for field in fields(RecoveryAttempt) if field.name in frame}
+    values = {name: frame[name] for name in RecoveryAttempt._fields if name in frame}
     values["started_at"] = from_microseconds(values["started_at"])
     values["status"] = OutcomeStatus(values["status"])
     return RecoveryAttempt(**values)
@@ -225,6 +225,8 @@ def decode_attempt(frame: Json) -> RecoveryAttempt:
 
 def as_document(context: ErrorContext) -> Json:
     """*context* as one JSON-able document, for people and programs to read."""
+    from dataclasses import asdict  # here and not above: who logs makes no documents
+
     document = asdict(context)
     for internal in ("stack", "parts", "messages", "attributes"):
         del document[internal]
@@ -242,8 +244,7 @@ def as_document(context: ErrorContext) -> Json:
     return document
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
+class _Shared(Frozen, kw_only=False):
     """What is encoded once for a stack.
 
     Attributes:
@@ -291,7 +292,7 @@ def _encode_stack(stack: Stack) -> _Shared:
         for error in content["exceptions"][max(3, stack.main + 1) :]:
             error["frames"] = []
         text = dumps(content)
-    name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    name = digest(text)
     middle = f'"type":{_text(stack.error_type)},"stack":"{name}"'
     return _Shared(stack, name, f'{{"k":"stack","name":"{name}",{text[1:]}', middle)
 
@@ -323,5 +324,4 @@ def _exception(error: Json) -> ExceptionDetail:
 
 
 def _process(frame: Json | None) -> Process | None:
-    names = {field.name for field in fields(Process)}
-    return Process(**{key: value for key, value in frame.items() if key in names}) if frame else None
+    return Process(**{name: frame[name] for name in Process._fields if name in frame}) if frame else None

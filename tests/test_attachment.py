@@ -138,6 +138,29 @@ def test_no_configuration_is_left_in_the_environment(cli: Run, own_place: Path) 
     assert attached(cli, minimal()).out == "[]\n"
 
 
+def test_a_start_imports_no_more_than_it_needs(cli: Run, run: Run, own_place: Path) -> None:
+    """What is absent here took two thirds of it."""
+    (own_place / "app.py").write_text("import logging, sys; print(*sys.modules)")
+    plain, done = run("app.py"), attached(cli, minimal(), "app.py")
+    new = set(done.out.split()) - set(plain.out.split())
+    assert "llama_logging.handlers" in new
+    assert (
+        not {
+            *("argparse", "ast", "asyncio", "dataclasses", "difflib", "dis", "hashlib", "_hashlib", "inspect"),
+            *("importlib.metadata", "importlib.resources", "logging.config", "logging.handlers", "pathlib", "queue"),
+            *("selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sysconfig", "tempfile"),
+            *("tokenize", "urllib", "urllib.parse", "uuid", "yaml"),
+        }
+        & new
+    )
+
+
+def test_a_start_compiles_no_pattern(run: Run) -> None:
+    code = "import json, logging, re, string, sys; re.compile = None; import llama_logging.attachment.attaching"
+    done = run("-c", code)
+    assert done.code == 0, done.err
+
+
 @pytest.mark.usefixtures("app")
 def test_child_processes_are_attached_too(cli: Run, own_place: Path) -> None:
     (own_place / "parent.py").write_text("import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'])\n")

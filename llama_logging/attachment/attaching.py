@@ -9,6 +9,7 @@ from typing import Any
 
 from llama_logging import tap
 from llama_logging.attachment import bridges, detached, hooks
+from llama_logging.attachment.ready import ready
 from llama_logging.attachment.run import (
     CONFIG_VARIABLE,
     CONFIGURE,
@@ -34,7 +35,7 @@ def attach(environ: MutableMapping[str, str]) -> bool:
         return False
     _attached = True
     # Out of the environment: pages that show one to the world are common, and a configuration may hold a password.
-    ready = environ.pop(DATA_VARIABLE, "")
+    given = environ.pop(DATA_VARIABLE, "")
     if environ.get(DOCTOR_VARIABLE):
         _examine(environ.get(CONFIG_VARIABLE, ""), environ[DOCTOR_VARIABLE])
         return True
@@ -43,7 +44,7 @@ def attach(environ: MutableMapping[str, str]) -> bool:
         from llama_logging.attachment.configuration import configure_safely
 
         configure_safely(path)
-    for sink in _sinks(path, ready):
+    for sink in _sinks(path, given):
         tap.add(sink)
     hooks.install(printed=PRINTED in asked)
     bridges.install()
@@ -56,10 +57,11 @@ def attach_if_asked() -> None:
         attach(os.environ)
 
 
-def _sinks(path: str, ready: str) -> list[tap.Sink]:
-    """The sinks of a file, or of what is *ready* of it as JSON; whatever is wrong with it, errors are kept."""
+def _sinks(path: str, given: str) -> list[tap.Sink]:
+    """The sinks of a file, or of what was *given* of it as JSON; whatever is wrong with it, errors are kept."""
     try:
-        data: dict[str, Any] = json.loads(ready) if ready else load(path)
+        text = given or ready(path)
+        data: dict[str, Any] = json.loads(text) if text else load(path)
     except (ConfigError, ValueError) as error:
         from llama_logging.attachment.configuration import shipped
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Sequence
 
-from llama_logging.config import load
+from llama_logging.attachment.ready import ready
 from llama_logging.exceptions import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CONFIG_VARIABLE = "LLAMA_LOGGING_CONFIG"
 DATA_VARIABLE = "LLAMA_LOGGING_DATA"
@@ -112,8 +114,7 @@ def run(command: Sequence[str], config: str, asked: Sequence[str] = ()) -> int:
 def _ready(config: str) -> str:
     """What is in *config* as JSON, so that the command need not read YAML; empty where it must."""
     try:
-        data = load(config)
-        text = json.dumps(data)
-    except (ConfigError, TypeError, ValueError):  # each process tells what is wrong with it
+        text = ready(config)
+    except ConfigError:  # each process tells what is wrong with it
         return ""
-    return text if len(text) < _LONGEST and json.loads(text) == data else ""
+    return text if len(text) < _LONGEST else ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
 
 from llama_logging import __version__
+from llama_logging.cli import run_command
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import Any
 
 COMMANDS = (
     "init", "check", "run", "doctor", "demo",
@@ -30,13 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if it failed, 2 if it was asked for wrongly; `run` becomes its command.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    with contextlib.suppress(FileNotFoundError):
-        # A configuration names the application's own functions, and is tried where that is started.
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())
     try:
-        args = parser(words).parse_args(words)
-        code: int = args.execute(args)
+        code = _execute(words)
         sys.stdout.flush()
     except ConfigError as error:
         return _complain(error, USAGE)
@@ -52,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The parser: of one command alone if *words* begin with it, for `run` stands before every start."""
+    """The parser: of one command alone if *words* begin with it."""
+    import argparse  # here and not above: `run` stands before every start
+    import importlib
+
     root = argparse.ArgumentParser(
         prog="llama-logging",
         description="An error tracker that lives inside the process and heals.",
@@ -68,8 +68,23 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     return root
 
 
+def _execute(words: list[str]) -> int:
+    asked = run_command.read(words[1:]) if words[:1] == ["run"] else None
+    if asked is not None:
+        return run_command.start(*asked)
+    import contextlib
+
+    with contextlib.suppress(FileNotFoundError):
+        # A configuration names the application's own functions, and is tried where that is started.
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
+    args = parser(words).parse_args(words)
+    code: int = args.execute(args)
+    return code
+
+
 def _complain(error: Exception, code: int) -> int:
-    from llama_logging.redaction import redact  # here and not above: `run` stands before every start
+    from llama_logging.redaction import redact  # here and not above, as in `parser`
 
     print(f"llama-logging: {redact(str(error))}", file=sys.stderr)
     return code

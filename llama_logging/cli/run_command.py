@@ -2,34 +2,74 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
 from llama_logging.attachment.run import CONFIGURE, PRINTED, run
 from llama_logging.exceptions import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
 HELP = "run a command and keep its errors, its code, logging and output untouched"
 EPILOG = "Examples: llama-logging run -- python app.py · run -- app.py · run -- -m package · run -- uvicorn app:app"
+
+_CONFIG = "logging.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "-c", "--config", default="logging.yaml", metavar="FILE", help="the logging.yaml; default logging.yaml"
+        "-c", "--config", default=_CONFIG, metavar="FILE", help="the logging.yaml; default logging.yaml"
     )
     parser.add_argument(
         "--configure", action="store_true", help="use the file as the application's own logging configuration, too"
     )
     parser.add_argument("--printed", action="store_true", help="capture what traceback.print_exc() prints, too")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD...", help="the command and its options")
+    parser.add_argument("command", nargs="...", metavar="-- CMD...", help="the command and its options")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Become the command."""
+    return start(*parsed(args))
+
+
+def parsed(args: argparse.Namespace) -> tuple[list[str], str, list[str]]:
+    """What *args* ask of `start`."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    return command, args.config, [name for name in (CONFIGURE, PRINTED) if getattr(args, name)]
+
+
+def read(words: Sequence[str]) -> tuple[list[str], str, list[str]] | None:
+    """What *words* ask of `start`; None where argparse has to tell: to import it costs as much as to start Python.
+
+    >>> read(["-c", "errors.yaml", "--printed", "--", "app.py", "-v"])
+    (['app.py', '-v'], 'errors.yaml', ['printed'])
+    """
+    config, rest = _CONFIG, list(words)
+    asked: list[str] = []
+    while rest and rest[0].startswith("-"):
+        word = rest.pop(0)
+        if word == "--":
+            return rest, config, asked
+        if word in ("-c", "--config") and rest and not rest[0].startswith("-"):
+            config = rest.pop(0)
+        elif word in (f"--{CONFIGURE}", f"--{PRINTED}"):
+            asked.append(word[2:])
+        else:
+            return None
+    return rest, config, asked
+
+
+def start(command: Sequence[str], config: str, asked: Sequence[str]) -> int:
+    """Become *command*; the rest is as for `attachment.run.run`.
+
+    Raises:
+        ConfigError: If there is nothing to become, or no configuration.
+    """
     if not command:
         raise ConfigError("run: say what to run, such as: llama-logging run -- python app.py")
-    if not os.path.isfile(args.config):
-        raise ConfigError(f"run: there is no {args.config}; llama-logging init writes one")
-    asked = [name for name in (CONFIGURE, PRINTED) if getattr(args, name)]
-    return run(command, args.config, asked)
+    if not os.path.isfile(config):
+        raise ConfigError(f"run: there is no {config}; llama-logging init writes one")
+    return run(command, config, asked)

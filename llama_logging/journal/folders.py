@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 import time
 import zlib
-from typing import NamedTuple
+
+from llama_logging.patterns import regex
+from llama_logging.state import state_folder
 
 try:
     import fcntl
@@ -27,22 +28,19 @@ NEW = ".new"
 RESERVE = ".reserve"
 """Space set aside for a full disk, beside the journal it is for."""
 
-_NAME = re.compile(r"j1-[0-9a-f]{16}-[0-9]+-[0-9a-f]{12}\.jsonl(\.new|\.reserve)?")
+_NAME = regex(r"j1-[0-9a-f]{16}-[0-9]+-[0-9a-f]{12}\.jsonl(\.new|\.reserve)?")
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd
 _SHARED_MEMORY = "/dev/shm"
 
 
-class Identity(NamedTuple):
-    """What tells one file from another, whatever its name and descriptor are."""
-
-    device: int
-    inode: int
+Identity = tuple[int, int]
+"""Device and inode: what tells one file from another, whatever its name and descriptor are."""
 
 
 def identity(status: os.stat_result) -> Identity:
     """Of the file that *status* is of."""
-    return Identity(status.st_dev, status.st_ino)
+    return status.st_dev, status.st_ino
 
 
 class Folder:
@@ -259,11 +257,7 @@ def directories_elsewhere(name: str, whole: str) -> list[str]:
     """
     digest = f"{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
     name = f"{name}-{digest}"
-    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    state = (
-        os.environ.get("LLAMA_LOGGING_DIR") or os.environ.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
-    )
-    found = [os.path.join(state, "journal", name)]
+    found = [os.path.join(state_folder(), "journal", name)]
     user = os.geteuid() if hasattr(os, "geteuid") else ""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
     if os.path.isdir(runtime):

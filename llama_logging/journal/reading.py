@@ -7,8 +7,8 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from llama_logging.frozen import Frozen
 from llama_logging.journal.folders import HAS_LOCKS, NEW, RESERVE, Folder, lock
 from llama_logging.journal.framing import unseal
 
@@ -16,8 +16,7 @@ ABANDONED_AFTER = 60.0
 """Seconds after which a file still called `.new` was left by a process that died making it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Frozen, kw_only=False):
     """A part of a journal as read: its whole frames, where they end, and whether more may come."""
 
     frames: list[str]

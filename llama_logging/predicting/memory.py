@@ -55,7 +55,7 @@ class Memory:
         self._folder = Folder(folder)
         self._role = re.sub(r"[^\w.-]+", "_", role)[:60] or "python"
         self._lock: int | None = None
-        self._identity = Identity(0, 0)
+        self._identity: Identity = (0, 0)
         self.name = self._role
         """The role, and which of several of the same it is."""
         _held.add(self)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
 
 from llama_logging.exceptions import ConfigError
+from llama_logging.frozen import Frozen
 from llama_logging.journal.folders import directories_elsewhere, directories_for
+from llama_logging.patterns import regex
 from llama_logging.plugins import STORES, plugin
 
 DEFAULT = "sqlite:///llama_logging.db"
@@ -21,17 +21,16 @@ SCHEMA = "llama_logging"
 POSTGRES = ("postgresql", "postgres")
 
 _SQLITE = "sqlite:///"
-_POSTGRES = re.compile(
+_POSTGRES = regex(
     r"(?P<scheme>postgres(?:ql)?://)(?:(?P<user>[^:@/?\s]*)(?P<secret>:[^@/?\s]*)?@)?(?P<hosts>[^/?@\s]*)"
     r"(?:/(?P<database>[^/?@\s]*))?(?:\?(?P<options>[^\s?]*))?"
 )
-_USER_INFO = re.compile(r"//.*@", re.DOTALL)
-_SECRET = re.compile(r"((?:^|&)[^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE)
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_USER_INFO = regex(r"//.*@", re.DOTALL)
+_SECRET = regex(r"((?:^|&)[^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE)
+_NAME = regex(r"[a-z_][a-z0-9_]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class StoreURL:
+class StoreURL(Frozen, kw_only=False):
     """A store's name.
 
     Attributes:
@@ -42,7 +41,7 @@ class StoreURL:
         place: Which registry another store is, whoever asks for it: of PostgreSQL hosts, database, schema.
     """
 
-    url: str = field(repr=False)
+    url: str
     path: str
     shown: str = ""
     schema: str = ""
@@ -50,6 +49,9 @@ class StoreURL:
 
     def __str__(self) -> str:
         return self.shown or self.url
+
+    def __repr__(self) -> str:
+        return f"StoreURL({str(self)!r})"
 
     @property
     def scheme(self) -> str:
@@ -106,6 +108,8 @@ def _postgres(url: str) -> StoreURL:
             "a store's postgresql:// URL cannot be read: @ : / ? and spaces in a name or password "
             "are written %40 %3A %2F %3F %20"
         )
+    from urllib.parse import parse_qsl, unquote  # here and not above: most stores are files
+
     options = parse_qsl(parts["options"] or "", keep_blank_values=True)
     schema = dict(options).get("schema", SCHEMA)
     if not _NAME.fullmatch(schema):

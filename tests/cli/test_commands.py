@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from llama_logging.attachment.configuration import shipped_text
+from llama_logging.cli import run_command
 from llama_logging.cli.main import COMMANDS, main, parser
 from llama_logging.context import ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.pipeline import pipeline_for
@@ -366,10 +368,44 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_run_imports_no_more_than_it_needs() -> None:
-    """It stands in front of every start of the application."""
-    code = "import sys; from llama_logging.cli.main import parser; parser(['run']); print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"yaml", "sqlite3", "pythonjsonlogger", "asyncio", "http.client"} & set(modules)
+    """It stands in front of every start of the application: from the second on with a few small files."""
+    Path("logging.yaml").write_text(shipped_text())
+    code = """
+import sys
+before = set(sys.modules)
+def see(event, arguments):
+    if event == "os.exec":
+        print(*set(sys.modules) - before, flush=True)
+sys.addaudithook(see)
+from llama_logging.cli.main import main
+main(["run", "--printed", "--", "true"])
+"""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {name.removeprefix("llama_logging.") for name in done.stdout.split()} - {"__future__"} == {
+        *("llama_logging", "cli", "cli.main", "cli.run_command", "attachment", "attachment.run", "attachment.ready"),
+        *("exceptions", "state"),
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--"], ["app.py", "-v"], ["--", "app.py", "--", "-c", "x"], ["--", "--", "x"], ["--", "-m", "app"]),
+        *(["-c", "x.yaml", "--", "app.py"], ["--config", "x.yaml", "app.py", "--printed"], ["", "app.py"]),
+        *(["--printed", "app.py"], ["--configure", "--printed", "--"], []),
+    ],
+)
+def test_run_reads_its_words_as_argparse_does(words: list[str]) -> None:
+    args = parser(["run"]).parse_args(["run", *words])
+    assert run_command.read(words) == run_command.parsed(args)
+
+
+@pytest.mark.parametrize(
+    "words", [["-cx.yaml", "x"], ["--config=x", "x"], ["--conf", "x", "x"], ["-c"], ["-c", "-x", "x"], ["-m"], ["-h"]]
+)
+def test_run_leaves_to_argparse_what_is_seldom_written(words: list[str]) -> None:
+    assert run_command.read(words) is None
 
 
 def test_colours_where_they_are_wanted(cli: Run) -> None:
