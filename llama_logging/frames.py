@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import CodeType, TracebackType
 
 from llama_logging.context import Frame
-from llama_logging.redaction import clean
+from llama_logging.redaction import clean, suspected
 
 MAX_FRAMES = 60
 """So many calls of one exception are kept as data: of a deep recursion the first and the last."""
@@ -34,11 +34,13 @@ class Call:
     Attributes:
         code: Held, so that no other code object can get its id.
         text: The lines that the standard library prints for it.
+        harmless: Whether nothing in them may be a secret, as far as this package knows.
     """
 
     code: CodeType
     frame: Frame
     text: str
+    harmless: bool
 
 
 def calls_of(tb: TracebackType | None) -> list[Call]:
@@ -113,7 +115,7 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         in_app=in_app(code.co_filename),
         column=column + 1,
     )
-    return Call(code, frame, text)
+    return Call(code, frame, text, text.isascii() and "\0" not in text and not suspected(text))
 
 
 _LIBRARY = tuple(

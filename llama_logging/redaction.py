@@ -386,6 +386,11 @@ def also(patterns: Iterable[re.Pattern[str]] = (), keys: Iterable[str] = ()) -> 
     _harmless = set()
 
 
+def has_own_patterns() -> bool:
+    """Whether more is redacted than what `suspected` has signs of."""
+    return bool(_own_patterns)
+
+
 def safe_pattern(text: str) -> re.Pattern[str]:
     """Compile a pattern, and try it on text that makes a careless one run for ever.
 
