@@ -305,7 +305,9 @@ def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
     """As `plain.text`, without what looks like a credential; nor is a part of one left where the middle is cut."""
     if len(value) <= limit:
         if len(value) <= _SHORT and type(value) is str and value.isascii() and not _own_patterns:
-            return _cleaned(value)
+            # No pattern tells one digit from another: of messages that differ in these alone one is looked into.
+            shape = value.encode().translate(_DIGITS_ALIKE)
+            return value if shape in _harmless else _look_into(value, shape)
         return redact(plain.text(value, limit))
     if type(value) is not str:
         value = str.__str__(value)
@@ -318,12 +320,9 @@ def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
     return plain.text(f"{begin}... {len(value) - len(begin) - len(end)} characters cut ...{end}", limit)
 
 
-def _cleaned(value: str) -> str:
-    """As `clean`, of a short text: of those that differ in their digits alone, as messages do, one is looked at."""
-    # No pattern tells one digit from another, but for those of a card, and keys of one's own may.
-    known, shape = _harmless, value.encode().translate(_DIGITS_ALIKE)
-    if shape in known:
-        return value
+def _look_into(value: str, shape: bytes) -> str:
+    """As `clean`, of a short text; its *shape* is remembered if it is harmless whatever the digits are."""
+    known = _harmless
     cleaned = redact(plain.text(value))
     if cleaned is value and shape.count(b"0") < len(_CARD_DIGITS) and not any(map(_DIGIT.search, _own_keys)):
         if len(known) >= _KNOWN_SHAPES:
