@@ -16,7 +16,7 @@ def new_id() -> str:
     True
     """
     global _latest
-    if _pid != forks.look():
+    if _pid != os.getpid():
         _draw()
     millisecond = time.time_ns() // 1_000_000
     latest, beginning = _latest
@@ -30,7 +30,7 @@ def new_id() -> str:
 def _draw() -> None:
     """Choose this process's part of all ids; a forked child's must be another."""
     global _ours, _counter, _latest, _pid
-    _pid = forks.pid
+    _pid = forks.look()
     digits = os.urandom(10).hex()
     # The two highest bits of the variant are 1 and 0.
     _ours = f"{digits[:3]}-{'89ab'[int(digits[3], 16) & 3]}{digits[4:7]}-"
