@@ -11,9 +11,9 @@ from json import dumps
 from types import TracebackType
 from typing import Any
 
-from llama_logging import fingerprint, forms, plain, printed, process, seen, tracebacks, tracing
+from llama_logging import fingerprint, forks, forms, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context
+from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, from_microseconds, make_context
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
 from llama_logging.records import has_arguments, is_quiet
@@ -28,6 +28,8 @@ NO_EXCEPTION = "LogMessage"
 MAX_TAGS = 32
 
 _NO_TAGS: Mapping[str, str] = {}
+_LATEST = 253_402_300_799.0
+"""Seconds since the epoch: no calendar has later ones."""
 _KNOWN_SITES = 4_096
 _sites: dict[tuple[Any, ...], Stack] = {}
 _SHORT = 200
@@ -69,7 +71,8 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
         return known  # type: ignore[no-any-return]
     exception = _exception_of(record)
     try:
-        if exception is not None and (form := forms.recognise(record, exception)) is not None and TRAILS.is_quiet():
+        form = forms.recognise(record, exception) if exception is not None else None
+        if form is not None and exception is not None and (not TRAILS.size or TRAILS.is_quiet()):
             context = _of_form(form, record, exception)
         elif _is_no_error(record, exception):
             return None
@@ -133,6 +136,7 @@ def _capture(
     if exception is not None:
         sight = tracebacks.look(exception)
         before = seen.captured_before(exception, record.created)
+    forks.look()
     error_id = before or new_id()
     if keep is not None and not before and not _is_quiet(record, sight):
         described = tracebacks.told_by_arguments(sight) if sight is not None else _NO_EXCEPTION
@@ -156,21 +160,26 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
     fields = form.fields.copy()
     fields["form"] = form
     fields["error_id"] = error_id
-    fields["timestamp"] = _moment(record.created)
+    created = record.created
+    if type(created) is float and 0 <= created < _LATEST:
+        fields["microseconds"] = round(created * 1_000_000)
+    else:
+        fields["timestamp"] = _moment(created)
     fields["error_message"] = message
     fields["messages"] = (message,)
-    fields["log_message"] = _message(record) if record.args else _constant(record.msg)
+    fields["log_message"] = _message(record) if record.args else _constants.get(record.msg) or _constant(record.msg)
     fields["thread_name"] = _word(record.threadName)
     fields["process"] = process.current()
     if record.args:
         fields["log_template"] = _constant(record.msg)
-    if record.__dict__.get("taskName") is not None:
-        fields["task_name"] = _word(record.__dict__["taskName"])
+    task = record.__dict__.get("taskName")
+    if task is not None:
+        fields["task_name"] = _word(task)
     if TRAILS.size or VARIABLES.first or tracing.may_be_active():
         _add_surroundings(fields, exception)
     if record.exc_text is None and len(said) < tracebacks.MAX_TEXT:
         record.exc_text = form.opening + tracebacks.last_line(exception, said)
-    seen.mark_captured(exception, error_id, record.created)
+    seen.mark_captured(exception, error_id, created)
     context = from_fields(fields)
     return GROUPING.applied(context) if GROUPING.rules else context
 
@@ -334,14 +343,14 @@ def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
 def _word(value: Any) -> str:
     """A name of a logger, thread, task or function: short text, whatever it is."""
     if type(value) is str and len(value) <= 200:
-        return _constant(value)
+        return _constants.get(value) or _constant(value)
     return "" if value is None else clean(str(plain.plain(value, plain.FLAT)), 200)
 
 
 def _moment(created: float) -> datetime:
     """The record's own moment; now, if no calendar has it."""
     try:
-        return datetime.fromtimestamp(created if created >= 0 else float("nan"), UTC)
+        return from_microseconds(round(created * 1_000_000 if created >= 0 else float("nan")))
     except (ValueError, OverflowError, OSError, TypeError):
         return datetime.now(UTC)
 

@@ -6,7 +6,7 @@ No exception, frame or traceback is kept: they pin memory.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -244,6 +244,7 @@ class ErrorContext(Frozen):
             False if the process died in it.
         form: What it shares with others, if it says no more than that, two messages and where it ran. Not
             a field, so that a changed copy has none.
+        microseconds: What `timestamp` is made of, or that is made of it: since the epoch.
     """
 
     error_id: str
@@ -275,9 +276,11 @@ class ErrorContext(Frozen):
     complete: bool = True
     process: Process | None = None
     form: ClassVar[Form | None] = None
+    microseconds: ClassVar[int]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "form"}
+        state = {**vars(self), "timestamp": self.timestamp}
+        return {name: value for name, value in state.items() if name not in ("form", "microseconds")}
 
     @property
     def predicted(self) -> bool:
@@ -397,6 +400,23 @@ def from_microseconds(value: int) -> datetime:
     """The aware UTC moment of *value* microseconds since the epoch."""
     return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
 
+
+class _Made:
+    """An attribute that is made when it is first asked for; without the lock of 3.11's functools.cached_property."""
+
+    def __init__(self, name: str, make: Callable[[ErrorContext], object]) -> None:
+        self._name, self._make = name, make
+
+    def __get__(self, context: ErrorContext | None, owner: type) -> object:
+        if context is None:
+            return self
+        made = vars(context)[self._name] = self._make(context)
+        return made
+
+
+# Each of the other, whichever a context was given. Not within the class: it would be the field's default.
+ErrorContext.timestamp = _Made("timestamp", lambda context: from_microseconds(context.microseconds))  # type: ignore
+ErrorContext.microseconds = _Made("microseconds", lambda context: to_microseconds(context.timestamp))  # type: ignore
 
 _new, _set = object.__new__, object.__setattr__
 

@@ -15,7 +15,7 @@ from types import CodeType, TracebackType
 
 from llama_logging.context import Frame
 from llama_logging.frozen import Frozen
-from llama_logging.redaction import clean
+from llama_logging.redaction import clean, suspected
 
 MAX_FRAMES = 60
 """So many calls of one exception are kept as data: of a deep recursion the first and the last."""
@@ -32,11 +32,13 @@ class Call(Frozen):
     Attributes:
         code: Held, so that no other code object can get its id.
         text: The lines that the standard library prints for it.
+        harmless: Whether nothing in them may be a secret, as far as this package knows.
     """
 
     code: CodeType
     frame: Frame
     text: str
+    harmless: bool
 
 
 def calls_of(tb: TracebackType | None) -> list[Call]:
@@ -111,7 +113,8 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         in_app=in_app(code.co_filename),
         column=column + 1,
     )
-    return Call(code=code, frame=frame, text=text)
+    harmless = text.isascii() and "\0" not in text and not suspected(text)
+    return Call(code=code, frame=frame, text=text, harmless=harmless)
 
 
 # The standard library lies where any of its modules does: to import sysconfig, which knows, takes two milliseconds.

@@ -61,8 +61,8 @@ class ContextHandler(logging.Handler):
             if not passed:
                 return passed
             record = passed
-        # Most records are no errors, and to see that is all they cost.
-        if record.levelno >= ERROR or record.exc_info is not None or CONTEXT in record.__dict__:
+        # Most records are no errors, and to see that is all they cost: one has no `__dict__` until it is asked for.
+        if record.levelno >= ERROR or record.exc_info is not None or hasattr(record, CONTEXT):
             self.emit(record)
         elif self._note is not None:
             self._pass_by(record)

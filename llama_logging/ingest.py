@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from llama_logging import forks
 from llama_logging.exceptions import StoreError
 from llama_logging.journal.folders import Identity, identity
 from llama_logging.journal.reading import Piece, Reader, journals
@@ -241,9 +242,9 @@ class Ingester:
         self._begin()
 
     def _begin(self, retry_at: float = 0.0) -> None:
-        if self._pid != os.getpid():
+        if self._pid != forks.pid:
             # Another than the parent's, who may have held it at the fork.
-            self._pid, self._turn = os.getpid(), original("_thread", "allocate_lock")()
+            self._pid, self._turn = forks.pid, original("_thread", "allocate_lock")()
         self._retry_at = retry_at
         self._deadline: float | None = None
         # Held until the thread shall end, and until it has: they serve as events, and belong to nobody.
@@ -255,7 +256,7 @@ class Ingester:
 
     def wake(self) -> None:
         """Make sure the thread runs. Costs two comparisons when it does."""
-        if self._pid != os.getpid():
+        if self._pid != forks.pid:
             self._begin()
         if not self._started and time.monotonic() >= self._retry_at and not sys.is_finalizing():
             self._started = True
@@ -285,7 +286,7 @@ class Ingester:
         Returns:
             Whether there was one.
         """
-        if self._pid != os.getpid():
+        if self._pid != forks.look():
             self._begin()
         until = time.monotonic() + timeout
         # Of several at once the first ends it; the others find none, and see to their errors themselves.

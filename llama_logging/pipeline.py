@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from llama_logging import plain, process, retention, wire
+from llama_logging import forks, plain, process, retention, wire
 from llama_logging.config import is_installed, warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
@@ -108,6 +108,7 @@ class Pipeline:
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""
+        forks.look()
         self._write(wire.dumps(wire.encode_attempt(attempt)))
 
     def _write(self, frame: str, name: str = "", definition: str = "", *, sync: bool = False) -> bool:

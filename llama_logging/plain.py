@@ -86,11 +86,13 @@ def plain(value: Any, limits: Limits = LIMITS, bounded: Callable[[str, int], str
         return value if math.isfinite(value) else str(value)
     if kind is bytes or kind is bytearray:
         return text(repr(bytes(value[:200])))
+    if id(kind) in _CONTAINERS:
+        return _container(value, limits, bounded)
     if _is_speaking(kind):
         return text(str(value))
     if issubclass(kind, enum.Enum):
         return text(f"{_qualname(kind)}.{object.__getattribute__(value, '_name_')}")
-    if id(kind) in _CONTAINERS or issubclass(kind, dict):
+    if issubclass(kind, dict):
         return _container(value, limits, bounded)
     return f"<{type_name(kind)}>"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from llama_logging import forks
 from llama_logging.context import Process
 from llama_logging.redaction import clean
 from llama_logging.release import release_of
@@ -20,9 +21,9 @@ _current: Process | None = None
 
 
 def current() -> Process:
-    """This process; made anew after a fork, also one that runs no hooks, such as uWSGI's."""
+    """This process; made anew after a fork."""
     global _current
-    if _current is None or _current.pid != os.getpid():
+    if _current is None or _current.pid != forks.pid:
         _current = _describe()
     return _current
 
@@ -51,7 +52,7 @@ def _describe() -> Process:
     resource = resource_attributes(env.get("OTEL_RESOURCE_ATTRIBUTES", ""))
     return Process(
         process=os.urandom(8).hex(),
-        pid=os.getpid(),
+        pid=forks.pid,
         host=_host(),
         boot=_boot_id(),
         program=clean(sys.argv[0], 500) if getattr(sys, "argv", None) else "",

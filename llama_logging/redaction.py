@@ -25,6 +25,8 @@ REDACTED = "[redacted]"
 
 _LONGEST = 4_096
 """Characters of a secret; a PEM block of an RSA key of 4,096 bits has 3,272."""
+_SHORT = 200
+_KNOWN_SHAPES = 2_048
 
 # Compared with the key in lower case without separators. Not "tokens": a language model counts those.
 _KEYS = frozenset(
@@ -98,7 +100,8 @@ def _by_key(match: re.Match[str]) -> str:
 _DOUBLED = bytes(sum(divmod((code - 48) * 2, 10)) if 48 <= code < 58 else 0 for code in range(256))
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
 _CARD_AS_PRINTED = regex(r"(?<!\d)(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{4,5})(?!\d)")
-_CARD_DIGITS = 13
+_CARD_DIGITS = b"0" * 13
+_DIGIT = regex(r"\d")
 _LIKE_A_CARD = regex(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
 
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
@@ -175,6 +178,8 @@ PATTERNS = {
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }
+# How what stands under a quoted key begins.
+_QUOTED_BEHIND = regex(r":\s{0,3}[bBrRuU]{0,2}\\{0,4}['\"]")
 _PEM_END = regex(r"-----END [A-Z ]{0,40}KEY(?: BLOCK)?-----")
 
 
@@ -214,7 +219,7 @@ def suspected(text: str) -> list[TakeOut]:
     if ":" in text:
         if "@" in text and "://" in text:
             found.append(_user_info)
-        if "':" in text or '":' in text or " :" in text:
+        if ("':" in text or '":' in text or " :" in text) and _QUOTED_BEHIND.search(text):
             found.append(_quoted_keys)
     if "," in text and ("'," in text or '",' in text):
         found.append(_pairs)
@@ -240,10 +245,8 @@ def suspected(text: str) -> list[TakeOut]:
         found += [take_out for sign, take_out in _WITH_I if sign in text]
     if "bearer" in lowered or "basic" in lowered:
         found.append(_bearer)
-    # Counting is cheaper than a pattern.
-    if (
-        not text.isascii() or text.encode().translate(_DIGITS_ALIKE).count(b"0") >= _CARD_DIGITS
-    ) and _LIKE_A_CARD.search(text):
+    # Cheaper than a pattern; what stands between the digits of a card is left out.
+    if _CARD_DIGITS in text.encode().translate(_DIGITS_ALIKE, b" -") if text.isascii() else _LIKE_A_CARD.search(text):
         found.append(_cards)
     return found
 
@@ -316,6 +319,10 @@ _ASSIGNED = (
 def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
     """As `plain.text`, without what looks like a credential; nor is a part of one left where the middle is cut."""
     if len(value) <= limit:
+        if len(value) <= _SHORT and type(value) is str and value.isascii() and not _own_patterns:
+            # No pattern tells one digit from another: of messages that differ in these alone one is looked into.
+            shape = value.encode().translate(_DIGITS_ALIKE)
+            return value if shape in _harmless else _look_into(value, shape)
         return redact(plain.text(value, limit))
     if type(value) is not str:
         value = str.__str__(value)
@@ -326,6 +333,17 @@ def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
     # What was cut off here may have begun as a secret, or ended as one: so much of each end goes as well.
     begin, end = redact(value[:room])[:-_LONGEST][:half], redact(value[-room:])[_LONGEST:][-half:]
     return plain.text(f"{begin}... {len(value) - len(begin) - len(end)} characters cut ...{end}", limit)
+
+
+def _look_into(value: str, shape: bytes) -> str:
+    """As `clean`, of a short text; its *shape* is remembered if it is harmless whatever the digits are."""
+    known = _harmless
+    cleaned = redact(plain.text(value))
+    if cleaned is value and shape.count(b"0") < len(_CARD_DIGITS) and not any(map(_DIGIT.search, _own_keys)):
+        if len(known) >= _KNOWN_SHAPES:
+            known.clear()
+        known.add(shape)
+    return cleaned
 
 
 def clean_data(value: Any, limits: plain.Limits = plain.LIMITS) -> Any:
@@ -374,9 +392,17 @@ def is_secret(key: str) -> bool:
 
 def also(patterns: Iterable[re.Pattern[str]] = (), keys: Iterable[str] = ()) -> None:
     """Redact these too, from now on and in the whole process."""
+    global _harmless
     _own_patterns.extend(pattern for pattern in patterns if pattern not in _own_patterns)
     _own_keys.update(key.lower().translate(_SEPARATORS) for key in keys)
     is_secret.cache_clear()
+    # Another, and not cleared: a thread may be about to add what was harmless without these.
+    _harmless = set()
+
+
+def has_own_patterns() -> bool:
+    """Whether more is redacted than what `suspected` has signs of."""
+    return bool(_own_patterns)
 
 
 def safe_pattern(text: str) -> re.Pattern[str]:
@@ -412,3 +438,5 @@ SLOW = 0.005
 
 _own_patterns: list[re.Pattern[str]] = []
 _own_keys: set[str] = set()
+# Short texts that hold no secret, their digits made alike.
+_harmless: set[bytes] = set()

@@ -23,7 +23,7 @@ from llama_logging.context import ExceptionDetail, Form, Stack
 from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
 from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
-from llama_logging.redaction import clean, clean_data
+from llama_logging.redaction import clean, clean_data, has_own_patterns
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
@@ -277,7 +277,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
     quiet = plain_spoken and not any(kind.speaks for kind in kinds)
     single = len(chain) == 1 and plain_spoken and fits and not kinds[0].names
     return Known(
-        stack=stack_of("\0".join(_bounded(piece.replace("\0", " ") for piece in pieces)), shapes, shown),
+        stack=stack_of("\0".join(_cleaned(pieces, calls)), shapes, shown),
         held=(*kinds, *[call.code for own in calls for call in own]),
         pieces=tuple(pieces) if fits else (),
         plain_spoken=plain_spoken,
@@ -288,6 +288,15 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
         formal=single and quiet and kinds[0].fingerprint is None,
         forms={},
     )
+
+
+def _cleaned(pieces: Sequence[str], calls: Sequence[Sequence[Call]]) -> Sequence[str]:
+    """*pieces*, the text around the exceptions' own lines, bounded and without secrets."""
+    longest = max(map(len, pieces))
+    # Most calls are known from other places. No pattern reaches over the `  File "` between two of them.
+    if longest <= _room(pieces) and not has_own_patterns() and all(call.harmless for own in calls for call in own):
+        return pieces
+    return _bounded(piece.replace("\0", " ") for piece in pieces)
 
 
 def _rendered(chain: Sequence[BaseException]) -> tuple[list[str], tuple[int, ...]]:
@@ -433,5 +442,9 @@ def _own_lines(stack: Stack, messages: tuple[str, ...]) -> tuple[str, ...]:
 
 def _bounded(texts: Iterable[str]) -> tuple[str, ...]:
     texts = tuple(texts)
-    room = max(1000, MAX_TEXT // max(1, len(texts)))
-    return tuple(clean(text, room) for text in texts)
+    return tuple(clean(text, _room(texts)) for text in texts)
+
+
+def _room(texts: Sequence[str]) -> int:
+    """How many characters of each are kept."""
+    return max(1000, MAX_TEXT // max(1, len(texts)))

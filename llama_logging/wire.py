@@ -38,7 +38,7 @@ MAX_STACK = 200_000
 
 _KNOWN_STACKS = 4_096
 _known: dict[int, _Shared] = {}
-_calls: dict[Form, str] = {}
+_of_form: dict[Form, tuple[str, str, str]] = {}
 
 dumps: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 """ASCII on purpose: one escaped line per frame, whatever the text holds."""
@@ -46,31 +46,33 @@ dumps: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=True, separators=(",
 
 def encode_error(context: ErrorContext) -> tuple[str, str, str]:
     """*context* as an `error` frame, the name of its `stack` frame, and that frame; all as JSON texts."""
-    shared, form = _known.get(id(context.stack)) or _learn(context.stack), context.form
+    form, process, message, log = context.form, context.process, context.error_message, context.log_message
     if form is None:
-        call, more = _call(context), _optional(context)
+        (middle, name, definition), more = _middle(context), _optional(context)
     else:
-        call, more = _calls.get(form) or _learn_call(form, context), _whereabouts(context)
-    log = f',"log":{_text(context.log_message)}' if context.log_message != context.error_message else ""
+        (middle, name, definition), more = _of_form.get(form) or _learn_form(form, context), _whereabouts(context)
+    if log != message:
+        more = f',"log":{_text(log)}{more}'
     frame = (
-        f'{{"k":"error","id":"{context.error_id}","ts":{to_microseconds(context.timestamp)},'
-        f'"proc":"{context.process.process if context.process else ""}",{shared.middle},{call},'
-        f'"msg":{_text(context.error_message)}{log}{more}}}'
+        f'{{"k":"error","id":"{context.error_id}","ts":{context.microseconds},'
+        f'"proc":"{process.process if process else ""}",{middle},"msg":{_text(message)}{more}}}'
     )
-    return frame, shared.name, shared.definition
+    return frame, name, definition
 
 
-def _call(context: ErrorContext) -> str:
-    """What the errors of a form share besides their stack."""
+def _middle(context: ErrorContext) -> tuple[str, str, str]:
+    """What the frames of a form's errors share, the name of their `stack` frame, and that frame."""
+    shared = _known.get(id(context.stack)) or _learn(context.stack)
     fingerprint, logger = _text(context.fingerprint), _text(context.logger_name)
-    return f'"sev":{context.severity.value},"fp":{fingerprint},"logger":{logger}'
+    middle = f'{shared.middle},"sev":{context.severity.value},"fp":{fingerprint},"logger":{logger}'
+    return middle, shared.name, shared.definition
 
 
-def _learn_call(form: Form, context: ErrorContext) -> str:
-    if len(_calls) >= _KNOWN_STACKS:
-        _calls.clear()
-    call = _calls[form] = _call(context)
-    return call
+def _learn_form(form: Form, context: ErrorContext) -> tuple[str, str, str]:
+    if len(_of_form) >= _KNOWN_STACKS:
+        _of_form.clear()
+    known = _of_form[form] = _middle(context)
+    return known
 
 
 def _whereabouts(context: ErrorContext) -> str:

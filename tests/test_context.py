@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+import pickle
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from llama_logging.context import ErrorSeverity, ExceptionDetail, Stack, from_microseconds, to_microseconds
+from llama_logging.context import ErrorSeverity, ExceptionDetail, Stack, from_fields, from_microseconds, to_microseconds
 from tests.conftest import make_context
 
 
@@ -64,3 +66,15 @@ def test_a_context_is_frozen_and_short_as_text() -> None:
 def test_builtin_types_are_named_without_their_module() -> None:
     assert ExceptionDetail(type="ValueError", module="builtins", message="").qualified_type == "ValueError"
     assert ExceptionDetail(type="Timeout", module="httpx", message="").qualified_type == "httpx.Timeout"
+
+
+def test_a_context_that_was_given_microseconds_has_the_timestamp_that_they_make() -> None:
+    """And one that was given a timestamp has its microseconds; else the two are one."""
+    one = make_context()
+    fields = {name: value for name, value in vars(one).items() if name != "timestamp"}
+    other = from_fields({**fields, "microseconds": one.microseconds})
+    assert other == one
+    assert (other.timestamp, other.microseconds) == (one.timestamp, to_microseconds(one.timestamp))
+    later = replace(other, timestamp=one.timestamp + timedelta(seconds=1))
+    assert later.microseconds == one.microseconds + 1_000_000
+    assert "timestamp" in vars(pickle.loads(pickle.dumps(from_fields({**fields, "microseconds": 1}))))

@@ -42,6 +42,15 @@ def raised(message: str = "no such article") -> ValueError:
         return error
 
 
+@pytest.mark.parametrize("created", [1_764_000_000.9999996, 1_764_000_000.0000005, 1_764_000_000.123456, 1, 0.25])
+def test_an_error_has_one_moment_wherever_it_is_written(created: float) -> None:
+    record = record_of(raised())
+    record.created = created
+    context = capture(record)
+    assert context is not None
+    assert json.loads(JsonFormatter().format(record))["timestamp"] == f"{context.timestamp:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
 def test_an_error_as_json_has_opentelemetrys_names() -> None:
     line = JsonFormatter().format(record_of(raised(), article="apple"))
     data = json.loads(line)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import itertools
+import linecache
 import os
 import random
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from llama_logging import tracebacks
 from llama_logging.context import ExceptionDetail
 from llama_logging.frames import MAX_FRAMES
-from llama_logging.redaction import redact
+from llama_logging.redaction import REDACTED, also, clean, redact
 from llama_logging.tracebacks import MAX_EXCEPTIONS, Described
 
 
@@ -654,3 +657,31 @@ def test_carets_are_kept_but_where_the_line_above_was_redacted() -> None:
 )
 def test_carets_of_a_redacted_line_are_left_out_of_any_text(text: str, kept: str) -> None:
     assert redact(text) == kept
+
+
+BEGUN = [
+    *("nothing", "password", "password =", "api_key:", "'session': ", "--token", "bearer", "Cookie:", "<Cookie", "é"),
+    *("://user", "@host", "4111 1111 1111", "1111", "AKIAIOSFODNN7EXAMPLE", "token='planted'", "-----BEGIN KEY-----"),
+]
+
+
+@pytest.mark.parametrize(("above", "below"), [*itertools.product(BEGUN, BEGUN)])
+def test_calls_that_are_harmless_alone_are_so_together(above: str, below: str) -> None:
+    """Each is looked at once; all the same the text is what it is when looked at as a whole."""
+    source = f"def above():\n    below()  # {above}\ndef below():\n    0 / 0  # {below}\n"
+    file, names = f"<{above} {below}>", dict[str, Any]()
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), names)
+    with pytest.raises(ZeroDivisionError) as caught:
+        names["above"]()
+    described = tracebacks.describe(caught.value)
+    text = "".join(traceback.format_exception(caught.value))
+    assert described.text == text
+    assert described.stack.template == clean(text.removesuffix("ZeroDivisionError: division by zero\n")) + "\0"
+
+
+def test_in_the_source_what_is_asked_for_goes() -> None:
+    also(patterns=[re.compile("raise [A-Z]")])
+    with pytest.raises(LookupError) as caught:
+        raise LookupError
+    assert REDACTED in tracebacks.describe(caught.value).stack.template

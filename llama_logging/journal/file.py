@@ -15,6 +15,7 @@ LOOK_EVERY = 0.05
 DEFINE_EVERY = 3_600.0
 """Seconds after which definitions are written anew: the registry drops those that none of its errors has any more."""
 
+_MOST = 2 * FRAME_BYTES
 _KNOWN = 10_000
 """So many definitions are remembered at most."""
 
@@ -74,18 +75,19 @@ class File:
 
     def append(self, sealed: bytes, name: str, definition: str, sync: bool) -> None:
         """Write one frame, before it the definition it refers to if this file has none of that *name*."""
-        defines = bool(name) and name not in self.known
+        defines = name != "" and name not in self.known
         data = seal(definition) + sealed if defines else sealed
-        if len(data) > 2 * FRAME_BYTES:
-            raise OSError(errno.EMSGSIZE, f"a frame of {len(data)} bytes is too large")
-        if os.write(self.fd, data) != len(data) and os.write(self.fd, data) != len(data):
+        size = len(data)
+        if size > _MOST:
+            raise OSError(errno.EMSGSIZE, f"a frame of {size} bytes is too large")
+        if os.write(self.fd, data) != size and os.write(self.fd, data) != size:
             # A torn frame ends where the next begins. The second write says why, where that is to be had.
             raise OSError(errno.ENOSPC, "the disk took only a part of it")
         # Only now: an error of another thread may refer to it once it is in the file.
         if defines and len(self.known) < _KNOWN:
             self.known.add(name)
-        self.size += len(data)
-        self.position += len(data)
+        self.size += size
+        self.position += size
         self.unsynced = True
         if sync:
             self.sync()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from llama_logging import forks
 from llama_logging.journal.descriptors import Spare, a_few_more, are_exhausted
 from llama_logging.journal.file import File
 from llama_logging.journal.folders import RESERVE, Folder, create
@@ -61,7 +62,7 @@ class Journal:
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
+        self._pid = forks.pid
         self.lost = 0
         self._losses: list[int] = []
         self._told = Losses()
@@ -94,7 +95,7 @@ class Journal:
         Raises:
             RecursionError, MemoryError: Nothing was written or counted, and it may be tried again.
         """
-        if self._pid != os.getpid():
+        if self._pid != forks.pid:
             self._begin_as_child()
         number = next(self._numbers) if not self._unused else self._left_number()
         more = f',"n":{number}'

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from logging import LogRecord
 from typing import Any
 
-from llama_logging import process
+from llama_logging import forks, process
 from llama_logging.background import Worker, ours
 from llama_logging.config import warn
 from llama_logging.context import ErrorContext
@@ -101,7 +101,7 @@ class Watch:
 
     def attend(self, record: LogRecord) -> None:
         """Make sure that what was noted is looked at, *record* as the latest of it."""
-        if self.pid != os.getpid():
+        if self.pid != forks.look():
             self._after_fork()
             self.notes.note(record)
         if self.settings.inline:
