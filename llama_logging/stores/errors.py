@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any
 from llama_logging import wire
 from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
 from llama_logging.exceptions import ErrorNotFound
+from llama_logging.registry.errors import Counts
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.groups import members_of
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, start_of
@@ -29,17 +31,23 @@ _EARLIEST = -(2**62)
 class SQLErrors(SQLAccess):
     """Part of SQLStore."""
 
-    def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
-        sql, parameters = _counted("severity", since, at_least)
+    def counts(self, since: datetime | None, at_least: ErrorSeverity, types: int) -> Counts:
+        sql, parameters = _counted(since, at_least)
+        by_severity: dict[ErrorSeverity, int] = {}
+        by_type: dict[str, int] = {}
         with self._reading() as execute:
-            rows = execute(f"{sql} ORDER BY 1 DESC", parameters)
-            return {ErrorSeverity(severity): int(count) for severity, count in rows}
+            for severity, error_type, count in execute(sql, (*parameters, types)):
+                if severity:
+                    by_severity[ErrorSeverity(severity)] = int(count)
+                else:
+                    by_type[error_type] = int(count)
+        return Counts(by_severity=by_severity, by_type=by_type)
+
+    def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
+        return dict(self.counts(since, at_least, 0).by_severity)
 
     def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
-        sql, parameters = _counted("error_type", since, at_least)
-        with self._reading() as execute:
-            rows = execute(f"{sql} ORDER BY 2 DESC, 1 LIMIT ?", (*parameters, limit))
-            return {error_type: int(count) for error_type, count in rows}
+        return dict(self.counts(since, at_least, limit).by_type)
 
     def errors(
         self,
@@ -138,28 +146,45 @@ class SQLErrors(SQLAccess):
             return [wire.decode_sighting(json.loads(row[0])) for row in rows]
 
 
-def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
-    """Counts by *column*: whole days, hours and minutes from the totals, what is left from the errors."""
+def _counted(since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
+    """Counts by severity, the worst first, then by type, the most frequent first; its last parameter is how many types.
+
+    They come from the totals: whole days, then hours, then minutes; what is left, from the errors. Of a
+    day or an hour that has begun either what follows is added or what is over taken away, whichever is less.
+    """
     start = start_of(since)
-    parts: list[str] = []
-    parameters: list[Any] = []
-    end: int | None = None
-    for unit in sorted(UNITS, reverse=True):
-        size = MINUTE * unit
-        first = -(-start // size)
-        parts.append(
-            f"SELECT {column} AS what, count FROM totals WHERE unit = ? AND bucket >= ? AND severity >= ?"
-            + ("" if end is None else " AND bucket < ?")
-        )
-        parameters += [unit, first, int(at_least)] + ([] if end is None else [end // size])
-        end = first * size
+    minute = -(-start // MINUTE)
     # Named one by one, each is looked up in the index by severity and moment.
     levels = [int(severity) for severity in ErrorSeverity if severity >= at_least]
-    parts.append(
-        f"SELECT {column}, 1 FROM errors WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+    parts = [
+        "SELECT severity, error_type, 1 AS count FROM errors "
+        f"WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+    ]
+    parameters = [*levels, start, minute * MINUTE]
+    for unit, wider in itertools.pairwise(UNITS):
+        nearest = (minute + wider // 2) // wider * wider
+        parts.append(
+            f"SELECT severity, error_type, {'count' if minute <= nearest else '-count'} FROM totals "
+            "WHERE unit = ? AND bucket >= ? AND bucket < ? AND severity >= ?"
+        )
+        parameters += [unit, min(minute, nearest) // unit, max(minute, nearest) // unit, int(at_least)]
+        minute = nearest
+    parts.append("SELECT severity, error_type, count FROM totals WHERE unit = ? AND bucket >= ? AND severity >= ?")
+    parameters += [UNITS[-1], minute // UNITS[-1], int(at_least)]
+    return (
+        f"""
+        WITH counted AS (
+            SELECT severity, error_type, sum(count) AS count FROM ({" UNION ALL ".join(parts)}) AS parts
+            GROUP BY 1, 2 HAVING sum(count) > 0
+        )
+        SELECT severity, '', sum(count) FROM counted GROUP BY severity
+        UNION ALL SELECT * FROM (
+            SELECT 0, error_type, sum(count) FROM counted GROUP BY error_type ORDER BY 3 DESC, 2 LIMIT ?
+        ) AS frequent
+        ORDER BY 1 DESC, 3 DESC, 2
+        """,
+        parameters,
     )
-    parameters += [*levels, start, end]
-    return f"SELECT what, sum(count) FROM ({' UNION ALL '.join(parts)}) AS counted GROUP BY 1", parameters
 
 
 def _newest(ways: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
 from llama_logging.registry import Store
+from llama_logging.registry.errors import Counts
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
@@ -142,7 +143,7 @@ def test_what_came_is_counted_from_any_moment_on(store: Outbox, told: list[Told]
     noon = to_microseconds(NOON)
     for since in (
         None,
-        *(noon + minutes * 60_000_000 + more for minutes in (0, 659, 720, 2500) for more in (-1, 0, 1)),
+        *(noon + minutes * 60_000_000 + more for minutes in (0, 659, 720, 1220, 2500) for more in (-1, 0, 1)),
     ):
         start = since or 0
         by_severity, by_type = Counter[ErrorSeverity](), Counter[str]()
@@ -155,6 +156,17 @@ def test_what_came_is_counted_from_any_moment_on(store: Outbox, told: list[Told]
         assert store.count_by_severity(begin, at_least) == by_severity
         assert list(store.count_by_severity(begin, at_least)) == sorted(by_severity, reverse=True)
         assert store.count_by_type(begin, at_least, 9) == by_type
+        counts, first = store.counts(begin, at_least, 1), sorted(by_type, key=lambda kind: (-by_type[kind], kind))[:1]
+        assert counts == Counts(by_severity=dict(by_severity), by_type={kind: by_type[kind] for kind in first})
+
+
+def test_what_is_over_is_not_named(store: Outbox) -> None:
+    """Also where a day that has begun is counted whole, and what was before is taken away."""
+    midnight = NOON - 12 * HOUR
+    add(store, make_context(timestamp=midnight + HOUR, severity=ErrorSeverity.CRITICAL, error_type="KeyError"))
+    add(store, make_context(timestamp=midnight + 4 * HOUR, error_type="ValueError"))
+    counts = store.counts(midnight + 2 * HOUR, ErrorSeverity.DEBUG, 9)
+    assert counts == Counts(by_severity={ErrorSeverity.ERROR: 1}, by_type={"ValueError": 1})
 
 
 def test_groups_and_steps_and_totals_count_the_same(store: Outbox, told: list[Told]) -> None:
