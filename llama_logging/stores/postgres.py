@@ -87,8 +87,8 @@ _MISSING_DAYS = f"""
     WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({_DAYS}) AS made) ORDER BY day
 """
 _TABLES = (
-    "groups", "stack_uses", "process_uses", "processes", "releases", "counts", "totals", "changes", "sightings",
-    "attempts", "journals", "scopes", "moves", "incidents", "group_words", "error_words", "registry",
+    "groups", "stack_uses", "process_uses", "processes", "releases", "counts", "day_counts", "totals", "changes",
+    "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "error_words", "registry",
 )  # fmt: skip
 
 # What a child of a fork must not close, nor let be collected: the connection is its parent's.

@@ -263,6 +263,15 @@ _STEPS = (
     ) AS told ON told.process = processes.id;
     CREATE INDEX groups_stack ON groups (stack)
     """,
+    """
+    CREATE TABLE day_counts (
+        group_id bigint NOT NULL,
+        day      bigint NOT NULL,
+        count    bigint NOT NULL,
+        PRIMARY KEY (group_id, day)
+    ) WITH (fillfactor = 80);
+    INSERT INTO day_counts SELECT group_id, minute / 1440, sum(count) FROM counts GROUP BY 1, 2
+    """,
 )
 
 

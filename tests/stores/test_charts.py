@@ -102,7 +102,7 @@ def test_errors_are_counted_by_steps(store: Outbox) -> None:
         (ErrorSeverity.ERROR, (1, 0, 2, 1)),
     ]
     assert steps.moments[0] == NOON - 2 * HOUR
-    assert store.timeline(steps.earlier) == {ErrorSeverity.ERROR: (0, 0, 0, 1)}
+    assert store.timeline(steps.twice)[ErrorSeverity.ERROR] == (0, 0, 0, 1, 1, 0, 2, 1)
     for minutes in (1, 5, 360, 1440, 10_080):
         wide = Steps.ending(NOON + HOUR, minutes, 2000)
         assert sum(map(sum, store.timeline(wide).values())) == 6
@@ -219,6 +219,30 @@ def test_what_moves_to_another_group_is_counted_there(store: Outbox, told: list[
     assert store.timeline(steps) == totals
     store.undo_move()
     assert store.activity(names, steps) == before
+
+
+def test_days_count_what_their_minutes_do(store: Store, told: list[Told]) -> None:
+    """Whatever becomes of errors and groups."""
+
+    def by_day() -> dict[tuple[int, int], int]:
+        with store._reading() as execute:  # type: ignore[attr-defined]
+            days = execute("SELECT group_id, day, count FROM day_counts").fetchall()
+            minutes = execute("SELECT group_id, minute / 1440, sum(count) FROM counts GROUP BY 1, 2").fetchall()
+        counted, summed = ({(group, day): count for group, day, count in rows} for rows in (days, minutes))
+        assert counted == summed
+        return counted
+
+    before = by_day()
+    assert (len(before), sum(before.values())) == (31, sum(1 + more for *_, more in told))
+    errors = store.errors(fingerprint="v1:Type01", limit=100) + store.errors(fingerprint="v1:Type02", limit=3)
+    store.move([Move(error.error_id, "v1:moved", ("moved",)) for error in errors], NOON)
+    assert by_day() != before
+    store.undo_move()
+    assert by_day() == before
+    store.prune(Retention(errors=5), NOON + 99 * HOUR, 1000)
+    assert by_day() == before
+    assert store.delete("v1:Type01", limit=100)
+    assert 0 < len(by_day()) < len(before)
 
 
 def test_an_error_that_stays_is_counted_in_its_minute(store: Outbox) -> None:

@@ -235,10 +235,15 @@ def test_a_registry_of_every_earlier_version_is_taken_over(
         for step in STEPS[:version]:
             connection.execute(step.encode())
         connection.execute("UPDATE registry SET value = %s WHERE name = 'version'", (str(version),))
+        connection.execute("INSERT INTO counts VALUES (7, 1439, 4), (7, 1440, 2), (7, 1441, 1)")
     add(store, make_context())
     store.predicted([make_announcement()])
     assert (len(store.errors()), len(store.predictions())) == (1, 1)
     assert store.health().version == len(STEPS)
+    with admin(postgres_url) as connection:
+        connection.execute(f"SET search_path = {postgres_url.schema}".encode())
+        days = connection.execute("SELECT day, count FROM day_counts WHERE group_id = 7 ORDER BY day").fetchall()
+    assert days == [(0, 4), (1, 3)]
 
 
 def test_every_day_has_a_table_today_and_tomorrow_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
+from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
@@ -1301,6 +1302,7 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
     assert found == {error.error_id: replace(error, process=found[error.error_id].process) for error in expected}
     assert counted(store) == {"v1:0123456789abcdef": 5, "v1:explicit": 1}
     assert store.count_by_severity(NOON + HOUR, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 4}
+    assert store.activity(["v1:0123456789abcdef"], Steps.ending(NOON, 1440, 1)) == {"v1:0123456789abcdef": (5,)}
     assert (store.checkpoint("j"), store.health().damaged, store.health().problems) == (7, 2, ())
     assert kinds(store) == ["new", "new"]
     assert store.attempts("e") == store.recent_attempts() == [attempt]

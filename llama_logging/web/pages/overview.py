@@ -84,15 +84,9 @@ def view(asked: Asked) -> dict[str, Any]:
 def _top(store: Outbox, since: datetime, steps: Steps) -> list[tuple[ErrorGroup, int, int, tuple[int, ...]]]:
     """Of the groups that were seen since, the most frequent of all times: their counts of now and of before."""
     groups = store.groups(since=since, order="count", limit=TOP)
-    names = [group.fingerprint for group in groups]
-    now, then = store.activity(names, steps), store.activity(names, steps.earlier)
-    counted = [
-        (
-            group,
-            sum(now[group.fingerprint]),
-            sum(then[group.fingerprint]),
-            now[group.fingerprint],
-        )
-        for group in groups
-    ]
+    counts = store.activity([group.fingerprint for group in groups], steps.twice)
+    counted = []
+    for group in groups:
+        then, now = counts[group.fingerprint][: steps.count], counts[group.fingerprint][steps.count :]
+        counted.append((group, sum(now), sum(then), now))
     return sorted(counted, key=lambda row: row[1], reverse=True)
