@@ -603,6 +603,16 @@ def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.Stor
     store.close()
 
 
+def test_what_a_batch_costs_does_not_grow_with_its_groups(store_url: urls.StoreURL) -> None:
+    """It is not gone through anew for each of them."""
+    store = sqlite.SQLiteStore(store_url)
+    store.forget("")
+    with store._reading() as execute:
+        plan = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {statements.GROUPS}")]
+    store.close()
+    assert [step for step in plan if step.startswith("SCAN")] == ["SCAN batch", "SCAN batch", "SCAN counted"]
+
+
 def test_a_journal_is_removed_when_the_disk_has_all_of_it(
     store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,8 @@ SPOKEN = """
 """
 """A group whose newest error has now said all; before the rest of `KNOWN` takes it from the batch."""
 
+# CROSS JOIN: SQLite keeps to that order. By the other it goes through the batch anew for each of its groups: of 5,000
+# errors in 2,700 groups that took 2 s, and not 28 ms (measured).
 GROUPS = f"""
     INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count,
                         first_seen, last_seen, last_error_id, first_release, last_release)
@@ -128,13 +130,13 @@ GROUPS = f"""
         SELECT told.fingerprint, told.count, told.first_seen, told.severity,
                min(CASE WHEN batch.timestamp = told.first_seen THEN batch.place END) AS first_place,
                max(CASE WHEN batch.timestamp = told.last_seen THEN batch.place END) AS place
-        FROM (
+        FROM batch CROSS JOIN (
             SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(timestamp) AS last_seen,
                    max(severity) AS severity
             FROM batch WHERE kind IN ('error', 'count') GROUP BY fingerprint
         ) AS told
-        JOIN batch ON batch.fingerprint = told.fingerprint AND batch.timestamp IN (told.first_seen, told.last_seen)
-        WHERE batch.kind IN ('error', 'count')
+        WHERE batch.kind IN ('error', 'count') AND batch.fingerprint = told.fingerprint
+            AND batch.timestamp IN (told.first_seen, told.last_seen)
         GROUP BY told.fingerprint, told.count, told.first_seen, told.severity
     ) AS counted JOIN batch AS newest ON newest.place = counted.place
     JOIN batch AS oldest ON oldest.place = counted.first_place
