@@ -27,7 +27,7 @@ from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
-from llama_logging.stores import open_store, urls
+from llama_logging.stores import open_store, urls, words
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.statements import Execute
@@ -823,6 +823,27 @@ def test_what_comes_later_is_found_too(store: Store) -> None:
     assert store.groups(search="second") == []
     add(store, make_context(error_message="second 2"))
     assert [group.count for group in store.groups(search="2")] == [2]
+
+
+def test_a_word_leads_to_the_groups_that_have_its_errors(store: Store) -> None:
+    """Whenever these came; where they have moved to, and as long as they are there."""
+    add(store, *(make_context(timestamp=NOON - n * DAY, fingerprint=f"v1:{n % 3}", error_message="a1") for n in (0, 4)))
+    late = make_context(timestamp=NOON - 40 * DAY, fingerprint="v1:2", error_message="a17")
+    add(store, late)
+    assert {group.fingerprint for group in store.groups(search="a1")} == {"v1:0", "v1:1", "v1:2"}
+    store.move([Move(late.error_id, "v1:moved", ("moved",))], NOON)
+    assert [group.fingerprint for group in store.groups(search="a17")] == ["v1:moved"]
+    while store.prune(Retention(period=86400.0), NOON, 100):
+        pass
+    assert [group.fingerprint for group in store.groups(search="a1")] == ["v1:0"]
+
+
+def test_words_of_many_groups_are_told_apart(store: Store) -> None:
+    """More than are kept at hand, and met again."""
+    names = [f"v1:{n}" for n in (*range(words.STEP + 50), 7)]
+    add(store, *(make_context(fingerprint=name, error_type=f"E{name[3:]}", error_message="b2 E7") for name in names))
+    assert {group.fingerprint for group in store.groups(search="b2 E2049")} == {"v1:2049"}
+    assert len(store.groups(search="E7 b2", limit=9000)) == words.STEP + 50
 
 
 # --- what is kept
