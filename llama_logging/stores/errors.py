@@ -14,7 +14,7 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry.errors import Counts
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.groups import members_of
-from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, start_of
+from llama_logging.stores.statements import DAY, MINUTE, UNITS, Execute, marks, start_of
 
 _ERRORS = """
     SELECT errors.position, errors.error_id, errors.timestamp, errors.severity, groups.fingerprint,
@@ -63,8 +63,14 @@ class SQLErrors(SQLAccess):
             if fingerprint is not None:
                 members = members_of(execute, fingerprint)
                 ways = [(f"group_id IN ({marks(members)}) AND severity >= ?", [*members, int(at_least)])]
-            parameters = [value for _, own in ways for value in (*own, start_of(since), limit)]
-            places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
+            begin = start_of(since)
+            latest = execute("SELECT max(last_seen) FROM groups").fetchone()[0] or 0
+            # Of the last day first: mostly that is all, and PostgreSQL looks into the tables of no other day.
+            for start in sorted({begin, max(begin, latest - DAY)}, reverse=True):
+                parameters = [value for _, own in ways for value in (*own, start, limit)]
+                places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
+                if len(places) == limit:
+                    break
             return [context for _, context in _decoded(execute, *_placed(places))]
 
     def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
@@ -86,15 +92,15 @@ class SQLErrors(SQLAccess):
         high = low[:-1] + chr(ord(low[-1]) + 1) if low and low[-1] < "\U0010ffff" else "g"
         with self._reading() as execute:
             found = execute(
-                "SELECT position, group_id FROM errors WHERE error_id >= ? AND error_id < ? ORDER BY error_id DESC "
-                "LIMIT 1000",
+                "SELECT position, timestamp, group_id FROM errors WHERE error_id >= ? AND error_id < ? "
+                "ORDER BY error_id DESC LIMIT 1000",
                 (low, high),
             ).fetchall()
             # Ids begin with the time: those of one minute are alike, and mostly of one group.
-            if len(found) != 1 and len({row[1] for row in found}) != 1:
+            if len(found) != 1 and len({row[2] for row in found}) != 1:
                 problem = "errors of several groups have an id that begins with" if found else "no error has the id"
                 raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
-            return _decoded(execute, [found[0][0]])[0][1]
+            return _decoded(execute, *_placed(found[:1]))[0][1]
 
     def errors_beside(self, error_id: str, *, later: bool = False, limit: int = 1) -> list[ErrorContext]:
         with self._reading() as execute:

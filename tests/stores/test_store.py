@@ -218,6 +218,15 @@ def test_errors_come_newest_first_and_by_group(store: Store) -> None:
     assert store.errors(fingerprint="v1:0") == [contexts[4], contexts[2], contexts[0]]
 
 
+def test_the_newest_may_lie_days_apart(store: Store) -> None:
+    errors = [make_context(timestamp=NOON - n * 9 * HOUR, fingerprint=f"v1:{n % 2}") for n in range(9)]
+    add(store, *errors)
+    assert store.errors(limit=3) == errors[:3]
+    assert store.errors(limit=7) == errors[:7]
+    assert store.errors(fingerprint="v1:1", limit=4) == errors[1::2]
+    assert store.errors(since=NOON - 4 * 9 * HOUR) == errors[:5]
+
+
 def test_errors_can_be_followed_as_they_arrive(store: Store) -> None:
     add(store, make_context())
     position, _ = store.errors_after(-1)
