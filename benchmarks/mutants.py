@@ -75,7 +75,7 @@ TARGETS = {
         (*_STORES, "tests/test_regrouping.py"), "ingest _refused _settle _turn _numbers _gone _writer"
     ),
     "stores.moves": Target((*_STORES, "tests/test_regrouping.py")),
-    "stores.errors": Target(_STORES, "count_by_severity count_by_type _counted"),
+    "stores.errors": Target(_STORES, "counts count_by_severity count_by_type _counted"),
     "stores.pruning": Target(_STORES),
     "stores.sqlite": Target(_STORES, "_AT_ONCE _STAGE_ERRORS _ONE_ERROR _STAGE _stage _attempt _transaction _reading"),
     "stores.charts": Target(_STORES, "states activity timeline vitals _shown"),

@@ -1,13 +1,14 @@
 """`python -m benchmarks.scale` prints what questions to a registry cost at ten thousand errors and at many more.
 
-A registry of each size is filled through the store's own door, a tenth of it new messages, over thirty
-days, and each question is asked some times; the median counts. The ratio says whether it stays flat.
+A registry of each size is filled through the store's own door, a tenth of it new messages, and each
+question is asked some times; the median counts. The ratio says whether it stays flat.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -88,8 +89,8 @@ def _frame(contexts: list[ErrorContext], number: int, count: int, days: int) -> 
 
 def questions(store: Store) -> dict[str, Callable[[], object]]:
     """What a page, a summary or a command asks."""
-    day = NOW - timedelta(hours=24)
     newest = store.errors(limit=1)[0]
+    day = newest.timestamp - timedelta(hours=24)
     frequent = store.groups(order="count", limit=1)[0].fingerprint
     return {
         "summary, all time": lambda: summarise(store),
@@ -104,10 +105,10 @@ def questions(store: Store) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(url: str, count: int, rounds: int) -> dict[str, Any]:
-    """Fill a registry and ask it."""
+def measure(url: str, count: int, groups: int, days: int, rounds: int) -> dict[str, Any]:
+    """Fill a registry, if it is empty, and ask it."""
     store = open_store(urls.parse(url))
-    spent = fill(store, count)
+    spent = math.inf if store.groups(limit=1) else fill(store, count, groups, days)
     times: dict[str, float] = {}
     for name, question in questions(store).items():
         question()
@@ -139,14 +140,19 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--errors", type=int, default=1_000_000, help="how many are many; default 1000000")
+    parser.add_argument("--groups", type=int, default=GROUPS, help=f"default {GROUPS}")
+    parser.add_argument("--days", type=int, default=DAYS, help=f"over which they are spread; default {DAYS}")
     parser.add_argument("--rounds", type=int, default=15, help="default 15")
-    parser.add_argument("--store", metavar="URL", help="an empty database for each size, {} stands for its number")
+    parser.add_argument(
+        "--store", metavar="URL", help="a registry for each size, filled if it is empty; {} stands for its number"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = args.store or f"sqlite:///{os.path.join(folder, 'scale-{}.db')}"
         results = [
-            measure(url.format(number), count, args.rounds) for number, count in enumerate((10_000, args.errors))
+            measure(url.format(number), count, args.groups, args.days, args.rounds)
+            for number, count in enumerate((10_000, args.errors))
         ]
     if args.json:
         print(json.dumps(results, indent=2))

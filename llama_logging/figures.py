@@ -46,9 +46,9 @@ class Steps:
         )
 
     @property
-    def earlier(self) -> Steps:
-        """As many, just before."""
-        return Steps(self.minutes, self.first - self.count, self.count)
+    def twice(self) -> Steps:
+        """As many just before, and these."""
+        return Steps(self.minutes, self.first - self.count, 2 * self.count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

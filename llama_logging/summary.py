@@ -61,11 +61,11 @@ def summarise(
     Raises:
         StoreError: If the store cannot be read.
     """
-    by_severity = store.count_by_severity(since, at_least)
+    counts = store.counts(since, at_least, TOP)
     return ErrorSummary(
-        total_errors=sum(by_severity.values()),
-        errors_by_severity=by_severity,
-        top_error_types=store.count_by_type(since, at_least, TOP),
+        total_errors=sum(counts.by_severity.values()),
+        errors_by_severity=counts.by_severity,
+        top_error_types=counts.by_type,
         recent_errors=tuple(store.errors(since=since, at_least=at_least, limit=RECENT)),
         incidents=tuple(store.incidents()),
     )

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many errors there were, exactly.
+
+    Attributes:
+        by_severity: The worst first.
+        by_type: Of the most frequent types, the most frequent first.
+    """
+
+    by_severity: Mapping[ErrorSeverity, int]
+    by_type: Mapping[str, int]
+
+
 class Errors(Protocol):
     """Part of `registry.Store`."""
 
+    def counts(self, since: datetime | None, at_least: ErrorSeverity, types: int) -> Counts:
+        """How many errors there were, at most so many types named; *since* None for all time."""
+        ...
+
     def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
-        """How many errors there were, exactly; *since* None for all time."""
+        """The one half of `counts`."""
         ...
 
     def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
-        """The most frequent error types and their counts, most frequent first."""
+        """The other half of `counts`, at most *limit* types."""
         ...
 
     def errors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,9 +11,10 @@ from typing import Any
 from llama_logging import wire
 from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
 from llama_logging.exceptions import ErrorNotFound
+from llama_logging.registry.errors import Counts
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.groups import members_of
-from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, start_of
+from llama_logging.stores.statements import DAY, MINUTE, UNITS, Execute, marks, start_of
 
 _ERRORS = """
     SELECT errors.position, errors.error_id, errors.timestamp, errors.severity, groups.fingerprint,
@@ -29,17 +31,23 @@ _EARLIEST = -(2**62)
 class SQLErrors(SQLAccess):
     """Part of SQLStore."""
 
-    def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
-        sql, parameters = _counted("severity", since, at_least)
+    def counts(self, since: datetime | None, at_least: ErrorSeverity, types: int) -> Counts:
+        sql, parameters = _counted(since, at_least)
+        by_severity: dict[ErrorSeverity, int] = {}
+        by_type: dict[str, int] = {}
         with self._reading() as execute:
-            rows = execute(f"{sql} ORDER BY 1 DESC", parameters)
-            return {ErrorSeverity(severity): int(count) for severity, count in rows}
+            for severity, error_type, count in execute(sql, (*parameters, types)):
+                if severity:
+                    by_severity[ErrorSeverity(severity)] = int(count)
+                else:
+                    by_type[error_type] = int(count)
+        return Counts(by_severity=by_severity, by_type=by_type)
+
+    def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
+        return dict(self.counts(since, at_least, 0).by_severity)
 
     def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
-        sql, parameters = _counted("error_type", since, at_least)
-        with self._reading() as execute:
-            rows = execute(f"{sql} ORDER BY 2 DESC, 1 LIMIT ?", (*parameters, limit))
-            return {error_type: int(count) for error_type, count in rows}
+        return dict(self.counts(since, at_least, limit).by_type)
 
     def errors(
         self,
@@ -55,8 +63,14 @@ class SQLErrors(SQLAccess):
             if fingerprint is not None:
                 members = members_of(execute, fingerprint)
                 ways = [(f"group_id IN ({marks(members)}) AND severity >= ?", [*members, int(at_least)])]
-            parameters = [value for _, own in ways for value in (*own, start_of(since), limit)]
-            places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
+            begin = start_of(since)
+            latest = execute("SELECT max(last_seen) FROM groups").fetchone()[0] or 0
+            # Of the last day first: mostly that is all, and PostgreSQL looks into the tables of no other day.
+            for start in sorted({begin, max(begin, latest - DAY)}, reverse=True):
+                parameters = [value for _, own in ways for value in (*own, start, limit)]
+                places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
+                if len(places) == limit:
+                    break
             return [context for _, context in _decoded(execute, *_placed(places))]
 
     def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
@@ -78,15 +92,15 @@ class SQLErrors(SQLAccess):
         high = low[:-1] + chr(ord(low[-1]) + 1) if low and low[-1] < "\U0010ffff" else "g"
         with self._reading() as execute:
             found = execute(
-                "SELECT position, group_id FROM errors WHERE error_id >= ? AND error_id < ? ORDER BY error_id DESC "
-                "LIMIT 1000",
+                "SELECT position, timestamp, group_id FROM errors WHERE error_id >= ? AND error_id < ? "
+                "ORDER BY error_id DESC LIMIT 1000",
                 (low, high),
             ).fetchall()
             # Ids begin with the time: those of one minute are alike, and mostly of one group.
-            if len(found) != 1 and len({row[1] for row in found}) != 1:
+            if len(found) != 1 and len({row[2] for row in found}) != 1:
                 problem = "errors of several groups have an id that begins with" if found else "no error has the id"
                 raise ErrorNotFound(f"{problem} {id_prefix!r} in {self.url}")
-            return _decoded(execute, [found[0][0]])[0][1]
+            return _decoded(execute, *_placed(found[:1]))[0][1]
 
     def errors_beside(self, error_id: str, *, later: bool = False, limit: int = 1) -> list[ErrorContext]:
         with self._reading() as execute:
@@ -138,28 +152,45 @@ class SQLErrors(SQLAccess):
             return [wire.decode_sighting(json.loads(row[0])) for row in rows]
 
 
-def _counted(column: str, since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
-    """Counts by *column*: whole days, hours and minutes from the totals, what is left from the errors."""
+def _counted(since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
+    """Counts by severity, the worst first, then by type, the most frequent first; its last parameter is how many types.
+
+    They come from the totals: whole days, then hours, then minutes; what is left, from the errors. Of a
+    day or an hour that has begun either what follows is added or what is over taken away, whichever is less.
+    """
     start = start_of(since)
-    parts: list[str] = []
-    parameters: list[Any] = []
-    end: int | None = None
-    for unit in sorted(UNITS, reverse=True):
-        size = MINUTE * unit
-        first = -(-start // size)
-        parts.append(
-            f"SELECT {column} AS what, count FROM totals WHERE unit = ? AND bucket >= ? AND severity >= ?"
-            + ("" if end is None else " AND bucket < ?")
-        )
-        parameters += [unit, first, int(at_least)] + ([] if end is None else [end // size])
-        end = first * size
+    minute = -(-start // MINUTE)
     # Named one by one, each is looked up in the index by severity and moment.
     levels = [int(severity) for severity in ErrorSeverity if severity >= at_least]
-    parts.append(
-        f"SELECT {column}, 1 FROM errors WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+    parts = [
+        "SELECT severity, error_type, 1 AS count FROM errors "
+        f"WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+    ]
+    parameters = [*levels, start, minute * MINUTE]
+    for unit, wider in itertools.pairwise(UNITS):
+        nearest = (minute + wider // 2) // wider * wider
+        parts.append(
+            f"SELECT severity, error_type, {'count' if minute <= nearest else '-count'} FROM totals "
+            "WHERE unit = ? AND bucket >= ? AND bucket < ? AND severity >= ?"
+        )
+        parameters += [unit, min(minute, nearest) // unit, max(minute, nearest) // unit, int(at_least)]
+        minute = nearest
+    parts.append("SELECT severity, error_type, count FROM totals WHERE unit = ? AND bucket >= ? AND severity >= ?")
+    parameters += [UNITS[-1], minute // UNITS[-1], int(at_least)]
+    return (
+        f"""
+        WITH counted AS (
+            SELECT severity, error_type, sum(count) AS count FROM ({" UNION ALL ".join(parts)}) AS parts
+            GROUP BY 1, 2 HAVING sum(count) > 0
+        )
+        SELECT severity, '', sum(count) FROM counted GROUP BY severity
+        UNION ALL SELECT * FROM (
+            SELECT 0, error_type, sum(count) FROM counted GROUP BY error_type ORDER BY 3 DESC, 2 LIMIT ?
+        ) AS frequent
+        ORDER BY 1 DESC, 3 DESC, 2
+        """,
+        parameters,
     )
-    parameters += [*levels, start, end]
-    return f"SELECT what, sum(count) FROM ({' UNION ALL '.join(parts)}) AS counted GROUP BY 1", parameters
 
 
 def _newest(ways: Sequence[str]) -> str:

@@ -103,7 +103,7 @@ class SQLIntake(SQLAccess):
         now = (to_microseconds(datetime.now(UTC)),)
         for statement in statements.USES:
             execute(statement, now)
-        for statement in (statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
+        for statement in (*statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
             execute(statement)
         span = execute(statements.AGAIN_SPAN).fetchone()
         if span[0] is not None and execute(statements.HAS_WORSE, span).fetchone()[0]:

@@ -49,7 +49,8 @@ class SQLMoves(SQLAccess):
 
 def carry_out(execute: Execute) -> None:
     """Give the errors in `moving` their new groups; the table is left with what was moved."""
-    for statement in (*statements.LEAVE, statements.GROUPS, statements.COUNTS, statements.STATES[0], *statements.ENTER):
+    new = (statements.GROUPS, *statements.COUNTS, statements.STATES[0])
+    for statement in (*statements.LEAVE, *new, *statements.ENTER):
         execute(statement)
     execute("DELETE FROM batch")
 

@@ -87,8 +87,8 @@ _MISSING_DAYS = f"""
     WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({_DAYS}) AS made) ORDER BY day
 """
 _TABLES = (
-    "groups", "stack_uses", "process_uses", "processes", "releases", "counts", "totals", "changes", "sightings",
-    "attempts", "journals", "scopes", "moves", "incidents", "group_words", "error_words", "registry",
+    "groups", "stack_uses", "process_uses", "processes", "releases", "counts", "day_counts", "totals", "changes",
+    "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "error_words", "registry",
 )  # fmt: skip
 
 # What a child of a fork must not close, nor let be collected: the connection is its parent's.
@@ -446,11 +446,25 @@ class PostgresStore(SQLStore):
 class _Words(words.Index):
     """In columns of type tsvector: one lexeme for each word, as it is."""
 
-    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str]]) -> None:
+    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
         execute(
-            f"INSERT INTO {table} SELECT id, array_to_tsvector(string_to_array(words, ' ')) "
-            "FROM unnest(?::bigint[], ?::text[]) AS new (id, words) ON CONFLICT (id) DO NOTHING",
-            ([row[0] for row in rows], [row[1] for row in rows]),
+            f"INSERT INTO {table} (id, words, timestamp) "
+            "SELECT id, array_to_tsvector(string_to_array(words, ' ')), timestamp "
+            "FROM unnest(?::bigint[], ?::text[], ?::bigint[]) AS new (id, words, timestamp) ON CONFLICT DO NOTHING",
+            tuple([row[column] for row in rows] for column in range(3)),
+        )
+
+    def grouped(self, execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
+        # The moment leads to the one day that has the error: by its position alone it would be looked for in the tables
+        # of all days. LIMIT has PostgreSQL go from each to its day, whatever it thinks of how many they are.
+        yield from execute(
+            """
+            SELECT error_words.id, found.group_id FROM error_words CROSS JOIN LATERAL (
+                SELECT group_id FROM errors
+                WHERE errors.position = error_words.id AND errors.timestamp = error_words.timestamp LIMIT 1
+            ) AS found WHERE error_words.id = ANY(?::bigint[])
+            """,
+            (sorted(positions),),
         )
 
     def match(self, execute: Execute, table: str, word: str) -> list[int]:

@@ -6,7 +6,7 @@ stacks     what errors of one place share; `content` is its journal frame
 processes  who logged; `content` is the first frame of its journals; frames are numbered, so gaps show
 stack_uses, process_uses  how many kept errors have each, and when the newest of them was
 releases   when each release was first seen: that is their order
-counts     errors by group and minute
+counts     errors by group and minute; day_counts by group and day, for what looks back over weeks
 totals     errors by minute, hour and day, severity and type: summaries cost the same at any number of errors
 changes    what became of a group: the history that is shown, and what is alerted on
 sightings  who else logged an error; `content` is the journal frame
@@ -382,5 +382,14 @@ STEPS = (
         SELECT process, count(*) AS count, max(timestamp) AS last_seen FROM errors GROUP BY process
     ) AS told ON told.process = processes.id;
     CREATE INDEX groups_stack ON groups (stack)
+    """,
+    """
+    CREATE TABLE day_counts (
+        group_id INTEGER NOT NULL,
+        day      INTEGER NOT NULL,
+        count    INTEGER NOT NULL,
+        PRIMARY KEY (group_id, day)
+    ) WITHOUT ROWID;
+    INSERT INTO day_counts SELECT group_id, minute / 1440, sum(count) FROM counts GROUP BY 1, 2
     """,
 )

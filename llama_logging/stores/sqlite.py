@@ -227,13 +227,13 @@ class SQLiteStore(SQLStore):
 class _Words(words.Index):
     """In FTS5 tables without content: what is found is a row's number, and that is all that is asked."""
 
-    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str]]) -> None:
+    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
         execute(
             f"CREATE VIRTUAL TABLE IF NOT EXISTS {table} USING fts5("
             "words, content='', detail=none, columnsize=0, tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
         )
-        for row in rows:
-            execute(f"INSERT INTO {table} (rowid, words) VALUES (?, ?)", row)
+        for number, text, _ in rows:
+            execute(f"INSERT INTO {table} (rowid, words) VALUES (?, ?)", (number, text))
 
     def match(self, execute: Execute, table: str, word: str) -> list[int]:
         rows = execute(

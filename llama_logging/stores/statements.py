@@ -118,6 +118,8 @@ SPOKEN = """
 """
 """A group whose newest error has now said all; before the rest of `KNOWN` takes it from the batch."""
 
+# CROSS JOIN: SQLite keeps to that order. By the other it goes through the batch anew for each of its groups: of 5,000
+# errors in 2,700 groups that took 2 s, and not 28 ms (measured).
 GROUPS = f"""
     INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count,
                         first_seen, last_seen, last_error_id, first_release, last_release)
@@ -128,13 +130,13 @@ GROUPS = f"""
         SELECT told.fingerprint, told.count, told.first_seen, told.severity,
                min(CASE WHEN batch.timestamp = told.first_seen THEN batch.place END) AS first_place,
                max(CASE WHEN batch.timestamp = told.last_seen THEN batch.place END) AS place
-        FROM (
+        FROM batch CROSS JOIN (
             SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(timestamp) AS last_seen,
                    max(severity) AS severity
             FROM batch WHERE kind IN ('error', 'count') GROUP BY fingerprint
         ) AS told
-        JOIN batch ON batch.fingerprint = told.fingerprint AND batch.timestamp IN (told.first_seen, told.last_seen)
-        WHERE batch.kind IN ('error', 'count')
+        WHERE batch.kind IN ('error', 'count') AND batch.fingerprint = told.fingerprint
+            AND batch.timestamp IN (told.first_seen, told.last_seen)
         GROUP BY told.fingerprint, told.count, told.first_seen, told.severity
     ) AS counted JOIN batch AS newest ON newest.place = counted.place
     JOIN batch AS oldest ON oldest.place = counted.first_place
@@ -185,13 +187,17 @@ USES = tuple(
     for one, many, definition in (("stack", "stacks", "stack"), ("process", "processes", "open"))
 )
 """In how many errors stacks and processes are, and when they were last heard of; these take now, for definitions."""
-COUNTS = f"""
-    INSERT INTO counts (group_id, minute, count)
-    SELECT groups.id, batch.timestamp / {MINUTE}, sum(batch.amount)
+_COUNTED = (("counts", "minute", MINUTE), ("day_counts", "day", DAY))
+COUNTS = tuple(
+    f"""
+    INSERT INTO {table} (group_id, {step}, count)
+    SELECT groups.id, batch.timestamp / {size}, sum(batch.amount)
     FROM batch JOIN groups ON groups.fingerprint = batch.fingerprint
     WHERE batch.kind IN ('error', 'count') GROUP BY 1, 2 ORDER BY 1, 2
-    ON CONFLICT (group_id, minute) DO UPDATE SET count = counts.count + excluded.count
-"""
+    ON CONFLICT (group_id, {step}) DO UPDATE SET count = {table}.count + excluded.count
+    """
+    for table, step, size in _COUNTED
+)
 TOTALS = f"""
     INSERT INTO totals (unit, bucket, severity, error_type, count)
     SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
@@ -331,13 +337,19 @@ LEAVE = (
     DELETE FROM moving WHERE was IS NULL
         OR fingerprint = (SELECT groups.fingerprint FROM groups WHERE groups.id = moving.was)
     """,
-    f"""
-    UPDATE counts SET count = counts.count - gone.count
-    FROM (SELECT moving.was, errors.timestamp / {MINUTE} AS minute, count(*) AS count
-          FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2) AS gone
-    WHERE counts.group_id = gone.was AND counts.minute = gone.minute
-    """,
-    "DELETE FROM counts WHERE count <= 0 AND group_id IN (SELECT was FROM moving)",
+    *(
+        statement
+        for table, step, size in _COUNTED
+        for statement in (
+            f"""
+            UPDATE {table} SET count = {table}.count - gone.count
+            FROM (SELECT moving.was, errors.timestamp / {size} AS {step}, count(*) AS count
+                  FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2) AS gone
+            WHERE {table}.group_id = gone.was AND {table}.{step} = gone.{step}
+            """,
+            f"DELETE FROM {table} WHERE count <= 0 AND group_id IN (SELECT was FROM moving)",
+        )
+    ),
     """
     UPDATE groups SET count = groups.count - gone.count
     FROM (SELECT was, count(*) AS count FROM moving GROUP BY 1) AS gone WHERE groups.id = gone.was

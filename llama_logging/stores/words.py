@@ -22,7 +22,12 @@ MOST = 10_000
 
 _WORD = re.compile(r"\w+")
 _LONGEST = 64
-_KNOWN_GROUPS = 1_000
+_KNOWN_GROUPS = STEP
+"""The words of so many groups are kept at hand."""
+_GROUPS = """
+    SELECT groups.id, groups.error_type, groups.error_message, groups.logger_name, stacks.content
+    FROM groups LEFT JOIN stacks ON stacks.id = groups.stack
+"""
 
 
 def split(text: str) -> list[str]:
@@ -41,13 +46,18 @@ class Index:
         self._transaction = transaction
         self._groups: dict[int, frozenset[str]] = {}
 
-    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str]]) -> None:
-        """Add the words of rows to `group_words` or `error_words`."""
+    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
+        """Add rows to `group_words` or `error_words`: number, words, and the moment of an error."""
         raise NotImplementedError
 
     def match(self, execute: Execute, table: str, word: str) -> list[int]:
         """The newest MOST rows that have a word which begins with *word*."""
         raise NotImplementedError
+
+    def grouped(self, execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
+        """Those of *positions* whose errors are still there, with the groups that these are in."""
+        for part in parts(sorted(positions)):
+            yield from execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part)
 
     def catch_up(self) -> None:
         """Index all that came since."""
@@ -58,20 +68,19 @@ class Index:
         """Index STEP errors; whether there may be more."""
         with self._transaction() as execute:
             groups = execute(
-                "SELECT groups.id, groups.error_type, groups.error_message, groups.logger_name, stacks.content "
-                "FROM groups LEFT JOIN stacks ON stacks.id = groups.stack WHERE groups.id > ? "
-                "ORDER BY groups.id LIMIT ?",
+                f"{_GROUPS} WHERE groups.id > ? ORDER BY groups.id LIMIT ?",
                 (self._reached(execute, "groups indexed"), STEP),
             ).fetchall()
-            rows = [(row[0], " ".join(sorted(self._of_group(row)))) for row in groups]
+            rows = [(row[0], " ".join(sorted(_of_group(row))), 0) for row in groups]
             self.put(execute, "group_words", rows)
             self._reach(execute, "groups indexed", rows)
             errors = execute(
-                "SELECT errors.position, errors.group_id, errors.message, errors.content FROM errors "
+                "SELECT errors.position, errors.timestamp, errors.group_id, errors.message, errors.content FROM errors "
                 "WHERE position > ? ORDER BY position LIMIT ?",
                 (self._reached(execute, "errors indexed"), STEP),
             ).fetchall()
-            own = [(row[0], " ".join(sorted(_of_error(row) - self._known(execute, row[1])))) for row in errors]
+            self._learn(execute, {row[2] for row in errors})
+            own = [(row[0], " ".join(sorted(_of_error(row) - self._groups[row[2]])), row[1]) for row in errors]
             self.put(execute, "error_words", [row for row in own if row[1]])
             self._reach(execute, "errors indexed", own)
         return len(groups) == STEP or len(errors) == STEP
@@ -85,51 +94,39 @@ class Index:
         if not found:
             return set()
         whole = set.intersection(*(groups for groups, _ in found))
-        for position, group in _groups_of(execute, set.union(*(errors for _, errors in found))):
+        for position, group in self.grouped(execute, set.union(*(errors for _, errors in found))):
             if all(group in groups or position in errors for groups, errors in found):
                 whole.add(group)
         return whole
 
-    def _known(self, execute: Execute, group: int) -> frozenset[str]:
-        found = self._groups.get(group)
-        if found is None:
-            row = execute(
-                "SELECT groups.id, groups.error_type, groups.error_message, groups.logger_name, stacks.content "
-                "FROM groups LEFT JOIN stacks ON stacks.id = groups.stack WHERE groups.id = ?",
-                (group,),
-            ).fetchone()
-            found = self._of_group(row)
-        return found
-
-    def _of_group(self, row: Sequence[Any]) -> frozenset[str]:
-        number, error_type, message, logger, stack = row
-        content = json.loads(stack) if stack else {}
-        texts = [error_type, logger, *content.get("site", ())[:3], content.get("text", "")]
-        # A word with a digit is one error's own: a number, an id.
-        said = [word for word in split(message) if word.isalpha()]
-        words = frozenset([*said, *(word for text in texts for word in split(text))])
-        if len(self._groups) >= _KNOWN_GROUPS:
+    def _learn(self, execute: Execute, groups: set[int]) -> None:
+        """Have the words of *groups* at hand."""
+        if len(self._groups.keys() | groups) > _KNOWN_GROUPS:
             self._groups.clear()
-        self._groups[number] = words
-        return words
+        for part in parts(sorted(groups - self._groups.keys())):
+            for row in execute(f"{_GROUPS} WHERE groups.id IN ({marks(part)})", part).fetchall():
+                self._groups[row[0]] = _of_group(row)
 
     def _reached(self, execute: Execute, name: str) -> int:
         return int(execute("SELECT value FROM registry WHERE name = ?", (name,)).fetchone()[0])
 
-    def _reach(self, execute: Execute, name: str, rows: Sequence[tuple[int, str]]) -> None:
+    def _reach(self, execute: Execute, name: str, rows: Sequence[tuple[int, str, int]]) -> None:
         if rows:
             execute("UPDATE registry SET value = ? WHERE name = ?", (str(rows[-1][0]), name))
 
 
+def _of_group(row: Sequence[Any]) -> frozenset[str]:
+    _, error_type, message, logger, stack = row
+    content = json.loads(stack) if stack else {}
+    texts = [error_type, logger, *content.get("site", ())[:3], content.get("text", "")]
+    # A word with a digit is one error's own: a number, an id.
+    said = [word for word in split(message) if word.isalpha()]
+    return frozenset([*said, *(word for text in texts for word in split(text))])
+
+
 def _of_error(row: Sequence[Any]) -> set[str]:
-    _, _, message, content = row
+    *_, message, content = row
     frame = json.loads(content)
     texts = [message, frame.get("log", ""), *frame.get("trace", ())]
     texts += [text for pair in frame.get("tags", {}).items() for text in pair]
     return {word for text in texts for word in split(text)}
-
-
-def _groups_of(execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
-    ordered = sorted(positions)
-    for part in parts(ordered):
-        yield from execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part).fetchall()

@@ -15,6 +15,7 @@ from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
 from llama_logging.registry import Store
+from llama_logging.registry.errors import Counts
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
@@ -105,7 +106,7 @@ def test_errors_are_counted_by_steps(store: Outbox) -> None:
         (ErrorSeverity.ERROR, (1, 0, 2, 1)),
     ]
     assert steps.moments[0] == NOON - 2 * HOUR
-    assert store.timeline(steps.earlier) == {ErrorSeverity.ERROR: (0, 0, 0, 1)}
+    assert store.timeline(steps.twice)[ErrorSeverity.ERROR] == (0, 0, 0, 1, 1, 0, 2, 1)
     for minutes in (1, 5, 360, 1440, 10_080):
         wide = Steps.ending(NOON + HOUR, minutes, 2000)
         assert sum(map(sum, store.timeline(wide).values())) == 6
@@ -146,7 +147,7 @@ def test_what_came_is_counted_from_any_moment_on(store: Outbox, told: list[Told]
     noon = to_microseconds(NOON)
     for since in (
         None,
-        *(noon + minutes * 60_000_000 + more for minutes in (0, 659, 720, 2500) for more in (-1, 0, 1)),
+        *(noon + minutes * 60_000_000 + more for minutes in (0, 659, 720, 1220, 2500) for more in (-1, 0, 1)),
     ):
         start = since or 0
         by_severity, by_type = Counter[ErrorSeverity](), Counter[str]()
@@ -159,6 +160,17 @@ def test_what_came_is_counted_from_any_moment_on(store: Outbox, told: list[Told]
         assert store.count_by_severity(begin, at_least) == by_severity
         assert list(store.count_by_severity(begin, at_least)) == sorted(by_severity, reverse=True)
         assert store.count_by_type(begin, at_least, 9) == by_type
+        counts, first = store.counts(begin, at_least, 1), sorted(by_type, key=lambda kind: (-by_type[kind], kind))[:1]
+        assert counts == Counts(by_severity=dict(by_severity), by_type={kind: by_type[kind] for kind in first})
+
+
+def test_what_is_over_is_not_named(store: Outbox) -> None:
+    """Also where a day that has begun is counted whole, and what was before is taken away."""
+    midnight = NOON - 12 * HOUR
+    add(store, make_context(timestamp=midnight + HOUR, severity=ErrorSeverity.CRITICAL, error_type="KeyError"))
+    add(store, make_context(timestamp=midnight + 4 * HOUR, error_type="ValueError"))
+    counts = store.counts(midnight + 2 * HOUR, ErrorSeverity.DEBUG, 9)
+    assert counts == Counts(by_severity={ErrorSeverity.ERROR: 1}, by_type={"ValueError": 1})
 
 
 def test_groups_and_steps_and_totals_count_the_same(store: Outbox, told: list[Told]) -> None:
@@ -211,6 +223,30 @@ def test_what_moves_to_another_group_is_counted_there(store: Outbox, told: list[
     assert store.timeline(steps) == totals
     store.undo_move()
     assert store.activity(names, steps) == before
+
+
+def test_days_count_what_their_minutes_do(store: Store, told: list[Told]) -> None:
+    """Whatever becomes of errors and groups."""
+
+    def by_day() -> dict[tuple[int, int], int]:
+        with store._reading() as execute:  # type: ignore[attr-defined]
+            days = execute("SELECT group_id, day, count FROM day_counts").fetchall()
+            minutes = execute("SELECT group_id, minute / 1440, sum(count) FROM counts GROUP BY 1, 2").fetchall()
+        counted, summed = ({(group, day): count for group, day, count in rows} for rows in (days, minutes))
+        assert counted == summed
+        return counted
+
+    before = by_day()
+    assert (len(before), sum(before.values())) == (31, sum(1 + more for *_, more in told))
+    errors = store.errors(fingerprint="v1:Type01", limit=100) + store.errors(fingerprint="v1:Type02", limit=3)
+    store.move([Move(error.error_id, "v1:moved", ("moved",)) for error in errors], NOON)
+    assert by_day() != before
+    store.undo_move()
+    assert by_day() == before
+    store.prune(Retention(errors=5), NOON + 99 * HOUR, 1000)
+    assert by_day() == before
+    assert store.delete("v1:Type01", limit=100)
+    assert 0 < len(by_day()) < len(before)
 
 
 def test_an_error_that_stays_is_counted_in_its_minute(store: Outbox) -> None:

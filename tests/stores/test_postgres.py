@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -232,13 +233,19 @@ def test_a_registry_of_every_earlier_version_is_taken_over(
     with admin(postgres_url) as connection:
         connection.execute(f"CREATE SCHEMA {postgres_url.schema}".encode())
         connection.execute(f"SET search_path = {postgres_url.schema}".encode())
-        for step in STEPS[:version]:
+        connection.execute(STEPS[0].encode())
+        connection.execute("INSERT INTO counts VALUES (7, 1439, 4), (7, 1440, 2), (7, 1441, 1)")
+        for step in STEPS[1:version]:
             connection.execute(step.encode())
         connection.execute("UPDATE registry SET value = %s WHERE name = 'version'", (str(version),))
     add(store, make_context())
     store.predicted([make_announcement()])
     assert (len(store.errors()), len(store.predictions())) == (1, 1)
     assert store.health().version == len(STEPS)
+    with admin(postgres_url) as connection:
+        connection.execute(f"SET search_path = {postgres_url.schema}".encode())
+        days = connection.execute("SELECT day, count FROM day_counts WHERE group_id = 7 ORDER BY day").fetchall()
+    assert days == [(0, 4), (1, 3)]
 
 
 def test_every_day_has_a_table_today_and_tomorrow_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
@@ -271,6 +278,26 @@ def test_days_of_which_nothing_is_left_go_too(store: PostgresStore, postgres_url
         pass
     assert day(NOON) not in days(postgres_url)
     assert day(NOON + 9 * DAY) in days(postgres_url)
+
+
+def scanned(lines: list[str]) -> set[str]:
+    """The days whose tables a plan, once it was carried out, has gone into."""
+    found = [re.search(r" on (errors_\d+)", line) for line in lines if "never executed" not in line]
+    return {match[1] for match in found if match}
+
+
+def test_the_errors_of_a_word_are_looked_for_in_their_days_alone(store: PostgresStore) -> None:
+    add(store, *(make_context(timestamp=NOON + n * DAY, error_message=f"a{n // 3}") for n in range(9)))
+    assert store.groups(search="a1")
+    lines: list[str] = []
+    with store._reading() as execute:
+
+        def explained(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[int, int]]:
+            lines.extend(row[0] for row in execute(f"EXPLAIN ANALYZE {sql}", parameters))
+            return []
+
+        assert list(store._index().grouped(explained, {4, 5, 6})) == []
+    assert scanned(lines) == {day(NOON + n * DAY) for n in (3, 4, 5)}
 
 
 # --- many writers

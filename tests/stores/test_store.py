@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
+from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
-from llama_logging.stores import open_store, urls
+from llama_logging.stores import open_store, urls, words
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.statements import Execute
@@ -215,6 +216,15 @@ def test_errors_come_newest_first_and_by_group(store: Store) -> None:
     add(store, *contexts)
     assert store.errors(limit=2) == [contexts[5], contexts[4]]
     assert store.errors(fingerprint="v1:0") == [contexts[4], contexts[2], contexts[0]]
+
+
+def test_the_newest_may_lie_days_apart(store: Store) -> None:
+    errors = [make_context(timestamp=NOON - n * 9 * HOUR, fingerprint=f"v1:{n % 2}") for n in range(9)]
+    add(store, *errors)
+    assert store.errors(limit=3) == errors[:3]
+    assert store.errors(limit=7) == errors[:7]
+    assert store.errors(fingerprint="v1:1", limit=4) == errors[1::2]
+    assert store.errors(since=NOON - 4 * 9 * HOUR) == errors[:5]
 
 
 def test_errors_can_be_followed_as_they_arrive(store: Store) -> None:
@@ -824,6 +834,27 @@ def test_what_comes_later_is_found_too(store: Store) -> None:
     assert [group.count for group in store.groups(search="2")] == [2]
 
 
+def test_a_word_leads_to_the_groups_that_have_its_errors(store: Store) -> None:
+    """Whenever these came; where they have moved to, and as long as they are there."""
+    add(store, *(make_context(timestamp=NOON - n * DAY, fingerprint=f"v1:{n % 3}", error_message="a1") for n in (0, 4)))
+    late = make_context(timestamp=NOON - 40 * DAY, fingerprint="v1:2", error_message="a17")
+    add(store, late)
+    assert {group.fingerprint for group in store.groups(search="a1")} == {"v1:0", "v1:1", "v1:2"}
+    store.move([Move(late.error_id, "v1:moved", ("moved",))], NOON)
+    assert [group.fingerprint for group in store.groups(search="a17")] == ["v1:moved"]
+    while store.prune(Retention(period=86400.0), NOON, 100):
+        pass
+    assert [group.fingerprint for group in store.groups(search="a1")] == ["v1:0"]
+
+
+def test_words_of_many_groups_are_told_apart(store: Store) -> None:
+    """More than are kept at hand, and met again."""
+    names = [f"v1:{n}" for n in (*range(words.STEP + 50), 7)]
+    add(store, *(make_context(fingerprint=name, error_type=f"E{name[3:]}", error_message="b2 E7") for name in names))
+    assert {group.fingerprint for group in store.groups(search="b2 E2049")} == {"v1:2049"}
+    assert len(store.groups(search="E7 b2", limit=9000)) == words.STEP + 50
+
+
 # --- what is kept
 
 
@@ -1301,6 +1332,7 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
     assert found == {error.error_id: replace(error, process=found[error.error_id].process) for error in expected}
     assert counted(store) == {"v1:0123456789abcdef": 5, "v1:explicit": 1}
     assert store.count_by_severity(NOON + HOUR, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 4}
+    assert store.activity(["v1:0123456789abcdef"], Steps.ending(NOON, 1440, 1)) == {"v1:0123456789abcdef": (5,)}
     assert (store.checkpoint("j"), store.health().damaged, store.health().problems) == (7, 2, ())
     assert kinds(store) == ["new", "new"]
     assert store.attempts("e") == store.recent_attempts() == [attempt]

@@ -47,7 +47,9 @@ def view(asked: Asked) -> dict[str, Any]:
     since = until - length
     before = since - length
     steps = Steps.ending(until, period.step, period.hours * 60 // period.step)
-    severities, earlier = _severities(store, since, before)
+    counts = store.counts(since, ErrorSeverity.DEBUG, TOP)
+    both = store.count_by_severity(before, ErrorSeverity.DEBUG)
+    earlier = {level: count - counts.by_severity.get(level, 0) for level, count in both.items()}
     return {
         "pulse": asked.pulse,
         "period": period,
@@ -55,14 +57,14 @@ def view(asked: Asked) -> dict[str, Any]:
         "since": since,
         "steps": steps,
         "timeline": store.timeline(steps),
-        "total": sum(severities.values()),
+        "total": sum(counts.by_severity.values()),
         "total_before": sum(earlier.values()),
         "severities": [
-            (level, severities.get(level, 0), earlier.get(level, 0))
+            (level, counts.by_severity.get(level, 0), earlier.get(level, 0))
             for level in sorted(ErrorSeverity, reverse=True)
-            if severities.get(level) or earlier.get(level)
+            if counts.by_severity.get(level) or earlier.get(level)
         ],
-        "types": store.count_by_type(since, ErrorSeverity.DEBUG, TOP),
+        "types": counts.by_type,
         "changed": store.changed(since, until),
         "changed_before": store.changed(before, since),
         "new": [group for group in store.groups(order="first_seen", limit=TOP) if group.first_seen >= since],
@@ -79,25 +81,12 @@ def view(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _severities(
-    store: Outbox, since: datetime, before: datetime
-) -> tuple[dict[ErrorSeverity, int], dict[ErrorSeverity, int]]:
-    later, both = (store.count_by_severity(moment, ErrorSeverity.DEBUG) for moment in (since, before))
-    return later, {level: count - later.get(level, 0) for level, count in both.items()}
-
-
 def _top(store: Outbox, since: datetime, steps: Steps) -> list[tuple[ErrorGroup, int, int, tuple[int, ...]]]:
     """Of the groups that were seen since, the most frequent of all times: their counts of now and of before."""
     groups = store.groups(since=since, order="count", limit=TOP)
-    names = [group.fingerprint for group in groups]
-    now, then = store.activity(names, steps), store.activity(names, steps.earlier)
-    counted = [
-        (
-            group,
-            sum(now[group.fingerprint]),
-            sum(then[group.fingerprint]),
-            now[group.fingerprint],
-        )
-        for group in groups
-    ]
+    counts = store.activity([group.fingerprint for group in groups], steps.twice)
+    counted = []
+    for group in groups:
+        then, now = counts[group.fingerprint][: steps.count], counts[group.fingerprint][steps.count :]
+        counted.append((group, sum(now), sum(then), now))
     return sorted(counted, key=lambda row: row[1], reverse=True)
