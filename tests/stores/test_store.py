@@ -96,8 +96,11 @@ def again(context: ErrorContext, severity: ErrorSeverity, after: timedelta = SEC
 @pytest.mark.parametrize("together", [True, False])
 def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store, together: bool) -> None:
     """In all that is counted, too: it moves from one severity to the other."""
-    one, other, alone = make_context(), make_context(), make_context(error_type="Other", fingerprint="v1:other")
-    frames = frames_of(one, other, alone)
+    one, other, calm = make_context(), make_context(), make_context(fingerprint="v1:calm")
+    alone = make_context(
+        error_type="Other", fingerprint="v1:other", severity=ErrorSeverity.WARNING, timestamp=NOON + HOUR
+    )
+    frames = frames_of(one, other, alone, calm)
     worse = [again(one, ErrorSeverity.CRITICAL), again(one, ErrorSeverity.ERROR), again(alone, ErrorSeverity.CRITICAL)]
     for batch in [frames + worse] if together else [frames, worse, worse]:
         start = store.checkpoint("j")
@@ -109,11 +112,14 @@ def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store,
     ]
     for since in (None, NOON - timedelta(days=2), NOON - HOUR, one.timestamp):
         assert store.count_by_severity(since, ErrorSeverity.DEBUG) == {
-            ErrorSeverity.ERROR: 1,
+            ErrorSeverity.ERROR: 2,
             ErrorSeverity.CRITICAL: 2,
         }
-    assert {group.severity for group in store.groups()} == {ErrorSeverity.CRITICAL}
-    assert sum(group.count for group in store.groups()) == 3
+    assert {group.fingerprint: (group.severity, group.count) for group in store.groups()} == {
+        one.fingerprint: (ErrorSeverity.CRITICAL, 2),
+        "v1:other": (ErrorSeverity.CRITICAL, 1),
+        "v1:calm": (ErrorSeverity.ERROR, 1),
+    }
 
 
 def test_no_severity_is_lowered_and_none_that_is_gone_is_missed(store: Store) -> None:
@@ -286,7 +292,7 @@ def test_beside_one_that_is_refused_all_others_are_added(store: Store, place: in
     assert store.health().damaged == 4 - max(1, place)
 
 
-def test_an_error_that_is_there_twice_takes_no_second_try(
+def test_an_error_that_is_there_already_takes_no_second_try(
     file_store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries, attempt = [], file_store._attempt
@@ -298,7 +304,9 @@ def test_an_error_that_is_there_twice_takes_no_second_try(
     monkeypatch.setattr(SQLiteStore, "_attempt", count)
     context = make_context()
     add(file_store, context, context)
-    assert tries == [4]
+    early, late = (make_context(timestamp=NOON + n * SECOND) for n in (-1, 1))
+    add(file_store, early, context, late, journal="again")
+    assert tries == [4, 6]
 
 
 def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None:
@@ -603,6 +611,12 @@ def state(store: Store) -> GroupState:
     return group.state
 
 
+def test_a_group_is_new_once(store: Store) -> None:
+    add(store, make_context(), make_context())
+    add(store, make_context())
+    assert kinds(store) == ["new"]
+
+
 def test_a_resolved_group_that_comes_back_has_regressed(store: Store) -> None:
     """Only by what was logged after it was resolved: what arrives late proves nothing."""
     add(store, make_context(timestamp=NOON))
@@ -618,9 +632,9 @@ def test_a_resolved_group_that_comes_back_has_regressed(store: Store) -> None:
     assert kinds(store) == ["regressed", "resolved", "new"]
 
 
-def in_release(release: str, hours: int) -> ErrorContext:
+def in_release(release: str, hours: int, name: str = "") -> ErrorContext:
     return make_context(
-        timestamp=NOON + hours * HOUR, process=replace(process.current(), process=release, release=release)
+        timestamp=NOON + hours * HOUR, process=replace(process.current(), process=name or release, release=release)
     )
 
 
@@ -631,7 +645,8 @@ def arrive(store: Store, *contexts: ErrorContext) -> None:
 
 
 def test_releases_are_ordered_by_when_they_were_first_seen(store: Store) -> None:
-    arrive(store, in_release("2.0-beta", 1), in_release("10.0", 2), in_release("1.9", 0))
+    """In whichever of their processes."""
+    arrive(store, in_release("2.0-beta", 1), in_release("10.0", 3), in_release("1.9", 0), in_release("1.9", 2, "other"))
     assert list(store.releases()) == ["10.0", "2.0-beta", "1.9"]
     (group,) = store.groups()
     assert (group.last_release, state(store)) == ("10.0", GroupState.OPEN)
@@ -706,6 +721,13 @@ def test_the_first_release_of_a_group_is_that_of_its_first_error(store: Store) -
     arrive(store, in_release("2.5", 2))
     (group,) = store.groups()
     assert (group.first_release, group.last_release) == ("0.9", "3.0")
+
+
+def test_of_errors_of_one_moment_the_first_that_was_written_was_the_first(store: Store) -> None:
+    arrive(store, in_release("1.0", 0), in_release("1.1", 0))
+    arrive(store, in_release("1.2", 0))
+    (group,) = store.groups()
+    assert (group.first_release, group.last_release) == ("1.0", "1.2")
 
 
 def test_an_error_takes_its_release_to_the_group_it_moves_to(store: Store) -> None:
@@ -1128,11 +1150,12 @@ def test_definitions_that_came_before_their_errors_stay(store: Store) -> None:
     """Nor do those stay for ever that no error follows, as where repeats are counted only."""
     reading: Any = store._reading  # type: ignore[attr-defined]
     _, _, stack = wire.encode_error(make_context())
+    before = datetime.now(UTC)
     store.ingest(Batch("j", 0, 1, [stack]))
-    store.prune(Retention(), datetime.now(UTC), 10)
+    store.prune(Retention(), before + 2 * HOUR - MINUTE, 10)
     with reading() as execute:
         assert execute("SELECT count(*) FROM stacks").fetchone()[0] == 1
-    store.prune(Retention(), datetime.now(UTC) + 3 * HOUR, 10)
+    store.prune(Retention(), datetime.now(UTC) + 2 * HOUR + MINUTE, 10)
     with reading() as execute:
         assert execute("SELECT count(*) FROM stacks").fetchone()[0] == 0
 
@@ -1165,6 +1188,25 @@ def test_a_process_goes_with_its_last_error_if_it_logs_no_more_and_lost_nothing(
     assert known() == {1, 2, 3}
     (kept,) = store.errors()
     assert (kept.error_id, kept.process) == (later.error_id, writer)
+
+
+def test_a_process_stays_as_long_as_its_errors_are_counted(store: Store) -> None:
+    """Where a journal has room for no more than that."""
+    reading: Any = store._reading  # type: ignore[attr-defined]
+
+    def known() -> int:
+        with reading() as execute:
+            return int(execute("SELECT count(*) FROM processes").fetchone()[0])
+
+    writer, now = replace(process.current(), process="p"), datetime.now(UTC)
+    frame = {"k": "count", "proc": "p", "ts": to_microseconds(now + 20 * DAY), "sev": 40, "fp": "v1:a", "type": "E"}
+    store.ingest(Batch("j", 0, 1, [wire.dumps(wire.encode_process(writer))]))
+    store.ingest(Batch("j", 1, 2, [wire.dumps(frame)]))
+    store.forget("j")
+    store.prune(Retention(), now + 50 * DAY - HOUR, 10)
+    assert known() == 1
+    store.prune(Retention(), now + 50 * DAY + HOUR, 10)
+    assert known() == 0
 
 
 def test_a_group_moves_with_counts_that_were_pruned(store: Store) -> None:
