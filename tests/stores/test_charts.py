@@ -278,6 +278,8 @@ def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
     assert vitals.size_bytes > 10_000
     assert not store.index_words()
     assert store.vitals().unindexed == 0
+    assert store.delete("v1:2", limit=10)
+    assert store.vitals().unindexed == 0
     names = {journal.name: (journal.offset, journal.damaged, journal.process) for journal in store.journals()}
     assert names["torn"][:2] == (9, 2)
     assert names["torn"][2]["pid"] == process.current().pid

@@ -96,12 +96,13 @@ def again(context: ErrorContext, severity: ErrorSeverity, after: timedelta = SEC
 @pytest.mark.parametrize("together", [True, False])
 def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store, together: bool) -> None:
     """In all that is counted, too: it moves from one severity to the other."""
-    one, other, calm = make_context(), make_context(), make_context(fingerprint="v1:calm")
+    one, other, calm = make_context(), make_context(severity=ErrorSeverity.WARNING), make_context(fingerprint="v1:calm")
     alone = make_context(
         error_type="Other", fingerprint="v1:other", severity=ErrorSeverity.WARNING, timestamp=NOON + HOUR
     )
     frames = frames_of(one, other, alone, calm)
-    worse = [again(one, ErrorSeverity.CRITICAL), again(one, ErrorSeverity.ERROR), again(alone, ErrorSeverity.CRITICAL)]
+    calls = ((one, "CRITICAL"), (one, "ERROR"), (other, "ERROR"), (alone, "CRITICAL"))
+    worse = [again(context, ErrorSeverity[name]) for context, name in calls]
     for batch in [frames + worse] if together else [frames, worse, worse]:
         start = store.checkpoint("j")
         store.ingest(Batch("j", start, start + 1, batch))
@@ -580,6 +581,18 @@ def test_a_group_that_errors_leave_is_what_is_left(store: Store) -> None:
     assert kinds(store, "v1:b") == ["new"]
 
 
+def test_of_each_group_that_errors_leave_the_newest_that_stays_speaks(store: Store) -> None:
+    contexts = {
+        (name, hours): make_context(fingerprint=f"v1:{name}", timestamp=NOON + hours * HOUR)
+        for name in "ab"
+        for hours in range(2)
+    }
+    add(store, *contexts.values())
+    store.move([Move(contexts[name, 1].error_id, "v1:c", ("c",)) for name in "ab"], NOON)
+    newest = {group.fingerprint: (group.last_seen, group.last_error_id) for group in store.groups()}
+    assert [newest[f"v1:{name}"] for name in "ab"] == [(NOON, contexts[name, 0].error_id) for name in "ab"]
+
+
 def test_only_the_latest_moves_are_undone(store: Store) -> None:
     context = make_context(fingerprint="v1:a")
     add(store, context)
@@ -621,10 +634,10 @@ def test_a_resolved_group_that_comes_back_has_regressed(store: Store) -> None:
     """Only by what was logged after it was resolved: what arrives late proves nothing."""
     add(store, make_context(timestamp=NOON))
     store.resolve("v1:0123456789abcdef", NOON + HOUR, "ada")
-    add(store, make_context(timestamp=NOON + MINUTE))
+    add(store, make_context(timestamp=NOON + MINUTE), make_context(timestamp=NOON + HOUR))
     assert state(store) is GroupState.RESOLVED
     assert store.groups()[0].state_at == NOON + HOUR
-    add(store, make_context(timestamp=NOON + 2 * HOUR))
+    add(store, make_context(timestamp=NOON + HOUR + MINUTE), make_context(timestamp=NOON + 2 * HOUR))
     assert state(store) is GroupState.REGRESSED
     assert kinds(store) == ["regressed", "resolved", "new"]
     assert [(change.by, change.at) for change in store.changes()][:2] == [("", NOON + 2 * HOUR), ("ada", NOON + HOUR)]
@@ -646,7 +659,8 @@ def arrive(store: Store, *contexts: ErrorContext) -> None:
 
 def test_releases_are_ordered_by_when_they_were_first_seen(store: Store) -> None:
     """In whichever of their processes."""
-    arrive(store, in_release("2.0-beta", 1), in_release("10.0", 3), in_release("1.9", 0), in_release("1.9", 2, "other"))
+    arrive(store, *(in_release("1.9", hours, name) for hours, name in ((0, "one"), (2, "one"), (2, "other"))))
+    arrive(store, in_release("2.0-beta", 1), in_release("10.0", 3))
     assert list(store.releases()) == ["10.0", "2.0-beta", "1.9"]
     (group,) = store.groups()
     assert (group.last_release, state(store)) == ("10.0", GroupState.OPEN)
