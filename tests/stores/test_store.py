@@ -517,6 +517,15 @@ def test_merged_groups_are_shown_as_one(store: Store) -> None:
     assert counted(store) == {"v1:0": 1, "v1:1": 2, "v1:2": 1, "v1:3": 1}
 
 
+def test_a_merge_that_fails_changes_nothing(store: Store) -> None:
+    """And what comes after it goes on."""
+    add(store, make_context(fingerprint="v1:a"), make_context(fingerprint="v1:b"))
+    with pytest.raises(ErrorNotFound):
+        store.merge("v1:a", ["v1:b", "v1:none"], NOON)
+    add(store, make_context(fingerprint="v1:b"))
+    assert counted(store) == {"v1:a": 1, "v1:b": 2}
+
+
 def test_each_merged_group_counts_its_own(store: Store) -> None:
     add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(6)))
     store.merge("v1:0", ["v1:3"], NOON)
