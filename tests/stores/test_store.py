@@ -1399,6 +1399,8 @@ def test_a_second_connection_does_not_drop_the_locks_of_the_first(
 
 def test_what_was_given_up_for_want_of_room_is_no_loss(store: Store) -> None:
     opening = wire.dumps(wire.encode_process(process.current()))
-    kept = f'{frames_of(make_context())[1][:-1]},"n":9}}'
+    kept, late = (f'{frames_of(make_context())[1][:-1]},"n":{n}}}' for n in (9, 11))
     store.ingest(Batch("one", 0, 1, [opening, '{"k":"compacted","step":1,"gone":8}', kept]))
     assert store.health().gaps == ()
+    store.ingest(Batch("one", 1, 2, [late]))
+    assert [gap.missing for gap in store.health().gaps] == [1]
