@@ -63,6 +63,18 @@ def add(store: Store, *contexts: ErrorContext, journal: str = "j") -> int:
     return store.ingest(Batch(journal, start, start + 1, frames_of(*contexts)))
 
 
+def attempt_at(error: ErrorContext) -> RecoveryAttempt:
+    """One that healed it."""
+    return RecoveryAttempt(
+        attempt_id=error.error_id, error_id=error.error_id, fingerprint=error.fingerprint, rule="r", strategy="s",
+        scope="", status=OutcomeStatus.RECOVERED, started_at=NOON,
+    )  # fmt: skip
+
+
+def encoded(*attempts: RecoveryAttempt) -> list[str]:
+    return [wire.dumps(wire.encode_attempt(attempt)) for attempt in attempts]
+
+
 def test_what_was_added_is_found_whole(store: Store) -> None:
     context = make_context(process=process.current(), additional_context={"a": [1]})
     store.ingest(Batch("j", 0, 1, [wire.dumps(wire.encode_process(process.current())), *frames_of(context)]))
@@ -259,7 +271,7 @@ def test_the_last_word_on_an_attempt_counts(store: Store, together: bool) -> Non
         attempt_id="a", error_id="e", fingerprint="", rule="r", strategy="s", scope="",
         status=OutcomeStatus.RECOVERED, started_at=NOON, detail="done", duration=2.0,
     )  # fmt: skip
-    frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in (before, after, before)]
+    frames = encoded(before, after, before)
     for number, batch in enumerate([frames] if together else [[frame] for frame in frames]):
         store.ingest(Batch("j", number, number + 1, batch))
     assert store.attempts("e") == [after]
@@ -876,14 +888,10 @@ def test_pruning_drops_the_least_telling_first_and_no_count(store: Store) -> Non
     rare = make_context(fingerprint="v1:rare")
     telling = make_context(additional_context={"order": 1}, timestamp=NOON + MINUTE)
     tried = make_context(timestamp=NOON + 2 * MINUTE)
-    attempt = RecoveryAttempt(
-        attempt_id="a", error_id=tried.error_id, fingerprint="", rule="r", strategy="s", scope="",
-        status=OutcomeStatus.RECOVERED, started_at=NOON,
-    )  # fmt: skip
     many = [make_context(timestamp=NOON + n * MINUTE) for n in range(100)]
     add(store, many[0], telling, tried, *many[1:], rare)
     start = store.checkpoint("j")
-    store.ingest(Batch("j", start, start + 1, [wire.dumps(wire.encode_attempt(attempt))]))
+    store.ingest(Batch("j", start, start + 1, encoded(attempt_at(tried))))
     before, counts = store.groups(), store.count_by_severity(None, ErrorSeverity.DEBUG)
 
     retention = Retention(errors=30)
@@ -955,28 +963,25 @@ def test_of_what_tells_much_the_first_and_the_newest_stay(store: Store) -> None:
 
 
 def test_as_many_go_at_once_as_are_too_many(store: Store) -> None:
-    """The first of a group may go too, once it is the only one that can."""
-    for name, count in (("v1:often", 40), ("v1:seldom", 30)):
-        add(store, *(make_context(timestamp=NOON + n * MINUTE, fingerprint=name) for n in range(count)))
-    assert store.prune(Retention(errors=2), NOON, 100) == 68
-    assert store.health().errors == 2
+    """The first of a group may go too, and what was tried of one, once it is the only one that can."""
+    for name, count in (("v1:often", 43), ("v1:seldom", 30)):
+        errors = [make_context(timestamp=NOON + n * MINUTE, fingerprint=name) for n in range(count)]
+        add(store, *errors)
+    store.ingest(Batch("told", 0, 1, encoded(attempt_at(errors[-2]))))
+    assert store.prune(Retention(errors=74), NOON, 100) == 0
+    assert store.prune(Retention(errors=1), NOON, 100) == 72
+    assert store.errors() == errors[-1:]
 
 
 def test_what_was_tried_and_told_of_an_error_goes_with_it(store: Store) -> None:
     errors = [make_context(timestamp=NOON + n * MINUTE) for n in range(3)]
     add(store, *errors)
-    attempts = [
-        RecoveryAttempt(
-            attempt_id=error.error_id, error_id=error.error_id, fingerprint=error.fingerprint, rule="r", strategy="s",
-            scope="", status=OutcomeStatus.RECOVERED, started_at=NOON,
-        )
-        for error in errors
-    ]  # fmt: skip
-    frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in attempts]
-    store.ingest(Batch("told", 0, 1, [*frames, *(again(error, ErrorSeverity.ERROR) for error in errors)]))
+    frames = [*encoded(*map(attempt_at, errors)), *(again(error, ErrorSeverity.ERROR) for error in errors)]
+    store.ingest(Batch("told", 0, 1, frames))
     assert all(store.attempts(error.error_id) and store.sightings(error.error_id) for error in errors)
     assert store.prune(Retention(period=60.0), NOON + MINUTE, 10) == 0
-    assert store.prune(Retention(period=60.0), NOON + HOUR, 10) == 3
+    assert store.prune(Retention(period=60.0), NOON + MINUTE + timedelta(microseconds=1), 10) == 1
+    assert store.prune(Retention(period=60.0), NOON + HOUR, 10) == 2
     assert not any(store.attempts(error.error_id) or store.sightings(error.error_id) for error in errors)
     assert store.recent_attempts() == []
 
@@ -1001,14 +1006,10 @@ def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> 
     other = make_context(fingerprint="v1:other")
     add(store, *many, *merged, other)
     store.merge(many[0].fingerprint, ["v1:merged"], NOON)
-    attempt = RecoveryAttempt(
-        attempt_id="a", error_id=many[0].error_id, fingerprint=many[0].fingerprint, rule="r", strategy="s", scope="",
-        status=OutcomeStatus.RECOVERED, started_at=NOON,
-    )  # fmt: skip
+    attempt, kept = attempt_at(many[0]), attempt_at(other)
     start = store.checkpoint("j")
     ahead = replace(attempt, attempt_id="ahead", error_id="of a prediction")
-    frames = [wire.dumps(wire.encode_attempt(each)) for each in (attempt, ahead)]
-    store.ingest(Batch("j", start, start + 1, frames))
+    store.ingest(Batch("j", start, start + 1, encoded(attempt, ahead, kept)))
     assert store.groups(search="77")
     totals = store.count_by_severity(None, ErrorSeverity.DEBUG)
 
@@ -1024,7 +1025,7 @@ def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> 
             store.delete(name, limit=8)
     assert store.errors(limit=100) == [other]
     assert store.groups(search="77") == []
-    assert store.attempts(many[0].error_id) == store.recent_attempts() == []
+    assert store.recent_attempts() == [kept]
     assert list(store.unkept()) == []
     assert (store.health().groups, store.health().errors) == (1, 1)
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == totals
