@@ -6,6 +6,7 @@ Counts are kept elsewhere and stay exact.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
@@ -47,8 +48,8 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         gone = _too_old(execute, oldest, limit)
         ledger.drop(execute, "at < ?", oldest)
     if len(gone) < limit:
-        excess = min(_excess(execute, retention, size), limit) - len(gone)
-        gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
+        excess = max(0, min(_excess(execute, retention, size), limit) - len(gone))
+        gone += islice(_least_telling(execute, set(gone), excess), excess)
     _drop(execute, gone)
     return len(gone)
 
@@ -132,11 +133,19 @@ def _excess(execute: Execute, retention: Retention, size: int) -> int:
     return stored - kept
 
 
-def _least_telling(execute: Execute, count: int, known: set[int]) -> list[int]:
-    found: list[int] = []
+def _least_telling(execute: Execute, known: set[int], count: int) -> Iterator[int]:
+    """The first *count* or more that are not *known* yet."""
+    for rows in _turns(execute, count + len(known)):
+        for (position,) in rows:
+            if position not in known:
+                known.add(position)
+                yield position
+
+
+def _turns(execute: Execute, most: int) -> Iterator[Sequence[Sequence[int]]]:
     for details, newest in _TURNS:
         for group in _groups(execute):
-            rows = execute(
+            yield execute(
                 """
                 SELECT position FROM errors
                 WHERE group_id = ? AND details <= ? AND timestamp < (
@@ -147,14 +156,9 @@ def _least_telling(execute: Execute, count: int, known: set[int]) -> list[int]:
                 AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.error_id = errors.error_id)
                 ORDER BY timestamp LIMIT ?
                 """,
-                (group, details, group, newest, group, count - len(found) + len(known)),
+                (group, details, group, newest, group, most),
             ).fetchall()
-            found += [position for (position,) in rows if position not in known][: count - len(found)]
-            known.update(found)
-            if len(found) >= count:
-                return found
-    rows = execute("SELECT position FROM errors ORDER BY position LIMIT ?", (count - len(found) + len(known),))
-    return found + [position for (position,) in rows if position not in known][: count - len(found)]
+    yield execute("SELECT position FROM errors ORDER BY position LIMIT ?", (most,)).fetchall()
 
 
 def _groups(execute: Execute) -> Iterator[int]:
