@@ -39,9 +39,9 @@ import pytest
 from benchmarks.mutations import Mutant, mutants
 
 PATIENCE = 10.0
-"""Seconds that tests of a mutant may take, and four times what they take without: more is noticed."""
+"""Seconds that a test of a mutant may take, and all of them with four times what they take without: more is noticed."""
 SLOW = 1.5
-"""Seconds; a test that takes longer is left out."""
+"""Seconds; a test that takes longer without is left out."""
 MEMORY_BYTES, FILE_BYTES, CPU_SECONDS = 4 * 2**30, 2**28, 60
 """What a mutant may use: it may have lost its own limits."""
 
@@ -208,6 +208,9 @@ class First:
 
     name = ""
 
+    def pytest_runtest_logstart(self) -> None:
+        _hurry()
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.name:
             self.name = report.nodeid
@@ -218,6 +221,7 @@ def _notices_changed(functions: Functions, source: str, path: str, items: Sequen
     _change(functions, source, path)
     for item, following in pairwise([*items, None]):
         assert item is not None
+        _hurry()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if item.session.testsfailed:
             return item.nodeid
@@ -228,6 +232,11 @@ def _notices_anew(tests: Sequence[str]) -> str:
     """The same in a process that has imported nothing of the package yet."""
     first = First()
     return (first.name or "an import") if pytest.main(["-x", *PYTEST, *tests], plugins=[first]) else ""
+
+
+def _hurry() -> None:
+    """End this process if the test that begins takes too long, also where it waits in C."""
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
 
 def _tried(notices: Callable[[], str], usual: float) -> tuple[str, str]:
