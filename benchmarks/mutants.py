@@ -5,7 +5,8 @@ the replacements of one kind at one place two are tried, chosen by a fixed seed,
 
 To start Python for each mutant would take days. A process that has collected the tests once forks for each, gives
 the functions their changed code, and runs the tests that call the changed one, the quickest first, to the first
-failure. What is not inside a function takes a fork that imports everything anew.
+failure. What is not inside a function takes a fork that imports everything anew, and runs all tests: those first
+that have noticed the mutants before it.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ import pytest
 from benchmarks.mutations import Mutant, mutants
 
 PATIENCE = 10.0
-"""Seconds that tests of a mutant may take, and four times what they take without: more is noticed."""
+"""Seconds that a test of a mutant may take, and all of them with four times what they take without: more is noticed."""
 SLOW = 1.5
-"""Seconds; a test that takes longer is left out."""
+"""Seconds; a test that takes longer without is left out."""
 MEMORY_BYTES, FILE_BYTES, CPU_SECONDS = 4 * 2**30, 2**28, 60
 """What a mutant may use: it may have lost its own limits."""
 
@@ -152,8 +153,8 @@ class Server:
                 continue
             mine = [test for test in tests if not lines.isdisjoint(test.called)]
             _plant(self._path, mutant.source)
-            passes = partial(_passes_changed, functions, mutant.source, str(self._path), [test.item for test in mine])
-            self._tell(number, _tried(passes, sum(test.seconds for test in mine)))
+            notices = partial(_notices_changed, functions, mutant.source, str(self._path), [test.item for test in mine])
+            self._tell(number, _tried(notices, sum(test.seconds for test in mine))[0])
         self._end(
             Rest(anew, [test.item.nodeid for test in tests], sum(test.seconds for test in tests), sorted(sys.modules))
         )
@@ -202,25 +203,49 @@ def _change(functions: Functions, source: str, path: str) -> None:
             function.__code__ = code
 
 
-def _passes_changed(functions: Functions, source: str, path: str, items: Sequence[pytest.Item]) -> bool:
+class First:
+    """A pytest plugin that remembers which test was the first to fail; "" while there is none."""
+
+    name = ""
+
+    def pytest_runtest_logstart(self) -> None:
+        _hurry()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+
+def _notices_changed(functions: Functions, source: str, path: str, items: Sequence[pytest.Item]) -> str:
+    """The first of the tests *items* that fails with the changed code; "" if none does."""
     _change(functions, source, path)
     for item, following in pairwise([*items, None]):
         assert item is not None
+        _hurry()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if item.session.testsfailed:
-            return False
-    return True
+            return item.nodeid
+    return ""
 
 
-def _passes_anew(tests: Sequence[str]) -> bool:
+def _notices_anew(tests: Sequence[str]) -> str:
     """The same in a process that has imported nothing of the package yet."""
-    return pytest.main(["-x", *PYTEST, *tests]) == 0
+    first = First()
+    return (first.name or "an import") if pytest.main(["-x", *PYTEST, *tests], plugins=[first]) else ""
 
 
-def _tried(passes: Callable[[], bool], usual: float) -> str:
+def _hurry() -> None:
+    """End this process if the test that begins takes too long, also where it waits in C."""
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+
+def _tried(notices: Callable[[], str], usual: float) -> tuple[str, str]:
+    """How a mutant fared, and which test noticed it, if that is known."""
     began, most = time.monotonic(), PATIENCE + 4 * usual
-    passed = _answered(passes, most, bounded=True)
-    return "alive" if passed else "too slow" if time.monotonic() - began >= most else "killed"
+    by = _answered(notices, most, bounded=True)
+    if by == "":
+        return "alive", by
+    return "too slow" if time.monotonic() - began >= most else "killed", by or ""
 
 
 def _answered(ask: Callable[[], Any], timeout: float, *, bounded: bool = False) -> Any:
@@ -283,12 +308,15 @@ def work(name: str, sample: int | None) -> None:
             with contextlib.suppress(Exception):
                 importlib.import_module(module)
     _plant(path, source)
-    if _tried(lambda: _passes_anew(rest.tests), rest.seconds) != "alive":
+    tests = rest.tests
+    if _tried(lambda: _notices_anew(tests), rest.seconds)[0] != "alive":
         raise SystemExit("the tests do not pass without a mutant")
     for number, mutant in chosen:
         if mutant.function is None or number in rest.anew:
             _plant(path, mutant.source)
-            tell(number, _tried(lambda: _passes_anew(rest.tests), rest.seconds))
+            word, by = _tried(lambda: _notices_anew(tests), rest.seconds)
+            tests.sort(key=lambda test: test != by)
+            tell(number, word)
 
 
 def _served(

@@ -14,7 +14,7 @@ from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vital
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks
+from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, only
 from llama_logging.tried import OutcomeStatus
 
 HEALED = 100
@@ -174,22 +174,22 @@ class SQLCharts(SQLAccess):
                 "ORDER BY id DESC LIMIT ?",
                 (GAPS,),
             ).fetchall()
-            missing = execute("SELECT sum(last_number - frames) FROM processes WHERE last_number > frames").fetchone()
+            missing = only(execute("SELECT sum(last_number - frames) FROM processes WHERE last_number > frames"))
             # Asked for one by one, each is the end of an index.
-            low, high = (execute(f"SELECT {end}(position) FROM errors").fetchone()[0] for end in ("min", "max"))
-            newest = execute("SELECT max(last_seen) FROM groups").fetchone()[0]
-            total = execute("SELECT sum(count) FROM totals WHERE unit = 1440").fetchone()[0]
-            indexed = execute("SELECT value FROM registry WHERE name = 'errors indexed'").fetchone()[0]
+            low, high = (only(execute(f"SELECT {end}(position) FROM errors")) for end in ("min", "max"))
+            newest = only(execute("SELECT max(last_seen) FROM groups"))
+            total = only(execute("SELECT sum(count) FROM totals WHERE unit = 1440"))
+            indexed = only(execute("SELECT value FROM registry WHERE name = 'errors indexed'"))
             return Vitals(
                 version=self.version,
                 errors=int(total or 0),
                 kept_at_most=0 if high is None else high - low + 1,
-                groups=execute("SELECT count(*) FROM groups WHERE count > 0").fetchone()[0],
+                groups=only(execute("SELECT count(*) FROM groups WHERE count > 0")),
                 size_bytes=self._disk(execute),
                 newest=from_microseconds(newest) if newest else None,
                 unindexed=max(0, (high or 0) - int(indexed)),
-                damaged=int(execute("SELECT value FROM registry WHERE name = 'damaged'").fetchone()[0]),
-                missing=int(missing[0] or 0),
+                damaged=int(only(execute("SELECT value FROM registry WHERE name = 'damaged'"))),
+                missing=int(missing or 0),
                 gaps=tuple(Gap(missing=count, process=json.loads(content)) for count, content in gaps),
             )
 

@@ -14,7 +14,7 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry.errors import Counts
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.groups import members_of
-from llama_logging.stores.statements import DAY, MINUTE, UNITS, Execute, marks, start_of
+from llama_logging.stores.statements import DAY, MINUTE, UNITS, Execute, marks, only, start_of
 
 _ERRORS = """
     SELECT errors.position, errors.error_id, errors.timestamp, errors.severity, groups.fingerprint,
@@ -76,7 +76,7 @@ class SQLErrors(SQLAccess):
     def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
         with self._reading() as execute:
             if position < 0:
-                return execute("SELECT coalesce(max(position), 0) FROM errors").fetchone()[0], []
+                return only(execute("SELECT coalesce(max(position), 0) FROM errors")), []
             places = [
                 row[0]
                 for row in execute(

@@ -13,7 +13,7 @@ from llama_logging.registry.intake import Batch
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.moves import carry_out
-from llama_logging.stores.statements import Execute
+from llama_logging.stores.statements import Execute, only
 
 # Of a whole line: in a text of the frame's own the quotes would be escaped.
 _NUMBER = re.compile(r',"n":(\d+)(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
@@ -89,12 +89,11 @@ class SQLIntake(SQLAccess):
 
     def _settle(self, execute: Execute) -> None:
         """Make rows of what is in `batch`."""
-        if execute(statements.HAS_TWICE).fetchone()[0]:
+        if only(execute(statements.HAS_TWICE)):
             execute(statements.ONCE)
         for statement in statements.STACKS:
             execute(statement)
-        span = execute(statements.SPAN).fetchone()
-        if span[0] is not None and execute(statements.HAS_KNOWN, span).fetchone()[0]:
+        if span := _concerned(execute, statements.SPAN, statements.HAS_KNOWN):
             execute(statements.SPOKEN)
             for statement in statements.KNOWN:
                 execute(statement, span)
@@ -105,14 +104,19 @@ class SQLIntake(SQLAccess):
             execute(statement, now)
         for statement in (*statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
             execute(statement)
-        span = execute(statements.AGAIN_SPAN).fetchone()
-        if span[0] is not None and execute(statements.HAS_WORSE, span).fetchone()[0]:
+        if span := _concerned(execute, statements.AGAIN_SPAN, statements.HAS_WORSE):
             for statement in statements.RAISE:
                 execute(statement, span)
         execute("DELETE FROM batch")
-        if execute("SELECT EXISTS (SELECT 1 FROM moving)").fetchone()[0]:
+        if only(execute("SELECT EXISTS (SELECT 1 FROM moving)")):
             carry_out(execute)
             execute("DELETE FROM moving")
+
+
+def _concerned(execute: Execute, span: str, question: str) -> Sequence[int] | None:
+    """The ends of *span*, if there is anything in it and *question* says that it matters."""
+    ends: Sequence[int] = execute(span).fetchone()
+    return ends if ends[0] is not None and only(execute(question, ends)) else None
 
 
 def _turn(execute: Execute, now: int) -> None:

@@ -12,7 +12,7 @@ from llama_logging.context import from_microseconds, to_microseconds
 from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quality, Skill
 from llama_logging.prediction.ledger import KEPT, Action, Announcement, Arm, Ending, Rating
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import DAY, Execute, start_of
+from llama_logging.stores.statements import DAY, Execute, only, start_of
 
 QUALITY_DAYS = 400
 """Days for which it is kept how good predictions were."""
@@ -66,9 +66,8 @@ class SQLLedger(SQLAccess):
     def settle_predictions(self, before: datetime) -> int:
         with self._reading() as execute:
             # Nearly always there is nothing to do, and nobody waits for it.
-            due = execute(
-                "SELECT count(*) FROM predictions WHERE followed IS NULL AND until < ?", (to_microseconds(before),)
-            ).fetchone()[0]
+            overdue = "SELECT count(*) FROM predictions WHERE followed IS NULL AND until < ?"
+            due = only(execute(overdue, (to_microseconds(before),)))
         if not due:
             return 0
         with self._transaction() as execute:

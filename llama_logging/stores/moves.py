@@ -10,7 +10,7 @@ from llama_logging.context import to_microseconds
 from llama_logging.registry.triage import Move
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import Execute
+from llama_logging.stores.statements import Execute, only
 
 
 class SQLMoves(SQLAccess):
@@ -34,7 +34,7 @@ class SQLMoves(SQLAccess):
 
     def undo_move(self) -> int:
         with self._transaction() as execute:
-            latest = execute("SELECT max(moved_at) FROM moves").fetchone()[0]
+            latest = only(execute("SELECT max(moved_at) FROM moves"))
             if latest is None:
                 return 0
             execute(

@@ -20,7 +20,7 @@ from llama_logging.stores import pruning, words
 from llama_logging.stores.copying import COPY, Refused, rows
 from llama_logging.stores.postgres_schema import FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import DAY, Execute
+from llama_logging.stores.statements import DAY, Execute, only
 from llama_logging.stores.urls import NEEDED, StoreURL, without_schema
 
 try:
@@ -242,7 +242,7 @@ class PostgresStore(SQLStore):
     def _claim(self, execute: Execute, journal: str) -> int:
         # A row that is not there cannot be locked, and two that ingest the same journal must take turns.
         execute("INSERT INTO journals VALUES (?, 0, 0, '') ON CONFLICT DO NOTHING", (journal,))
-        return int(execute('SELECT "offset" FROM journals WHERE journal = ? FOR UPDATE', (journal,)).fetchone()[0])
+        return int(only(execute('SELECT "offset" FROM journals WHERE journal = ? FOR UPDATE', (journal,))))
 
     def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
         lines = rows(frames)
@@ -279,10 +279,10 @@ class PostgresStore(SQLStore):
     def _now(self, execute: Execute) -> int:
         self._wait(execute, _INGESTION)
         # Of one clock, the server's: those of a fleet do not agree.
-        return int(execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()[0])
+        return int(only(execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")))
 
     def _clock(self, execute: Execute) -> tuple[float, str]:
-        now = execute("SELECT extract(epoch FROM clock_timestamp())::double precision").fetchone()[0]
+        now = only(execute("SELECT extract(epoch FROM clock_timestamp())::double precision"))
         return float(now), "postgresql"
 
     def _make_days(self, execute: Execute) -> None:
@@ -315,7 +315,7 @@ class PostgresStore(SQLStore):
                 for table in ("sightings", "attempts"):
                     execute(f"DELETE FROM {table} WHERE error_id IN (SELECT error_id FROM {errors})")
                 execute(f"DELETE FROM error_words WHERE id IN (SELECT position FROM {errors})")
-                count = int(execute(f"SELECT count(*) FROM {errors}").fetchone()[0])
+                count = int(only(execute(f"SELECT count(*) FROM {errors}")))
                 pruning.leave(execute, errors)
                 _drop(execute, errors)
                 if count:
@@ -327,7 +327,7 @@ class PostgresStore(SQLStore):
         with self._transaction() as execute:
             for (day,) in execute(_DAYS).fetchall():
                 any_left = f"SELECT EXISTS (SELECT 1 FROM errors_{day})"
-                if (day + 1) * DAY <= before and not execute(any_left).fetchone()[0]:
+                if (day + 1) * DAY <= before and not only(execute(any_left)):
                     _drop(execute, f"errors_{day}")
             execute("DELETE FROM error_words WHERE id < (SELECT min(position) FROM errors)")
 
@@ -335,7 +335,7 @@ class PostgresStore(SQLStore):
         """What is in use: what was deleted is used again and not given back."""
         tables = ", ".join(f"('{table}')" for table in _TABLES)
         rest = execute(f"SELECT sum(pg_total_relation_size(name::regclass)) FROM (VALUES {tables}) AS t (name)")
-        size = int(rest.fetchone()[0])
+        size = int(only(rest))
         for table, order in (("errors", "position"), ("stacks", "id")):
             count, width = execute(
                 f"SELECT (SELECT count(*) FROM {table}), (SELECT avg(pg_column_size(newest.*)) FROM "
@@ -345,13 +345,11 @@ class PostgresStore(SQLStore):
         return size
 
     def _disk(self, execute: Execute) -> int:
-        return int(
-            execute(
-                "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class "
-                "WHERE relnamespace = to_regnamespace(?) AND relkind = 'r'",
-                (self._url.schema,),
-            ).fetchone()[0]
+        total = (
+            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class "
+            "WHERE relnamespace = to_regnamespace(?) AND relkind = 'r'"
         )
+        return int(only(execute(total, (self._url.schema,))))
 
     def _problems(self, execute: Execute) -> list[str]:
         rows = execute(
@@ -411,7 +409,7 @@ class PostgresStore(SQLStore):
         taken = self._taken(connection)
         schema = self._url.schema
         # Asked for first: IF NOT EXISTS wants the right to make it also where it is there.
-        if not _execute(connection)(_EXISTS, (schema, schema)).fetchone()[0]:
+        if not only(_execute(connection)(_EXISTS, (schema, schema))):
             connection.execute(f"CREATE SCHEMA {schema}".encode())
         connection.execute(f"SET LOCAL search_path = {schema}".encode())
         for step in STEPS[taken or 0 :]:

@@ -6,11 +6,12 @@ Counts are kept elsewhere and stay exact.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
 from llama_logging.stores import ledger
-from llama_logging.stores.statements import DAY, HOUR, Execute, marks, parts
+from llama_logging.stores.statements import DAY, HOUR, Execute, marks, only, parts
 
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
@@ -47,8 +48,8 @@ def prune(execute: Execute, retention: Retention, now: int, size: int, limit: in
         gone = _too_old(execute, oldest, limit)
         ledger.drop(execute, "at < ?", oldest)
     if len(gone) < limit:
-        excess = min(_excess(execute, retention, size), limit) - len(gone)
-        gone += _least_telling(execute, excess, set(gone)) if excess > 0 else []
+        excess = max(0, min(_excess(execute, retention, size), limit) - len(gone))
+        gone += islice(_least_telling(execute, set(gone), excess), excess)
     _drop(execute, gone)
     return len(gone)
 
@@ -61,7 +62,7 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
     """
     those = marks(groups)
     found = execute(f"SELECT position FROM errors WHERE group_id IN ({those}) LIMIT ?", (*groups, limit)).fetchall()
-    _drop(execute, [row[0] for row in found])
+    _drop(execute, [position for (position,) in found])
     if len(found) == limit:
         return False
     for (name,) in execute(f"SELECT fingerprint FROM groups WHERE id IN ({those})", groups).fetchall():
@@ -104,7 +105,7 @@ def drop_unused(execute: Execute, now: int) -> None:
             f"SELECT id FROM {one}_uses WHERE count = 0 AND last_seen < ? AND {condition} LIMIT ?",
             (now - age, _AT_ONCE),
         ).fetchall()
-        for part in parts([row[0] for row in found]):
+        for part in parts([number for (number,) in found]):
             for table in (many, f"{one}_uses"):
                 execute(f"DELETE FROM {table} WHERE id IN ({marks(part)})", part)
 
@@ -116,26 +117,35 @@ def _too_old(execute: Execute, before: int, limit: int) -> list[int]:
             "SELECT position FROM errors WHERE severity = ? AND timestamp < ? ORDER BY timestamp LIMIT ?",
             (int(severity), before, limit - len(found)),
         )
-        found += [row[0] for row in rows]
+        found += [position for (position,) in rows]
     return found
 
 
 def _excess(execute: Execute, retention: Retention, size: int) -> int:
     """How many errors there are too many."""
-    if retention.errors is None and (retention.size_bytes is None or size <= retention.size_bytes):
+    most = size if retention.size_bytes is None else retention.size_bytes
+    if retention.errors is None and size <= most:
         return 0
-    stored = execute("SELECT count(*) FROM errors").fetchone()[0]
-    excess = stored - retention.errors if retention.errors is not None else 0
-    if retention.size_bytes is not None and size > retention.size_bytes:
-        excess = max(excess, int(stored * (1 - MARGIN * retention.size_bytes / size)) or 1)
-    return int(max(0, min(excess, stored)))
+    stored: int = only(execute("SELECT count(*) FROM errors"))
+    kept = stored if retention.errors is None else retention.errors
+    if size > most:
+        kept = min(kept, int(MARGIN * stored * most / size))
+    return stored - kept
 
 
-def _least_telling(execute: Execute, count: int, known: set[int]) -> list[int]:
-    found: list[int] = []
+def _least_telling(execute: Execute, known: set[int], count: int) -> Iterator[int]:
+    """The first *count* or more that are not *known* yet."""
+    for rows in _turns(execute, count + len(known)):
+        for (position,) in rows:
+            if position not in known:
+                known.add(position)
+                yield position
+
+
+def _turns(execute: Execute, most: int) -> Iterator[Sequence[Sequence[int]]]:
     for details, newest in _TURNS:
         for group in _groups(execute):
-            rows = execute(
+            yield execute(
                 """
                 SELECT position FROM errors
                 WHERE group_id = ? AND details <= ? AND timestamp < (
@@ -146,17 +156,12 @@ def _least_telling(execute: Execute, count: int, known: set[int]) -> list[int]:
                 AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.error_id = errors.error_id)
                 ORDER BY timestamp LIMIT ?
                 """,
-                (group, details, group, newest, group, count - len(found) + len(known)),
+                (group, details, group, newest, group, most),
             ).fetchall()
-            found += [row[0] for row in rows if row[0] not in known][: count - len(found)]
-            known.update(found)
-            if len(found) >= count:
-                return found
-    rows = execute("SELECT position FROM errors ORDER BY position LIMIT ?", (count - len(found) + len(known),))
-    return found + [row[0] for row in rows if row[0] not in known][: count - len(found)]
+    yield execute("SELECT position FROM errors ORDER BY position LIMIT ?", (most,)).fetchall()
 
 
 def _groups(execute: Execute) -> Iterator[int]:
     """The most frequent first: of a thousand repeats one less is missed least."""
-    for row in execute("SELECT id FROM groups WHERE count > 1 ORDER BY count DESC, id").fetchall():
-        yield row[0]
+    for (group,) in execute("SELECT id FROM groups WHERE count > 1 ORDER BY count DESC, id").fetchall():
+        yield group

@@ -18,7 +18,7 @@ from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import Execute
+from llama_logging.stores.statements import Execute, only
 from llama_logging.stores.urls import StoreURL
 
 BUSY_TIMEOUT = 10.0
@@ -141,11 +141,11 @@ class SQLiteStore(SQLStore):
         return True
 
     def _size(self, execute: Execute) -> int:
-        pages = execute("PRAGMA page_count").fetchone()[0] - execute("PRAGMA freelist_count").fetchone()[0]
-        return int(pages * execute("PRAGMA page_size").fetchone()[0])
+        pages = only(execute("PRAGMA page_count")) - only(execute("PRAGMA freelist_count"))
+        return int(pages * only(execute("PRAGMA page_size")))
 
     def _disk(self, execute: Execute) -> int:
-        return int(execute("PRAGMA page_count").fetchone()[0] * execute("PRAGMA page_size").fetchone()[0])
+        return int(only(execute("PRAGMA page_count")) * only(execute("PRAGMA page_size")))
 
     def _problems(self, execute: Execute) -> list[str]:
         found = [str(row[0]) for row in execute("PRAGMA integrity_check(20)")]
@@ -256,7 +256,7 @@ def _open(path: str) -> sqlite3.Connection:
 def _prepared(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
-        if not connection.execute("PRAGMA schema_version").fetchone()[0]:
+        if not only(connection.execute("PRAGMA schema_version")):
             # Before the first table, so that pruning can give room back; later it would only wait for a lock.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -275,11 +275,11 @@ def _prepared(path: str) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA user_version").fetchone()[0] == len(STEPS):
+    if only(connection.execute("PRAGMA user_version")) == len(STEPS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        taken = connection.execute("PRAGMA user_version").fetchone()[0]
+        taken = only(connection.execute("PRAGMA user_version"))
         if taken > len(STEPS):
             raise sqlite3.DatabaseError(f"it was made by a newer version of llama_logging (schema {taken})")
         for step in STEPS[taken:]:
@@ -307,7 +307,7 @@ def _is_foreign(path: str) -> bool:
 def _is_damaged(path: str) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+            return bool(only(connection.execute("PRAGMA quick_check(1)")) != "ok")
     except sqlite3.DatabaseError as error:
         return _tells_of_damage(error)
 

@@ -397,6 +397,11 @@ def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
         yield values[begin : begin + _AT_ONCE]
 
 
+def only(answer: Any) -> Any:
+    """The one value of an *answer* that has no more."""
+    return answer.fetchone()[0]
+
+
 def start_of(since: datetime | None) -> int:
     """The microseconds at which *since* begins; None is all time."""
     return 0 if since is None else to_microseconds(since)

@@ -11,7 +11,7 @@ from llama_logging.registry.upkeep import Gap, Health, Incident, Unkept
 from llama_logging.retention import Retention
 from llama_logging.stores import pruning
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import MINUTE
+from llama_logging.stores.statements import MINUTE, only
 
 
 class SQLUpkeep(SQLAccess):
@@ -81,10 +81,10 @@ class SQLUpkeep(SQLAccess):
             ).fetchall()
             return Health(
                 version=self.version,
-                errors=execute("SELECT count(*) FROM errors").fetchone()[0],
-                groups=execute("SELECT count(*) FROM groups WHERE count > 0").fetchone()[0],
+                errors=only(execute("SELECT count(*) FROM errors")),
+                groups=only(execute("SELECT count(*) FROM groups WHERE count > 0")),
                 size_bytes=self._size(execute),
-                damaged=int(execute("SELECT value FROM registry WHERE name = 'damaged'").fetchone()[0]),
+                damaged=int(only(execute("SELECT value FROM registry WHERE name = 'damaged'"))),
                 gaps=tuple(Gap(missing=missing, process=json.loads(content)) for missing, content in gaps),
                 incidents=tuple(self.incidents()),
                 problems=tuple(self._problems(execute)) if thorough else (),

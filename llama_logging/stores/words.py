@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llama_logging.stores.statements import Execute, marks, parts
+from llama_logging.stores.statements import Execute, marks, only, parts
 
 STEP = 2_000
 """Errors that are indexed in one transaction."""
@@ -108,7 +108,7 @@ class Index:
                 self._groups[row[0]] = _of_group(row)
 
     def _reached(self, execute: Execute, name: str) -> int:
-        return int(execute("SELECT value FROM registry WHERE name = ?", (name,)).fetchone()[0])
+        return int(only(execute("SELECT value FROM registry WHERE name = ?", (name,))))
 
     def _reach(self, execute: Execute, name: str, rows: Sequence[tuple[int, str, int]]) -> None:
         if rows:

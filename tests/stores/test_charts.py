@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -214,6 +215,9 @@ def test_what_moves_to_another_group_is_counted_there(store: Outbox, told: list[
         (error.fingerprint, to_microseconds(error.timestamp) // 60_000_000 - steps.first) for error in errors
     )
     assert after["v1:Type01"] == tuple(n - left["v1:Type01", step] for step, n in enumerate(before["v1:Type01"]))
+    reading: Any = store._reading  # type: ignore[attr-defined]
+    with reading() as execute:
+        assert execute("SELECT * FROM counts WHERE count <= 0").fetchall() == []
     assert [sum(column) for column in zip(*after.values(), strict=True)] == [
         sum(column) for column in zip(*before.values(), strict=True)
     ]
@@ -313,6 +317,8 @@ def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
     assert vitals.newest == NOON + 2 * SECOND
     assert vitals.size_bytes > 10_000
     assert not store.index_words()
+    assert store.vitals().unindexed == 0
+    assert store.delete("v1:2", limit=10)
     assert store.vitals().unindexed == 0
     names = {journal.name: (journal.offset, journal.damaged, journal.process) for journal in store.journals()}
     assert names["torn"][:2] == (9, 2)

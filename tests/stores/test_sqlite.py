@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
+from llama_logging.exceptions import StoreError
 from llama_logging.journal.framing import seal, unseal
+from llama_logging.registry.intake import Batch
 from llama_logging.stores import urls
 from llama_logging.stores.plain_errors import HOT, taken_apart
 from llama_logging.stores.sqlite import _AT_ONCE, SQLiteStore
@@ -71,3 +73,23 @@ def test_frames_of_all_kinds_stay_in_their_order(store: SQLiteStore, number: int
     rows = staged(store, *(wire.encode_error(context)[0] for context in contexts))
     assert [row[1] for row in rows] == [context.error_id for context in contexts]
     assert [row[7] for row in rows] == [context.error_message for context in contexts]
+
+
+def test_a_frame_that_is_alone_is_looked_at_closely(store: SQLiteStore) -> None:
+    frame = wire.encode_error(make_context(additional_context={"a": 1}))[0]
+    store.ingest(Batch("j", 0, 1, [frame.replace('"ctx":{', '"ctx":{{')]))
+    assert (store.health().damaged, store.errors()) == (1, [])
+
+
+def test_what_a_full_disk_has_no_room_for_is_not_refused(store: SQLiteStore) -> None:
+    """The frames are not to blame: they come again."""
+    frames = [wire.encode_error(make_context(additional_context={"text": "x" * 5000}))[0] for _ in range(20)]
+    with store._transaction() as execute:
+        pages = execute("PRAGMA page_count").fetchone()[0]
+        execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="full"):
+        store.ingest(Batch("j", 0, 1, frames))
+    with store._reading() as execute:
+        execute("PRAGMA max_page_count = 1000000")
+    assert store.ingest(Batch("j", 0, 1, frames)) == 1
+    assert (store.health().damaged, store.health().errors) == (0, 20)

@@ -64,6 +64,18 @@ def add(store: Store, *contexts: ErrorContext, journal: str = "j") -> int:
     return store.ingest(Batch(journal, start, start + 1, frames_of(*contexts)))
 
 
+def attempt_at(error: ErrorContext) -> RecoveryAttempt:
+    """One that healed it."""
+    return RecoveryAttempt(
+        attempt_id=error.error_id, error_id=error.error_id, fingerprint=error.fingerprint, rule="r", strategy="s",
+        scope="", status=OutcomeStatus.RECOVERED, started_at=NOON,
+    )  # fmt: skip
+
+
+def encoded(*attempts: RecoveryAttempt) -> list[str]:
+    return [wire.dumps(wire.encode_attempt(attempt)) for attempt in attempts]
+
+
 def test_what_was_added_is_found_whole(store: Store) -> None:
     context = make_context(process=process.current(), additional_context={"a": [1]})
     store.ingest(Batch("j", 0, 1, [wire.dumps(wire.encode_process(process.current())), *frames_of(context)]))
@@ -97,9 +109,13 @@ def again(context: ErrorContext, severity: ErrorSeverity, after: timedelta = SEC
 @pytest.mark.parametrize("together", [True, False])
 def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store, together: bool) -> None:
     """In all that is counted, too: it moves from one severity to the other."""
-    one, other, alone = make_context(), make_context(), make_context(error_type="Other", fingerprint="v1:other")
-    frames = frames_of(one, other, alone)
-    worse = [again(one, ErrorSeverity.CRITICAL), again(one, ErrorSeverity.ERROR), again(alone, ErrorSeverity.CRITICAL)]
+    one, other, calm = make_context(), make_context(severity=ErrorSeverity.WARNING), make_context(fingerprint="v1:calm")
+    alone = make_context(
+        error_type="Other", fingerprint="v1:other", severity=ErrorSeverity.WARNING, timestamp=NOON + HOUR
+    )
+    frames = frames_of(one, other, alone, calm)
+    calls = ((one, "CRITICAL"), (one, "ERROR"), (other, "ERROR"), (alone, "CRITICAL"))
+    worse = [again(context, ErrorSeverity[name]) for context, name in calls]
     for batch in [frames + worse] if together else [frames, worse, worse]:
         start = store.checkpoint("j")
         store.ingest(Batch("j", start, start + 1, batch))
@@ -110,11 +126,14 @@ def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store,
     ]
     for since in (None, NOON - timedelta(days=2), NOON - HOUR, one.timestamp):
         assert store.count_by_severity(since, ErrorSeverity.DEBUG) == {
-            ErrorSeverity.ERROR: 1,
+            ErrorSeverity.ERROR: 2,
             ErrorSeverity.CRITICAL: 2,
         }
-    assert {group.severity for group in store.groups()} == {ErrorSeverity.CRITICAL}
-    assert sum(group.count for group in store.groups()) == 3
+    assert {group.fingerprint: (group.severity, group.count) for group in store.groups()} == {
+        one.fingerprint: (ErrorSeverity.CRITICAL, 2),
+        "v1:other": (ErrorSeverity.CRITICAL, 1),
+        "v1:calm": (ErrorSeverity.ERROR, 1),
+    }
 
 
 def test_no_severity_is_lowered_and_none_that_is_gone_is_missed(store: Store) -> None:
@@ -262,7 +281,7 @@ def test_the_last_word_on_an_attempt_counts(store: Store, together: bool) -> Non
         attempt_id="a", error_id="e", fingerprint="", rule="r", strategy="s", scope="",
         status=OutcomeStatus.RECOVERED, started_at=NOON, detail="done", duration=2.0,
     )  # fmt: skip
-    frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in (before, after, before)]
+    frames = encoded(before, after, before)
     for number, batch in enumerate([frames] if together else [[frame] for frame in frames]):
         store.ingest(Batch("j", number, number + 1, batch))
     assert store.attempts("e") == [after]
@@ -296,7 +315,7 @@ def test_beside_one_that_is_refused_all_others_are_added(store: Store, place: in
     assert store.health().damaged == 4 - max(1, place)
 
 
-def test_an_error_that_is_there_twice_takes_no_second_try(
+def test_an_error_that_is_there_already_takes_no_second_try(
     file_store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries, attempt = [], file_store._attempt
@@ -308,7 +327,9 @@ def test_an_error_that_is_there_twice_takes_no_second_try(
     monkeypatch.setattr(SQLiteStore, "_attempt", count)
     context = make_context()
     add(file_store, context, context)
-    assert tries == [4]
+    early, late = (make_context(timestamp=NOON + n * SECOND) for n in (-1, 1))
+    add(file_store, early, context, late, journal="again")
+    assert tries == [4, 6]
 
 
 def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None:
@@ -518,6 +539,15 @@ def test_merged_groups_are_shown_as_one(store: Store) -> None:
     assert counted(store) == {"v1:0": 1, "v1:1": 2, "v1:2": 1, "v1:3": 1}
 
 
+def test_a_merge_that_fails_changes_nothing(store: Store) -> None:
+    """And what comes after it goes on."""
+    add(store, make_context(fingerprint="v1:a"), make_context(fingerprint="v1:b"))
+    with pytest.raises(ErrorNotFound):
+        store.merge("v1:a", ["v1:b", "v1:none"], NOON)
+    add(store, make_context(fingerprint="v1:b"))
+    assert counted(store) == {"v1:a": 1, "v1:b": 2}
+
+
 def test_each_merged_group_counts_its_own(store: Store) -> None:
     add(store, *(make_context(fingerprint=f"v1:{n}", timestamp=NOON + n * HOUR) for n in range(6)))
     store.merge("v1:0", ["v1:3"], NOON)
@@ -582,6 +612,18 @@ def test_a_group_that_errors_leave_is_what_is_left(store: Store) -> None:
     assert kinds(store, "v1:b") == ["new"]
 
 
+def test_of_each_group_that_errors_leave_the_newest_that_stays_speaks(store: Store) -> None:
+    contexts = {
+        (name, hours): make_context(fingerprint=f"v1:{name}", timestamp=NOON + hours * HOUR)
+        for name in "ab"
+        for hours in range(2)
+    }
+    add(store, *contexts.values())
+    store.move([Move(contexts[name, 1].error_id, "v1:c", ("c",)) for name in "ab"], NOON)
+    newest = {group.fingerprint: (group.last_seen, group.last_error_id) for group in store.groups()}
+    assert [newest[f"v1:{name}"] for name in "ab"] == [(NOON, contexts[name, 0].error_id) for name in "ab"]
+
+
 def test_only_the_latest_moves_are_undone(store: Store) -> None:
     context = make_context(fingerprint="v1:a")
     add(store, context)
@@ -613,14 +655,20 @@ def state(store: Store) -> GroupState:
     return group.state
 
 
+def test_a_group_is_new_once(store: Store) -> None:
+    add(store, make_context(), make_context())
+    add(store, make_context())
+    assert kinds(store) == ["new"]
+
+
 def test_a_resolved_group_that_comes_back_has_regressed(store: Store) -> None:
     """Only by what was logged after it was resolved: what arrives late proves nothing."""
     add(store, make_context(timestamp=NOON))
     store.resolve("v1:0123456789abcdef", NOON + HOUR, "ada")
-    add(store, make_context(timestamp=NOON + MINUTE))
+    add(store, make_context(timestamp=NOON + MINUTE), make_context(timestamp=NOON + HOUR))
     assert state(store) is GroupState.RESOLVED
     assert store.groups()[0].state_at == NOON + HOUR
-    add(store, make_context(timestamp=NOON + 2 * HOUR))
+    add(store, make_context(timestamp=NOON + HOUR + MINUTE), make_context(timestamp=NOON + 2 * HOUR))
     assert state(store) is GroupState.REGRESSED
     assert kinds(store) == ["regressed", "resolved", "new"]
     assert [(change.by, change.at) for change in store.changes()][:2] == [("", NOON + 2 * HOUR), ("ada", NOON + HOUR)]
@@ -628,9 +676,9 @@ def test_a_resolved_group_that_comes_back_has_regressed(store: Store) -> None:
     assert kinds(store) == ["regressed", "resolved", "new"]
 
 
-def in_release(release: str, hours: int) -> ErrorContext:
+def in_release(release: str, hours: int, name: str = "") -> ErrorContext:
     return make_context(
-        timestamp=NOON + hours * HOUR, process=replace(process.current(), process=release, release=release)
+        timestamp=NOON + hours * HOUR, process=replace(process.current(), process=name or release, release=release)
     )
 
 
@@ -641,7 +689,9 @@ def arrive(store: Store, *contexts: ErrorContext) -> None:
 
 
 def test_releases_are_ordered_by_when_they_were_first_seen(store: Store) -> None:
-    arrive(store, in_release("2.0-beta", 1), in_release("10.0", 2), in_release("1.9", 0))
+    """In whichever of their processes."""
+    arrive(store, *(in_release("1.9", hours, name) for hours, name in ((0, "one"), (2, "one"), (2, "other"))))
+    arrive(store, in_release("2.0-beta", 1), in_release("10.0", 3))
     assert list(store.releases()) == ["10.0", "2.0-beta", "1.9"]
     (group,) = store.groups()
     assert (group.last_release, state(store)) == ("10.0", GroupState.OPEN)
@@ -716,6 +766,13 @@ def test_the_first_release_of_a_group_is_that_of_its_first_error(store: Store) -
     arrive(store, in_release("2.5", 2))
     (group,) = store.groups()
     assert (group.first_release, group.last_release) == ("0.9", "3.0")
+
+
+def test_of_errors_of_one_moment_the_first_that_was_written_was_the_first(store: Store) -> None:
+    arrive(store, in_release("1.0", 0), in_release("1.1", 0))
+    arrive(store, in_release("1.2", 0))
+    (group,) = store.groups()
+    assert (group.first_release, group.last_release) == ("1.0", "1.2")
 
 
 def test_an_error_takes_its_release_to_the_group_it_moves_to(store: Store) -> None:
@@ -862,14 +919,10 @@ def test_pruning_drops_the_least_telling_first_and_no_count(store: Store) -> Non
     rare = make_context(fingerprint="v1:rare")
     telling = make_context(additional_context={"order": 1}, timestamp=NOON + MINUTE)
     tried = make_context(timestamp=NOON + 2 * MINUTE)
-    attempt = RecoveryAttempt(
-        attempt_id="a", error_id=tried.error_id, fingerprint="", rule="r", strategy="s", scope="",
-        status=OutcomeStatus.RECOVERED, started_at=NOON,
-    )  # fmt: skip
     many = [make_context(timestamp=NOON + n * MINUTE) for n in range(100)]
     add(store, many[0], telling, tried, *many[1:], rare)
     start = store.checkpoint("j")
-    store.ingest(Batch("j", start, start + 1, [wire.dumps(wire.encode_attempt(attempt))]))
+    store.ingest(Batch("j", start, start + 1, encoded(attempt_at(tried))))
     before, counts = store.groups(), store.count_by_severity(None, ErrorSeverity.DEBUG)
 
     retention = Retention(errors=30)
@@ -941,28 +994,25 @@ def test_of_what_tells_much_the_first_and_the_newest_stay(store: Store) -> None:
 
 
 def test_as_many_go_at_once_as_are_too_many(store: Store) -> None:
-    """The first of a group may go too, once it is the only one that can."""
-    for name, count in (("v1:often", 40), ("v1:seldom", 30)):
-        add(store, *(make_context(timestamp=NOON + n * MINUTE, fingerprint=name) for n in range(count)))
-    assert store.prune(Retention(errors=2), NOON, 100) == 68
-    assert store.health().errors == 2
+    """The first of a group may go too, and what was tried of one, once it is the only one that can."""
+    for name, count in (("v1:often", 43), ("v1:seldom", 30)):
+        errors = [make_context(timestamp=NOON + n * MINUTE, fingerprint=name) for n in range(count)]
+        add(store, *errors)
+    store.ingest(Batch("told", 0, 1, encoded(attempt_at(errors[-2]))))
+    assert store.prune(Retention(errors=74), NOON, 100) == 0
+    assert store.prune(Retention(errors=1), NOON, 100) == 72
+    assert store.errors() == errors[-1:]
 
 
 def test_what_was_tried_and_told_of_an_error_goes_with_it(store: Store) -> None:
     errors = [make_context(timestamp=NOON + n * MINUTE) for n in range(3)]
     add(store, *errors)
-    attempts = [
-        RecoveryAttempt(
-            attempt_id=error.error_id, error_id=error.error_id, fingerprint=error.fingerprint, rule="r", strategy="s",
-            scope="", status=OutcomeStatus.RECOVERED, started_at=NOON,
-        )
-        for error in errors
-    ]  # fmt: skip
-    frames = [wire.dumps(wire.encode_attempt(attempt)) for attempt in attempts]
-    store.ingest(Batch("told", 0, 1, [*frames, *(again(error, ErrorSeverity.ERROR) for error in errors)]))
+    frames = [*encoded(*map(attempt_at, errors)), *(again(error, ErrorSeverity.ERROR) for error in errors)]
+    store.ingest(Batch("told", 0, 1, frames))
     assert all(store.attempts(error.error_id) and store.sightings(error.error_id) for error in errors)
     assert store.prune(Retention(period=60.0), NOON + MINUTE, 10) == 0
-    assert store.prune(Retention(period=60.0), NOON + HOUR, 10) == 3
+    assert store.prune(Retention(period=60.0), NOON + MINUTE + timedelta(microseconds=1), 10) == 1
+    assert store.prune(Retention(period=60.0), NOON + HOUR, 10) == 2
     assert not any(store.attempts(error.error_id) or store.sightings(error.error_id) for error in errors)
     assert store.recent_attempts() == []
 
@@ -987,14 +1037,10 @@ def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> 
     other = make_context(fingerprint="v1:other")
     add(store, *many, *merged, other)
     store.merge(many[0].fingerprint, ["v1:merged"], NOON)
-    attempt = RecoveryAttempt(
-        attempt_id="a", error_id=many[0].error_id, fingerprint=many[0].fingerprint, rule="r", strategy="s", scope="",
-        status=OutcomeStatus.RECOVERED, started_at=NOON,
-    )  # fmt: skip
+    attempt, kept = attempt_at(many[0]), attempt_at(other)
     start = store.checkpoint("j")
     ahead = replace(attempt, attempt_id="ahead", error_id="of a prediction")
-    frames = [wire.dumps(wire.encode_attempt(each)) for each in (attempt, ahead)]
-    store.ingest(Batch("j", start, start + 1, frames))
+    store.ingest(Batch("j", start, start + 1, encoded(attempt, ahead, kept)))
     assert store.groups(search="77")
     totals = store.count_by_severity(None, ErrorSeverity.DEBUG)
 
@@ -1010,7 +1056,7 @@ def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> 
             store.delete(name, limit=8)
     assert store.errors(limit=100) == [other]
     assert store.groups(search="77") == []
-    assert store.attempts(many[0].error_id) == store.recent_attempts() == []
+    assert store.recent_attempts() == [kept]
     assert list(store.unkept()) == []
     assert (store.health().groups, store.health().errors) == (1, 1)
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == totals
@@ -1159,11 +1205,12 @@ def test_definitions_that_came_before_their_errors_stay(store: Store) -> None:
     """Nor do those stay for ever that no error follows, as where repeats are counted only."""
     reading: Any = store._reading  # type: ignore[attr-defined]
     _, _, stack = wire.encode_error(make_context())
+    before = datetime.now(UTC)
     store.ingest(Batch("j", 0, 1, [stack]))
-    store.prune(Retention(), datetime.now(UTC), 10)
+    store.prune(Retention(), before + 2 * HOUR - MINUTE, 10)
     with reading() as execute:
         assert execute("SELECT count(*) FROM stacks").fetchone()[0] == 1
-    store.prune(Retention(), datetime.now(UTC) + 3 * HOUR, 10)
+    store.prune(Retention(), datetime.now(UTC) + 2 * HOUR + MINUTE, 10)
     with reading() as execute:
         assert execute("SELECT count(*) FROM stacks").fetchone()[0] == 0
 
@@ -1196,6 +1243,25 @@ def test_a_process_goes_with_its_last_error_if_it_logs_no_more_and_lost_nothing(
     assert known() == {1, 2, 3}
     (kept,) = store.errors()
     assert (kept.error_id, kept.process) == (later.error_id, writer)
+
+
+def test_a_process_stays_as_long_as_its_errors_are_counted(store: Store) -> None:
+    """Where a journal has room for no more than that."""
+    reading: Any = store._reading  # type: ignore[attr-defined]
+
+    def known() -> int:
+        with reading() as execute:
+            return int(execute("SELECT count(*) FROM processes").fetchone()[0])
+
+    writer, now = replace(process.current(), process="p"), datetime.now(UTC)
+    frame = {"k": "count", "proc": "p", "ts": to_microseconds(now + 20 * DAY), "sev": 40, "fp": "v1:a", "type": "E"}
+    store.ingest(Batch("j", 0, 1, [wire.dumps(wire.encode_process(writer))]))
+    store.ingest(Batch("j", 1, 2, [wire.dumps(frame)]))
+    store.forget("j")
+    store.prune(Retention(), now + 50 * DAY - HOUR, 10)
+    assert known() == 1
+    store.prune(Retention(), now + 50 * DAY + HOUR, 10)
+    assert known() == 0
 
 
 def test_a_group_moves_with_counts_that_were_pruned(store: Store) -> None:
@@ -1366,6 +1432,8 @@ def test_a_second_connection_does_not_drop_the_locks_of_the_first(
 
 def test_what_was_given_up_for_want_of_room_is_no_loss(store: Store) -> None:
     opening = wire.dumps(wire.encode_process(process.current()))
-    kept = f'{frames_of(make_context())[1][:-1]},"n":9}}'
+    kept, late = (f'{frames_of(make_context())[1][:-1]},"n":{n}}}' for n in (9, 11))
     store.ingest(Batch("one", 0, 1, [opening, '{"k":"compacted","step":1,"gone":8}', kept]))
     assert store.health().gaps == ()
+    store.ingest(Batch("one", 1, 2, [late]))
+    assert [gap.missing for gap in store.health().gaps] == [1]
