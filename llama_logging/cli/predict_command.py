@@ -54,10 +54,12 @@ def execute_evaluate(args: argparse.Namespace) -> int:
     documents = []
     for path in args.files:
         reading = Reading(path)
-        with progress("records") as tick:
+        with progress("records", reading.share) as tick:
             evaluations = evaluate(read(reading), args.horizons or (60.0, 300.0), tick)
         if args.json:
-            documents.append({**dataclasses.asdict(reading), "horizons": evaluations})
+            horizons = [{**dataclasses.asdict(found), "helps": found.helps} for found in evaluations]
+            counts = {"path": path, "records": reading.records, "skipped": reading.skipped}
+            documents.append({**counts, "horizons": horizons})
             continue
         print_evaluations(printable(path), evaluations)
         if reading.skipped:

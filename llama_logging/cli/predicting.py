@@ -41,3 +41,20 @@ def print_evaluations(path: str, evaluations: Sequence[Evaluation]) -> None:
     print(painted(path, "1"))
     for evaluation in evaluations:
         print_evaluation(evaluation)
+    print(verdict(evaluations))
+
+
+def verdict(evaluations: Sequence[Evaluation]) -> str:
+    """Whether prediction helps on that log, and where not, why."""
+    told = {
+        True: [f"within {evaluation.horizon:g} s" for evaluation in evaluations if evaluation.helps],
+        False: [
+            f"within {evaluation.horizon:g} s ({evaluation.why if evaluation.enough else 'too little to say anything'})"
+            for evaluation in evaluations
+            if not evaluation.helps
+        ],
+    }
+    helps, not_at_all = ", ".join(told[True]), ", ".join(told[False])
+    if not helps:
+        return f"prediction does not help on this log: {not_at_all}"
+    return f"prediction helps on this log: {helps}" + (f"; not {not_at_all}" if not_at_all else "")

@@ -200,15 +200,20 @@ def _looked_up(store: Outbox, name: str) -> ErrorContext | str:
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[int], None]]:
-    """On a terminal, a line on standard error that counts; takes the number so far."""
+def progress(what: str, share: Callable[[], float] | None = None) -> Iterator[Callable[[int], None]]:
+    """On a terminal, a line on standard error that counts; takes the number so far.
+
+    Args:
+        share: How much of all there is has passed, 0 to 1; None if nobody knows.
+    """
     if not sys.stderr.isatty():
         yield lambda number: None
         return
 
     def tick(number: int) -> None:
         if number % 500 == 0:
-            print(f"\r{number} {what}", end="", file=sys.stderr, flush=True)
+            part = f" ({share():.0%})" if share is not None else ""
+            print(f"\r{number} {what}{part}", end="", file=sys.stderr, flush=True)
 
     try:
         yield tick

@@ -19,6 +19,7 @@ from llama_logging.config import (
     warn,
 )
 from llama_logging.exceptions import ConfigError
+from llama_logging.prediction.trust import TO_WARN
 
 LONGEST = 900.0
 """Seconds; of a horizon beyond that it is said that no skill was measured there (at 1800 s, on 16 real streams)."""
@@ -48,7 +49,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     groups: int = 32
     target_precision: float = 0.6
-    warn: float = 0.3
+    warn: float = TO_WARN
     act: float = 0.6
     shadow_errors: int = 30
     shadow_alerts: int = 20

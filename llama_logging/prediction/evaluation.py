@@ -9,6 +9,7 @@ from llama_logging.prediction.forecast import Fate, Observation, Prediction, Qua
 from llama_logging.prediction.forecaster import BASELINES, Window
 from llama_logging.prediction.predictor import Predictor
 from llama_logging.prediction.scoring import average_precision, calibration_error, log_loss
+from llama_logging.prediction.trust import TO_WARN
 
 WARM_UP = 0.2
 """The part of the decisions that is learned from, but not scored."""
@@ -37,6 +38,7 @@ class Evaluation:
         scores: The predictor's first, then the baselines'; exact, over all that is scored.
         quality: As the predictor itself counts it, with every alert announced.
         enough: Whether the log has enough onsets for the figures to say anything.
+        why: What keeps it from being trusted where the log ends; empty if nothing.
     """
 
     horizon: float
@@ -45,6 +47,12 @@ class Evaluation:
     scores: tuple[Skill, ...]
     quality: Quality
     enough: bool
+    why: str
+
+    @property
+    def helps(self) -> bool:
+        """Whether prediction is of use to what wrote such a log."""
+        return self.enough and not self.why
 
 
 @dataclass(slots=True)
@@ -92,9 +100,14 @@ class Replay:
     def evaluations(self) -> list[Evaluation]:
         """One for each horizon."""
         qualities = {quality.horizon: quality for quality in self.predictor.quality() if not quality.group}
-        return [self._evaluation(horizon, qualities[horizon]) for horizon in self.predictor.horizons]
+        return [
+            self._evaluation(
+                forecaster.horizon, qualities[forecaster.horizon], forecaster.account.gate.wanting(TO_WARN)
+            )
+            for forecaster in self.predictor.forecasters
+        ]
 
-    def _evaluation(self, horizon: float, quality: Quality) -> Evaluation:
+    def _evaluation(self, horizon: float, quality: Quality, why: str) -> Evaluation:
         decisions = sorted(self.decisions[horizon], key=lambda decision: decision.at)
         scored = decisions[int(WARM_UP * len(decisions)) :]
         return Evaluation(
@@ -104,6 +117,7 @@ class Replay:
             scores=tuple(score(name, scored, index) for index, name in enumerate(NAMES)),
             quality=quality,
             enough=quality.onsets >= ENOUGH,
+            why=why,
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from llama_logging.prediction.features import Stream
 from llama_logging.prediction.forecast import ANY, Observation, Prediction, Quality, Resolution
 from llama_logging.prediction.forecaster import Forecaster
-from llama_logging.prediction.trust import Gate
+from llama_logging.prediction.trust import TO_WARN, Gate
 
 VERSION = 1
 """Of `Predictor.state()`."""
@@ -48,7 +48,7 @@ class Predictor:
         error_level: int = logging.ERROR,
         groups: int = 32,
         target_precision: float = 0.6,
-        min_precision: float = 0.3,
+        min_precision: float = TO_WARN,
         shadow_errors: int = 30,
         shadow_alerts: int = 20,
         templates: int = 2000,

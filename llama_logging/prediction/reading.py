@@ -9,9 +9,10 @@ import io
 import json
 import logging
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -49,6 +50,13 @@ class Reading:
     path: str
     records: int = 0
     skipped: int = 0
+    source: IO[bytes] | None = field(default=None, repr=False)
+
+    def share(self) -> float:
+        """Of the file's bytes, as they lie on the disk, how many were read, 0 to 1."""
+        if self.source is None or self.source.closed:
+            return 0.0
+        return self.source.tell() / max(1, os.fstat(self.source.fileno()).st_size)
 
 
 def read(reading: Reading) -> Iterator[Observation]:
@@ -58,7 +66,7 @@ def read(reading: Reading) -> Iterator[Observation]:
         ConfigError: If the file cannot be read, or no line of it is a record.
     """
     try:
-        with _opened(reading.path) as lines:
+        with open(reading.path, "rb") as reading.source, _lines_of(reading.path, reading.source) as lines:
             first = lines.readline()
             source = _trace(first, lines, reading) if first.startswith(_TRACE) else _lines(first, lines, reading)
             yield from source
@@ -71,10 +79,9 @@ def read(reading: Reading) -> Iterator[Observation]:
         )
 
 
-def _opened(path: str) -> IO[str]:
-    if path.endswith(".gz"):
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8", errors="replace")
-    return open(path, encoding="utf-8", errors="replace")
+def _lines_of(path: str, source: IO[bytes]) -> IO[str]:
+    packed = path.endswith(".gz")
+    return io.TextIOWrapper(gzip.open(source) if packed else source, encoding="utf-8", errors="replace")
 
 
 def _lines(first: str, rest: IO[str], reading: Reading) -> Iterator[Observation]:

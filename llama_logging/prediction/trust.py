@@ -18,6 +18,9 @@ LATEST = 50
 REARM = 0.7
 """Of the threshold: it must have been below that, or an error have come, before there is another alert."""
 
+TO_WARN = 0.3
+"""What the lower Wilson bound of the latest alerts must be for a warning."""
+
 FALSE_A_DAY = 6.0
 """More false alerts than this in a day of activity is no use, whatever else they bring."""
 
@@ -158,9 +161,11 @@ class Gate:
 
     def why(self) -> str:
         """What keeps the gate shut; empty if it is open."""
+        return self.wanting(self.min_precision) if self.min_precision > 0.0 else ""
+
+    def wanting(self, min_precision: float) -> str:
+        """What there is not yet of the trust that is needed; empty if it has all been earned."""
         errors, alerts = self.needed
-        if self.min_precision <= 0.0:
-            return ""
         if self.errors < errors:
             return f"{self.errors} of {errors} errors seen"
         if self.alerts < alerts:
@@ -168,7 +173,7 @@ class Gate:
         if self.losses[0] >= min(self.losses[1:]):
             return "no better than the simplest predictors"
         low, _ = wilson(sum(self.latest), len(self.latest))
-        if low < self.min_precision:
+        if low < min_precision:
             return f"right {sum(self.latest)} of the last {len(self.latest)} times: too seldom"
         return ""
 

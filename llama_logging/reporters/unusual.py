@@ -1,9 +1,10 @@
 """Which groups come far more often than hour and weekday lead to expect, by the counts of the registry.
 
-A CUSUM of the likelihood that errors come at several times their rate against that they come at it
-(Lucas, Technometrics 27, 1985): it finds slow rises that no count within a window does. Many errors log
-one failure many times; so what is counted is how many minutes' worth of a group there were, by the number that
-it has in a minute that has any. Whoever reads the same registry comes to the same answer.
+The likelihood that errors have come at several times their rate since some minute, against that they came
+at it, summed over all minutes that may be (Shiryaev; Roberts, Technometrics 8, 1966): it finds slow rises that no
+count within a window does, and however often a group comes, chance alone brings no more than so many alarms in a
+month. Many errors log one failure many times; so what is counted is how many minutes' worth of a group there were, by
+the number that it has in a minute that has any. Whoever reads the same registry comes to the same answer.
 """
 
 from __future__ import annotations
@@ -25,18 +26,23 @@ WHOLE = timedelta(seconds=15)
 """A minute is looked at when it has been over for so long: journals come in late."""
 KNOWN_FOR = 1440
 """Minutes for which a group must have been known: of a new one nothing is expected."""
-TIMES = 7.0
-"""So much above its rate is what the CUSUM is best at."""
-BOUND = 7.4
-"""Nats from which on it is unusual. Measured for Poisson arrivals at one an hour, learned for two weeks: 1.9 false
-alarms in 30 days; ten times the rate is found after 28 minutes, sixty times after five, three times after three hours
-(medians of 20; `python -m benchmarks.prediction --only unusual`)."""
+TIMES = 8.0
+"""So much above its rate is what the sum is best at."""
+BOUND = 11_500.0
+"""Minutes from which on it is unusual: the sum grows by one in a minute as usual, and false alarms are further apart
+than that. Measured for Poisson arrivals, learned for two weeks: `python -m benchmarks.prediction --only unusual`."""
+OVER = 60.0
+"""Minutes at which it is as usual again."""
 
 _HOURS = 168
 _PRIOR_WEEKS = 4.0
 _LEAST = 1.0 / (7 * 1440)
 _GROUPS = 2_000
-_GAIN = math.log(TIMES)
+# Below one an hour the sum grows more slowly: of what comes once a week, two on one day would be news each time.
+_SLOW = 1.0 / 60.0
+# What was a storm must be over some time; and a power of more has no float.
+_MOST = BOUND**2
+_LARGEST = 100.0
 
 
 class Unusual:
@@ -90,16 +96,15 @@ class Pace:
         self._first = self.at = first
         self._errors = self._minutes = 0
         self._by_hour = array("d", bytes(8 * _HOURS))
+        self._squares = 0.0
         self._recent: deque[tuple[int, int]] = deque()
-        self._score = 0.0
+        self._sum = 0.0
         self._alarmed = False
 
     def learn(self, hour: int, minutes: int, errors: int, first: int) -> None:
         """In an hour of the week, so many minutes had so many errors, the first of them in the minute *first*."""
         self._first = min(self._first, first)
-        self._minutes += minutes
-        self._errors += errors
-        self._by_hour[hour] += minutes
+        self._add(hour, minutes, errors)
 
     def count(self, minute: int, count: int) -> None:
         """There were so many in *minute*; later than the one before."""
@@ -107,9 +112,8 @@ class Pace:
         self._recent.append((minute, count))
         if minute - self._first >= KNOWN_FOR:
             size = self._errors / self._minutes if self._minutes else 1.0
-            # At most twice the bound: what was a storm must be over some time.
-            self._score = min(2 * BOUND, self._score + _GAIN * count / max(1.0, size))
-            self._alarmed |= self._score >= BOUND
+            self._sum = min(_MOST, self._sum * TIMES ** min(_LARGEST, count / max(1.0, size)))
+            self._alarmed |= self._sum >= BOUND
 
     def is_unusual(self, minute: int) -> bool:
         """Whether it came too often, and has not been as usual since then."""
@@ -124,21 +128,36 @@ class Pace:
 
     def _pass_time(self, minute: int) -> None:
         passed, self.at = max(0, minute - self.at), max(self.at, minute)
-        self._score = max(0.0, self._score - (TIMES - 1) * self._expected(minute) * passed)
-        self._alarmed &= self._score > 0.0
+        expected = self._expected(minute)
+        fade = (TIMES - 1) * expected
+        grown = min(1.0, expected / _SLOW) / fade
+        self._sum = grown + (self._sum - grown) * math.exp(-fade * passed)
+        self._alarmed &= self._sum >= OVER
         # Expected is what the hours before this one were like: a burst must not make itself usual.
         while self._recent and self._recent[0][0] // 60 < minute // 60 - 1:
             at, count = self._recent.popleft()
-            self._errors += count
-            self._minutes += 1
-            self._by_hour[at // 60 % _HOURS] += 1.0
+            self._add(at // 60 % _HOURS, 1, count)
+
+    def _add(self, hour: int, minutes: int, errors: int) -> None:
+        before = self._by_hour[hour]
+        self._by_hour[hour] += minutes
+        self._squares += (before + minutes) ** 2 - before**2
+        self._minutes += minutes
+        self._errors += errors
 
     def _expected(self, minute: int) -> float:
-        """Of the minutes of this hour of the week, what share has some."""
+        """Of the minutes of this hour of the week, what share has some.
+
+        The hour counts for itself by what part of the variance between hours is more than chance
+        (James, Stein 1961), beyond two deviations: four weeks of one an hour say little of each hour.
+        """
         weeks = max(1.0, (minute - self._first) / (7 * 1440))
-        usual = self._minutes / (weeks * _HOURS)
+        mean = self._minutes / _HOURS
+        variance = self._squares / _HOURS - mean * mean
+        chance = mean + 2.0 * mean * math.sqrt((2.0 + 1.0 / mean) / _HOURS) if mean else 0.0
+        part = min(weeks / (weeks + _PRIOR_WEEKS), 1.0 - chance / variance) if variance > chance else 0.0
         cell = self._by_hour[minute // 60 % _HOURS]
-        return max(_LEAST, (cell + _PRIOR_WEEKS * usual) / (weeks + _PRIOR_WEEKS) / 60.0)
+        return max(_LEAST, (mean + part * (cell - mean)) / weeks / 60.0)
 
 
 def _number(moment: datetime) -> int:

@@ -1,21 +1,24 @@
 import json
+import random
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from llama_logging.cli.main import OK, USAGE, main
 from llama_logging.prediction.evaluation import evaluate
-from tests.prediction.streams import announced
+from llama_logging.prediction.forecast import Observation
+from tests.prediction.streams import announced, error
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    path = tmp_path / "app.log"
-    lines = (
-        json.dumps({"timestamp": o.at, "level": o.level, "logger": "app", "message": o.template})
-        for o in announced(10.0)
-    )
+    return write(tmp_path / "app.log", announced(10.0))
+
+
+def write(path: Path, stream: Iterable[Observation]) -> Path:
+    lines = (json.dumps({"timestamp": o.at, "level": o.level, "logger": "app", "message": o.template}) for o in stream)
     path.write_text("\n".join([*lines, "no record"]) + "\n")
     return path
 
@@ -46,11 +49,24 @@ def test_evaluate_says_nothing_of_it_where_there_is_enough() -> None:
     assert [evaluation.enough for evaluation in evaluate(announced(40.0))] == [True, True]
 
 
+def test_evaluate_closes_with_whether_prediction_helps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where all is announced; and where errors come out of nothing."""
+    dice = random.Random(1)
+    moments = sorted(dice.uniform(0.0, 4e5) for _ in range(200))
+    for name, stream in (("announced", announced(100.0)), ("noise", [error(moment) for moment in moments])):
+        path = write(tmp_path / f"{name}.log", stream)
+        assert main(["predict", "evaluate", str(path), "--horizon", "5m"]) == OK
+    told = [line for line in capsys.readouterr().out.splitlines() if " on this log" in line]
+    assert told[0] == "prediction helps on this log: within 300 s"
+    assert told[1].startswith("prediction does not help on this log: within 300 s (")
+
+
 def test_evaluate_prints_json(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "evaluate", str(log), "--json"]) == OK
 
     (document,) = json.loads(capsys.readouterr().out)
     assert [horizon["horizon"] for horizon in document["horizons"]] == [60.0, 300.0]
+    assert [horizon["helps"] for horizon in document["horizons"]] == [False, False]
     assert document["skipped"] == 1
 
 

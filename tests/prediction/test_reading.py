@@ -85,3 +85,16 @@ def test_a_file_without_a_record_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*nowhere"):
         list(read(Reading(str(tmp_path / "nowhere"))))
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_reading_tells_how_much_of_the_file_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"app.log{suffix}"
+    lines = "".join(f"2026-01-31 12:00:00 INFO app.db row {number * 7919 % 10007}\n" for number in range(20_000))
+    path.write_bytes(gzip.compress(lines.encode()) if suffix else lines.encode())
+    reading = Reading(str(path))
+    shares = [reading.share() for _ in read(reading)]
+
+    assert 0.0 < shares[0] < 0.3
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
