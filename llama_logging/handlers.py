@@ -25,6 +25,7 @@ from llama_logging.matching import Match
 from llama_logging.pipeline import Pipeline, as_durability
 from llama_logging.redaction import safe_pattern
 from llama_logging.retention import parse_retention
+from llama_logging.seen import Taken
 from llama_logging.stores import open_store
 from llama_logging.variables import VARIABLES
 
@@ -186,6 +187,7 @@ class ReportHandler(ContextHandler):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.channel: Channel | None = None
+        self._taken = Taken()
         self.reporting: Reporting | None = None
         self.pipeline: Pipeline | None = None
         callback: Callable[[ErrorContext], object] | None = self._options.read("callback", as_callable, None)
@@ -196,6 +198,10 @@ class ReportHandler(ContextHandler):
 
             self._identity = ("report", callback)
             self.channel = Channel(CallbackReporter(callback))
+            with contextlib.suppress(
+                TypeError
+            ):  # to what cannot be referred to weakly, each handler reports for itself
+                self._taken = _taken.setdefault(callback, self._taken)
             _channels.add(self.channel)
         if options.get("channels") is not None:
             self.reporting = self._reporting(options)
@@ -209,8 +215,10 @@ class ReportHandler(ContextHandler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Hand *context* to the callback, unless it was before, or was logged by one; rules look at the registry."""
         self._wake(record)
-        if self.channel is not None and not context.again and not is_ours():
-            self.channel.send(context)
+        if self.channel is None or (context.again and context.error_id in self._taken) or is_ours():
+            return
+        self._taken.add(context.error_id)
+        self.channel.send(context)
 
     def _wake(self, record: logging.LogRecord) -> None:
         if self.reporting is not None:
@@ -337,6 +345,8 @@ def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
 
 
 _channels: weakref.WeakSet[Channel | Reporting] = weakref.WeakSet()
+_taken: weakref.WeakKeyDictionary[Callable[[ErrorContext], object], Taken] = weakref.WeakKeyDictionary()
+"""What each callback was told of, whichever handler has told it."""
 _watches: weakref.WeakSet[Watch] = weakref.WeakSet()
 
 

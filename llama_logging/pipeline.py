@@ -21,6 +21,7 @@ from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.writing import Journal
 from llama_logging.room import with_room
+from llama_logging.seen import Taken
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import POSTGRES, StoreURL
 
@@ -61,6 +62,7 @@ class Pipeline:
         self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
         self.ingester = Ingester(lambda: open_store(url), directories, self._tend, url.path or None)
         self._repeats = Repeats()
+        self._taken = Taken()
         self._compact_at = 0.0
         self.sync_from: int = SYNC_FROM["process"]
         self.retention = retention.USUAL
@@ -68,22 +70,26 @@ class Pipeline:
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
-        if (self.journal.pressure or self._repeats.early) and (counted := self._counted(context)) is not None:
+        again = context.again and context.error_id in self._taken
+        if (self.journal.pressure or self._repeats.early) and (counted := self._counted(context, again)) is not None:
             return counted
-        if context.again:
+        if again:
             return self._write(wire.dumps(wire.encode_sighting(context)), sync=context.severity >= self.sync_from)
         frame, name, definition = wire.encode_error(context)
         if len(frame) > FRAME_BYTES:
             frame, name, definition = wire.encode_error(_cut(context, len(frame)))
-        return self._write(frame, name, definition, sync=context.severity >= self.sync_from)
+        written = self._write(frame, name, definition, sync=context.severity >= self.sync_from)
+        if written:
+            self._taken.add(context.error_id)
+        return written
 
-    def _counted(self, context: ErrorContext) -> bool | None:
+    def _counted(self, context: ErrorContext, again: bool) -> bool | None:
         """Count *context* and no more, where there is no room for another like it; None if there is."""
         if context.complete and self._repeats.was_counted(context.error_id):
             return True
         if not self.journal.pressure:
             return None
-        if context.again:
+        if again:
             return True
         if not self._repeats.has(context.fingerprint, context.error_id, context.complete):
             return None

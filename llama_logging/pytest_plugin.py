@@ -93,12 +93,14 @@ def _llama_logging_errors(request: pytest.FixtureRequest, tmp_path_factory: pyte
     from llama_logging.handlers import RecoveryHandler
     from llama_logging.handling import ContextHandler
     from llama_logging.recovery import active
+    from llama_logging.seen import Taken
 
-    captured = CapturedErrors()
+    captured, taken = CapturedErrors(), Taken()
 
     class Collector(ContextHandler):
         def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
-            if not context.again:
+            if not (context.again and context.error_id in taken):
+                taken.add(context.error_id)
                 captured._errors.append((context, record))
 
     sinks, engine = [], active._engine

@@ -11,6 +11,25 @@ MARK = "__llama_logging_error__"
 _cause = BaseException.__dict__["__cause__"].__get__
 _dict = BaseException.__dict__["__dict__"].__get__
 _LONGEST = 50
+_REMEMBERED = 4_096
+"""Errors that one who takes them knows again, and at most as many before these."""
+
+
+class Taken:
+    """The latest errors that somebody has taken: of several layers' the first may have gone past him."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, None] = {}
+        self._before: dict[str, None] = {}
+
+    def __contains__(self, error_id: object) -> bool:
+        return error_id in self._latest or error_id in self._before
+
+    def add(self, error_id: str) -> None:
+        """He has this one."""
+        self._latest[error_id] = None
+        if len(self._latest) > _REMEMBERED:
+            self._before, self._latest = self._latest, {}
 
 
 def captured_before(exception: BaseException, now: float) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import logging.config
 import logging.handlers
@@ -19,6 +20,7 @@ from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
+from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.handling import ContextHandler
 from llama_logging.pipeline import flush, open_registry
@@ -329,6 +331,40 @@ def test_a_failing_callback_is_counted_and_logged_once(caplog: pytest.LogCapture
 def stumbling(context: ErrorContext) -> None:
     reported.append(context)
     logging.getLogger("app").error("the callback itself has a problem")
+
+
+@pytest.mark.parametrize("passed_by", ["formatter", "level", "ignored", "elsewhere"])
+@pytest.mark.parametrize("raised", ["again", "from it"])
+def test_an_error_that_went_past_the_registry_is_there_once_another_layer_logs_it(passed_by: str, raised: str) -> None:
+    """Something of ours captured it, and nothing has kept it, in this registry or at all."""
+    reported.clear()
+    inner, console = logging.getLogger("db"), logging.StreamHandler(io.StringIO())
+    console.setFormatter(ConsoleFormatter())
+    inner.addHandler(console if passed_by != "elsewhere" else RegistryHandler(store="sqlite:///other.db"))
+    inner.propagate = passed_by in ("level", "ignored")
+    options = {"level": {"level": "CRITICAL"}, "ignored": {"ignore": [{"logger": "db"}]}}.get(passed_by, {})
+    reporting = ReportHandler(callback=report, **options)
+    for handler in (RegistryHandler(**options), reporting):
+        logging.getLogger().addHandler(handler)
+    try:
+        try:
+            raise ConnectionError("gone")
+        except ConnectionError as error:
+            inner.exception("query failed")
+            if raised == "again":
+                raise
+            raise RuntimeError("order not placed") from error
+    except (ConnectionError, RuntimeError):
+        for _ in range(2):
+            logging.getLogger("shop").critical("order lost", exc_info=True)
+    (context,) = recorded()
+    assert (context.log_message, context.severity, registry_size()) == ("order lost", ErrorSeverity.CRITICAL, 1)
+    store = open_registry(urls.parse("sqlite:///llama_logging.db"))
+    assert [sighting.log_message for sighting in store.sightings(context.error_id)] == ["order lost"]
+    store.close()
+    assert reporting.channel is not None
+    assert reporting.channel.finish(5)
+    assert len(reported) == 1
 
 
 def test_an_error_logged_by_a_callback_is_recorded_and_not_reported_again() -> None:
