@@ -51,7 +51,7 @@ class Frozen:
     _fields: ClassVar[tuple[str, ...]] = ()
     _field_types: ClassVar[dict[str, str]] = {}
     _field_defaults: ClassVar[dict[str, Any]] = {}
-    _values: ClassVar[Any] = staticmethod(lambda data: ())
+    _values: ClassVar[attrgetter[Any]]
     __dataclass_fields__: ClassVar[Any] = _Twin()
     __dataclass_params__: ClassVar[Any] = _Twin()
 
@@ -88,7 +88,8 @@ class Frozen:
         if type(other) is not type(self):
             return NotImplemented
         values = self._values
-        return bool(values(self) == values(other))
+        same: bool = values(self) == values(other)
+        return same
 
     def __hash__(self) -> int:
         return hash(self._values(self))
@@ -100,8 +101,11 @@ class Frozen:
 def fields_of(data: Frozen) -> dict[str, Any]:
     """The fields of *data*; what is in them as it is.
 
-    >>> fields_of(Frozen())
-    {}
+    >>> class Point(Frozen):
+    ...     x: int
+    ...     y: int = 0
+    >>> fields_of(Point(x=1)), Point(x=1) == Point(x=1, y=0)
+    ({'x': 1, 'y': 0}, True)
     """
     return {name: getattr(data, name) for name in data._fields}
 

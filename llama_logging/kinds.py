@@ -25,7 +25,7 @@ _names = type.__dict__["__dict__"].__get__
 _mro = type.__dict__["__mro__"].__get__
 
 
-class Kind(Frozen, kw_only=False):
+class Kind(Frozen):
     """A class of exceptions.
 
     Attributes:

@@ -103,7 +103,7 @@ class Sight:
         return self.known.quiet and all(map(_is_quiet, self.chain))
 
 
-class Known(Frozen, kw_only=False):
+class Known(Frozen):
     """A place that was seen before, or several of a chain.
 
     Attributes:

@@ -54,12 +54,11 @@ def _recall(kept: str) -> str:
     if not hasattr(os, "geteuid"):
         return ""
     try:
-        fd = os.open(kept, os.O_RDONLY | _FLAGS)
+        with open(os.open(kept, os.O_RDONLY | _FLAGS), encoding="utf-8", errors="replace") as file:
+            status = os.fstat(file.fileno())
+            return file.read() if status.st_uid == os.geteuid() and not status.st_mode & 0o077 else ""
     except OSError:
         return ""
-    with open(fd, encoding="utf-8", errors="replace") as file:
-        status = os.fstat(fd)
-        return file.read() if status.st_uid == os.geteuid() and not status.st_mode & 0o077 else ""
 
 
 def _keep(kept: str, content: str) -> None:
