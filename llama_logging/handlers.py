@@ -198,9 +198,8 @@ class ReportHandler(ContextHandler):
 
             self._identity = ("report", callback)
             self.channel = Channel(CallbackReporter(callback))
-            with contextlib.suppress(
-                TypeError
-            ):  # to what cannot be referred to weakly, each handler reports for itself
+            # To what cannot be referred to weakly, each handler reports for itself.
+            with contextlib.suppress(TypeError):
                 self._taken = _taken.setdefault(callback, self._taken)
             _channels.add(self.channel)
         if options.get("channels") is not None:

@@ -124,6 +124,19 @@ def test_uncaught_exceptions_are_caught_too_and_printed_as_ever(cli: Run, run: R
     assert errors == {"'main'": "CRITICAL", "'thread'": "CRITICAL"}
 
 
+@pytest.mark.parametrize("hook", ["print('mine', value)", "before(kind, value, tb)"])
+def test_an_uncaught_exception_is_seen_whose_hook_is_the_applications(
+    cli: Run, run: Run, own_place: Path, hook: str
+) -> None:
+    """Typer and rich put theirs in place of whatever there was; another may call the one before."""
+    (own_place / "app.py").write_text(
+        f"import sys\nbefore = sys.excepthook\ndef hook(kind, value, tb): {hook}\nsys.excepthook = hook\nint('x')\n"
+    )
+    alone, done = run("app.py"), attached(cli, minimal(), "app.py")
+    assert (done.code, done.out, done.err) == (alone.code, alone.out, alone.err)
+    assert [error["error_type"] for error in summary(cli)["recent_errors"]] == ["ValueError"]
+
+
 def test_exit_and_ctrl_c_are_no_errors(cli: Run, own_place: Path) -> None:
     (own_place / "app.py").write_text("raise KeyboardInterrupt")
     attached(cli, minimal())

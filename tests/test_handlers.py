@@ -342,7 +342,8 @@ def test_an_error_that_went_past_the_registry_is_there_once_another_layer_logs_i
     console.setFormatter(ConsoleFormatter())
     inner.addHandler(console if passed_by != "elsewhere" else RegistryHandler(store="sqlite:///other.db"))
     inner.propagate = passed_by in ("level", "ignored")
-    options = {"level": {"level": "CRITICAL"}, "ignored": {"ignore": [{"logger": "db"}]}}.get(passed_by, {})
+    chosen: dict[str, dict[str, Any]] = {"level": {"level": "CRITICAL"}, "ignored": {"ignore": [{"logger": "db"}]}}
+    options = chosen.get(passed_by, {})
     reporting = ReportHandler(callback=report, **options)
     for handler in (RegistryHandler(**options), reporting):
         logging.getLogger().addHandler(handler)

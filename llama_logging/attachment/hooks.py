@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import sys
@@ -29,10 +30,20 @@ def install(*, printed: bool = False) -> None:
         printed: Also capture what is printed by `traceback.print_exc` and the like.
     """
     program, thread, unraisable = sys.excepthook, threading.excepthook, sys.unraisablehook
+    hooked = 0
 
     def excepthook(cls: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
+        nonlocal hooked
+        hooked = id(error)
         keep(error, "excepthook")
         program(cls, error, tb)
+
+    @atexit.register
+    def at_exit() -> None:
+        # The interpreter puts what ends a program here before it calls any hook: Typer, rich and others have their own.
+        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        if error is not None and id(error) != hooked:
+            keep(error, "excepthook")
 
     def thread_excepthook(args: threading.ExceptHookArgs) -> None:
         keep(args.exc_value, "threading")
