@@ -221,7 +221,7 @@ class ReportHandler(ContextHandler):
 
     def _wake(self, record: logging.LogRecord) -> None:
         if self.reporting is not None:
-            self.reporting.wake()
+            self.reporting.wake(record.created)
 
     def close(self) -> None:
         """Have the thread end; the next record starts another."""

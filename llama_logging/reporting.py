@@ -6,6 +6,7 @@ Each channel has a thread of its own: one that is down keeps up nobody.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -67,11 +68,18 @@ class Reporting:
         self._started = False
         self._stop = threading.Event()
 
-    def wake(self) -> None:
-        """Make sure the thread runs. Costs two comparisons when it does."""
+    def wake(self, since: float = math.inf) -> None:
+        """Make sure the thread runs. Costs two comparisons when it does.
+
+        Args:
+            since: When what it is woken for happened, in seconds since the epoch: under `run` a handler
+                is made for the first error, and after it.
+        """
         if self._pid != os.getpid():
             self._begin()
         if not self._started and not sys.is_finalizing():
+            if type(since) is float:  # whatever somebody has put on a record
+                self._asking.since = min(self._asking.since, datetime.fromtimestamp(min(since, time.time()), UTC))
             stop = self._stop
             self._started = self._looker.submit(lambda: self._run(stop))
 

@@ -575,6 +575,17 @@ def test_a_handler_that_was_closed_starts_again_with_the_next_record(own_place: 
         ended(process)
 
 
+def test_the_first_error_of_all_is_reported_though_the_handler_is_made_for_it(own_place: Path, cli: Run) -> None:
+    """Under `run`, by a script that ends right after it; the registry is new, and so is the rule."""
+    with receiver() as web:
+        configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"]}])
+        done = cli("run", "--", "python", "-c", "import logging; logging.error('the nightly job has failed')")
+        assert done.code == 0, done.err
+        cli("report", "send", "-c", "logging.yaml")
+        web.wait(1)
+        assert len(web.received) == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_reports_too(own_place: Path) -> None:
     with receiver() as web:

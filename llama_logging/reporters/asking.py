@@ -49,7 +49,7 @@ class Asking:
         since: datetime,
         clock: Callable[[], datetime],
     ) -> None:
-        self._channels, self._keep, self._since, self._clock = channels, keep, since, clock
+        self._channels, self._keep, self.since, self._clock = channels, keep, since, clock
         self._unusual = Unusual()
 
     def ask(self, store: Outbox, rule: ReportRule) -> bool:
@@ -62,12 +62,12 @@ class Asking:
         return after != before and store.advance(name, before, after, wanted, now)
 
     def _start(self, store: Outbox) -> dict[str, Any]:
-        change, error = store.positions(self._since)
+        change, error = store.positions(self.since)
         return {
             "change": change,
             "error": error,
-            "prediction": store.prediction_position(self._since),
-            "since": to_microseconds(self._since),
+            "prediction": store.prediction_position(self.since),
+            "since": to_microseconds(self.since),
             "often": [],
             "failed": {},
         }
