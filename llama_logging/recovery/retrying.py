@@ -142,7 +142,7 @@ class attempts:  # noqa: N801: it is used as a function, and a generator could n
 class guard:  # noqa: N801: a decorator
     """Have a function tried again after a recovery: `@guard(logger, fallback="...")`.
 
-    Takes what `attempts` takes; works on functions and on coroutine functions.
+    Takes what `attempts` takes; works on functions and on coroutine functions, not on generators.
     """
 
     def __init__(self, logger: logging.Logger, message: str = "", **options: Any) -> None:
@@ -150,7 +150,16 @@ class guard:  # noqa: N801: a decorator
         attempts(logger, message, **options)  # a mistake shows here, not at the first failure
 
     def __call__(self, function: F) -> F:
-        """Wrap *function*."""
+        """Wrap *function*.
+
+        Raises:
+            TypeError: If it is a generator: what it has given cannot be taken back and tried again.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            name = getattr(function, "__qualname__", function)
+            raise TypeError(
+                f"guard cannot try {name} again, which gives one part after another: use attempts within it"
+            )
         message = self._message or f"{getattr(function, '__qualname__', function)} failed"
         tries = attempts(self._logger, message, **self._options)
         if inspect.iscoroutinefunction(function):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -152,6 +152,18 @@ def test_without_a_recovery_nothing_is_tried_again() -> None:
     with pytest.raises(ConnectionError):
         answer(failing(1))
     log.handlers.clear()
+
+
+def test_a_generator_is_not_guarded_in_silence() -> None:
+    def parts() -> Iterator[int]:
+        yield 1
+
+    async def parts_later() -> AsyncIterator[int]:
+        yield 1
+
+    for function in (parts, parts_later):
+        with pytest.raises(TypeError, match="parts.* one part after another: use attempts within it"):
+            llama_logging.guard(log)(function)
 
 
 def test_a_function_is_guarded(recover: Any) -> None:
