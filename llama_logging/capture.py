@@ -217,6 +217,8 @@ def _context(
     stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name)
     grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS
     given = sight.fingerprint if sight is not None else None
+    if sight is not None and sight.known.remote >= 0:
+        grouping, key = _with_worker(described.messages[sight.known.remote], grouping, key)
     if extra:
         given = extra.pop("fingerprint", given)
         tags = _tags(extra.pop("tags", None), extra)
@@ -254,6 +256,15 @@ def _context(
         process=process.current(),
     )
     return GROUPING.applied(context) if GROUPING.rules else context
+
+
+def _with_worker(text: str, grouping: tuple[str, ...], key: str) -> tuple[tuple[str, ...], str]:
+    """How an error is grouped that a worker of a pool has handed over: by where that failed, too."""
+    there = printed.parse(text)
+    if there is None:
+        return grouping, key
+    grouping = (*grouping, *(f"worker {line}" for line in there.stack.grouping))
+    return grouping, fingerprint.fingerprint(grouping)
 
 
 def _bare(record: logging.LogRecord, exception: BaseException | None, failure: Exception) -> ErrorContext:

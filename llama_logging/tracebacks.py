@@ -29,6 +29,8 @@ MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
 """Characters of stack text that are kept."""
 
+_REMOTE = ("_RemoteTraceback", "RemoteTraceback")
+"""The causes that concurrent.futures and multiprocessing give what failed in a worker."""
 _TELLING = TELLING | {"__notes__", "__fingerprint__", seen.MARK}
 
 _KEY_LENGTH = 1_000
@@ -116,6 +118,7 @@ class Known(Frozen):
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
         single: Whether it is one exception with one line, without numbers and not too long, as most are.
         formal: Whether besides it is quiet and gives no fingerprint: then a message is all there is to it.
+        remote: Which of the exceptions is no more than the text of a traceback in another process; -1 for none.
         forms: Those of the errors that were logged from here, by `forms`.
     """
 
@@ -128,6 +131,7 @@ class Known(Frozen):
     quiet: bool
     single: bool
     formal: bool
+    remote: int
     forms: dict[tuple[int, int], Form]
 
 
@@ -286,6 +290,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
         quiet=quiet,
         single=single,
         formal=single and quiet and kinds[0].fingerprint is None,
+        remote=next((index for index, error in enumerate(chain) if type(error).__name__ in _REMOTE), -1),
         forms={},
     )
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from llama_logging.grouping import GroupingRule, parse_grouping, regrouped, rule
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import urls
-from tests.conftest import make_context
+from tests.conftest import Run, make_context
 
 TIMEOUT = ExceptionDetail(type="Timeout", module="shop", message="after 5 s", bases=("shop.Timeout", "OSError"))
 REFUSED = ExceptionDetail(type="Refused", module="shop", message="port 80", bases=("shop.Refused", "OSError"))
@@ -222,3 +223,42 @@ def test_a_rule_that_reads_the_message_gets_the_whole_one(own_place: object) -> 
     store = open_registry(urls.default())
     assert [(group.fingerprint, group.count) for group in store.groups()] == [(context.fingerprint, 1)]
     store.close()
+
+
+POOLS = """
+import logging, multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from llama_logging.handlers import RegistryHandler
+log = logging.getLogger("jobs")
+def resize(number): raise ValueError(f"bad image {number}")
+def mail(number): raise ValueError(f"bad address {number}")
+def report(result):
+    try:
+        result()
+    except ValueError:
+        log.exception("job failed")
+if __name__ == "__main__":
+    logging.getLogger().addHandler(RegistryHandler())
+    jobs = [(resize, 1), (mail, 2), (resize, 3)]
+    with ProcessPoolExecutor(2) as pool:
+        for job, number in jobs:
+            report(pool.submit(job, number).result)
+    with multiprocessing.Pool(2) as pool:
+        for job, number in jobs:
+            report(pool.apply_async(job, (number,)).get)
+"""
+
+
+def test_what_failed_in_a_worker_is_grouped_by_where_it_did(own_place: Path, run: Run) -> None:
+    """All results of a pool are asked for at one place: of the worker there is a text alone."""
+    (own_place / "jobs.py").write_text(POOLS)
+    assert run("jobs.py").code == 0
+    store = open_registry(urls.parse("sqlite:///llama_logging.db"))
+    groups = sorted((group.count, group.error_message.rpartition(" ")[0]) for group in store.groups())
+    grouping = store.errors(limit=1)[0].grouping
+    store.close()
+    assert groups == [(1, "bad address"), (1, "bad address"), (2, "bad image"), (2, "bad image")]
+    assert grouping[-2:] == (
+        "worker ValueError",
+        'worker jobs.resize: def resize(number): raise ValueError(f"bad image {number}")',
+    )
