@@ -327,6 +327,8 @@ def _message(record: logging.LogRecord) -> str:
         if type(record.msg) is dict:  # structlog, and others that log data
             return clean(str(record.msg.get("event") or clean_data(record.msg)))
         return clean(record.getMessage())
+    except KeyboardInterrupt:
+        raise  # somebody's wish; what can be told of the error without its message is kept already
     except BaseException as error:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
         template = plain.plain(record.msg, plain.FLAT)

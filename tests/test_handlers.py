@@ -239,6 +239,19 @@ def test_a_mistake_is_told_in_one_line_and_harms_nobody(
         assert registry_size() == 1
 
 
+def test_ctrl_c_in_the_midst_of_a_message_reaches_the_application_and_the_error_the_registry() -> None:
+    class Slow:
+        def __str__(self) -> str:
+            signal.raise_signal(signal.SIGINT)
+            return "never"
+
+    logging.getLogger("app").addHandler(RegistryHandler())
+    with pytest.raises(KeyboardInterrupt):
+        logging.getLogger("app").error("asked %s", Slow())
+    (context,) = recorded()
+    assert (context.log_template, context.complete) == ("asked %s", False)
+
+
 def test_strict_raises_instead() -> None:
     with pytest.raises(ConfigError, match="did you mean 'store'"):
         RegistryHandler(stroe="x", strict=True)

@@ -157,9 +157,7 @@ class guard:  # noqa: N801: a decorator
         """
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             name = getattr(function, "__qualname__", function)
-            raise TypeError(
-                f"guard cannot try {name} again, which gives one part after another: use attempts within it"
-            )
+            raise TypeError(f"guard cannot try {name} again, which gives part after part: use attempts within it")
         message = self._message or f"{getattr(function, '__qualname__', function)} failed"
         tries = attempts(self._logger, message, **self._options)
         if inspect.iscoroutinefunction(function):

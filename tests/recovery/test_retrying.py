@@ -162,7 +162,7 @@ def test_a_generator_is_not_guarded_in_silence() -> None:
         yield 1
 
     for function in (parts, parts_later):
-        with pytest.raises(TypeError, match="parts.* one part after another: use attempts within it"):
+        with pytest.raises(TypeError, match="part after part: use attempts within it"):
             llama_logging.guard(log)(function)
 
 
