@@ -37,6 +37,8 @@ MAX_STACK = 200_000
 """Characters of a `stack` frame; of a longer one the calls of the exceptions after the third are left out."""
 
 _KNOWN_STACKS = 4_096
+_KNOWN_CHARACTERS = 4_000_000
+_room = _KNOWN_CHARACTERS
 _known: dict[int, _Shared] = {}
 _of_form: dict[Form, tuple[str, str, str]] = {}
 
@@ -263,9 +265,14 @@ class _Shared(Frozen, kw_only=False):
 
 
 def _learn(stack: Stack) -> _Shared:
-    if len(_known) >= _KNOWN_STACKS:
+    global _room
+    shared = _encode_stack(stack)
+    _room -= len(shared.definition)
+    if len(_known) >= _KNOWN_STACKS or _room < 0:
+        # Those of groups, and of what was read back from a message, are no other error's.
         _known.clear()
-    shared = _known[id(stack)] = _encode_stack(stack)
+        _room = _KNOWN_CHARACTERS
+    _known[id(stack)] = shared
     return shared
 
 

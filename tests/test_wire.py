@@ -100,3 +100,12 @@ def test_an_attempt_comes_back_as_it_was() -> None:
         duration=1.25,
     )
     assert wire.decode_attempt(json.loads(wire.dumps(wire.encode_attempt(attempt)))) == attempt
+
+
+def test_stacks_that_are_no_other_errors_do_not_pile_up() -> None:
+    """Those of groups and of what was read back from a message: each error has its own."""
+    frame = Frame(module="m", function="f" * 500, file="/srv/app/m.py", line=1, source="x" * 500, in_app=True)
+    for _ in range(200):
+        detail = ExceptionDetail(type="E", module="app", message="m", frames=(frame,) * 60)
+        wire.encode_error(make_context(exceptions=(detail,)))
+    assert 0 < sum(len(shared.definition) for shared in wire._known.values()) <= wire._KNOWN_CHARACTERS
