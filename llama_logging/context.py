@@ -403,6 +403,16 @@ def to_microseconds(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+def microseconds_of(created: float) -> int:
+    """Microseconds of seconds since the epoch, rounded as `datetime.fromtimestamp` rounds them.
+
+    >>> microseconds_of(1.5)
+    1500000
+    """
+    whole = int(created)
+    return whole * 1_000_000 + round((created - whole) * 1_000_000)
+
+
 def from_microseconds(value: int) -> datetime:
     """The aware UTC moment of *value* microseconds since the epoch."""
     return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
