@@ -422,18 +422,21 @@ class _Made:
     """An attribute that is made when it is first asked for; without the lock of 3.11's functools.cached_property."""
 
     def __init__(self, name: str, make: Callable[[ErrorContext], object]) -> None:
-        self._name, self._make = name, make
+        self.name, self._make = name, make
 
     def __get__(self, context: ErrorContext | None, owner: type) -> object:
         if context is None:
             return self
-        made = vars(context)[self._name] = self._make(context)
+        made = vars(context)[self.name] = self._make(context)
         return made
 
 
 # Each of the other, whichever a context was given. Not within the class: it would be the field's default.
-ErrorContext.timestamp = _Made("timestamp", lambda context: from_microseconds(context.microseconds))  # type: ignore
-ErrorContext.microseconds = _Made("microseconds", lambda context: to_microseconds(context.timestamp))  # type: ignore
+for _made in (
+    _Made("timestamp", lambda context: from_microseconds(context.microseconds)),
+    _Made("microseconds", lambda context: to_microseconds(context.timestamp)),
+):
+    setattr(ErrorContext, _made.name, _made)
 
 _new, _set = object.__new__, object.__setattr__
 

@@ -23,6 +23,7 @@ MAX_FRAMES = 60
 
 _FIRST = 20
 _REPEATED = 3
+_LONG = 4_000
 _KNOWN_CALLS = 20_000
 _known: dict[tuple[int, int], Call] = {}
 
@@ -115,7 +116,11 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         in_app=in_app(code.co_filename),
         column=column + 1,
     )
-    return Call(code, frame, text, text.isascii() and "\0" not in text and not suspected(text))
+    return Call(code, frame, text, _is_harmless(text))
+
+
+def _is_harmless(text: str) -> bool:
+    return len(text) <= _LONG and text.isascii() and "\0" not in text and not suspected(text)
 
 
 _LIBRARY = tuple(
