@@ -13,7 +13,7 @@ from typing import Any
 
 from llama_logging import fingerprint, forks, forms, plain, printed, process, seen, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, from_microseconds, make_context
+from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, microseconds_of
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
 from llama_logging.records import has_arguments, is_quiet
@@ -162,7 +162,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
     fields["error_id"] = error_id
     created = record.created
     if type(created) is float and 0 <= created < _LATEST:
-        fields["microseconds"] = round(created * 1_000_000)
+        fields["microseconds"] = microseconds_of(created)
     else:
         fields["timestamp"] = _moment(created)
     fields["error_message"] = message
@@ -363,7 +363,7 @@ def _word(value: Any) -> str:
 def _moment(created: float) -> datetime:
     """The record's own moment; now, if no calendar has it."""
     try:
-        return from_microseconds(round(created * 1_000_000 if created >= 0 else float("nan")))
+        return datetime.fromtimestamp(created if created >= 0 else float("nan"), UTC)
     except (ValueError, OverflowError, OSError, TypeError):
         return datetime.now(UTC)
 

@@ -396,6 +396,16 @@ def to_microseconds(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+def microseconds_of(created: float) -> int:
+    """Microseconds of seconds since the epoch, rounded as `datetime.fromtimestamp` rounds them.
+
+    >>> microseconds_of(1.5)
+    1500000
+    """
+    whole = int(created)
+    return whole * 1_000_000 + round((created - whole) * 1_000_000)
+
+
 def from_microseconds(value: int) -> datetime:
     """The aware UTC moment of *value* microseconds since the epoch."""
     return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
@@ -405,18 +415,21 @@ class _Made:
     """An attribute that is made when it is first asked for; without the lock of 3.11's functools.cached_property."""
 
     def __init__(self, name: str, make: Callable[[ErrorContext], object]) -> None:
-        self._name, self._make = name, make
+        self.name, self._make = name, make
 
     def __get__(self, context: ErrorContext | None, owner: type) -> object:
         if context is None:
             return self
-        made = vars(context)[self._name] = self._make(context)
+        made = vars(context)[self.name] = self._make(context)
         return made
 
 
 # Each of the other, whichever a context was given. Not within the class: it would be the field's default.
-ErrorContext.timestamp = _Made("timestamp", lambda context: from_microseconds(context.microseconds))  # type: ignore
-ErrorContext.microseconds = _Made("microseconds", lambda context: to_microseconds(context.timestamp))  # type: ignore
+for _made in (
+    _Made("timestamp", lambda context: from_microseconds(context.microseconds)),
+    _Made("microseconds", lambda context: to_microseconds(context.timestamp)),
+):
+    setattr(ErrorContext, _made.name, _made)
 
 _new, _set = object.__new__, object.__setattr__
 

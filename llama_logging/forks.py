@@ -9,7 +9,7 @@ pid = os.getpid()
 
 
 def look() -> int:
-    """The pid, asked for anew. It costs more than all that depends on it: of an error it is asked once, first."""
+    """The pid, asked for anew: to ask costs, so for an error it is asked once, before all that depends on it."""
     global pid
     pid = os.getpid()
     return pid

@@ -16,7 +16,7 @@ from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
 from llama_logging import plain, semconv, tracing
 from llama_logging.capture import CONTEXT, capture
-from llama_logging.context import ErrorContext, ErrorSeverity, Form
+from llama_logging.context import ErrorContext, ErrorSeverity, Form, microseconds_of
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
@@ -284,7 +284,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _timestamp(created: float) -> str:
-    whole, microseconds = divmod(round(created * 1_000_000), 1_000_000)
+    whole, microseconds = divmod(microseconds_of(created), 1_000_000)
     return f"{_date(whole)}.{str(1_000_000 + microseconds)[1:]}Z"  # at half the price of {microseconds:06d}
 
 

@@ -22,6 +22,7 @@ MAX_FRAMES = 60
 
 _FIRST = 20
 _REPEATED = 3
+_LONG = 4_000
 _KNOWN_CALLS = 20_000
 _known: dict[tuple[int, int], Call] = {}
 
@@ -113,8 +114,11 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         in_app=in_app(code.co_filename),
         column=column + 1,
     )
-    harmless = text.isascii() and "\0" not in text and not suspected(text)
-    return Call(code=code, frame=frame, text=text, harmless=harmless)
+    return Call(code=code, frame=frame, text=text, harmless=_is_harmless(text))
+
+
+def _is_harmless(text: str) -> bool:
+    return len(text) <= _LONG and text.isascii() and "\0" not in text and not suspected(text)
 
 
 # The standard library lies where any of its modules does: to import sysconfig, which knows, takes two milliseconds.

@@ -6,8 +6,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llama_logging.context import ErrorSeverity, ExceptionDetail, Stack, from_fields, from_microseconds, to_microseconds
+from llama_logging.context import (
+    ErrorSeverity,
+    ExceptionDetail,
+    Stack,
+    from_fields,
+    from_microseconds,
+    microseconds_of,
+    to_microseconds,
+)
 from tests.conftest import make_context
 
 
@@ -66,6 +76,11 @@ def test_a_context_is_frozen_and_short_as_text() -> None:
 def test_builtin_types_are_named_without_their_module() -> None:
     assert ExceptionDetail(type="ValueError", module="builtins", message="").qualified_type == "ValueError"
     assert ExceptionDetail(type="Timeout", module="httpx", message="").qualified_type == "httpx.Timeout"
+
+
+@given(st.floats(0, 253_402_300_799, exclude_max=True))
+def test_seconds_are_rounded_as_datetime_does(created: float) -> None:
+    assert microseconds_of(created) == to_microseconds(datetime.fromtimestamp(created, UTC))
 
 
 def test_a_context_that_was_given_microseconds_has_the_timestamp_that_they_make() -> None:
