@@ -77,7 +77,7 @@ TARGETS = {
     ),
     "stores.moves": Target((*_STORES, "tests/test_regrouping.py")),
     "stores.errors": Target(_STORES, "count_by_severity count_by_type _counted"),
-    "stores.pruning": Target(_STORES),
+    "stores.pruning": Target((*_STORES, "tests/stores/test_ledger.py")),
     "stores.sqlite": Target(_STORES, "_AT_ONCE _STAGE_ERRORS _ONE_ERROR _STAGE _stage _attempt _transaction _reading"),
     "stores.charts": Target(_STORES, "states activity timeline vitals _shown"),
 }
