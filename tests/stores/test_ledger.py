@@ -74,7 +74,7 @@ def ending(announcement: Announcement, fate: Fate, lead: float | None = None, er
 
 
 def _tried(name: str, announcement: Announcement) -> RecoveryAttempt:
-    tried = attempt(make_context(), OutcomeStatus.RECOVERED)
+    tried = attempt(make_context(fingerprint=announcement.prediction.group), OutcomeStatus.RECOVERED)
     return replace(tried, attempt_id=name, error_id=announcement.prediction.prediction_id)
 
 
@@ -169,6 +169,20 @@ def test_old_ones_go_with_the_details_of_errors_and_with_what_was_tried_for_them
     store.prune(Retention(period=86_400.0), NOON, 100)
     assert store.predictions() == [new]
     assert [tried.attempt_id for tried in store.recent_attempts()] == ["b"]
+
+
+def test_what_was_predicted_of_a_group_is_deleted_with_it(store: Outbox) -> None:
+    """And what was tried for it, and how good it was."""
+    add(store, make_context(fingerprint=GROUP))
+    its, other = make_announcement(), make_announcement(group="v1:other")
+    store.predicted([its, other])
+    frames = [wire.dumps(wire.encode_attempt(_tried(name, one))) for name, one in (("a", its), ("b", other))]
+    store.ingest(Batch("told", 0, 1, frames))
+    store.rate_predictions("app", NOON, [make_quality(group=GROUP), make_quality(group="v1:other")])
+    assert store.delete(GROUP, limit=10)
+    assert store.predictions() == [other]
+    assert [tried.attempt_id for tried in store.recent_attempts()] == ["b"]
+    assert [rating.quality.group for rating in store.prediction_quality()] == ["v1:other"]
 
 
 def test_what_was_tried_ahead_of_an_error_is_no_recovery_from_it(store: Outbox) -> None:

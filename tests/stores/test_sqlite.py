@@ -67,7 +67,11 @@ def test_a_plain_error_takes_the_fast_way() -> None:
     assert taken_apart(unseal(seal(frame, ',"n":7'))[0][0])
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, _AT_ONCE - 1, _AT_ONCE, _AT_ONCE + 5])
+@pytest.mark.parametrize(
+    "number",
+    [1, 2, 3, _AT_ONCE - 1, _AT_ONCE, _AT_ONCE + 5],
+    ids=["one", "two", "three", "one less", "as many", "more than go at once"],
+)
 def test_frames_of_all_kinds_stay_in_their_order(store: SQLiteStore, number: int) -> None:
     contexts = [make_context(error_message=f"{place}" + "\\" * (place % 3 == 0)) for place in range(number)]
     rows = staged(store, *(wire.encode_error(context)[0] for context in contexts))

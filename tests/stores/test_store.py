@@ -915,6 +915,17 @@ def test_words_of_many_groups_are_told_apart(store: Store) -> None:
 # --- what is kept
 
 
+def pruned_to(store: Store, errors: int) -> set[str]:
+    """What is left once it was pruned to so many."""
+    while store.prune(Retention(errors=errors), NOON, 7):
+        pass
+    return ids(*store.errors(limit=1000))
+
+
+def ids(*contexts: ErrorContext) -> set[str]:
+    return {context.error_id for context in contexts}
+
+
 def test_pruning_drops_the_least_telling_first_and_no_count(store: Store) -> None:
     rare = make_context(fingerprint="v1:rare")
     telling = make_context(additional_context={"order": 1}, timestamp=NOON + MINUTE)
@@ -925,20 +936,13 @@ def test_pruning_drops_the_least_telling_first_and_no_count(store: Store) -> Non
     store.ingest(Batch("j", start, start + 1, encoded(attempt_at(tried))))
     before, counts = store.groups(), store.count_by_severity(None, ErrorSeverity.DEBUG)
 
-    retention = Retention(errors=30)
-    while store.prune(retention, NOON, 10):
-        pass
-    kept = {error.error_id for error in store.errors(limit=1000)}
-    assert len(kept) == 30
-    assert {rare.error_id, telling.error_id, tried.error_id, many[0].error_id} < kept
-    assert {error.error_id for error in many[-20:]} < kept
+    assert pruned_to(store, 24) == ids(rare, telling, tried, many[0], *many[-20:])
     assert store.groups() == before
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == counts
     assert store.attempts(tried.error_id)
 
-    while store.prune(Retention(errors=1), NOON, 10):
-        pass
-    assert len(store.errors(limit=1000)) == 1
+    assert pruned_to(store, 23) == ids(rare, tried, many[0], *many[-20:])
+    assert len(pruned_to(store, 1)) == 1
     assert store.groups() == before
 
 
@@ -977,20 +981,12 @@ def test_of_what_tells_much_the_first_and_the_newest_stay(store: Store) -> None:
     )
     add(store, *seldom, *often)
 
-    def kept(errors: int) -> set[str]:
-        while store.prune(Retention(errors=errors), NOON, 7):
-            pass
-        return {error.error_id for error in store.errors(limit=100)}
-
-    def ids(*contexts: ErrorContext) -> set[str]:
-        return {context.error_id for context in contexts}
-
-    assert kept(60) == ids(*seldom, often[0], *often[11:])
-    assert kept(36) == ids(*seldom, often[0], *often[-5:])
-    assert kept(12) == ids(seldom[0], *seldom[-5:], often[0], *often[-5:])
-    assert kept(8) == ids(seldom[0], *seldom[-5:], often[0], often[-1])
-    assert kept(4) == ids(seldom[0], seldom[-1], often[0], often[-1])
-    assert kept(3) == ids(seldom[-1], often[0], often[-1])
+    assert pruned_to(store, 60) == ids(*seldom, often[0], *often[11:])
+    assert pruned_to(store, 36) == ids(*seldom, often[0], *often[-5:])
+    assert pruned_to(store, 12) == ids(seldom[0], *seldom[-5:], often[0], *often[-5:])
+    assert pruned_to(store, 8) == ids(seldom[0], *seldom[-5:], often[0], often[-1])
+    assert pruned_to(store, 4) == ids(seldom[0], seldom[-1], often[0], often[-1])
+    assert pruned_to(store, 3) == ids(seldom[-1], often[0], often[-1])
 
 
 def test_as_many_go_at_once_as_are_too_many(store: Store) -> None:
