@@ -457,7 +457,7 @@ class _Words(words.Index):
     def grouped(self, execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
         # The moment leads to the one day that has the error: by its position alone it would be looked for in the tables
         # of all days. LIMIT has PostgreSQL go from each to its day, whatever it thinks of how many they are.
-        yield from execute(
+        rows = execute(
             """
             SELECT error_words.id, found.group_id FROM error_words CROSS JOIN LATERAL (
                 SELECT group_id FROM errors
@@ -466,6 +466,7 @@ class _Words(words.Index):
             """,
             (sorted(positions),),
         )
+        yield from rows.fetchall()
 
     def match(self, execute: Execute, table: str, word: str) -> list[int]:
         # PostgreSQL keeps no statistics of words that are in few rows, and takes each for one that many have: it then
@@ -484,14 +485,17 @@ class _Words(words.Index):
                 f"WITH found AS MATERIALIZED (SELECT id FROM {table} WHERE words @@ ?::tsquery) "
                 "SELECT id FROM found ORDER BY id DESC LIMIT ?",
                 (query, words.MOST),
-            ).fetchall()
+            )
             execute("SET LOCAL gin_fuzzy_search_limit = 0")
-        return [row[0] for row in rows]
+        return [row[0] for row in rows.fetchall()]
 
 
 def _execute(connection: psycopg.Connection[Any]) -> Execute:
     def execute(sql: str, parameters: Sequence[Any] = ()) -> Any:
-        return connection.execute(_translated(sql), parameters) if parameters else connection.execute(sql.encode())
+        if not parameters:
+            return connection.execute(sql.encode())
+        translated = _translated if len(sql) < _LONG else _translated.__wrapped__
+        return connection.execute(translated(sql), parameters)
 
     return execute
 
@@ -499,6 +503,10 @@ def _execute(connection: psycopg.Connection[Any]) -> Execute:
 def _drop(execute: Execute, table: str) -> None:
     execute(f"SET LOCAL lock_timeout = '{DROP_TIMEOUT}s'")
     execute(f"DROP TABLE {table}")
+
+
+_LONG = 10_000
+"""Characters of a statement that is not kept: it names what it is asked for, and is not asked again."""
 
 
 @functools.lru_cache(512)
