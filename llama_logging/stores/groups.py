@@ -47,8 +47,8 @@ class SQLGroups(SQLAccess):
                 parameters.append(state.value)
             if search:
                 matching = sorted(self._index().groups(execute, search)) if self.exists else []
-                where += f" AND groups.id IN ({marks(matching)})"
-                parameters += matching
+                # As they are: to send ten thousand parameters takes longer than all the rest of a search (measured).
+                where += f" AND groups.id IN ({', '.join(map(str, matching)) or 'NULL'})"
             members: dict[int, list[int]] = {}
             # What is skipped is no more than a number.
             for (each,) in execute(

@@ -67,17 +67,19 @@ class Index:
     def step(self) -> bool:
         """Index STEP errors; whether there may be more."""
         with self._transaction() as execute:
-            groups = execute(
-                f"{_GROUPS} WHERE groups.id > ? ORDER BY groups.id LIMIT ?",
-                (self._reached(execute, "groups indexed"), STEP),
-            ).fetchall()
+            reached = self._reached(execute, "groups indexed"), self._reached(execute, "errors indexed")
+            # The ends of two indexes: what comes next would be looked for in the tables of all days.
+            ends = execute("SELECT (SELECT max(id) FROM groups), (SELECT max(position) FROM errors)").fetchone()
+            if reached[0] and all((end or 0) <= place for end, place in zip(ends, reached, strict=True)):
+                return False
+            groups = execute(f"{_GROUPS} WHERE groups.id > ? ORDER BY groups.id LIMIT ?", (reached[0], STEP)).fetchall()
             rows = [(row[0], " ".join(sorted(_of_group(row))), 0) for row in groups]
             self.put(execute, "group_words", rows)
             self._reach(execute, "groups indexed", rows)
             errors = execute(
                 "SELECT errors.position, errors.timestamp, errors.group_id, errors.message, errors.content FROM errors "
                 "WHERE position > ? ORDER BY position LIMIT ?",
-                (self._reached(execute, "errors indexed"), STEP),
+                (reached[1], STEP),
             ).fetchall()
             self._learn(execute, {row[2] for row in errors})
             own = [(row[0], " ".join(sorted(_of_error(row) - self._groups[row[2]])), row[1]) for row in errors]

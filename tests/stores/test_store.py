@@ -885,6 +885,8 @@ def test_words_are_found_wherever_they_stand(store: Store) -> None:
 
 
 def test_what_comes_later_is_found_too(store: Store) -> None:
+    store.remember("a", "registry without errors")
+    assert store.groups(search="first") == []
     add(store, make_context(error_message="first"))
     assert store.groups(search="second") == []
     add(store, make_context(error_message="second 2"))
