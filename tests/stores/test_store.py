@@ -1082,23 +1082,25 @@ def test_an_error_of_a_deleted_group_makes_a_new_one(store: Outbox) -> None:
 
 def test_what_comes_in_while_its_group_is_deleted_is_whole_or_gone(store: Store, any_url: urls.StoreURL) -> None:
     """The batch and the deletion take turns: no error is left without its group, no count without its errors."""
-    over = threading.Event()
+    over, gone = threading.Event(), threading.Event()
 
     def bring() -> None:
         with contextlib.closing(open_store(any_url)) as other:
-            for number in range(60):
+            for number in range(3_000):
+                if number > 60 and gone.is_set():
+                    break
                 add(other, *(make_context(timestamp=NOON + n * SECOND) for n in range(3)), journal=f"j{number % 2}")
         over.set()
 
     add(store, make_context())
     thread = threading.Thread(target=bring)
     thread.start()
-    deleted = 0
     while not over.is_set():
         with contextlib.suppress(ErrorNotFound):
-            deleted += store.delete(make_context().fingerprint, limit=100)
+            if store.delete(make_context().fingerprint, limit=100):
+                gone.set()
     thread.join()
-    assert deleted
+    assert gone.is_set()
     counted = sum(group.count for group in store.groups())
     assert counted >= store.health().errors  # some of those that were to go may be gone
     while store.groups() and not store.delete(make_context().fingerprint, limit=100):
