@@ -137,6 +137,32 @@ def test_a_strategy_that_was_overtaken_is_not_waited_for(monkeypatch: pytest.Mon
     assert (result.status, "another has taken over" in result.detail) == (OutcomeStatus.FAILED, True)
 
 
+@pytest.mark.parametrize("lasts", [0.0, 1.5])
+def test_who_was_overtaken_acts_no_more(monkeypatch: pytest.MonkeyPatch, lasts: float) -> None:
+    """Whether that is noticed during a rung or before the next; what is harmless is still tried, nobody is told."""
+    monkeypatch.setattr(incident, "LEASE", 0.3)
+    scopes, notes = OwnScopes(), list[str]()
+
+    def overtaken(context: Any, deadline: Deadline) -> Remedy:
+        scopes.finish(Lease("s", 1), OutcomeStatus.FAILED, "gone", Policy(cooldown=0))
+        assert isinstance(scopes.acquire("s", "another", 60, Policy(attempts=9)), Lease)
+        time.sleep(lasts)
+        return FAILED
+
+    rule = Rule(
+        name="r", match=bool, mode="act", scope="s", escalate=(Step(Act(noting(notes, RECOVERED, "told"))),),
+        ladder=(
+            Step(Restart(overtaken)), Step(Restart(noting(notes, RECOVERED, "acted"))),
+            Step(Act(noting(notes, FAILED, "harmless"))),
+        ),
+    )  # fmt: skip
+    result = outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes))
+    assert notes == ["harmless"]
+    assert [attempt.status for attempt in result.attempts] == [
+        OutcomeStatus.FAILED, OutcomeStatus.REFUSED, OutcomeStatus.FAILED,
+    ]  # fmt: skip
+
+
 def test_somebody_is_told_once_for_an_incident() -> None:
     told: list[str] = []
     escalate = (Step(Act(noting(told, RECOVERED, "told"))),)
