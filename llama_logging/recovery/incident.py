@@ -72,6 +72,7 @@ class Incident:
         self._owner = f"{process.current().host}/{process.current().pid}/{process.current().process}/{new_id()[-6:]}"
         self._lease: Lease | None = None
         self._overtaken = False
+        self._stopped = ""
         self._denial: Denial | None = None
         self._attempts: list[RecoveryAttempt] = []
 
@@ -91,20 +92,24 @@ class Incident:
 
     def _climb(self, deadline: Deadline) -> Resolution:
         for step in self._ladder():
-            off = self._switch.off()
-            if off:
-                return Resolution(OutcomeStatus.REFUSED, detail=off)
-            if not deadline.remaining():
+            if self._off() or not deadline.remaining():
                 break
             remedy = self._try(step, deadline)
             if remedy.status in _ENDS:
                 return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at)
+        if self._stopped:
+            return Resolution(OutcomeStatus.REFUSED, detail=self._stopped)
         told = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in self._attempts)
         seen = {attempt.status for attempt in self._attempts}
         status = next((s for s in (OutcomeStatus.OBSERVED, OutcomeStatus.FAILED) if s in seen), OutcomeStatus.FAILED)
         if self._denial is not None and OutcomeStatus.FAILED not in seen:
             status = OutcomeStatus.REFUSED
         return Resolution(status, detail=told or "there was no time left", retry_at=self._retry_at())
+
+    def _off(self) -> bool:
+        """Whether recovery is switched off; for this climb it then stays so."""
+        self._stopped = self._stopped or self._switch.off()
+        return bool(self._stopped)
 
     def _ladder(self) -> Sequence[Step]:
         if not self._rule.learned:
@@ -159,6 +164,8 @@ class Incident:
                 self._lease = answer
                 return None
             if answer.reason is DenialReason.BUSY and deadline.remaining():
+                if self._off():
+                    return Remedy(OutcomeStatus.REFUSED, detail=self._stopped)
                 time.sleep(min(_LOOKS * random.uniform(0.8, 1.2), deadline.remaining()))
                 waited = True
                 continue
@@ -222,6 +229,8 @@ class Incident:
         return self._apart("verify", looked, settle + deadline.remaining())
 
     def _answer(self, step: Step, deadline: Deadline) -> Remedy:
+        if self._off():  # to lease, and to write down what is tried, may have taken long
+            return Remedy(OutcomeStatus.REFUSED, detail=self._stopped)
         return self._apart(
             step.strategy.name, lambda: step.strategy.recover(self._context, deadline), deadline.remaining()
         )

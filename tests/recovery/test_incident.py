@@ -194,6 +194,36 @@ def test_the_switch_stops_at_the_next_rung(tmp_path: Path) -> None:
     assert f"by the file {tmp_path / FILE}" in result.detail
 
 
+def test_the_switch_ends_the_wait_for_a_lease(tmp_path: Path) -> None:
+    """It is not looked at only once another has finished."""
+    scopes, runs = OwnScopes(), list[str]()
+
+    def busy(scope: str, owner: str, seconds: float, policy: Policy) -> Denial:
+        (tmp_path / FILE).touch()
+        return Denial(DenialReason.BUSY, "another is at it", 60)
+
+    scopes.acquire = busy  # type: ignore[method-assign]
+    rule = Rule(
+        name="r", match=bool, mode="act", scope="s", deadline=3600, ladder=(Step(Restart(noting(runs, RECOVERED))),)
+    )
+    acting = Engine([rule], table=StrategyTable(), scopes=scopes, switch=Switch([str(tmp_path)]))
+    assert outcome_of(acting).status is OutcomeStatus.REFUSED
+    assert runs == []
+
+
+def test_the_switch_holds_up_to_the_moment_of_acting(tmp_path: Path) -> None:
+    """Thrown while a rung is written down, it stops that, and nobody is told."""
+    runs: list[str] = []
+    acts, tells = Restart(noting(runs, RECOVERED, "acted")), Act(noting(runs, RECOVERED, "told"))
+    rule = Rule(name="r", match=bool, mode="act", scope="s", ladder=(Step(acts),), escalate=(Step(tells),))
+    acting = Engine(
+        [rule], table=StrategyTable(), switch=Switch([str(tmp_path)]), audit=lambda attempt: (tmp_path / FILE).touch()
+    )
+    result = outcome_of(acting)
+    assert (result.status, runs) == (OutcomeStatus.REFUSED, [])
+    assert [attempt.status for attempt in result.attempts] == [OutcomeStatus.REFUSED, OutcomeStatus.REFUSED]
+
+
 def test_the_switch_of_the_registry_is_for_all(own_place: Path) -> None:
     store = open_store(urls.default())
     store.remember(ROW, "by ada")
