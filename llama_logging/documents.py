@@ -22,6 +22,7 @@ from llama_logging.context import (
 )
 from llama_logging.exceptions import ConfigError
 from llama_logging.fingerprint import fingerprint, main_of, of_message
+from llama_logging.frames import in_app
 from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
@@ -34,7 +35,6 @@ _SENTRY = ("event_id", "exception", "logentry", "message")
 _LEVELS = {"fatal": "CRITICAL", "critical": "CRITICAL", "error": "ERROR", "warning": "WARNING", "info": "INFO"}
 _TEXTS = (
     "error_message", "trace_id", "span_id", "logger_name", "log_message", "log_template", "thread_name", "task_name",
-    "mechanism",
 )  # fmt: skip
 _FLAGS = ("handled", "implicit", "complete")
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -101,13 +101,17 @@ def _of_export(document: Json) -> ErrorContext:
             for crumb in document["breadcrumbs"]
         ),
         locals=tuple(FrameLocals(**clean_data(entry)) for entry in document["locals"]),
+        mechanism="import",
         process=process,
         **values,
     )
 
 
 def _exported(entry: Json) -> ExceptionDetail:
-    frames = tuple(Frame(**frame) for frame in entry["frames"])
+    frames = tuple(
+        Frame(**{**frame, "in_app": frame["in_app"] is not False and in_app(frame["file"])})
+        for frame in entry["frames"]
+    )
     return ExceptionDetail(
         **{**entry, "bases": tuple(entry["bases"]), "frames": frames, "message": "", "attributes": {}}
     )
@@ -165,13 +169,14 @@ def _raised(entry: Json, relation: str) -> ExceptionDetail:
 
 
 def _frame(frame: Json) -> Frame:
+    file = _text(frame.get("abs_path") or frame.get("filename")) or "?"
     return Frame(
         module=_text(frame.get("module")) or "?",
         function=_text(frame.get("function")) or "?",
-        file=_text(frame.get("abs_path") or frame.get("filename")) or "?",
+        file=file,
         line=int(frame.get("lineno") or 0),
         source=_text(frame.get("context_line")).strip(),
-        in_app=frame.get("in_app") is not False,
+        in_app=frame.get("in_app") is not False and in_app(file),
         column=int(frame.get("colno") or 0),
     )
 

@@ -81,7 +81,7 @@ def test_what_was_exported_comes_back() -> None:
     """All that is shown; where the text was put together from pieces, it is one piece now."""
     context = real_error()
     again = context_of(json.loads(json.dumps(as_document(context), default=_jsonable)))
-    assert as_document(again) == as_document(context)
+    assert as_document(again) == {**as_document(context), "mechanism": "import"}
     assert again.frames == context.frames
 
 
@@ -100,6 +100,15 @@ def test_what_was_exported_elsewhere_is_bounded_and_redacted_too() -> None:
     assert "hunter22" not in json.dumps(as_document(context_of(document)), default=_jsonable)
     document["error_message"] = "x" * 100_000
     assert len(context_of(document).error_message) <= plain.MAX_TEXT
+
+
+def test_whose_code_it_is_is_looked_at_again() -> None:
+    """What a file says of that is not believed where the place of the code says otherwise."""
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    document["exceptions"][0]["frames"][0] |= {"file": json.__file__, "in_app": True}
+    assert [frame.in_app for frame in context_of(document).frames] == [False]
+    event = json.loads(json.dumps(EVENT).replace("/srv/shop/pay.py", "/x/site-packages/pay.py"))
+    assert not any(frame.in_app for frame in context_of(event).frames)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,8 @@ def test_errors_go_out_and_come_in_again(own_place: Path, cli: Run, capsys: pyte
     assert brought.code == 1
     assert json.loads(brought.out) == {"read": 4, "refused": 1}
     assert "errors.jsonl:5: not an error" in brought.err
-    assert cli("export", "--store", "sqlite:///other.db").out == text
+    there = text.replace('"mechanism": "logging"', '"mechanism": "import"')
+    assert cli("export", "--store", "sqlite:///other.db").out == there
     assert cli("import", "other.db").out == "4 errors read\n"
     assert document(capsys, "summary", "--severity", "DEBUG")["total_errors"] == 4
     assert cli("import", "missing.db").code == 2
