@@ -118,8 +118,22 @@ def test_whose_code_it_is_is_looked_at_again() -> None:
         ("process", {"process": '","k":"audit', "pid": 1, "host": "", "boot": "", "program": "", "python": ""}),
         ("exceptions", [{"type": "E"}]),
         ("source_line", "one"),
+        ("source_line", 10**30),
         ("tags", ["a"]),
+        ("tags", {"a": {"b": 1}}),
         ("stack_trace", 7),
+        ("error_message", None),
+        ("grouping", "abc"),
+        ("additional_context", [["a", 1]]),
+        ("timestamp", "9999-12-31T23:59:59.999999-23:59"),
+        ("timestamp", "0001-01-01T00:00:00+00:00"),
+        ("breadcrumbs", [{"created": 1e300, "severity": 20, "logger_name": "a", "message": "b"}]),
+        ("breadcrumbs", [{"created": float("nan"), "severity": 20, "logger_name": "a", "message": "b"}]),
+        ("breadcrumbs", [{"created": "x", "severity": 20, "logger_name": "a", "message": "b"}]),
+        ("breadcrumbs", [{"created": 1.0, "severity": 20, "logger_name": "a", "message": ["b"]}]),
+        ("locals", [{"exception": 0, "frame": {"a": 1}, "values": {}}]),
+        ("locals", [{"exception": 0, "frame": -1, "values": {}}]),
+        ("locals", [{"exception": 0, "frame": 0, "values": ["x"]}]),
     ],
 )
 def test_what_is_no_part_of_an_error_is_refused(name: str, value: object) -> None:
@@ -127,6 +141,34 @@ def test_what_is_no_part_of_an_error_is_refused(name: str, value: object) -> Non
     document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
     with pytest.raises(ConfigError, match="not an error"):
         context_of({**document, name: value})
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("process", "host", ["x"]),
+        ("process", "pid", 10**40),
+        ("process", "colour", "red"),
+        ("exceptions", "type", 5),
+        ("exceptions", "relation", {"x": 1}),
+        ("exceptions", "bases", "abc"),
+        ("exceptions", "attributes", {"status": {"a": [1]}}),
+        ("frames", "source", [1]),
+        ("frames", "module", None),
+        ("frames", "line", "x"),
+        ("frames", "column", 10**40),
+    ],
+)
+def test_each_field_has_the_type_that_pages_expect(place: str, name: str, value: object) -> None:
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    places = {
+        "process": document["process"],
+        "exceptions": document["exceptions"][0],
+        "frames": document["exceptions"][0]["frames"][0],
+    }
+    places[place][name] = value
+    with pytest.raises(ConfigError, match="not an error"):
+        context_of(document)
 
 
 def test_an_event_of_sentrys_format_is_an_error() -> None:
@@ -173,7 +215,17 @@ def test_an_event_may_have_a_message_alone() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [None, 7, [], {}, {"error_id": "x"}, {"event_id": "x", "exception": 3}, {"message": "x", "timestamp": "yesterday"}],
+    [
+        None,
+        7,
+        [],
+        {},
+        {"error_id": "x"},
+        {"event_id": "x", "exception": 3},
+        {"message": "x", "timestamp": "yesterday"},
+        {"message": "x", "timestamp": 1e300},
+        {"message": "x", "extra": [1]},
+    ],
 )
 def test_what_is_no_error_is_refused(document: object) -> None:
     with pytest.raises(ConfigError, match="not an error"):

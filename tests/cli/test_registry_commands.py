@@ -143,6 +143,18 @@ def test_errors_go_out_and_come_in_again(own_place: Path, cli: Run, capsys: pyte
     assert cli("import", "missing.db").code == 2
 
 
+@pytest.mark.parametrize(
+    "bad", ['{"message": "x", "timestamp": "9999-12-31T23:59:59.999999-23:59"}', "[" * 100_000 + "]" * 100_000]
+)
+def test_a_bad_line_costs_no_other(bad: str, own_place: Path, cli: Run) -> None:
+    """Nor where it is all that a file has."""
+    (own_place / "three.jsonl").write_text(f'{{"message": "first"}}\n{bad}\n{{"message": "third"}}\n')
+    (own_place / "one.json").write_text(bad)
+    done = cli("import", "three.jsonl", "one.json", "--json")
+    assert json.loads(done.out) == {"read": 2, "refused": 2}
+    assert "three.jsonl:2: not an error" in done.err
+
+
 @pytest.mark.parametrize(("lines", "code"), [(20, 1), (20_000, 2)])
 def test_a_file_of_something_else_is_told_of_in_a_few_lines(lines: int, code: int, own_place: Path, cli: Run) -> None:
     (own_place / "access.log").write_text("GET / 200\n" * lines)
