@@ -27,7 +27,7 @@ from llama_logging.frozen import Frozen, replace
 from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
-from llama_logging.tracebacks import CAUSE, HEADER, MAX_TEXT, stack_of
+from llama_logging.tracebacks import CAUSE, HEADER, MAX_EXCEPTIONS, MAX_TEXT, stack_of
 
 Json = Mapping[str, Any]
 T = TypeVar("T", bound=Frozen)
@@ -68,7 +68,7 @@ def context_of(document: object) -> ErrorContext:
 
 
 def _of_export(document: Json) -> ErrorContext:
-    raised = tuple(_exported(clean_data(entry, _WHOLE)) for entry in _list(document["exceptions"]))
+    raised = tuple(_exported(clean_data(entry, _WHOLE)) for entry in _list(document["exceptions"])[:MAX_EXCEPTIONS])
     exceptions = tuple(replace(error, message="", attributes={}) for error in raised)
     grouping = tuple(map(clean, _list(document["grouping"])))
     stack_trace = clean(document["stack_trace"], MAX_TEXT)
@@ -175,7 +175,7 @@ _KINDS: Mapping[str, Callable[[Any], object]] = {"str": _string, "int": _count, 
 
 def _of_sentry(event: Json) -> ErrorContext:
     # The cause comes first and what was raised last; ours is the other way round.
-    raised = list(reversed(_values(event.get("exception"))))
+    raised = list(reversed(_values(event.get("exception"))))[:MAX_EXCEPTIONS]
     shapes = tuple(_raised(entry, "cause" if number else "raised") for number, entry in enumerate(raised))
     messages = tuple(_text(entry.get("value")) for entry in raised)
     entry = event.get("logentry") or event.get("message") or ""

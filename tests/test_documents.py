@@ -11,7 +11,7 @@ from llama_logging.cli.terminal import _jsonable
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.documents import context_of
 from llama_logging.exceptions import ConfigError
-from llama_logging.tracebacks import describe
+from llama_logging.tracebacks import MAX_EXCEPTIONS, describe
 from llama_logging.wire import as_document
 from tests.conftest import NOON, make_context
 
@@ -169,6 +169,13 @@ def test_each_field_has_the_type_that_pages_expect(place: str, name: str, value:
     places[place][name] = value
     with pytest.raises(ConfigError, match="not an error"):
         context_of(document)
+
+
+def test_no_more_exceptions_come_in_than_are_captured() -> None:
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    assert len(context_of({**document, "exceptions": document["exceptions"][:1] * 3000}).exceptions) == MAX_EXCEPTIONS
+    event = context_of({**EVENT, "exception": {"values": EVENT["exception"]["values"] * 1500}})
+    assert (len(event.exceptions), event.error_type) == (MAX_EXCEPTIONS, "PaymentError")
 
 
 def test_an_event_of_sentrys_format_is_an_error() -> None:
