@@ -233,8 +233,9 @@ class ErrorContext(Frozen):
         fingerprint, grouping: The stack's, or what `extra={"fingerprint": ...}` gave.
         log_message: The rendered log message.
         log_template: `record.msg` before its arguments were put in; empty if it had none.
-        mechanism: Where it came from: `logging`, `capture_error`, `excepthook`, `threading`, or `text`
-            for a stack trace that was read back from a message.
+        mechanism: Where it came from: `logging`, `capture_error`, `excepthook`, `threading`, `text`
+            for a stack trace that was read back from a message, or `import` and `sentry` for what
+            somebody else has recorded: whatever it says may be made up.
         handled: False if nobody caught the exception.
         implicit: True if the record had no exc_info and the exception being handled was linked.
         again: True if this exception, or one it was raised from, was captured before: then

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from llama_logging import plain
@@ -22,23 +22,29 @@ from llama_logging.context import (
 )
 from llama_logging.exceptions import ConfigError
 from llama_logging.fingerprint import fingerprint, main_of, of_message
+from llama_logging.frames import in_app
+from llama_logging.frozen import Frozen, replace
 from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
-from llama_logging.tracebacks import CAUSE, HEADER, MAX_TEXT, stack_of
+from llama_logging.tracebacks import CAUSE, HEADER, MAX_EXCEPTIONS, MAX_TEXT, stack_of
 
 Json = Mapping[str, Any]
+T = TypeVar("T", bound=Frozen)
 
 # https://develop.sentry.dev/sdk/data-model/event-payloads/
 _SENTRY = ("event_id", "exception", "logentry", "message")
 _LEVELS = {"fatal": "CRITICAL", "critical": "CRITICAL", "error": "ERROR", "warning": "WARNING", "info": "INFO"}
 _TEXTS = (
     "error_message", "trace_id", "span_id", "logger_name", "log_message", "log_template", "thread_name", "task_name",
-    "mechanism",
 )  # fmt: skip
 _FLAGS = ("handled", "implicit", "complete")
 _HEX = re.compile(r"[0-9a-f]{32}")
 _PROCESS = re.compile(r"[0-9a-z ]{1,40}")
+_RELATIONS = ("raised", "cause", "context", "suppressed", "member")
+_MOST = 2**31 - 1
+_END = datetime(9999, 1, 1, tzinfo=UTC)
+"""A later moment has no local time everywhere."""
 _WHOLE = plain.Limits(depth=6, items=1_000)
 """Of an exception with all its frames."""
 
@@ -56,66 +62,120 @@ def context_of(document: object) -> ErrorContext:
             return _of_export(document)
         if isinstance(document, dict) and any(name in document for name in _SENTRY):
             return _of_sentry(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ConfigError(f"not an error: {type(error).__name__}: {error}") from error
     raise ConfigError("not an error: expected a line of `llama-logging export` or an event of Sentry's format")
 
 
 def _of_export(document: Json) -> ErrorContext:
-    entries = [clean_data(entry, _WHOLE) for entry in document["exceptions"]]
-    exceptions = tuple(_exported(entry) for entry in entries)
-    grouping = tuple(map(_text, document["grouping"]))
+    raised = tuple(_exported(clean_data(entry, _WHOLE)) for entry in _list(document["exceptions"])[:MAX_EXCEPTIONS])
+    exceptions = tuple(replace(error, message="", attributes={}) for error in raised)
+    grouping = tuple(map(clean, _list(document["grouping"])))
     stack_trace = clean(document["stack_trace"], MAX_TEXT)
-    process = Process(**clean_data(document["process"])) if document["process"] else None
+    process = _read(Process, clean_data(document["process"])) if document["process"] else None
     if process is not None and not _PROCESS.fullmatch(process.process):
         raise ValueError(f"no process is called {process.process!r}")
     stack = Stack(
-        error_type=_text(document["error_type"]),
-        module=_text(document["source_module"]),
-        function=_text(document["source_function"]),
-        file=_text(document["source_file"]),
-        line=int(document["source_line"]),
+        error_type=clean(document["error_type"]),
+        module=clean(document["source_module"]),
+        function=clean(document["source_function"]),
+        file=clean(document["source_file"]),
+        line=_count(document["source_line"]),
         template="\0" if stack_trace else "",
         exceptions=exceptions,
         main=main_of(exceptions) if exceptions else 0,
         grouping=grouping,
-        fingerprint=_text(document["fingerprint"]),
+        fingerprint=clean(document["fingerprint"]),
     )
-    values: dict[str, Any] = {name: _text(document[name]) for name in _TEXTS}
+    values: dict[str, Any] = {name: clean(document[name]) for name in _TEXTS}
     values |= {name: bool(document[name]) for name in _FLAGS}
     return ErrorContext(
         error_id=str(UUID(document["error_id"])),
-        timestamp=datetime.fromisoformat(document["timestamp"]).astimezone(UTC),
+        timestamp=_moment(_string(document["timestamp"])),
         severity=ErrorSeverity[document["severity"]],
         stack=stack,
         parts=(stack_trace,) if stack_trace else (),
-        messages=tuple(_text(entry["message"]) for entry in entries),
-        attributes=tuple(entry["attributes"] for entry in entries),
-        additional_context=clean_data(dict(document["additional_context"])),
-        tags={_text(key): _text(value) for key, value in document["tags"].items()},
+        messages=tuple(error.message for error in raised),
+        attributes=tuple(error.attributes for error in raised),
+        additional_context=clean_data(_mapping(document["additional_context"])),
+        tags={clean(key): clean(value) for key, value in _mapping(document["tags"]).items()},
         stack_info=clean(document["stack_info"], MAX_TEXT),
         fingerprint=stack.fingerprint,
         grouping=grouping,
         breadcrumbs=tuple(
-            Breadcrumb(**{**clean_data(crumb), "severity": ErrorSeverity(crumb["severity"])})
-            for crumb in document["breadcrumbs"]
+            _read(Breadcrumb, crumb, severity=ErrorSeverity(crumb["severity"]))
+            for crumb in map(clean_data, _list(document["breadcrumbs"]))
         ),
-        locals=tuple(FrameLocals(**clean_data(entry)) for entry in document["locals"]),
+        locals=tuple(
+            _read(FrameLocals, entry, values=_mapping(entry["values"]))
+            for entry in map(clean_data, _list(document["locals"]))
+        ),
+        mechanism="import",
         process=process,
         **values,
     )
 
 
 def _exported(entry: Json) -> ExceptionDetail:
-    frames = tuple(Frame(**frame) for frame in entry["frames"])
-    return ExceptionDetail(
-        **{**entry, "bases": tuple(entry["bases"]), "frames": frames, "message": "", "attributes": {}}
+    if entry["relation"] not in _RELATIONS:
+        raise ValueError(f"no exception is another's {entry['relation']!r}")
+    return _read(
+        ExceptionDetail,
+        entry,
+        bases=tuple(map(_string, _list(entry["bases"]))),
+        frames=tuple(
+            _read(Frame, frame, in_app=frame["in_app"] is not False and in_app(_string(frame["file"])))
+            for frame in _list(entry["frames"])
+        ),
+        attributes={
+            name: value if type(value) is int else _string(value)
+            for name, value in _mapping(entry["attributes"]).items()
+        },
     )
+
+
+def _read(cls: type[T], given: Json, **made: Any) -> T:
+    """A *cls* of what is *given*, each field of the type that it is declared with; those of *made* are made already."""
+    read = {name: _KINDS[cls._field_types[name]](value) for name, value in given.items() if name not in made}
+    return cls(**read, **made)
+
+
+def _string(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError(f"expected a text, got {value!r:.100}")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _MOST:
+        raise ValueError(f"expected a number from 0 to {_MOST}, got {value!r:.100}")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value < _END.timestamp():
+        raise ValueError(f"expected seconds since the epoch, got {value!r:.100}")
+    return float(value)
+
+
+def _list(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise TypeError(f"expected a list, got {value!r:.100}")
+    return value
+
+
+def _mapping(value: Any) -> Json:
+    if type(value) is not dict:
+        raise TypeError(f"expected a mapping, got {value!r:.100}")
+    return value
+
+
+_KINDS: Mapping[str, Callable[[Any], object]] = {"str": _string, "int": _count, "float": _seconds}
 
 
 def _of_sentry(event: Json) -> ErrorContext:
     # The cause comes first and what was raised last; ours is the other way round.
-    raised = list(reversed(_values(event.get("exception"))))
+    raised = list(reversed(_values(event.get("exception"))))[:MAX_EXCEPTIONS]
     shapes = tuple(_raised(entry, "cause" if number else "raised") for number, entry in enumerate(raised))
     messages = tuple(_text(entry.get("value")) for entry in raised)
     entry = event.get("logentry") or event.get("message") or ""
@@ -134,7 +194,7 @@ def _of_sentry(event: Json) -> ErrorContext:
         error_message=messages[0] if messages else log_message,
         stack=stack,
         messages=messages,
-        additional_context=clean_data(event.get("extra") or {}),
+        additional_context=clean_data(_mapping(event.get("extra") or {})),
         tags={_text(key): _text(value) for key, value in _pairs(event.get("tags"))},
         trace_id=_text(trace.get("trace_id")),
         span_id=_text(trace.get("span_id")),
@@ -165,14 +225,15 @@ def _raised(entry: Json, relation: str) -> ExceptionDetail:
 
 
 def _frame(frame: Json) -> Frame:
+    file = _text(frame.get("abs_path") or frame.get("filename")) or "?"
     return Frame(
         module=_text(frame.get("module")) or "?",
         function=_text(frame.get("function")) or "?",
-        file=_text(frame.get("abs_path") or frame.get("filename")) or "?",
-        line=int(frame.get("lineno") or 0),
+        file=file,
+        line=_count(int(frame.get("lineno") or 0)),
         source=_text(frame.get("context_line")).strip(),
-        in_app=frame.get("in_app") is not False,
-        column=int(frame.get("colno") or 0),
+        in_app=frame.get("in_app") is not False and in_app(file),
+        column=_count(int(frame.get("colno") or 0)),
     )
 
 
@@ -230,12 +291,14 @@ def _id(given: Any) -> str:
 
 
 def _moment(given: Any) -> datetime:
-    if isinstance(given, int | float):
-        return datetime.fromtimestamp(given, UTC)
-    if isinstance(given, str):
-        moment = datetime.fromisoformat(given)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return datetime.now(UTC)
+    if given is None:
+        return datetime.now(UTC)
+    if not isinstance(given, str):
+        return datetime.fromtimestamp(_seconds(given), UTC)
+    moment = datetime.fromisoformat(given)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    _seconds(moment.timestamp())
+    return moment.astimezone(UTC)
 
 
 def _values(given: Any) -> list[Json]:

@@ -6,9 +6,11 @@ import ast
 import contextlib
 import keyword
 import re
+import sys
 from collections.abc import Iterator
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.frames import in_app
 from llama_logging.visible import printable
 
 VALUE = 200
@@ -16,6 +18,8 @@ VALUE = 200
 VALUES = 20
 """At most so many local variables."""
 
+_ELSEWHERE = ("import", "sentry", "text")
+"""Mechanisms of errors whose modules, functions and values somebody has written who need not mean well."""
 _BEGINS = 60
 _WORD = re.compile(r"\W+")
 
@@ -25,11 +29,13 @@ def as_test(context: ErrorContext) -> str:
 
     It calls the application's innermost function, if that stands in a module and can be imported, with those of its
     variables that were known and are its parameters; else it raises what was raised. It asks for the message, so
-    that another failure of the same type does not pass for this one.
+    that another failure of the same type does not pass for this one. What an error chooses that was not captured
+    here stands in comments, and so does what is not the application's: to run the test runs none of it.
     """
     raised = context.exceptions[0] if context.exceptions else None
     frame = next((frame for frame in reversed(context.frames) if frame.in_app), None)
     function = _callable(frame)
+    withheld = _withheld(context, frame)
     name = _WORD.sub("_", f"{function or context.source_function}_{context.error_type}".lower()).strip("_")
     lines = [
         *_comment(f"{context.error_type}: {context.error_message}"),
@@ -41,41 +47,67 @@ def as_test(context: ErrorContext) -> str:
             if frame
             else ()
         ),
-        *(("import inspect",) if function and _known(context) else ()),
+        *(("import inspect",) if function and not withheld and _known(context) else ()),
         *(("import re",) if _match(context) else ()),
         "",
         "import pytest",
         "",
         "",
         f"def test_{name[:80] or 'error'}():",
-        *(f"    {line}".rstrip() for line in _body(context, raised, frame, function)),
+        *(f"    {line}".rstrip() for line in _body(context, raised, frame, function, withheld)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _body(context: ErrorContext, raised: ExceptionDetail | None, frame: Frame | None, function: str) -> Iterator[str]:
+def _body(
+    context: ErrorContext, raised: ExceptionDetail | None, frame: Frame | None, function: str, withheld: str
+) -> Iterator[str]:
     kind, importing = _kind(raised)
+    if importing and context.mechanism in _ELSEWHERE:
+        kind, importing = "Exception", []
     yield from importing
-    if function and frame is not None:
-        yield f"from {frame.module} import {function}"
-        yield ""
-        known = _known(context)
-        if known:
-            yield "# What was known of its variables; those that are parameters are given to it."
-            yield f"known = {{{', '.join(f'{name!a}: {value!a}' for name, value in known.items())}}}"
-            yield f"given = {{name: known[name] for name in inspect.signature({function}).parameters if name in known}}"
-        else:
-            yield "# Give it the arguments that it failed with."
+    if function and frame is not None and not withheld:
+        *before, call = _calling(context, frame, function)
+        yield from before
         yield "# Once it is mended, say here what it is to do instead."
         yield f"with pytest.raises({kind}{_match(context)}):"
-        yield f"    {function}({'**given' if known else ''})"
+        yield f"    {call}"
     else:
-        yield from _variables(context)
-        yield "# What has failed cannot be called from here (a method, an inner function, a program's own file): put a"
-        yield "# call that leads to it in place of the last line. Once it is mended, say here what it is to do instead."
+        if function and frame is not None:
+            yield f"# {withheld}: see whether you would have it called, so:"
+            for line in _calling(context, frame, function):
+                yield f"#     {line}"
+        else:
+            yield from _variables(context)
+            yield "# What has failed cannot be called from here (a method, an inner function, a program's own file)."
+        yield "# Put a call that leads to it in place of the last line. Once it is mended, say here what it is to do"
+        yield "# instead."
         yield f"with pytest.raises({kind}{_match(context)}):"
         told = kind if importing or raised is None or _is_builtin(raised) else "RuntimeError"
         yield f"    raise {told}({_argument(context.error_message, raised)})"
+
+
+def _withheld(context: ErrorContext, frame: Frame | None) -> str:
+    """Why the function is not called; empty if it may be."""
+    if context.mechanism in _ELSEWHERE:
+        return "This error was not captured here, and the names in it may be made up"
+    if frame is not None and (frame.module.partition(".")[0] in sys.stdlib_module_names or not in_app(frame.file)):
+        return "This is none of the application's modules"
+    return ""
+
+
+def _calling(context: ErrorContext, frame: Frame, function: str) -> Iterator[str]:
+    """The lines that call *function*; the last is the call."""
+    yield f"from {frame.module} import {function}"
+    yield ""
+    known = _known(context)
+    if known:
+        yield "# What was known of its variables; those that are parameters are given to it."
+        yield f"known = {{{', '.join(f'{name!a}: {value!a}' for name, value in known.items())}}}"
+        yield f"given = {{name: known[name] for name in inspect.signature({function}).parameters if name in known}}"
+    else:
+        yield "# Give it the arguments that it failed with."
+    yield f"{function}({'**given' if known else ''})"
 
 
 def _kind(raised: ExceptionDetail | None) -> tuple[str, list[str]]:

@@ -11,7 +11,7 @@ from llama_logging.cli.terminal import _jsonable
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.documents import context_of
 from llama_logging.exceptions import ConfigError
-from llama_logging.tracebacks import describe
+from llama_logging.tracebacks import MAX_EXCEPTIONS, describe
 from llama_logging.wire import as_document
 from tests.conftest import NOON, make_context
 
@@ -81,7 +81,7 @@ def test_what_was_exported_comes_back() -> None:
     """All that is shown; where the text was put together from pieces, it is one piece now."""
     context = real_error()
     again = context_of(json.loads(json.dumps(as_document(context), default=_jsonable)))
-    assert as_document(again) == as_document(context)
+    assert as_document(again) == {**as_document(context), "mechanism": "import"}
     assert again.frames == context.frames
 
 
@@ -102,6 +102,15 @@ def test_what_was_exported_elsewhere_is_bounded_and_redacted_too() -> None:
     assert len(context_of(document).error_message) <= plain.MAX_TEXT
 
 
+def test_whose_code_it_is_is_looked_at_again() -> None:
+    """What a file says of that is not believed where the place of the code says otherwise."""
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    document["exceptions"][0]["frames"][0] |= {"file": json.__file__, "in_app": True}
+    assert [frame.in_app for frame in context_of(document).frames] == [False]
+    event = json.loads(json.dumps(EVENT).replace("/srv/shop/pay.py", "/x/site-packages/pay.py"))
+    assert not any(frame.in_app for frame in context_of(event).frames)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -109,8 +118,22 @@ def test_what_was_exported_elsewhere_is_bounded_and_redacted_too() -> None:
         ("process", {"process": '","k":"audit', "pid": 1, "host": "", "boot": "", "program": "", "python": ""}),
         ("exceptions", [{"type": "E"}]),
         ("source_line", "one"),
+        ("source_line", 10**30),
         ("tags", ["a"]),
+        ("tags", {"a": {"b": 1}}),
         ("stack_trace", 7),
+        ("error_message", None),
+        ("grouping", "abc"),
+        ("additional_context", [["a", 1]]),
+        ("timestamp", "9999-12-31T23:59:59.999999-23:59"),
+        ("timestamp", "0001-01-01T00:00:00+00:00"),
+        ("breadcrumbs", [{"created": 1e300, "severity": 20, "logger_name": "a", "message": "b"}]),
+        ("breadcrumbs", [{"created": float("nan"), "severity": 20, "logger_name": "a", "message": "b"}]),
+        ("breadcrumbs", [{"created": "x", "severity": 20, "logger_name": "a", "message": "b"}]),
+        ("breadcrumbs", [{"created": 1.0, "severity": 20, "logger_name": "a", "message": ["b"]}]),
+        ("locals", [{"exception": 0, "frame": {"a": 1}, "values": {}}]),
+        ("locals", [{"exception": 0, "frame": -1, "values": {}}]),
+        ("locals", [{"exception": 0, "frame": 0, "values": ["x"]}]),
     ],
 )
 def test_what_is_no_part_of_an_error_is_refused(name: str, value: object) -> None:
@@ -118,6 +141,41 @@ def test_what_is_no_part_of_an_error_is_refused(name: str, value: object) -> Non
     document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
     with pytest.raises(ConfigError, match="not an error"):
         context_of({**document, name: value})
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("process", "host", ["x"]),
+        ("process", "pid", 10**40),
+        ("process", "colour", "red"),
+        ("exceptions", "type", 5),
+        ("exceptions", "relation", {"x": 1}),
+        ("exceptions", "bases", "abc"),
+        ("exceptions", "attributes", {"status": {"a": [1]}}),
+        ("frames", "source", [1]),
+        ("frames", "module", None),
+        ("frames", "line", "x"),
+        ("frames", "column", 10**40),
+    ],
+)
+def test_each_field_has_the_type_that_pages_expect(place: str, name: str, value: object) -> None:
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    places = {
+        "process": document["process"],
+        "exceptions": document["exceptions"][0],
+        "frames": document["exceptions"][0]["frames"][0],
+    }
+    places[place][name] = value
+    with pytest.raises(ConfigError, match="not an error"):
+        context_of(document)
+
+
+def test_no_more_exceptions_come_in_than_are_captured() -> None:
+    document = json.loads(json.dumps(as_document(real_error()), default=_jsonable))
+    assert len(context_of({**document, "exceptions": document["exceptions"][:1] * 3000}).exceptions) == MAX_EXCEPTIONS
+    event = context_of({**EVENT, "exception": {"values": EVENT["exception"]["values"] * 1500}})
+    assert (len(event.exceptions), event.error_type) == (MAX_EXCEPTIONS, "PaymentError")
 
 
 def test_an_event_of_sentrys_format_is_an_error() -> None:
@@ -164,7 +222,17 @@ def test_an_event_may_have_a_message_alone() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [None, 7, [], {}, {"error_id": "x"}, {"event_id": "x", "exception": 3}, {"message": "x", "timestamp": "yesterday"}],
+    [
+        None,
+        7,
+        [],
+        {},
+        {"error_id": "x"},
+        {"event_id": "x", "exception": 3},
+        {"message": "x", "timestamp": "yesterday"},
+        {"message": "x", "timestamp": 1e300},
+        {"message": "x", "extra": [1]},
+    ],
 )
 def test_what_is_no_error_is_refused(document: object) -> None:
     with pytest.raises(ConfigError, match="not an error"):

@@ -34,6 +34,25 @@ def test_a_test_calls_what_has_failed(capsys: pytest.CaptureFixture[str], own_pl
         assert ran(text) == 1
 
 
+@pytest.mark.parametrize("mechanism", ["import", "sentry", "text"])
+def test_what_somebody_else_has_written_is_not_called(own_place: Path, mechanism: str) -> None:
+    """Nor is a module imported of which it speaks; the call is there for who finds it right."""
+    Path("shopping.py").write_text("open('pwned', 'w')\ndef add(article):\n    pass\n")
+    context = failing("shopping", "add", "Refused", values={"article": "article"}, error_module="shopping")
+    text = as_test(replace(context, mechanism=mechanism))
+    assert "#     add(**given)" in text
+    assert ran(text) == 0
+    assert not Path("pwned").exists()
+
+
+def test_only_the_applications_own_is_called(own_place: Path) -> None:
+    """Whatever a registry says that came from somewhere."""
+    text = as_test(failing("os", "system", "ValueError", values={"command": "touch pwned"}))
+    assert "#     system(**given)" in text
+    assert ran(text) == 0
+    assert not Path("pwned").exists()
+
+
 def test_a_missing_argument_does_not_pass_for_the_failure() -> None:
     Path("shopping.py").write_text("def add(article):\n    raise TypeError('no such article')\n")
     text = as_test(failing("shopping", "add", "TypeError"))
@@ -68,9 +87,11 @@ def test_a_test_of_a_hostile_error_is_python_that_does_nothing_else(payload: str
     assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} <= {payload}
 
 
-def failing(module: str, function: str, error_type: str, values: dict[str, object] | None = None) -> Any:
+def failing(
+    module: str, function: str, error_type: str, values: dict[str, object] | None = None, error_module: str = "builtins"
+) -> Any:
     frame = Frame(module=module, function=function, file="/srv/x.py", line=2, source="raise", in_app=True)
-    raised = ExceptionDetail(type=error_type, module="builtins", message="no such article", frames=(frame,))
+    raised = ExceptionDetail(type=error_type, module=error_module, message="no such article", frames=(frame,))
     found = (FrameLocals(exception=0, frame=0, values=values),) if values else ()
     return make_context(timestamp=NOW, error_type=error_type, exceptions=(raised,), locals=found)
 

@@ -91,7 +91,7 @@ def _documents(name: str) -> Iterator[tuple[str, Any]]:
     text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8", errors="replace")
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 yield f"{name}:{number}", _parsed(line)
@@ -103,5 +103,5 @@ def _documents(name: str) -> Iterator[tuple[str, Any]]:
 def _parsed(line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

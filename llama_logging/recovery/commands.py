@@ -24,7 +24,9 @@ PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT"
 
 _AT_ONCE = 65_536
 _LOOK = 0.05
-_NAME = re.compile(r"[A-Za-z0-9][\w./:@-]{0,127}")
+# Of a part between slashes the beginning keeps `..` out: no name leads to where it was not meant.
+_NAME = re.compile(r"[A-Za-z0-9][\w.:@-]*(?:/\w[\w.:@-]*)*", re.ASCII)
+_LONGEST = 128
 _local = threading.local()
 
 
@@ -92,14 +94,14 @@ def run(argv: Sequence[str], deadline: Deadline, *, passed: Sequence[str] = (), 
 
 
 def safe_name(text: str) -> str:
-    """*text*, if it can be nothing but a name: of a model, a unit, a container.
+    """*text*, if it can be nothing but a name: of a unit, a container, or, with slashes within, of a model or image.
 
     What an error says reaches a command only so: as one word of its argv that is no option.
 
     Raises:
         LlamaLoggingError: If it is anything else.
     """
-    if not _NAME.fullmatch(text):
+    if len(text) > _LONGEST or not _NAME.fullmatch(text):
         raise LlamaLoggingError(f"not a name that may be acted on: {text[:100]!r}")
     return text
 

@@ -2,7 +2,8 @@
 
 Harmless rungs need nobody's leave. Before the first that stops or restarts something, the thing is
 leased in the registry: one acts, and all others wait for what comes of it. The lease lasts for the
-rest of the ladder, so that a budget counts incidents and not rungs.
+rest of the ladder, so that a budget counts incidents and not rungs. Who has lost it, as by a pause in
+which another has taken over, acts no more.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Incident:
         self._scopes, self._switch, self._audit, self._records = scopes, switch, audit, records
         self._owner = f"{process.current().host}/{process.current().pid}/{process.current().process}/{new_id()[-6:]}"
         self._lease: Lease | None = None
+        self._overtaken = False
+        self._stopped = ""
         self._denial: Denial | None = None
         self._attempts: list[RecoveryAttempt] = []
 
@@ -89,20 +92,24 @@ class Incident:
 
     def _climb(self, deadline: Deadline) -> Resolution:
         for step in self._ladder():
-            off = self._switch.off()
-            if off:
-                return Resolution(OutcomeStatus.REFUSED, detail=off)
-            if not deadline.remaining():
+            if self._off() or not deadline.remaining():
                 break
             remedy = self._try(step, deadline)
             if remedy.status in _ENDS:
                 return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at)
+        if self._stopped:
+            return Resolution(OutcomeStatus.REFUSED, detail=self._stopped)
         told = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in self._attempts)
         seen = {attempt.status for attempt in self._attempts}
         status = next((s for s in (OutcomeStatus.OBSERVED, OutcomeStatus.FAILED) if s in seen), OutcomeStatus.FAILED)
         if self._denial is not None and OutcomeStatus.FAILED not in seen:
             status = OutcomeStatus.REFUSED
         return Resolution(status, detail=told or "there was no time left", retry_at=self._retry_at())
+
+    def _off(self) -> bool:
+        """Whether recovery is switched off; for this climb it then stays so."""
+        self._stopped = self._stopped or self._switch.off()
+        return bool(self._stopped)
 
     def _ladder(self) -> Sequence[Step]:
         if not self._rule.learned:
@@ -111,7 +118,7 @@ class Incident:
 
     def _try(self, step: Step, deadline: Deadline) -> Remedy:
         acts = step.strategy.destructive and not self._rule.observes(step.strategy)
-        refused = self._leave(deadline) if acts and self._lease is None else None
+        refused = self._leave(deadline) if acts else None
         if refused is not None:
             return self._told(self._begun(step), refused)
         attempt = self._begun(step)
@@ -145,16 +152,20 @@ class Incident:
         return dataclasses.replace(remedy, detail=ended.detail)
 
     def _leave(self, deadline: Deadline) -> Remedy | None:
-        """Lease what is acted on; None once it is ours, else what stands in place of the attempt."""
+        """Lease what is acted on, or prolong it; None once it is ours, else what stands in place of the attempt."""
+        if not self._holds():
+            return Remedy(OutcomeStatus.REFUSED, detail="another has taken over")
+        if self._lease is not None or not self._rule.scope:
+            return None
         waited = False
         while True:
-            if not self._rule.scope:
-                return None
             answer = self._scopes.acquire(self._rule.scope, self._owner, LEASE, self._rule.policy)
             if isinstance(answer, Lease):
                 self._lease = answer
                 return None
             if answer.reason is DenialReason.BUSY and deadline.remaining():
+                if self._off():
+                    return Remedy(OutcomeStatus.REFUSED, detail=self._stopped)
                 time.sleep(min(_LOOKS * random.uniform(0.8, 1.2), deadline.remaining()))
                 waited = True
                 continue
@@ -166,6 +177,12 @@ class Incident:
             return Remedy(
                 OutcomeStatus.REFUSED, detail=f"{answer.reason}: {answer.detail}; {answer.retry_in:.0f} s left"
             )
+
+    def _holds(self) -> bool:
+        """Prolong the lease, if there is one; False from the moment on at which another has it."""
+        if self._lease is not None and not self._scopes.renew(self._lease, LEASE):
+            self._lease, self._overtaken = None, True
+        return not self._overtaken
 
     def _remedy(self, step: Step, deadline: Deadline) -> Remedy:
         if self._rule.observes(step.strategy):
@@ -212,6 +229,8 @@ class Incident:
         return self._apart("verify", looked, settle + deadline.remaining())
 
     def _answer(self, step: Step, deadline: Deadline) -> Remedy:
+        if self._off():  # to lease, and to write down what is tried, may have taken long
+            return Remedy(OutcomeStatus.REFUSED, detail=self._stopped)
         return self._apart(
             step.strategy.name, lambda: step.strategy.recover(self._context, deadline), deadline.remaining()
         )
@@ -243,7 +262,7 @@ class Incident:
                     return Remedy(
                         OutcomeStatus.FAILED, detail=f"{name}: no answer within {allowed:.1f} s; it was left behind"
                     )
-                if lease is not None and not self._scopes.renew(lease, LEASE):
+                if lease is not None and not self._holds():
                     return Remedy(OutcomeStatus.FAILED, detail="another has taken over; its answer is not waited for")
 
     def _escalate(self) -> None:

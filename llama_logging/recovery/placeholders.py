@@ -11,6 +11,8 @@ from llama_logging.recovery.commands import safe_name
 
 KNOWN = ("error_id", "type", "logger", "fingerprint")
 """Besides `tags.NAME` and `extra.NAME`."""
+SLASHED = ("model", "image")
+"""What is called so has slashes in its name, `library/llama3`; in anything else one would be a path's."""
 
 # Doubled braces are another program's: docker's --format '{{.Name}}'.
 _PLACEHOLDER = re.compile(r"(?<!\{)\{([A-Za-z_]+(?:\.[\w-]+)?)\}(?!\})")
@@ -55,4 +57,6 @@ def _said(name: str, context: ErrorContext) -> str:
         }[head]
     if not isinstance(said, str):
         raise LlamaLoggingError(f"the error says no {{{name}}}")
+    if "/" in said and key not in SLASHED:
+        raise LlamaLoggingError(f"not a name that may be acted on: {{{name}}} is {said[:100]!r}")
     return said

@@ -34,6 +34,7 @@ def dashboard(
     journals: Sequence[str] = (),
     rules: Sequence[Rule] = (),
     failure: Callable[[], str] = lambda: "",
+    ending: Callable[[], bool] = lambda: False,
 ) -> Starlette:
     """The dashboard, to be served or mounted.
 
@@ -48,6 +49,8 @@ def dashboard(
         journals: Folders in which journals lie, to show what waits in them.
         rules: Recovery rules, to be shown.
         failure: Says why errors do not come in; empty if they do.
+        ending: Says whether the server is about to end: what is told to open pages then ends by itself, and is not
+            cut off, within a second or so.
 
     Raises:
         ConfigError: If *store* names none, or a token is needed.
@@ -67,10 +70,10 @@ def dashboard(
         rules=tuple(rules),
         failure=failure,
     )
-    return _application(board, hosts)
+    return _application(board, hosts, ending)
 
 
-def _application(board: Board, hosts: Sequence[str]) -> Starlette:
+def _application(board: Board, hosts: Sequence[str], ending: Callable[[], bool]) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -81,7 +84,7 @@ def _application(board: Board, hosts: Sequence[str]) -> Starlette:
             *(Route(path, page(board, name, view), methods=["GET"]) for path, name, view in PAGES),
             Route("/decide", form(board), methods=["POST"]),
             Route("/leave", ended, methods=["POST"]),
-            Route("/live", guarded(board, live.stream(board.desk)), methods=["GET"]),
+            Route("/live", guarded(board, live.stream(board.desk, ending)), methods=["GET"]),
             Route("/static/{name}", static.file, methods=["GET"]),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],

@@ -90,7 +90,7 @@ def _size(exception: ExceptionDetail) -> int | None:
     if not _is_group(exception):
         return 0
     words = exception.message.rpartition("(")[2].partition(" sub-exception")[0]
-    return int(words) if words.isdecimal() else None
+    return int(words) if words.isdecimal() and len(words) < 10 else None  # a message says what it likes
 
 
 def _related(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int], index: int) -> str:

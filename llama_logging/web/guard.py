@@ -22,6 +22,9 @@ ANY_ADDRESS = "*"
 BODY_BYTES = 65_536
 """The most that a form may send."""
 
+_DIGITS = 10
+"""Of a Content-Length; thousands of them are no number to Python."""
+
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -92,7 +95,7 @@ class Guard:
                 421,
             )
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > BODY_BYTES:
+        if not length.isdecimal() or len(length) > _DIGITS or int(length) > BODY_BYTES:
             return PlainTextResponse("Too much was sent.", 413)
         if scope["method"] not in ("GET", "HEAD") and not is_own(headers):
             return PlainTextResponse("Another site has sent this.", 403)
@@ -116,7 +119,10 @@ def is_own(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers["host"].lower()
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == headers["host"].lower()
+    except ValueError:
+        return False
 
 
 def host_of(header: str) -> str:

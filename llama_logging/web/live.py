@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from llama_logging.exceptions import LlamaLoggingError
 from llama_logging.web.desk import Desk
@@ -40,31 +41,43 @@ class Pulse:
         return self._value
 
 
-def stream(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
-    """The handler: a stream of server-sent events, one for each change."""
+class Stream(StreamingResponse):
+    """A stream of server-sent events, if not too many are open: it counts from before its first byte to its end."""
+
+    def __init__(self, pulse: Pulse, events: AsyncIterator[str]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+        self._pulse = pulse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        if self._pulse.listeners >= MOST:
+            await PlainTextResponse("Too many pages are open.", 503)(scope, receive, send)
+            return
+        self._pulse.listeners += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pulse.listeners -= 1
+
+
+def stream(desk: Desk, ending: Callable[[], bool]) -> Callable[[Request], Awaitable[Response]]:
+    """The handler: a stream of server-sent events, one for each change, until the server is *ending*."""
     pulse = Pulse(desk)
 
     async def events(seen: str) -> AsyncIterator[str]:
-        pulse.listeners += 1
-        try:
-            yield "retry: 3000\n\n"
-            told = time.monotonic()
-            while True:
-                value = await pulse.now()
-                if value and value != seen:
-                    seen, told = value, time.monotonic()
-                    yield f"data: {value}\n\n"
-                elif time.monotonic() - told > HEARTBEAT:
-                    told = time.monotonic()
-                    yield ": \n\n"
-                await anyio.sleep(PAUSE)
-        finally:
-            pulse.listeners -= 1
+        yield "retry: 3000\n\n"
+        told = time.monotonic()
+        while not ending():
+            value = await pulse.now()
+            if value and value != seen:
+                seen, told = value, time.monotonic()
+                yield f"data: {value}\n\n"
+            elif time.monotonic() - told > HEARTBEAT:
+                told = time.monotonic()
+                yield ": \n\n"
+            await anyio.sleep(PAUSE)
 
     async def answer(request: Request) -> Response:
-        if pulse.listeners >= MOST:
-            return PlainTextResponse("Too many pages are open.", 503)
-        seen = request.query_params.get("seen", "")
-        return StreamingResponse(events(seen), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+        return Stream(pulse, events(request.query_params.get("seen", "")))
 
     return answer

@@ -83,6 +83,7 @@ def serve(settings: Settings) -> None:
             private=settings.private or None,
             rules=settings.rules,
             failure=lambda: "" if ingester.failure is None else str(ingester.failure),
+            ending=lambda: server.should_exit,
         )
         config = uvicorn.Config(
             Below(app, _root(settings)),
@@ -91,19 +92,20 @@ def serve(settings: Settings) -> None:
             server_header=False,
             ssl_certfile=settings.certificate or None,
             ssl_keyfile=settings.key or None,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=3,  # what is told to open pages ends within a second; what is cut off is logged
             callback_notify=lambda: _awake(ingester),
             timeout_notify=10,
         )
         # The server hands the signal on once it has ended; it would else end us before the ingester has.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         shown = "... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN" if settings.token is not None else keys.token
+        server = _Server(
+            config,
+            f"{settings.url} at {where}/  (Ctrl-C ends it)",
+            f"to sign in, open {where}/?token={shown}",
+        )
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(
-                config,
-                f"{settings.url} at {where}/  (Ctrl-C ends it)",
-                f"to sign in, open {where}/?token={shown}",
-            ).run(sockets=[bound])
+            server.run(sockets=[bound])
 
 
 class _Server(uvicorn.Server):

@@ -136,10 +136,23 @@ def test_errors_go_out_and_come_in_again(own_place: Path, cli: Run, capsys: pyte
     assert brought.code == 1
     assert json.loads(brought.out) == {"read": 4, "refused": 1}
     assert "errors.jsonl:5: not an error" in brought.err
-    assert cli("export", "--store", "sqlite:///other.db").out == text
+    there = text.replace('"mechanism": "logging"', '"mechanism": "import"')
+    assert cli("export", "--store", "sqlite:///other.db").out == there
     assert cli("import", "other.db").out == "4 errors read\n"
     assert document(capsys, "summary", "--severity", "DEBUG")["total_errors"] == 4
     assert cli("import", "missing.db").code == 2
+
+
+@pytest.mark.parametrize(
+    "bad", ['{"message": "x", "timestamp": "9999-12-31T23:59:59.999999-23:59"}', "[" * 100_000 + "]" * 100_000]
+)
+def test_a_bad_line_costs_no_other(bad: str, own_place: Path, cli: Run) -> None:
+    """Nor where it is all that a file has."""
+    (own_place / "three.jsonl").write_text(f'{{"message": "first"}}\n{bad}\n{{"message": "third"}}\n')
+    (own_place / "one.json").write_text(bad)
+    done = cli("import", "three.jsonl", "one.json", "--json")
+    assert json.loads(done.out) == {"read": 2, "refused": 2}
+    assert "three.jsonl:2: not an error" in done.err
 
 
 @pytest.mark.parametrize(("lines", "code"), [(20, 1), (20_000, 2)])

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,28 @@ def test_a_folder_that_is_not_there_is_told_of(own_place: Path) -> None:
 def test_a_service_manager_ends_it() -> None:
     with served(ended_by=signal.SIGTERM) as (url, _):
         assert get(url)[0] == 200
+
+
+def following(url: str) -> http.client.HTTPConnection:
+    """An open page that has asked to be told of changes."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    connection.request("GET", "/live")
+    return connection
+
+
+def test_an_open_page_does_not_make_the_end_a_noise() -> None:
+    with served() as (url, _):
+        page = following(url)
+        assert page.getresponse().status == 200
+    page.close()
+
+
+def test_so_many_pages_are_told_and_no_more_however_fast_they_come() -> None:
+    with served() as (url, _):
+        pages = [following(url) for _ in range(120)]
+        assert Counter(page.getresponse().status for page in pages) == {200: 100, 503: 20}
+        for page in pages:
+            page.close()
 
 
 def test_it_is_not_asked_under_another_name() -> None:

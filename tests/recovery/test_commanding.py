@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from llama_logging.exceptions import ConfigError
+from llama_logging.exceptions import ConfigError, LlamaLoggingError
+from llama_logging.recovery.placeholders import filled
 from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import Patient, attempt, failed, make, napping, stand_in
 
@@ -156,7 +157,7 @@ def test_a_command_gets_what_the_error_says_as_names_alone(bin_folder: Path, mon
     assert said() == ["pull llama3:1b --by=shop {{.Name}} {}"]
 
 
-@pytest.mark.parametrize("model", ["--force", "a b", "$(reboot)", "a;b", "../x", "", None, 7, "x" * 200])
+@pytest.mark.parametrize("model", ["--force", "a b", "$(reboot)", "a;b", "../x", "a/../../x", "", None, 7, "x" * 200])
 def test_what_is_no_name_never_reaches_a_command(
     model: object, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +165,14 @@ def test_what_is_no_name_never_reaches_a_command(
     remedy = attempt(make("command", argv=["pull", "{extra.model}"]), failed(additional_context={"model": model}))
     assert remedy.status is OutcomeStatus.FAILED
     assert said() == []
+
+
+def test_only_models_and_images_have_slashes_in_their_names() -> None:
+    """In anything else one would choose a file of the operator's."""
+    context = failed(additional_context={"model": "library/llama3"}, tags={"image": "shop/web:1", "tenant": "a/b"})
+    assert filled(("{extra.model}", "{tags.image}"), context) == ("library/llama3", "shop/web:1")
+    with pytest.raises(LlamaLoggingError, match=r"\{tags.tenant\} is 'a/b'"):
+        filled(("/var/cache/{tags.tenant}",), context)
 
 
 @pytest.mark.parametrize(

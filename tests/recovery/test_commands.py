@@ -109,12 +109,34 @@ def test_a_command_that_does_not_listen_is_no_problem() -> None:
     assert run(python(code), Deadline(20), given=b"x" * 2**20).said == str(2**20)
 
 
-@pytest.mark.parametrize("text", ["llama3.2:1b", "library/llama3", "ollama.service", "web-1", "user@host"])
+@pytest.mark.parametrize(
+    "text", ["llama3.2:1b", "library/llama3", "hf.co/a/b-GGUF:Q4_K_M", "ollama.service", "web-1", "user@host"]
+)
 def test_a_name_is_a_name(text: str) -> None:
     assert safe_name(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "-rf", "a b", "$(x)", "a;b", "../x", "a\n", "x" * 200, "é"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-rf",
+        "a b",
+        "$(x)",
+        "a;b",
+        "../x",
+        "a/../x",
+        "a/./x",
+        "a//x",
+        "/x",
+        "x/",
+        "a/-x",
+        "a\n",
+        "x" * 200,
+        "é",
+        "aé",
+    ],
+)
 def test_what_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(LlamaLoggingError, match="not a name"):
         safe_name(text)

@@ -137,6 +137,32 @@ def test_a_strategy_that_was_overtaken_is_not_waited_for(monkeypatch: pytest.Mon
     assert (result.status, "another has taken over" in result.detail) == (OutcomeStatus.FAILED, True)
 
 
+@pytest.mark.parametrize("lasts", [0.0, 1.5])
+def test_who_was_overtaken_acts_no_more(monkeypatch: pytest.MonkeyPatch, lasts: float) -> None:
+    """Whether that is noticed during a rung or before the next; what is harmless is still tried, nobody is told."""
+    monkeypatch.setattr(incident, "LEASE", 0.3)
+    scopes, notes = OwnScopes(), list[str]()
+
+    def overtaken(context: Any, deadline: Deadline) -> Remedy:
+        scopes.finish(Lease("s", 1), OutcomeStatus.FAILED, "gone", Policy(cooldown=0))
+        assert isinstance(scopes.acquire("s", "another", 60, Policy(attempts=9)), Lease)
+        time.sleep(lasts)
+        return FAILED
+
+    rule = Rule(
+        name="r", match=bool, mode="act", scope="s", escalate=(Step(Act(noting(notes, RECOVERED, "told"))),),
+        ladder=(
+            Step(Restart(overtaken)), Step(Restart(noting(notes, RECOVERED, "acted"))),
+            Step(Act(noting(notes, FAILED, "harmless"))),
+        ),
+    )  # fmt: skip
+    result = outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes))
+    assert notes == ["harmless"]
+    assert [attempt.status for attempt in result.attempts] == [
+        OutcomeStatus.FAILED, OutcomeStatus.REFUSED, OutcomeStatus.FAILED,
+    ]  # fmt: skip
+
+
 def test_somebody_is_told_once_for_an_incident() -> None:
     told: list[str] = []
     escalate = (Step(Act(noting(told, RECOVERED, "told"))),)
@@ -166,6 +192,36 @@ def test_the_switch_stops_at_the_next_rung(tmp_path: Path) -> None:
     result = outcome_of(Engine([rule], table=StrategyTable(), switch=Switch([str(tmp_path)])))
     assert (result.status, runs) == (OutcomeStatus.REFUSED, [])
     assert f"by the file {tmp_path / FILE}" in result.detail
+
+
+def test_the_switch_ends_the_wait_for_a_lease(tmp_path: Path) -> None:
+    """It is not looked at only once another has finished."""
+    scopes, runs = OwnScopes(), list[str]()
+
+    def busy(scope: str, owner: str, seconds: float, policy: Policy) -> Denial:
+        (tmp_path / FILE).touch()
+        return Denial(DenialReason.BUSY, "another is at it", 60)
+
+    scopes.acquire = busy  # type: ignore[method-assign]
+    rule = Rule(
+        name="r", match=bool, mode="act", scope="s", deadline=3600, ladder=(Step(Restart(noting(runs, RECOVERED))),)
+    )
+    acting = Engine([rule], table=StrategyTable(), scopes=scopes, switch=Switch([str(tmp_path)]))
+    assert outcome_of(acting).status is OutcomeStatus.REFUSED
+    assert runs == []
+
+
+def test_the_switch_holds_up_to_the_moment_of_acting(tmp_path: Path) -> None:
+    """Thrown while a rung is written down, it stops that, and nobody is told."""
+    runs: list[str] = []
+    acts, tells = Restart(noting(runs, RECOVERED, "acted")), Act(noting(runs, RECOVERED, "told"))
+    rule = Rule(name="r", match=bool, mode="act", scope="s", ladder=(Step(acts),), escalate=(Step(tells),))
+    acting = Engine(
+        [rule], table=StrategyTable(), switch=Switch([str(tmp_path)]), audit=lambda attempt: (tmp_path / FILE).touch()
+    )
+    result = outcome_of(acting)
+    assert (result.status, runs) == (OutcomeStatus.REFUSED, [])
+    assert [attempt.status for attempt in result.attempts] == [OutcomeStatus.REFUSED, OutcomeStatus.REFUSED]
 
 
 def test_the_switch_of_the_registry_is_for_all(own_place: Path) -> None:

@@ -62,6 +62,18 @@ def test_causes_stand_below_what_they_have_caused() -> None:
     ]
 
 
+def test_a_group_may_say_any_number_of_members() -> None:
+    """Of so many digits that Python takes them for no number."""
+    group = ExceptionDetail(
+        type="ExceptionGroup",
+        module="builtins",
+        message=f"all ({'9' * 5000} sub-exceptions)",
+        bases=("ExceptionGroup", "BaseExceptionGroup", "Exception"),
+    )
+    member = ExceptionDetail(type="KeyError", module="builtins", message="'a'", relation="member")
+    assert [depth for _, depth, _ in tree((group, member))] == [0, 1]
+
+
 def test_what_was_being_handled_is_told_from_a_cause() -> None:
     def fail() -> object:
         try:

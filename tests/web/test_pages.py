@@ -351,6 +351,7 @@ def test_who_has_not_signed_in_changes_nothing(store: Outbox, client: TestClient
         ({"sec-fetch-site": "none"}, True),
         ({"origin": "http://evil.example"}, True),
         ({"origin": "null"}, True),
+        ({"origin": "http://["}, True),
         ({"origin": "http://127.0.0.1:9999"}, True),
     ],
 )
@@ -405,6 +406,7 @@ def test_too_much_is_refused(signed: TestClient) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert signed.post("/decide", content=body, headers=form).status_code == 413
     assert signed.post("/decide", content=iter([body, body]), headers=form).status_code == 413
+    assert signed.post("/decide", headers={"content-length": "9" * 5000}).status_code == 413
     assert signed.post("/decide", content="&".join(["a=b"] * 1000), headers=form).status_code == 403
 
 
