@@ -18,7 +18,7 @@ from llama_logging.stores.statements import Execute, marks, only, parts
 STEP = 2_000
 """Errors that are indexed in one transaction."""
 MOST = 10_000
-"""So many errors, the newest, are looked at for a word."""
+"""So many rows, the newest, are looked at for a word; of errors, a database may look at fewer."""
 
 _WORD = re.compile(r"\w+")
 _LONGEST = 64
