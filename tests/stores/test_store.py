@@ -728,6 +728,17 @@ def test_a_muted_group_counts_on_until_its_time_is_up(store: Store) -> None:
     assert kinds(store, "v1:0123456789abcdef") == ["unmuted", "muted", "muted", "new"]
 
 
+@pytest.mark.parametrize(("late", "becomes"), [(-1, GroupState.MUTED), (0, GroupState.OPEN)])
+def test_the_time_is_up_at_the_very_moment(
+    store: Store, monkeypatch: pytest.MonkeyPatch, late: int, becomes: GroupState
+) -> None:
+    add(store, make_context())
+    store.mute("v1:0123456789abcdef", NOON, until=NOON + HOUR)
+    monkeypatch.setattr(store, "_now", lambda _: to_microseconds(NOON + HOUR) + late)
+    add(store, make_context())
+    assert state(store) is becomes
+
+
 def test_a_muted_group_is_open_again_once_it_comes_too_often(store: Store) -> None:
     add(store, *[make_context(timestamp=NOON - MINUTE)] * 1)
     store.mute("v1:0123456789abcdef", NOON, count=3, period=600)
