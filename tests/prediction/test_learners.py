@@ -34,7 +34,7 @@ def test_errors_of_a_group_are_expected_where_its_sources_are() -> None:
     for _ in range(50):
         for source, group in ((one, 1), (other, 2)):
             additive.learn([source], True)
-            additive.attribute([source], group)
+            additive.attribute([source], additive.shares([source]), group)
 
     expected = additive.expected([one], [1.0])
 
