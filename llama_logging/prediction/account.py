@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Mapping
@@ -41,6 +42,11 @@ class Account:
     def announce(self, prediction_id: str, at: float) -> None:
         """A prediction goes out."""
         self.pending = Announced(prediction_id, at)
+
+    @property
+    def due(self) -> float:
+        """Before that, there is nothing to be done about time that passes."""
+        return self.gate.until if self.pending is None else -math.inf
 
     def pass_time(self, now: float) -> list[Resolution]:
         """What is over because nothing came."""

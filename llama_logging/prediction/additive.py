@@ -51,7 +51,7 @@ class Additive:
 
     def learn(self, sources: Sequence[Source], followed: bool) -> None:
         """Count a window in which *sources* were active."""
-        shares = self._shares(sources) if followed else [0.0] * len(sources)
+        shares = self.shares(sources) if followed else [0.0] * len(sources)
         cells, forget = self.cells, self.forget
         for source, share in zip(sources, shares, strict=True):
             for key in source if source[1] != source[2] else source[:2]:
@@ -66,9 +66,9 @@ class Additive:
         if len(cells) > self.keys:
             self._prune()
 
-    def attribute(self, sources: Sequence[Source], group: int) -> None:
-        """Note that in a window in which *sources* were active, the first error of *group* came."""
-        for source, share in zip(sources, self._shares(sources), strict=True):
+    def attribute(self, sources: Sequence[Source], shares: Sequence[float], group: int) -> None:
+        """Note that in a window in which *sources* were active, the first error of *group* came; *shares* of them."""
+        for source, share in zip(sources, shares, strict=True):
             groups = self.groups.setdefault(source[0] >> 8, {})
             groups[group] = groups.get(group, 0.0) + share
             if len(groups) > 2 * _GROUPS:
@@ -78,12 +78,13 @@ class Additive:
     def expected(self, sources: Sequence[Source], thetas: Sequence[float]) -> dict[int, float]:
         """For each group that any of *sources* led to, how many errors of it are expected in a window."""
         expected: dict[int, float] = {}
+        so_far = expected.get
         for source, theta in zip(sources, thetas, strict=True):
             groups = self.groups.get(source[0] >> 8)
             if groups:
                 scale = theta / (self.firsts.get(source[0] >> 8, 0.0) + 0.1)
                 for group, weight in groups.items():
-                    expected[group] = expected.get(group, 0.0) + weight * scale
+                    expected[group] = so_far(group, 0.0) + weight * scale
         return expected
 
     def halve(self) -> None:
@@ -106,7 +107,7 @@ class Additive:
         self.firsts = {int(key): count for key, count in state["firsts"].items()}
         self.groups = {int(key): dict(pairs) for key, pairs in state["groups"].items()}
 
-    def _shares(self, sources: Sequence[Source]) -> list[float]:
+    def shares(self, sources: Sequence[Source]) -> list[float]:
         """How many of the errors in such a window, given that there is one, each source brings."""
         thetas = [self.theta(source) for source in sources]
         scale = -1.0 / math.expm1(-sum(thetas))

@@ -13,6 +13,7 @@ from llama_logging.prediction.clock import Clock
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.gauges import Gauge
 from llama_logging.prediction.leads import Leads, grade
+from llama_logging.prediction.logistic import logit
 from llama_logging.prediction.tables import half_octave, octave
 
 # The kinds of key. A key is what << 16 | kind << 8 | bin: an integer hashes fast, and JSON holds it as text.
@@ -310,7 +311,9 @@ class Stream:
             near = gauge.bin(now)
             key = gauge.number << 16 | LIMIT << 8 | near
             keys.append(key)
-            sources.append((key, gauge.number << 16 | GAUGE << 8 | near >> 2, GAUGE << 8 | near >> 2))
+            # What is known of how gauges move stands in for a place that this one has seldom been at.
+            reached = max(0, int(2.0 * (6.0 + logit(gauge.chance(now, horizon)))))
+            sources.append((key, gauge.number << 16 | GAUGE << 8 | reached, GAUGE << 8 | reached))
 
     def _times(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
         expected = self.clock.expected(now, horizon)

@@ -61,6 +61,7 @@ class Window:
         weight: The part of a horizon since the decision before.
         quiet: Whether an error would be worth announcing: none came for a while.
         groups: By number.
+        shares: Of the sources in an error; once one came.
     """
 
     at: float
@@ -72,6 +73,7 @@ class Window:
     experts: tuple[float, ...]
     any: View
     groups: dict[int, View] = field(default_factory=dict)
+    shares: list[float] | None = None
 
 
 class Forecaster:
@@ -216,7 +218,8 @@ class Forecaster:
                     self._answer_group(window, number, known, False)
         self.resolved += self.account.pass_time(now)
         for known in self.groups.values():
-            self.resolved += known.account.pass_time(now)
+            if now > known.account.due:
+                self.resolved += known.account.pass_time(now)
 
     def _answer(self, window: Window, followed: bool) -> None:
         if self.watch is not None:
@@ -230,7 +233,10 @@ class Forecaster:
 
     def _answer_group(self, window: Window, number: int, known: Group, followed: bool) -> None:
         if followed:
-            self.additive.attribute(window.sources, number)
+            # Once for all groups: many errors fall into the same windows.
+            if window.shares is None:
+                window.shares = self.additive.shares(window.sources)
+            self.additive.attribute(window.sources, window.shares, number)
         view = window.groups.pop(number, None)
         if view is None:
             if followed:

@@ -9,6 +9,7 @@ STEADY = 0.6
 """A number whose neighbours correlate more than this is a gauge; an identifier or a duration does not."""
 
 _FAST, _SLOW = 0.5, 0.02
+_TREND = 0.02
 _SHRINK = 2e-6
 _ENOUGH = 10
 
@@ -26,7 +27,10 @@ class Gauge:
         "number",
         "slope",
         "smooth",
+        "spread",
         "template",
+        "trend",
+        "value",
         "variance",
     )
 
@@ -35,8 +39,8 @@ class Gauge:
         self.template = template
         self.at = at
         self.count = 1
-        self.smooth = self.mean = self.low = self.high = value
-        self.variance = self.covariance = self.slope = 0.0
+        self.value = self.smooth = self.mean = self.low = self.high = value
+        self.variance = self.covariance = self.slope = self.trend = self.spread = 0.0
 
     def add(self, at: float, value: float) -> None:
         """Take the next value in."""
@@ -54,6 +58,11 @@ class Gauge:
             self.smooth += _FAST * (value - self.smooth)
             if passed > 0.0:
                 self.slope += 0.05 * ((self.smooth - before) / passed - self.slope)
+                step = value - self.value
+                rate = max(_TREND, 1.0 / self.count)
+                self.spread += rate * ((step - self.trend * passed) ** 2 / passed - self.spread)
+                self.trend += rate * (step / passed - self.trend)
+        self.value = value
         self.high = max(value, self.high - _SHRINK * span)
         self.low = min(value, self.low + _SHRINK * span)
         self.at = at
@@ -85,3 +94,25 @@ class Gauge:
         left = self.high - value if self.slope > 0.0 else value - self.low
         near = int(-4.0 * math.log2(min(1.0, max(0.0, left / span) + 1.0 / 128.0)))
         return near + (64 if self.slope > 0.0 else 0)
+
+    def chance(self, now: float, horizon: float) -> float:
+        """Of reaching the bound that it moves towards within *horizon*.
+
+        As if it were a Brownian motion with drift (first passage: Cox, Miller 1965, 5.7).
+        """
+        span = self.high - self.low
+        if not 0.0 < span < math.inf:
+            return 0.0
+        ahead = horizon + min(600.0, max(0.0, now - self.at))
+        left = self.high - self.value if self.trend > 0.0 else self.value - self.low
+        drift = abs(self.trend) * ahead
+        spread = max(0.001 * span, math.sqrt(self.spread * ahead))
+        first = _normal((drift - left) / spread)
+        back = _normal((-left - drift) / spread)
+        if back > 0.0:
+            first += math.exp(min(0.0, math.log(back) + 2.0 * drift * left / (spread * spread)))
+        return min(1.0, first)
+
+
+def _normal(value: float) -> float:
+    return 0.5 * math.erfc(-value / math.sqrt(2.0))

@@ -85,7 +85,7 @@ class Gate:
         self.latest: deque[bool] = deque(maxlen=LATEST)
         # All trials are armed and below their thresholds; none that is open is over before that.
         self._calm = False
-        self._until = math.inf
+        self.until = math.inf
 
     @property
     def threshold(self) -> float:
@@ -117,20 +117,20 @@ class Gate:
             if not quiet or not trial.armed or trial.open or at - trial.alerted < self.horizon:
                 continue
             trial.alerted, trial.armed, trial.open = at, False, True
-            self._until = min(self._until, at + self.horizon)
+            self.until = min(self.until, at + self.horizon)
             alert = alert or index == self.chosen
         return alert
 
     def pass_time(self, now: float) -> None:
         """Alerts that nothing followed are over."""
-        if now <= self._until:
+        if now <= self.until:
             return
-        self._until = math.inf
+        self.until = math.inf
         for index, trial in enumerate(self.trials):
             if trial.open and now - trial.alerted > self.horizon:
                 self._close(index, trial, hit=False)
             elif trial.open:
-                self._until = min(self._until, trial.alerted + self.horizon)
+                self.until = min(self.until, trial.alerted + self.horizon)
 
     def fail(self, at: float, quiet: bool) -> None:
         """There was an error; *quiet* if it was the first for a horizon."""

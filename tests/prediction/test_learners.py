@@ -34,7 +34,7 @@ def test_errors_of_a_group_are_expected_where_its_sources_are() -> None:
     for _ in range(50):
         for source, group in ((one, 1), (other, 2)):
             additive.learn([source], True)
-            additive.attribute([source], group)
+            additive.attribute([source], additive.shares([source]), group)
 
     expected = additive.expected([one], [1.0])
 
@@ -98,6 +98,20 @@ def test_what_grows_is_a_gauge_and_what_jumps_about_is_none() -> None:
         jumping.add(step * 30.0, dice.randrange(10**6))
 
     assert (climbing.is_steady, jumping.is_steady) == (True, False)
+
+
+def test_a_gauge_reaches_its_bound_the_likelier_the_nearer_and_the_later() -> None:
+    """It climbs by one each half minute, give or take, and is full at a hundred."""
+    dice, gauge, at, level = random.Random(1), Gauge(1, "", 0.0, 0.0), 0.0, 0.0
+    chances: dict[int, tuple[float, float]] = {}
+    for _ in range(2000):
+        at += 30.0
+        level = level + dice.gauss(1.0, 0.5) if level < 100.0 else 0.0
+        gauge.add(at, level)
+        chances[int(level) // 10] = gauge.chance(at, 60.0), gauge.chance(at, 600.0)
+    assert all(soon <= late for soon, late in chances.values())
+    assert chances[5] < (0.01, 0.01)
+    assert chances[9][1] > 0.9
 
 
 def test_a_gauge_nears_its_bound() -> None:

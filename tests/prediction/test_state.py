@@ -16,6 +16,7 @@ import pytest
 
 from llama_logging.handlers import PredictionHandler
 from llama_logging.predicting.memory import MOST, Learned, Memory
+from llama_logging.prediction.predictor import VERSION
 from tests.conftest import Run
 
 FOLDER = "llama_logging.db.prediction"
@@ -178,7 +179,7 @@ def test_what_cannot_be_used_is_told_once_and_learned_anew(
     assert warning.levelno == logging.WARNING
     assert told in warning.getMessage()
     handler.close()
-    assert kept(own_place)["predictor"]["version"] == 1
+    assert kept(own_place)["predictor"]["version"] == VERSION
 
 
 def test_where_nothing_can_be_kept_it_is_told_and_predicted_all_the_same(
