@@ -475,9 +475,7 @@ class _Words(words.Index):
         most = _LOOKED_UP if table == "error_words" else words.MOST
         often = execute(f"SELECT count(*) FROM {newest} WHERE words @@ ?::tsquery", (query,)).fetchone()[0]
         if often >= _SAMPLE * _FREQUENT:
-            rows = execute(
-                f"SELECT id FROM {table} WHERE words @@ ?::tsquery ORDER BY id DESC LIMIT ?", (query, most)
-            )
+            rows = execute(f"SELECT id FROM {table} WHERE words @@ ?::tsquery ORDER BY id DESC LIMIT ?", (query, most))
         else:
             # Of one that was frequent in the past some are left out, of the newest too. No processes are started for
             # what it takes to be in many rows: that took 30 ms, and the search 1.
