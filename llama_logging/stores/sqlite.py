@@ -18,7 +18,7 @@ from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import Execute, only
+from llama_logging.stores.statements import Execute, marks, only
 from llama_logging.stores.urls import StoreURL
 
 BUSY_TIMEOUT = 10.0
@@ -57,6 +57,8 @@ _STAGE = f"""
                WHEN 'error' THEN json_remove(value, {", ".join(f"'$.{name}'" for name in HOT)}) ELSE value END
     FROM json_each(?)
 """
+_OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
+"""Tables of every version."""
 _TEMPORARY = (statements.BATCH, statements.MOVING, statements.TURNED)
 
 
@@ -256,6 +258,7 @@ def _open(path: str) -> sqlite3.Connection:
 def _prepared(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
+        _refuse_foreign(connection)
         if not only(connection.execute("PRAGMA schema_version")):
             # Before the first table, so that pruning can give room back; later it would only wait for a lock.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -272,6 +275,21 @@ def _prepared(path: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _refuse_foreign(connection: sqlite3.Connection) -> None:
+    """Before anything is written: the version alone is a number that others give to their files, too."""
+    # In one statement: another process may be making the registry.
+    version, all_of_it, ours = connection.execute(
+        "SELECT user_version, (SELECT count(*) FROM sqlite_master), (SELECT count(*) FROM sqlite_master "
+        f"WHERE type = 'table' AND name IN ({marks(_OURS)})) FROM pragma_user_version",
+        _OURS,
+    ).fetchone()
+    is_empty = not version and not all_of_it
+    if not is_empty and not (version > 0 and ours == len(_OURS)):
+        raise sqlite3.DatabaseError(
+            "this is a SQLite database of something else; it was left as it is. Name another file as the store"
+        )
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
