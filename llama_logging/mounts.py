@@ -1,4 +1,4 @@
-"""Which file system a path lies on: SQLite must not be kept on one that other machines write to.
+"""What a path allows SQLite: it must not be kept on a file system that other machines write to.
 
 Its write-ahead log needs shared memory, "all processes using a database must be on the same host
 computer" (sqlite.org/wal.html), and the locks of network file systems do not hold
@@ -80,6 +80,11 @@ def refuse_network(path: str) -> None:
     problem = refusal(path)
     if problem:
         raise StoreError(f"sqlite:///{path}: {problem}")
+
+
+def may_write(path: str) -> bool:
+    """Whether this process may write to the SQLite database at *path*: to it, and to the log beside it."""
+    return os.access(path, os.W_OK) and (os.access(os.path.dirname(path), os.W_OK) or os.path.exists(f"{path}-wal"))
 
 
 def _mountinfo() -> str:

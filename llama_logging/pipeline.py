@@ -20,6 +20,7 @@ from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.writing import Journal
+from llama_logging.mounts import may_write
 from llama_logging.room import with_room
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import POSTGRES, StoreURL
@@ -139,7 +140,8 @@ def open_registry(url: StoreURL) -> Outbox:
     directories = url.directories
     store = open_store(url)
     try:
-        if store.exists or waiting(None, directories):
+        # Who may only read a registry is answered with what is in it.
+        if may_write(url.path) if store.exists and url.path else store.exists or waiting(None, directories):
             ingest(store, directories, path=url.path or None)
     except StoreError as error:
         store.close()
