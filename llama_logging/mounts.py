@@ -83,8 +83,13 @@ def refuse_network(path: str) -> None:
 
 
 def may_write(path: str) -> bool:
-    """Whether this process may write to the SQLite database at *path*: to it, and to the log beside it."""
-    return os.access(path, os.W_OK) and (os.access(os.path.dirname(path), os.W_OK) or os.path.exists(f"{path}-wal"))
+    """Whether this process may write to the SQLite database at *path*: to it and to the log beside it; or make it."""
+    folder = os.path.dirname(path)
+    if os.path.exists(path):
+        return os.access(path, os.W_OK) and (os.access(folder, os.W_OK) or os.path.exists(f"{path}-wal"))
+    while not os.path.exists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder, os.W_OK)
 
 
 def _mountinfo() -> str:

@@ -19,9 +19,11 @@ from llama_logging.frozen import replace
 from llama_logging.ingest import Ingester, ingest, waiting
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
+from llama_logging.journal.telling import tell
 from llama_logging.journal.writing import Journal
 from llama_logging.mounts import may_write
 from llama_logging.room import with_room
+from llama_logging.state import user
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import POSTGRES, StoreURL
 
@@ -59,7 +61,13 @@ class Pipeline:
         if url.scheme in POSTGRES and not is_installed("psycopg"):
             warn(f"{url}: psycopg is not installed (pip install 'llama_logging[postgres]'); errors wait in the journal")
         self._directories = directories = url.directories
-        self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
+        self.journal = Journal(
+            directories,
+            lambda: wire.dumps(wire.encode_process(process.current())),
+            self._chosen_anew,
+            self._kept_elsewhere,
+        )
+        self._told_of = ""
         self.ingester = Ingester(lambda: open_store(url), directories, self._tend, url.path or None)
         self._repeats = Repeats()
         self._compact_at = 0.0
@@ -95,6 +103,17 @@ class Pipeline:
         self.ingester.stop(timeout)
         self.journal.close()
         self.ingester.drain(timeout)
+
+    def _chosen_anew(self) -> list[str]:
+        # In place: the ingester is to look there, too.
+        self._directories[:] = self.url.directories
+        return self._directories
+
+    def _kept_elsewhere(self, directory: str) -> None:
+        """Say where errors are that no query of another user finds, as this one may not write the registry."""
+        if self.url.path and directory != self._told_of and not may_write(self.url.path):
+            self._told_of = directory
+            tell(f"{self.url}: user {user()} may not write there; its errors wait in {directory} until it may")
 
     def _tend(self, store: Store) -> None:
         self.journal.tend()

@@ -13,8 +13,8 @@ import stat
 import time
 import zlib
 
+from llama_logging import state
 from llama_logging.patterns import regex
-from llama_logging.state import state_folder
 
 try:
     import fcntl
@@ -257,9 +257,10 @@ def directories_elsewhere(name: str, whole: str) -> list[str]:
     """
     digest = f"{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
     name = f"{name}-{digest}"
-    found = [os.path.join(state_folder(), "journal", name)]
-    user = os.geteuid() if hasattr(os, "geteuid") else ""
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
+    found = [os.path.join(state.state_folder(), "journal", name)]
+    own = state.user()
+    user = "" if own is None else own
+    runtime = (not state.has_another_user() and os.environ.get("XDG_RUNTIME_DIR")) or f"/run/user/{user}"
     if os.path.isdir(runtime):
         found.append(os.path.join(runtime, "llama_logging", name))
     if os.path.isdir(_SHARED_MEMORY):
