@@ -92,6 +92,15 @@ def may_write(path: str) -> bool:
     return os.access(folder, os.W_OK)
 
 
+def has_no_room(path: str) -> bool:
+    """Whether the disk of *path* has no room for what SQLite puts beside it: its shared memory is made in 32 KiB."""
+    try:
+        room = os.statvfs(os.path.dirname(path))
+    except (OSError, AttributeError):  # Windows
+        return False
+    return room.f_bavail * room.f_frsize < 2**15
+
+
 def _mountinfo() -> str:
     try:
         with open("/proc/self/mountinfo", "rb", buffering=0) as file:

@@ -6,7 +6,6 @@ Handlers come and go with every dictConfig; this stays until the process ends.
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -164,12 +163,14 @@ def open_registry(url: StoreURL) -> Outbox:
             ingest(store, directories, path=url.path or None)
     except StoreError as error:
         store.close()
-        count = waiting(None, directories)
+        counts = {directory: count for directory in directories if (count := waiting(None, [directory]))}
+        count = sum(counts.values())
         # Here and not above: who logs has nothing to count in words.
-        from llama_logging.visible import counted
+        from llama_logging.visible import counted, noun_for
 
+        places = f"{noun_for(len(counts), 'journal')} {' and '.join(counts)}"
         kept = counted(count, "error is", "errors are")
-        told = f"; {kept} safe in the journal {_where(directories)}, waiting for it" if count else ""
+        told = f"; {kept} safe in the {places}, waiting for it" if count else ""
         raise StoreError(f"{error}{told}") from error
     return store
 
@@ -210,7 +211,3 @@ def _cut(context: ErrorContext, size: int) -> ErrorContext:
         messages=tuple(plain.text(message, 1000) for message in context.messages),
         parts=tuple(plain.text(part, 1000) for part in context.parts),
     )
-
-
-def _where(directories: list[str]) -> str:
-    return next((path for path in directories if os.path.isdir(path)), directories[0])

@@ -127,6 +127,17 @@ done()
     assert len(recorded(f"sqlite:///{small_disk}/errors.db")) == 400
 
 
+def test_a_full_disk_is_said_to_be_full(small_disk: Path, run: Run, cli: Run) -> None:
+    """SQLite, which has no room for its shared memory, speaks of an error."""
+    store = f"sqlite:///{small_disk}/errors.db"
+    assert acked(run("-c", PRELUDE + f"install(store='{store}')\nerror()\ndone()")) == 1
+    assert len(recorded(store)) == 1
+    with contextlib.suppress(OSError), open(f"{small_disk}/filler", "wb", buffering=0) as filler:
+        while filler.write(bytes(4096)):
+            pass
+    assert f"{store}: the disk is full (disk I/O error)" in cli("list", "--store", store).err
+
+
 def test_the_space_set_aside_is_used_where_there_is_no_other_folder(small_disk: Path, run: Run) -> None:
     code = f"""
 from llama_logging.journal import folders

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from llama_logging import process
 from llama_logging.exceptions import StoreError
-from llama_logging.mounts import may_write, refuse_network
+from llama_logging.mounts import has_no_room, may_write, refuse_network
 from llama_logging.retention import Retention
 from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
@@ -199,7 +199,7 @@ class SQLiteStore(SQLStore):
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self.url}: {_explained(error)}{self._healed(error)}") from error
+            raise StoreError(f"{self.url}: {_explained(error, self._path)}{self._healed(error)}") from error
 
     def _may_write(self) -> bool:
         return not self._reads_only and may_write(self._path)
@@ -417,7 +417,9 @@ def _has_log(path: str) -> bool:
     return False
 
 
-def _explained(error: Exception) -> str:
+def _explained(error: Exception, path: str) -> str:
     if isinstance(error, OSError):
         return f"cannot be opened: {error.strerror or error} ({error.filename})" if error.filename else str(error)
+    if "disk I/O error" in str(error) and has_no_room(path):
+        return f"the disk is full ({error})"
     return str(error)
