@@ -72,7 +72,10 @@ def merge(source: Store, target: Store, progress: Progress = bool) -> int:
         if name not in known and group.state_at is not None:
             _take_over(group, target, group.state_at)
     if problems:
-        raise StoreError(f"{problems[0]}; {counted(count, 'error')} could be read all the same, and came in")
+        came = (
+            f"{counted(count, 'error')} could be read all the same, and came in" if count else "no error could be read"
+        )
+        raise StoreError(f"{problems[0]}; {came}")
     return count
 
 
