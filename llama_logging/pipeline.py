@@ -16,6 +16,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.frozen import replace
 from llama_logging.ingest import Ingester, ingest, waiting
+from llama_logging.journal.folders import directories_of_others
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.telling import tell
@@ -156,6 +157,11 @@ def open_registry(url: StoreURL) -> Outbox:
         MissingExtraError: If what reaches it is not installed.
     """
     directories = url.directories
+    for folder in directories_of_others(directories):
+        warn(
+            f"{url}: another user's errors wait in {folder} and are not brought in, as anybody may have put them "
+            f"there; to trust them, move its files to {directories[0]} once that user's processes have ended"
+        )
     store = open_store(url)
     try:
         # Who may only read a registry is answered with what is in it.

@@ -615,7 +615,7 @@ os._exit(0)
     assert len(recorded()) == 13
 
 
-def test_a_worker_that_gives_up_its_rights_says_where_its_errors_are(run: Run, tmp_path: Path) -> None:
+def test_a_worker_that_gives_up_its_rights_says_where_its_errors_are(run: Run, cli: Run, tmp_path: Path) -> None:
     """Nothing was logged before: there is no journal of root's. They lie under the name of their own user."""
     if os.geteuid() or not os.path.isdir("/dev/shm"):
         pytest.skip("setuid needs root")
@@ -639,6 +639,13 @@ for worker in range(2):
         ]
         assert len(os.listdir(folder)) == 2
         assert waiting_for(folder, user=65534) == 10
+        asked = cli("list")
+        assert f"llama_logging.db: another user's errors wait in {folder} and are not brought in" in asked.err
+        assert "there is no registry" in asked.err
+        os.makedirs(f"{tmp_path}/llama_logging.db.journal", 0o700)
+        for name in os.listdir(folder):
+            shutil.move(f"{folder}/{name}", f"{tmp_path}/llama_logging.db.journal")
+        assert (len(recorded()), cli("list").err) == (10, "")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

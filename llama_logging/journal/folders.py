@@ -12,6 +12,7 @@ import os
 import stat
 import time
 import zlib
+from collections.abc import Sequence
 
 from llama_logging import state
 from llama_logging.patterns import regex
@@ -243,6 +244,25 @@ def directories_for(path: str) -> list[str]:
     Beside it; else where those of a registry do that is no file.
     """
     return [f"{path}.journal", *directories_elsewhere(os.path.basename(path), path)]
+
+
+def directories_of_others(directories: Sequence[str]) -> list[str]:
+    """Where in memory other users have journals of the registry that has its own in *directories*; only root sees it.
+
+    They are to be told of and not read: anybody may have put them there.
+    """
+    parent, own = os.path.split(directories[-1])
+    if parent != _SHARED_MEMORY or state.user() != 0:
+        return []
+    registry = own.removeprefix("llama_logging-0-")
+    found = []
+    for name in sorted(os.listdir(parent)):
+        user = name.removeprefix("llama_logging-").removesuffix(f"-{registry}")
+        if user.isdecimal() and name == f"llama_logging-{user}-{registry}" != own:
+            path = os.path.join(parent, name)
+            with contextlib.suppress(OSError):
+                found += [path] if any(map(_NAME.fullmatch, os.listdir(path))) else []
+    return found
 
 
 def directories_elsewhere(name: str, whole: str) -> list[str]:
