@@ -18,6 +18,11 @@ from llama_logging.visible import counted
 BATCH = 500
 """So many errors go over in one transaction."""
 
+_UNREADABLE = (StoreError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What comes of damage, and of what was made to look like a registry."""
+_PATIENCE = 10_000
+"""So many errors in a row that cannot be read, and no more is looked for: they may be without end."""
+
 Progress = Callable[[int], object]
 """Gets how many errors went over."""
 
@@ -83,22 +88,23 @@ def merge(source: Store, target: Store, progress: Progress = bool) -> int:
 def _noted(problems: list[StoreError]) -> Iterator[None]:
     try:
         yield
-    except StoreError as error:
-        problems.append(error)
+    except _UNREADABLE as error:
+        problems.append(StoreError.of(error))
 
 
 def _readable(source: Store, problems: list[StoreError]) -> Iterator[ErrorContext]:
     """As `errors_of`, but past what is damaged."""
-    position, newest, limit = 0, 0, BATCH
+    position, newest, limit, in_vain = 0, 0, BATCH, 0
     with _noted(problems):
         newest, _ = source.errors_after(-1)
-    while position < newest:
+    while position < newest and in_vain < _PATIENCE:
         reached, errors = position, list[ErrorContext]()
         try:
             reached, errors = source.errors_after(position, limit)
-        except (StoreError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except _UNREADABLE as error:
             problems[1:] = [StoreError.of(error)]
         yield from errors
+        in_vain = 0 if errors else in_vain + 1
         if not errors:
             position, limit = position + (limit == 1), max(limit // 2, 1)
         else:

@@ -118,6 +118,22 @@ def test_nothing_is_done_to_what_is_imported(tmp_path: Path, state: str) -> None
     other.close()
 
 
+def test_errors_without_end_that_cannot_be_read_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "_PATIENCE", 50)
+    one, other = store_at(tmp_path / "one.db"), store_at(tmp_path / "other.db")
+    transfer.add(one, some("a", 3))
+    one.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "one.db")) as connection:
+        connection.executescript(
+            f"UPDATE errors SET position = {2**62}, content = '{'[' * 100_000}' WHERE position = 3"
+        )
+    source = open_source(str(tmp_path / "one.db"))
+    with pytest.raises(StoreError, match="2 errors could be read all the same"):
+        transfer.merge(source, other)
+    for store in (source, other):
+        store.close()
+
+
 def test_a_view_in_place_of_a_table_is_not_read(tmp_path: Path) -> None:
     """It may have no end."""
     path = tmp_path / "one.db"
