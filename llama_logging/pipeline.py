@@ -164,20 +164,15 @@ def open_registry(url: StoreURL) -> Outbox:
         )
     store = open_store(url)
     try:
-        # Who may only read a registry is answered with what is in it.
-        if may_write(url.path) if store.exists and url.path else store.exists or waiting(None, directories):
+        if store.exists and url.path and not may_write(url.path):
+            # Who may only read a registry is answered with what is in it.
+            if kept := _waiting(directories):
+                warn(f"{url} may only be read{kept}")
+        elif store.exists or waiting(None, directories):
             ingest(store, directories, path=url.path or None)
     except StoreError as error:
         store.close()
-        counts = {directory: count for directory in directories if (count := waiting(None, [directory]))}
-        count = sum(counts.values())
-        # Here and not above: who logs has nothing to count in words.
-        from llama_logging.visible import counted, noun_for
-
-        places = f"{noun_for(len(counts), 'journal')} {' and '.join(counts)}"
-        kept = counted(count, "error is", "errors are")
-        told = f"; {kept} safe in the {places}, waiting for it" if count else ""
-        raise StoreError(f"{error}{told}") from error
+        raise StoreError(f"{error}{_waiting(directories)}") from error
     return store
 
 
@@ -217,3 +212,14 @@ def _cut(context: ErrorContext, size: int) -> ErrorContext:
         messages=tuple(plain.text(message, 1000) for message in context.messages),
         parts=tuple(plain.text(part, 1000) for part in context.parts),
     )
+
+
+def _waiting(directories: list[str]) -> str:
+    """What to add to a sentence about a store that takes no errors now: where they are; nothing if there are none."""
+    counts = {directory: count for directory in directories if (count := waiting(None, [directory]))}
+    if not counts:
+        return ""
+    from llama_logging.visible import counted, noun_for  # here and not above: who logs has nothing to count in words
+
+    kept = counted(sum(counts.values()), "error is", "errors are")
+    return f"; {kept} safe in the {noun_for(len(counts), 'journal')} {' and '.join(counts)}, waiting for it"

@@ -186,6 +186,14 @@ ASK = (
     "import os, sys; from llama_logging.cli.main import main; os.setuid(int(sys.argv[1])); sys.exit(main(sys.argv[2:]))"
 )
 
+LOG = """
+import logging, os, sys
+from llama_logging.handlers import RegistryHandler
+os.setuid(int(sys.argv[1]))
+logging.getLogger("app").addHandler(RegistryHandler())
+logging.getLogger("app").error("late")
+"""
+
 
 @pytest.mark.parametrize("in_use", [False, True])
 def test_a_registry_that_may_only_be_read_answers(run: Run, monkeypatch: pytest.MonkeyPatch, in_use: bool) -> None:
@@ -213,5 +221,12 @@ def test_a_registry_that_may_only_be_read_answers(run: Run, monkeypatch: pytest.
         done = run("-c", ASK, str(user), "resolve", error.error_id)
         assert (done.code, "attempt to write a readonly database" in done.err) == (1, True)
         assert sorted(os.listdir(folder)) == before
+        os.chmod(folder, 0o755)
+        os.mkdir(f"{folder}/state")
+        os.chown(f"{folder}/state", user, -1)
+        os.chmod(folder, 0o555)
+        assert "its errors wait in" in run("-c", LOG, str(user)).err
+        asked = run("-c", ASK, str(user), "list")
+        assert (asked.code, "errors.db may only be read; 1 error is safe in the journal" in asked.err) == (0, True)
         os.chmod(folder, 0o755)
         store.close()
