@@ -1,4 +1,4 @@
-"""Which file system a path lies on: SQLite must not be kept on one that other machines write to.
+"""What a path allows SQLite: it must not be kept on a file system that other machines write to.
 
 Its write-ahead log needs shared memory, "all processes using a database must be on the same host
 computer" (sqlite.org/wal.html), and the locks of network file systems do not hold
@@ -80,6 +80,25 @@ def refuse_network(path: str) -> None:
     problem = refusal(path)
     if problem:
         raise StoreError(f"sqlite:///{path}: {problem}")
+
+
+def may_write(path: str) -> bool:
+    """Whether this process may write to the SQLite database at *path*: to it and to the log beside it; or make it."""
+    folder = os.path.dirname(path)
+    if os.path.exists(path):
+        return os.access(path, os.W_OK) and (os.access(folder, os.W_OK) or os.path.exists(f"{path}-wal"))
+    while not os.path.exists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder, os.W_OK)
+
+
+def has_no_room(path: str) -> bool:
+    """Whether the disk of *path* has no room for what SQLite puts beside it: its shared memory is made in 32 KiB."""
+    try:
+        room = os.statvfs(os.path.dirname(path))
+    except (OSError, AttributeError):  # Windows
+        return False
+    return room.f_bavail * room.f_frsize < 2**15
 
 
 def _mountinfo() -> str:

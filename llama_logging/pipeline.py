@@ -6,7 +6,6 @@ Handlers come and go with every dictConfig; this stays until the process ends.
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,11 +16,15 @@ from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.frozen import replace
 from llama_logging.ingest import Ingester, ingest, waiting
+from llama_logging.journal.folders import directories_of_others
 from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
+from llama_logging.journal.telling import tell
 from llama_logging.journal.writing import Journal
+from llama_logging.mounts import may_write
 from llama_logging.room import with_room
 from llama_logging.seen import Taken
+from llama_logging.state import user
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import POSTGRES, StoreURL
 
@@ -59,7 +62,13 @@ class Pipeline:
         if url.scheme in POSTGRES and not is_installed("psycopg"):
             warn(f"{url}: psycopg is not installed (pip install 'llama_logging[postgres]'); errors wait in the journal")
         self._directories = directories = url.directories
-        self.journal = Journal(directories, lambda: wire.dumps(wire.encode_process(process.current())))
+        self.journal = Journal(
+            directories,
+            lambda: wire.dumps(wire.encode_process(process.current())),
+            self._chosen_anew,
+            self._kept_elsewhere,
+        )
+        self._told_of = ""
         self.ingester = Ingester(lambda: open_store(url), directories, self._tend, url.path or None)
         self._repeats = Repeats()
         self._taken = Taken()
@@ -100,6 +109,17 @@ class Pipeline:
         self.ingester.stop(timeout)
         self.journal.close()
         self.ingester.drain(timeout)
+
+    def _chosen_anew(self) -> list[str]:
+        # In place: the ingester is to look there, too.
+        self._directories[:] = self.url.directories
+        return self._directories
+
+    def _kept_elsewhere(self, directory: str) -> None:
+        """Say where errors are that no query of another user finds, as this one may not write the registry."""
+        if self.url.path and directory != self._told_of and not may_write(self.url.path):
+            self._told_of = directory
+            tell(f"{self.url}: user {user()} may not write there; its errors wait in {directory} until it may")
 
     def _tend(self, store: Store) -> None:
         self.journal.tend()
@@ -143,19 +163,22 @@ def open_registry(url: StoreURL) -> Outbox:
         MissingExtraError: If what reaches it is not installed.
     """
     directories = url.directories
+    for folder in directories_of_others(directories):
+        warn(
+            f"{url}: another user's errors wait in {folder} and are not brought in, as anybody may have put them "
+            f"there; to trust them, move its files to {directories[0]} once that user's processes have ended"
+        )
     store = open_store(url)
     try:
-        if store.exists or waiting(None, directories):
+        if store.exists and url.path and not may_write(url.path):
+            # Who may only read a registry is answered with what is in it.
+            if kept := _waiting(directories):
+                warn(f"{url} may only be read{kept}")
+        elif store.exists or waiting(None, directories):
             ingest(store, directories, path=url.path or None)
     except StoreError as error:
         store.close()
-        count = waiting(None, directories)
-        # Here and not above: who logs has nothing to count in words.
-        from llama_logging.visible import counted
-
-        kept = counted(count, "error is", "errors are")
-        told = f"; {kept} safe in the journal {_where(directories)}, waiting for it" if count else ""
-        raise StoreError(f"{error}{told}") from error
+        raise StoreError(f"{error}{_waiting(directories)}") from error
     return store
 
 
@@ -197,5 +220,12 @@ def _cut(context: ErrorContext, size: int) -> ErrorContext:
     )
 
 
-def _where(directories: list[str]) -> str:
-    return next((path for path in directories if os.path.isdir(path)), directories[0])
+def _waiting(directories: list[str]) -> str:
+    """What to add to a sentence about a store that takes no errors now: where they are; nothing if there are none."""
+    counts = {directory: count for directory in directories if (count := waiting(None, [directory]))}
+    if not counts:
+        return ""
+    from llama_logging.visible import counted, noun_for  # here and not above: who logs has nothing to count in words
+
+    kept = counted(sum(counts.values()), "error is", "errors are")
+    return f"; {kept} safe in the {noun_for(len(counts), 'journal')} {' and '.join(counts)}, waiting for it"

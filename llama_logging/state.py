@@ -5,8 +5,33 @@ from __future__ import annotations
 import os
 
 
+def user() -> int | None:
+    """Whose rights this process has; None where there are no such users."""
+    return os.geteuid() if hasattr(os, "geteuid") else None
+
+
+_started_as = user()
+
+
+def has_another_user() -> bool:
+    """Whether it has given up those it began with: what its environment says is the former user's."""
+    return user() != _started_as
+
+
 def state_folder() -> str:
     """The state folder; it may not exist yet."""
     env = os.environ
-    home = env.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    home = "" if has_another_user() else env.get("XDG_STATE_HOME")
+    home = home or os.path.join(_home(), ".local", "state")
     return env.get("LLAMA_LOGGING_DIR") or env.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
+
+
+def _home() -> str:
+    if has_another_user():
+        import pwd  # here and not above: Windows has none, and few processes change their user
+
+        try:
+            return pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:  # a number without a name
+            return "/"
+    return os.path.expanduser("~")

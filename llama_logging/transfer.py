@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from llama_logging import wire
 from llama_logging.context import ErrorContext, to_microseconds
+from llama_logging.exceptions import StoreError
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.registry.intake import Batch
+from llama_logging.visible import counted
 
 BATCH = 500
 """So many errors go over in one transaction."""
+
+_UNREADABLE = (StoreError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What comes of damage, and of what was made to look like a registry."""
+_PATIENCE = 10_000
+"""So many errors in a row that cannot be read, and no more is looked for: they may be without end."""
 
 Progress = Callable[[int], object]
 """Gets how many errors went over."""
@@ -50,18 +58,58 @@ def merge(source: Store, target: Store, progress: Progress = bool) -> int:
 
     Counts of errors whose details were pruned go over too, the first time. The state of a group that
     *target* knows already stays; of others it is taken over.
+
+    Raises:
+        StoreError: If something could not be read, of a damaged file say; what could be went over before.
     """
-    groups = {group.fingerprint: group for group in source.groups(limit=1_000_000)}
+    problems: list[StoreError] = []
+    groups: dict[str, ErrorGroup] = {}
+    with _noted(problems):
+        groups = {group.fingerprint: group for group in source.groups(limit=1_000_000)}
     known = {name for name in groups if target.group(name) is not None}
-    count = add(target, errors_of(source), progress)
-    mark = f"imported {source.recall('id')}"
-    if not target.recall(mark):
-        _add_unkept(source, target)
-        target.remember(mark, "1")
+    count = add(target, _readable(source, problems), progress)
+    with _noted(problems):
+        mark = f"imported {source.recall('id')}"
+        if not target.recall(mark):
+            _add_unkept(source, target)
+            target.remember(mark, "1")
     for name, group in groups.items():
         if name not in known and group.state_at is not None:
             _take_over(group, target, group.state_at)
+    if problems:
+        came = (
+            f"{counted(count, 'error')} could be read all the same, and came in" if count else "no error could be read"
+        )
+        raise StoreError(f"{problems[0]}; {came}")
     return count
+
+
+@contextlib.contextmanager
+def _noted(problems: list[StoreError]) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        problems.append(StoreError.of(error))
+
+
+def _readable(source: Store, problems: list[StoreError]) -> Iterator[ErrorContext]:
+    """As `errors_of`, but past what is damaged."""
+    position, newest, limit, in_vain = 0, 0, BATCH, 0
+    with _noted(problems):
+        newest, _ = source.errors_after(-1)
+    while position < newest and in_vain < _PATIENCE:
+        reached, errors = position, list[ErrorContext]()
+        try:
+            reached, errors = source.errors_after(position, limit)
+        except _UNREADABLE as error:
+            problems[1:] = [StoreError.of(error)]
+        yield from errors
+        in_vain = 0 if errors else in_vain + 1
+        if not errors:
+            position, limit = position + (limit == 1), max(limit // 2, 1)
+        else:
+            # What is damaged may also lead back, or far away.
+            position, limit = reached if position < reached <= newest else position + 1, min(limit * 2, BATCH)
 
 
 def _frames(context: ErrorContext) -> list[str]:

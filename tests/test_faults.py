@@ -11,6 +11,7 @@ import random
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 
 from llama_logging.context import ErrorContext
 from llama_logging.ids import new_id
+from llama_logging.ingest import waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.journal.reading import Reader, journals
@@ -123,6 +125,17 @@ done()
 """
     assert acked(run("-c", PRELUDE + code)) == 400
     assert len(recorded(f"sqlite:///{small_disk}/errors.db")) == 400
+
+
+def test_a_full_disk_is_said_to_be_full(small_disk: Path, run: Run, cli: Run) -> None:
+    """SQLite, which has no room for its shared memory, speaks of an error."""
+    store = f"sqlite:///{small_disk}/errors.db"
+    assert acked(run("-c", PRELUDE + f"install(store='{store}')\nerror()\ndone()")) == 1
+    assert len(recorded(store)) == 1
+    with contextlib.suppress(OSError), open(f"{small_disk}/filler", "wb", buffering=0) as filler:
+        while filler.write(bytes(4096)):
+            pass
+    assert f"{store}: the disk is full (disk I/O error)" in cli("list", "--store", store).err
 
 
 def test_the_space_set_aside_is_used_where_there_is_no_other_folder(small_disk: Path, run: Run) -> None:
@@ -600,6 +613,54 @@ os._exit(0)
 """
     assert acked(run("-c", PRELUDE + code)) == 3
     assert len(recorded()) == 13
+
+
+def test_a_worker_that_gives_up_its_rights_says_where_its_errors_are(run: Run, cli: Run, tmp_path: Path) -> None:
+    """Nothing was logged before: there is no journal of root's. They lie under the name of their own user."""
+    if os.geteuid() or not os.path.isdir("/dev/shm"):
+        pytest.skip("setuid needs root")
+    code = """
+install()
+for worker in range(2):
+    if not os.fork():
+        os.setuid(65534)
+        for number in range(5):
+            error(number)
+        handler.pipeline.ingester._started = True
+        os._exit(len(escaped) + journal.lost)
+    assert os.wait()[1] == 0
+"""
+    done = run("-c", PRELUDE + code)
+    folder = f"/dev/shm/llama_logging-65534-llama_logging.db-{zlib.crc32(f'{tmp_path}/llama_logging.db'.encode()):08x}"
+    try:
+        assert done.err.splitlines() == 2 * [
+            f"llama_logging: sqlite:///{tmp_path}/llama_logging.db: user 65534 may not write there; "
+            f"its errors wait in {folder} until it may"
+        ]
+        assert len(os.listdir(folder)) == 2
+        assert waiting_for(folder, user=65534) == 10
+        asked = cli("list")
+        assert f"llama_logging.db: another user's errors wait in {folder} and are not brought in" in asked.err
+        assert "there is no registry" in asked.err
+        os.makedirs(f"{tmp_path}/llama_logging.db.journal", 0o700)
+        for name in os.listdir(folder):
+            shutil.move(f"{folder}/{name}", f"{tmp_path}/llama_logging.db.journal")
+        assert (len(recorded()), cli("list").err) == (10, "")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def waiting_for(folder: str, user: int) -> int:
+    """How many errors lie in *folder*, as *user* sees it."""
+    out, into = os.pipe()
+    if not os.fork():
+        os.setuid(user)
+        os.write(into, str(waiting(None, [folder])).encode())
+        os._exit(0)
+    os.wait()
+    os.close(into)
+    with os.fdopen(out) as told:
+        return int(told.read())
 
 
 def test_configured_again_and_again_while_threads_log(run: Run) -> None:

@@ -24,6 +24,7 @@ from llama_logging.handlers import RegistryHandler
 from llama_logging.ingest import Intake, ingest, waiting
 from llama_logging.journal.folders import directories_for
 from llama_logging.journal.reading import Reader, journals
+from llama_logging.journal.writing import Journal
 from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
 from llama_logging.registry import Store
 from llama_logging.registry.intake import Batch
@@ -140,6 +141,20 @@ def test_a_store_that_fails_leaves_the_journal_as_it_is(tmp_path: Path) -> None:
     store = open_registry(url)
     assert count(store) == 3
     store.close()
+
+
+def test_the_folders_that_hold_what_waits_are_named(tmp_path: Path) -> None:
+    """And no other, though it is there."""
+    (tmp_path / "notes.txt").write_text("not a database")
+    url = urls.parse(f"sqlite:///{tmp_path}/notes.txt")
+    first, state, *_ = url.directories
+    os.makedirs(first)
+    Journal([state], lambda: "{}").write('{"k":"error","id":"1"}')
+    with pytest.raises(StoreError, match=f"1 error is safe in the journal {state}, waiting for it"):
+        open_registry(url)
+    assert pipeline_for(url).add(make_context())
+    with pytest.raises(StoreError, match=f"2 errors are safe in the journals {first} and {state}, waiting for it"):
+        open_registry(url)
 
 
 def test_damaged_frames_cost_only_themselves(store_url: urls.StoreURL) -> None:

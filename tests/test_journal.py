@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import pwd
 import resource
 import shutil
 import signal
@@ -22,6 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llama_logging import state
 from llama_logging.journal import file, folders, telling, writing
 from llama_logging.journal.descriptors import more
 from llama_logging.journal.file import LOOK_EVERY
@@ -1224,6 +1226,20 @@ def test_journals_lie_beside_the_registry_else_among_the_users_state_else_in_mem
     monkeypatch.setenv("XDG_RUNTIME_DIR", f"{tmp_path}/none")
     monkeypatch.setattr(folders, "_SHARED_MEMORY", f"{tmp_path}/none")
     assert directories_for("/srv/errors.db")[1:] == [f"{state}/journal/{name}"]
+
+
+def test_the_environment_of_a_user_that_the_process_was_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what names the folder of a service holds for all users that it has."""
+    monkeypatch.setattr(state, "_started_as", os.geteuid() + 1)
+    monkeypatch.setattr(folders, "_SHARED_MEMORY", f"{tmp_path}/none")
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert state.state_folder() == f"{tmp_path}/state"
+    monkeypatch.delenv("LLAMA_LOGGING_DIR")
+    assert state.state_folder() == f"{pwd.getpwuid(os.geteuid()).pw_dir}/.local/state/llama_logging"
+    assert not any(str(tmp_path) in folder for folder in directories_for("/srv/errors.db"))
 
 
 @pytest.mark.parametrize("mode", [0o720, 0o702])

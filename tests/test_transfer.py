@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from llama_logging import process, transfer
 from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.exceptions import StoreError
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
 from llama_logging.retention import Retention
-from llama_logging.stores import open_store, urls
+from llama_logging.stores import open_source, open_store, urls
 from tests.conftest import NOON, make_context
 
 
@@ -60,3 +64,86 @@ def test_what_comes_over_is_whole(tmp_path: Path) -> None:
     assert other.health().problems == ()
     one.close()
     other.close()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_can_be_read_of_a_damaged_registry_comes_over_and_it_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    path = tmp_path / "source" / "one.db"
+    one = store_at(path)
+    transfer.add(one, [make_context(error_message=os.urandom(400).hex()) for _ in range(2_000)])
+    one.close()
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2 : len(damaged) // 2 + 8192] = os.urandom(8192)
+    path.write_bytes(damaged)
+    before = contents(path.parent)
+    source, other = open_source(str(path)), store_at(tmp_path / "other.db")
+    with pytest.raises(StoreError, match=r"one\.db: .*malformed; \d+ errors could be read all the same"):
+        transfer.merge(source, other)
+    assert contents(path.parent) == before
+    assert 1_000 < len(other.errors(limit=10_000)) < 2_000
+    assert other.health().problems == ()
+    for store in (source, other):
+        store.close()
+
+
+@pytest.mark.parametrize("state", ["closed", "in use", "of an earlier version"])
+def test_nothing_is_done_to_what_is_imported(tmp_path: Path, state: str) -> None:
+    path = tmp_path / "source" / "one?#%41.db"
+    one, other = store_at(path), store_at(tmp_path / "other.db")
+    transfer.add(one, some("a", 3))
+    if state != "in use":
+        one.close()
+    if state == "of an earlier version":
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript("DROP TABLE day_counts; PRAGMA user_version = 6")
+    before = contents(path.parent)
+    source = open_source(str(path))
+    if state == "of an earlier version":
+        with pytest.raises(StoreError, match=r"by an earlier version .*\(schema 6\).*; no error could be read"):
+            transfer.merge(source, other)
+    else:
+        assert transfer.merge(source, other) == 3
+    with pytest.raises(StoreError):
+        source.note(NOON, "new", "")
+    source.close()
+    before.pop("one?#%41.db-shm", None)
+    after = contents(path.parent)
+    after.pop("one?#%41.db-shm", None)  # where who reads it says so
+    assert after == before
+    one.close()
+    other.close()
+
+
+def test_errors_without_end_that_cannot_be_read_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "_PATIENCE", 50)
+    one, other = store_at(tmp_path / "one.db"), store_at(tmp_path / "other.db")
+    transfer.add(one, some("a", 3))
+    one.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "one.db")) as connection:
+        connection.executescript(
+            f"UPDATE errors SET position = {2**62}, content = '{'[' * 100_000}' WHERE position = 3"
+        )
+    source = open_source(str(tmp_path / "one.db"))
+    with pytest.raises(StoreError, match="2 errors could be read all the same"):
+        transfer.merge(source, other)
+    for store in (source, other):
+        store.close()
+
+
+def test_a_view_in_place_of_a_table_is_not_read(tmp_path: Path) -> None:
+    """It may have no end."""
+    path = tmp_path / "one.db"
+    store_at(path).note(NOON, "new", "")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "DROP TABLE Changes; CREATE VIEW Changes AS "
+            "WITH RECURSIVE n (id) AS (VALUES (1) UNION ALL SELECT id FROM n) "
+            "SELECT id, 1 AS group_id, 1 AS at, 'new' AS kind, '' AS by, '' AS detail FROM n"
+        )
+    for store in (open_source(str(path)), store_at(path)):
+        with pytest.raises(StoreError, match="of something else"):
+            store.groups()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from llama_logging.cli.terminal import add_store, counted, print_json, progress
 from llama_logging.context import ErrorContext
 from llama_logging.documents import context_of
 from llama_logging.exceptions import ConfigError
+from llama_logging.ingest import waiting
+from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
-from llama_logging.stores import urls
+from llama_logging.stores import open_source, urls
 
 HELP = "take errors over: from another registry, from `export`, or from files of Sentry's event format"
 EPILOG = "Each error comes in once, however often it is imported."
@@ -44,9 +47,7 @@ def execute(args: argparse.Namespace) -> int:
         for name in args.files:
             with progress(f"errors of {name}") as tick:
                 if _is_registry(name):
-                    source = open_registry(urls.parse(f"sqlite:///{name}"))
-                    read += transfer.merge(source, target, tick)
-                    source.close()
+                    read += _merged(name, target, tick)
                 else:
                     mistakes: list[str] = []
                     read += transfer.add(target, _contexts(name, mistakes), tick)
@@ -60,6 +61,20 @@ def execute(args: argparse.Namespace) -> int:
     else:
         print(f"{counted(read, 'error')} read" + (f", {refused} refused" if refused else ""))
     return 1 if refused else 0
+
+
+def _merged(name: str, target: Outbox, tick: transfer.Progress) -> int:
+    """Take over what is in the registry *name*, which stays as it is; how many errors."""
+    with contextlib.closing(open_source(name)) as source:
+        count = transfer.merge(source, target, tick)
+        apart = waiting(source, urls.parse(f"sqlite:///{name}").directories)
+    if apart:
+        print(
+            f"llama-logging: {name}: {counted(apart, 'error is', 'errors are')} still in its journal: "
+            f"`llama-logging ingest --store sqlite:///{name}` brings them in, and another import takes them over",
+            file=sys.stderr,
+        )
+    return count
 
 
 def _is_registry(name: str) -> bool:

@@ -18,6 +18,7 @@ from llama_logging.journal.framing import seal
 from llama_logging.journal.pressure import PRESSURE, QUOTA
 from llama_logging.journal.telling import Losses
 from llama_logging.native import original
+from llama_logging.state import user
 
 SEGMENT_BYTES = 16 * 2**20
 """A journal goes on in a new file at this size."""
@@ -47,6 +48,8 @@ class Journal:
     Args:
         directories: Where the journal may lie, in order of preference; the first usable one is taken.
         opening: Gives the JSON text of the first frame of every file.
+        anew: Gives the directories once more, for a process that has changed its user.
+        elsewhere: Called with the directory of a file that could not be made in the first one.
 
     Attributes:
         lost: How many frames nothing took.
@@ -54,9 +57,16 @@ class Journal:
         pressure: Whether they are about to have more.
     """
 
-    def __init__(self, directories: Sequence[str], opening: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        directories: Sequence[str],
+        opening: Callable[[], str],
+        anew: Callable[[], Sequence[str]] | None = None,
+        elsewhere: Callable[[str], object] = bool,
+    ) -> None:
         self._folders = [Folder(directory) for directory in directories]
-        self._opening = opening
+        self._user = user()
+        self._opening, self._anew, self._elsewhere = opening, anew, elsewhere
         self.quota = QUOTA
         self.pressure = False
         self._begin()
@@ -184,6 +194,8 @@ class Journal:
             # A child that may not open one beside its parent's, after setuid say, has the parent's:
             # that one will be found.
             inherited = self._inherited
+            if not inherited:
+                self._follow_user()
             opened = self._first_usable([inherited[0].folder] if inherited else self._folders)
             if self._file is not before and self._file is not None:
                 opened.close()  # a signal handler was faster
@@ -193,6 +205,8 @@ class Journal:
                 file.close()
             self._inherited = []
             self._spare.hold(opened.folder)
+            if opened.folder is not self._folders[0]:
+                self._elsewhere(opened.folder.path)
             return opened
         finally:
             self._opening_lock.release()
@@ -289,12 +303,13 @@ class Journal:
         if not self._opening_lock.acquire(timeout=5):
             return
         try:
-            for folder in self._folders[self._folders.index(first.folder) + 1 :]:
+            self._follow_user()
+            for folder in self._folders[self._place(first) + 1 :]:
                 second = self._second
                 if second is None or not second.is_ours():
                     with contextlib.suppress(OSError):
                         self._second = self._create(folder)
-                elif self._folders.index(second.folder) < self._folders.index(folder):
+                elif self._place(second) < self._folders.index(folder):
                     # It failed as well.
                     with contextlib.suppress(OSError):
                         self._replace(second, folder)
@@ -303,6 +318,14 @@ class Journal:
                     yield self._second
         finally:
             self._opening_lock.release()
+
+    def _follow_user(self) -> None:
+        if self._anew is not None and self._user != user():
+            self._user, self._folders = user(), [Folder(directory) for directory in self._anew()]
+
+    def _place(self, file: File) -> int:
+        """Of its folder among the folders; before all of them that of a user which the process was."""
+        return self._folders.index(file.folder) if file.folder in self._folders else -1
 
     def _measure(self, folder: Folder) -> None:
         with contextlib.suppress(OSError):

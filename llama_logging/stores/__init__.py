@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llama_logging.config import is_installed
 from llama_logging.exceptions import MissingExtraError
 from llama_logging.plugins import STORES, plugin
-from llama_logging.stores.urls import NEEDED, POSTGRES, StoreURL
+from llama_logging.stores.urls import NEEDED, POSTGRES, StoreURL, parse
 
 if TYPE_CHECKING:
     from llama_logging.outbox import Outbox
@@ -21,6 +21,13 @@ def open_store(url: StoreURL) -> Outbox:
         MissingExtraError: If what reaches it is not installed.
     """
     return kind_of_store(url)(url)
+
+
+def open_source(path: str) -> Outbox:
+    """The registry in the SQLite file *path*, to which nothing is done whatever state it is in: it is only read."""
+    from llama_logging.stores.sqlite import SQLiteStore  # here and not above: as below
+
+    return SQLiteStore(parse(f"sqlite:///{path}"), reading=True)
 
 
 def kind_of_store(url: StoreURL) -> Callable[[StoreURL], Outbox]:

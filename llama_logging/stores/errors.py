@@ -142,8 +142,9 @@ class SQLErrors(SQLAccess):
             return []
         self._index().catch_up()
         with self._reading() as execute:
-            places = self._index().match(execute, "error_words", trace_id.lower())[:limit]
-            found = [context for _, context in _decoded(execute, places) if context.trace_id == trace_id.lower()]
+            places = self._index().errors(execute, trace_id)[:limit]
+            found = [context for _, context in _decoded(execute, places)]
+        found = [context for context in found if context.trace_id.lower() == trace_id.lower()]
         return sorted(found, key=lambda context: (context.timestamp, context.error_id))
 
     def sightings(self, error_id: str) -> list[Sighting]:

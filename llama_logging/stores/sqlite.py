@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from llama_logging import process
 from llama_logging.exceptions import StoreError
-from llama_logging.mounts import refuse_network
+from llama_logging.mounts import has_no_room, may_write, refuse_network
 from llama_logging.retention import Retention
 from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import Execute, only
+from llama_logging.stores.statements import Execute, marks, only
 from llama_logging.stores.urls import StoreURL
 
 BUSY_TIMEOUT = 10.0
@@ -57,6 +58,9 @@ _STAGE = f"""
                WHEN 'error' THEN json_remove(value, {", ".join(f"'$.{name}'" for name in HOT)}) ELSE value END
     FROM json_each(?)
 """
+_OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
+"""Tables of every version."""
+_NAMES = tuple({"group_words", "error_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
 _TEMPORARY = (statements.BATCH, statements.MOVING, statements.TURNED)
 
 
@@ -66,19 +70,26 @@ class SQLiteStore(SQLStore):
     One connection, used by one thread at a time. It is not carried over a fork: the child opens its
     own and leaves the inherited one alone (sqlite.org/howtocorrupt, 2.6). A file that is damaged is
     moved aside and a new one begun: the application's next errors matter more than the past ones.
+
+    Args:
+        url: Where it is.
+        reading: Whether nothing is to be done to it, not even to mend it. Questions to a registry that
+            this process may not write are answered in that way, too.
     """
 
     version = len(STEPS)
 
-    def __init__(self, url: StoreURL) -> None:
+    def __init__(self, url: StoreURL, *, reading: bool = False) -> None:
         self.url = str(url)
         self._path = url.path
+        self._reads_only = reading
         self._abandoned: list[sqlite3.Connection | None] = []
         self._connection: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._file: tuple[int, ...] = ()
+        self._look = _identity
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._words = _Words(self._transaction)
+        self._words = _Words(self._transaction, self._may_write)
 
     @property
     def exists(self) -> bool:
@@ -166,7 +177,7 @@ class SQLiteStore(SQLStore):
                 with contextlib.closing(_prepared(":memory:")) as empty:
                     yield empty.execute
             else:
-                yield self._connect().execute
+                yield self._connect(reading=True).execute
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Execute]:
@@ -188,25 +199,34 @@ class SQLiteStore(SQLStore):
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self.url}: {_explained(error)}{self._healed(error)}") from error
+            raise StoreError(f"{self.url}: {_explained(error, self._path)}{self._healed(error)}") from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _may_write(self) -> bool:
+        return not self._reads_only and may_write(self._path)
+
+    def _connect(self, *, reading: bool = False) -> sqlite3.Connection:
         if self._pid != os.getpid():
             # One reference is leaked on purpose: closing it here would drop the parent's locks.
             self._abandoned.append(self._connection)
             self._connection, self._pid = None, os.getpid()
-        if self._connection is not None and _identity(self._path) != self._file:
+        if self._connection is not None and self._look(self._path) != self._file:
             # Deleted, replaced or moved aside by somebody: what is written to it now would never be seen.
             self._connection.close()
             self._connection = None
         if self._connection is None:
-            self._connection = _open(self._path)
-            self._file = _identity(self._path)
+            reading = self._reads_only or (reading and not may_write(self._path))
+            if reading:
+                # First: what changes meanwhile is seen at the next question.
+                self._look = _identity if _has_log(self._path) else _state
+                self._file, self._connection = self._look(self._path), _open_to_read(self._path)
+            else:
+                self._connection, self._look = _open(self._path), _identity
+                self._file = _identity(self._path)
         return self._connection
 
     def _healed(self, error: Exception) -> str:
         """Move a file aside that is damaged, and begin a new one that tells of it; what to say of it."""
-        if not isinstance(error, sqlite3.DatabaseError) or not _tells_of_damage(error):
+        if not isinstance(error, sqlite3.DatabaseError) or not _tells_of_damage(error) or not self._may_write():
             return ""
         if _is_foreign(self._path):
             return "; this is not a SQLite database; it was left as it is. Name another file as the store"
@@ -227,6 +247,15 @@ class SQLiteStore(SQLStore):
 class _Words(words.Index):
     """In FTS5 tables without content: what is found is a row's number, and that is all that is asked."""
 
+    def __init__(
+        self, transaction: Callable[[], contextlib.AbstractContextManager[Execute]], may_write: Callable[[], bool]
+    ) -> None:
+        super().__init__(transaction)
+        self._may_write = may_write
+
+    def step(self) -> bool:
+        return self._may_write() and super().step()
+
     def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
         execute(
             f"CREATE VIRTUAL TABLE IF NOT EXISTS {table} USING fts5("
@@ -236,6 +265,8 @@ class _Words(words.Index):
             execute(f"INSERT INTO {table} (rowid, words) VALUES (?, ?)", (number, text))
 
     def match(self, execute: Execute, table: str, word: str) -> list[int]:
+        if not execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            return []  # whoever may write has never asked for a word
         rows = execute(
             f"SELECT rowid FROM {table} WHERE {table} MATCH ? ORDER BY rowid DESC LIMIT ?", (f'"{word}"*', words.MOST)
         )
@@ -253,9 +284,37 @@ def _open(path: str) -> sqlite3.Connection:
     return _prepared(path)
 
 
+def _open_to_read(path: str) -> sqlite3.Connection:
+    """A connection that leaves the file, and what lies beside it, as they are."""
+    refuse_network(path)
+    # Without a log nobody has it open, and SQLite would make one, or fail where it may not.
+    how = "mode=ro" if _has_log(path) else "mode=ro&immutable=1"
+    place = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")  # sqlite.org/uri.html, 3.1
+    connection = sqlite3.connect(
+        f"file:{place}?{how}", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True
+    )
+    try:
+        _refuse_foreign(connection)
+        taken = only(connection.execute("PRAGMA user_version"))
+        if taken < len(STEPS):
+            raise sqlite3.DatabaseError(
+                f"it was made by an earlier version of llama_logging (schema {taken}): any command that may write to "
+                "it, such as `llama-logging list --store`, brings it up to date"
+            )
+        _refuse_newer(taken)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        for statement in _TEMPORARY:
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _prepared(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
+        _refuse_foreign(connection)
         if not only(connection.execute("PRAGMA schema_version")):
             # Before the first table, so that pruning can give room back; later it would only wait for a lock.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -274,14 +333,35 @@ def _prepared(path: str) -> sqlite3.Connection:
     return connection
 
 
+def _refuse_foreign(connection: sqlite3.Connection) -> None:
+    """Before anything is written: the version alone is a number that others give to their files, too."""
+    # In one statement: another process may be making the registry.
+    version, all_of_it, ours, views = connection.execute(
+        "SELECT user_version, (SELECT count(*) FROM sqlite_master), (SELECT count(*) FROM sqlite_master "
+        f"WHERE type = 'table' AND name IN ({marks(_OURS)})), (SELECT count(*) FROM sqlite_master "
+        f"WHERE type = 'view' AND lower(name) IN ({marks(_NAMES)})) FROM pragma_user_version",
+        (*_OURS, *_NAMES),
+    ).fetchone()
+    is_empty = not version and not all_of_it
+    # A view in place of a table may have no end.
+    if not is_empty and not (version > 0 and ours == len(_OURS) and not views):
+        raise sqlite3.DatabaseError(
+            "this is a SQLite database of something else; it was left as it is. Name another file as the store"
+        )
+
+
+def _refuse_newer(taken: int) -> None:
+    if taken > len(STEPS):
+        raise sqlite3.DatabaseError(f"it was made by a newer version of llama_logging (schema {taken})")
+
+
 def _migrate(connection: sqlite3.Connection) -> None:
     if only(connection.execute("PRAGMA user_version")) == len(STEPS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         taken = only(connection.execute("PRAGMA user_version"))
-        if taken > len(STEPS):
-            raise sqlite3.DatabaseError(f"it was made by a newer version of llama_logging (schema {taken})")
+        _refuse_newer(taken)
         for step in STEPS[taken:]:
             for statement in step.split(";"):
                 connection.execute(statement)
@@ -316,7 +396,7 @@ def _tells_of_damage(error: sqlite3.DatabaseError) -> bool:
     return any(word in str(error) for word in ("malformed", "not a database", "disk image", "corrupt"))
 
 
-def _identity(path: str) -> tuple[int, int]:
+def _identity(path: str) -> tuple[int, ...]:
     try:
         status = os.stat(path)
     except OSError:
@@ -324,7 +404,22 @@ def _identity(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _explained(error: Exception) -> str:
+def _state(path: str) -> tuple[int, ...]:
+    """Changes with the file: a connection that takes it for one that nobody writes to must be made anew."""
+    with contextlib.suppress(OSError):
+        return *_identity(path), os.stat(path).st_mtime_ns, _has_log(path)
+    return ()
+
+
+def _has_log(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        return os.stat(f"{path}-wal").st_size > 0
+    return False
+
+
+def _explained(error: Exception, path: str) -> str:
     if isinstance(error, OSError):
         return f"cannot be opened: {error.strerror or error} ({error.filename})" if error.filename else str(error)
+    if "disk I/O error" in str(error) and has_no_room(path):
+        return f"the disk is full ({error})"
     return str(error)

@@ -89,17 +89,26 @@ class Index:
 
     def groups(self, execute: Execute, search: str) -> set[int]:
         """The groups that have all words of *search*, or an error that has those which the group has not."""
-        found: list[tuple[set[int], set[int]]] = [
+        found = self._found(execute, search)
+        if not found:
+            return set()
+        return set.intersection(*(groups for groups, _ in found)) | {group for _, group in self._having(execute, found)}
+
+    def errors(self, execute: Execute, search: str) -> list[int]:
+        """The positions of the newest errors that have all words of *search*, one of them not their group's."""
+        return sorted((position for position, _ in self._having(execute, self._found(execute, search))), reverse=True)
+
+    def _found(self, execute: Execute, search: str) -> list[tuple[set[int], set[int]]]:
+        """For each word of *search*, the groups and the errors that have it."""
+        return [
             (set(self.match(execute, "group_words", word)), set(self.match(execute, "error_words", word)))
             for word in split(search)
         ]
-        if not found:
-            return set()
-        whole = set.intersection(*(groups for groups, _ in found))
-        for position, group in self.grouped(execute, set.union(*(errors for _, errors in found))):
+
+    def _having(self, execute: Execute, found: list[tuple[set[int], set[int]]]) -> Iterator[tuple[int, int]]:
+        for position, group in self.grouped(execute, set().union(*(errors for _, errors in found))):
             if all(group in groups or position in errors for groups, errors in found):
-                whole.add(group)
-        return whole
+                yield position, group
 
     def _learn(self, execute: Execute, groups: set[int]) -> None:
         """Have the words of *groups* at hand."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from llama_logging import transfer
 from llama_logging.cli.main import main
 from llama_logging.pipeline import pipeline_for
-from llama_logging.stores import urls
+from llama_logging.stores import open_store, urls
 from tests.cli.test_commands import NOW, answer, document, keep, some_errors
 from tests.conftest import Run, make_context
 
@@ -191,3 +193,53 @@ def test_events_of_sentrys_format_come_in(own_place: Path, capsys: pytest.Captur
     (own_place / "event.json").write_text(json.dumps([event, event]))
     assert document(capsys, "import", "event.json") == {"read": 2, "refused": 0}
     assert [row["count"] for row in document(capsys, "list")] == [1]
+
+
+ASK = (
+    "import os, sys; from llama_logging.cli.main import main; os.setuid(int(sys.argv[1])); sys.exit(main(sys.argv[2:]))"
+)
+
+LOG = """
+import logging, os, sys
+from llama_logging.handlers import RegistryHandler
+os.setuid(int(sys.argv[1]))
+logging.getLogger("app").addHandler(RegistryHandler())
+logging.getLogger("app").error("late")
+"""
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_a_registry_that_may_only_be_read_answers(run: Run, monkeypatch: pytest.MonkeyPatch, in_use: bool) -> None:
+    """A search finds what somebody who may write has had indexed."""
+    user = os.geteuid() or 65534
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/errors.db"
+        monkeypatch.setenv("LLAMA_LOGGING_STORE", f"sqlite:///{path}")
+        monkeypatch.setenv("LLAMA_LOGGING_DIR", f"{folder}/state")
+        store = open_store(urls.default())
+        error = make_context(trace_id="abc", error_message="no rate", timestamp=NOW)
+        transfer.add(store, [error])
+        assert store.errors_of_trace("abc") == [error]
+        transfer.add(store, [make_context(trace_id="def", fingerprint="v1:late", timestamp=NOW)])
+        if not in_use:
+            store.close()
+        for name in os.listdir(folder):
+            os.chmod(f"{folder}/{name}", 0o444)
+        os.chmod(folder, 0o555)
+        before = sorted(os.listdir(folder))
+        for words in ("list", "show abc", "summary", "export", "list --search rate", "trace abc", "doctor"):
+            command = words.replace("show abc", f"show {error.error_id}")
+            done = run("-c", ASK, str(user), *command.split())
+            assert (done.code, done.err, "no rate" in done.out) == (0, "", words != "doctor"), words
+        done = run("-c", ASK, str(user), "resolve", error.error_id)
+        assert (done.code, "attempt to write a readonly database" in done.err) == (1, True)
+        assert sorted(os.listdir(folder)) == before
+        os.chmod(folder, 0o755)
+        os.mkdir(f"{folder}/state")
+        os.chown(f"{folder}/state", user, -1)
+        os.chmod(folder, 0o555)
+        assert "its errors wait in" in run("-c", LOG, str(user)).err
+        asked = run("-c", ASK, str(user), "list")
+        assert (asked.code, "errors.db may only be read; 1 error is safe in the journal" in asked.err) == (0, True)
+        os.chmod(folder, 0o755)
+        store.close()

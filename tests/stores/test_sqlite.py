@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +20,9 @@ from llama_logging.journal.framing import seal, unseal
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import urls
 from llama_logging.stores.plain_errors import HOT, taken_apart
+from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import _AT_ONCE, SQLiteStore
-from tests.conftest import make_context
+from tests.conftest import NOON, make_context
 
 COLUMNS = "kind, error_id, attempt_id, timestamp, severity, fingerprint, error_type, message, logger_name, stack"
 COLUMNS += ", process, release, module, function, strategy, status, duration, partial, details, amount, content"
@@ -97,3 +102,35 @@ def test_what_a_full_disk_has_no_room_for_is_not_refused(store: SQLiteStore) -> 
         execute("PRAGMA max_page_count = 1000000")
     assert store.ingest(Batch("j", 0, 1, frames)) == 1
     assert (store.health().damaged, store.health().errors) == (0, 20)
+
+
+def scheme_of(path: str) -> tuple[bytes, list[str]]:
+    """The header of the file, which tells its version and the mode of its journal, and what is in it."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master ORDER BY name")]
+    return Path(path).read_bytes()[:100], names
+
+
+@pytest.mark.parametrize(
+    "tables", ["", "CREATE TABLE users (id)", "CREATE TABLE errors (id); CREATE VIEW groups AS SELECT 1"]
+)
+@pytest.mark.parametrize("version", [0, 3, len(STEPS), 42])
+def test_a_database_of_something_else_is_left_as_it_is(store: SQLiteStore, tables: str, version: int) -> None:
+    """Also where its number is one of ours, which says little."""
+    path = urls.parse(store.url).path
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"CREATE TABLE first (id); {tables}; PRAGMA user_version = {version}")
+    before = scheme_of(path)
+    for ask in (store.errors, lambda: store.note(NOON, "new", "")):
+        with pytest.raises(StoreError, match=r"errors\.db: this is a SQLite database of something else"):
+            ask()
+    assert scheme_of(path) == before
+    assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
+
+
+def test_a_registry_that_is_being_made_is_none_of_somebody_else(store: SQLiteStore) -> None:
+    """Its file is there, and nothing in it."""
+    Path(urls.parse(store.url).path).touch()
+    assert store.errors() == []
+    store.note(NOON, "new", "")
+    assert [incident.kind for incident in store.incidents()] == ["new"]

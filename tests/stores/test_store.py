@@ -895,6 +895,22 @@ def test_words_are_found_wherever_they_stand(store: Store) -> None:
     assert found("no-such-word") == set()
 
 
+@pytest.mark.parametrize(
+    "trace_id", ["0af7651916cd43dd8448eb211c80319c", "0AF76519-16cd-43dd-8448-eb211c80319c", "no-17", 'x"y']
+)
+def test_the_errors_of_a_trace_are_found_whatever_it_is_called(store: Store, trace_id: str) -> None:
+    """Also where a word of it is one of the group's, which is indexed for that alone."""
+    error, other = (make_context(trace_id=name, error_message="no rate") for name in (trace_id, f"{trace_id}-2"))
+    add(store, error, other)
+    assert store.errors_of_trace(trace_id) == store.errors_of_trace(trace_id.swapcase()) == [error]
+
+
+@pytest.mark.parametrize("trace_id", ["", "-", "\0", "\0a", '"', '" OR "a', "a*", "a-b"])
+def test_a_trace_that_is_none_has_no_errors(store: Store, trace_id: str) -> None:
+    add(store, make_context(trace_id="ab"), make_context())
+    assert store.errors_of_trace(trace_id) == []
+
+
 def test_what_comes_later_is_found_too(store: Store) -> None:
     store.remember("a", "registry without errors")
     assert store.groups(search="first") == []
