@@ -106,7 +106,7 @@ def test_the_attempt_tells_no_strategy_from_one_that_failed() -> None:
     assert none == {"success": False, "message": "no recovery strategy for KeyError"}
     assert failed == {
         "success": False,
-        "message": "the recovery failed: call: RuntimeError: the remedy is worse",
+        "message": f"the recovery failed: {__name__}.{broken.__qualname__}: RuntimeError: the remedy is worse",
     }
 
 
