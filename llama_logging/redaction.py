@@ -318,14 +318,14 @@ _ASSIGNED = (
 
 def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
     """As `plain.text`, without what looks like a credential; nor is a part of one left where the middle is cut."""
+    if type(value) is not str:
+        value = str.__str__(value)  # a subclass may override the length and the rest
     if len(value) <= limit:
-        if len(value) <= _SHORT and type(value) is str and value.isascii() and not _own_patterns:
+        if len(value) <= _SHORT and value.isascii() and not _own_patterns:
             # No pattern tells one digit from another: of messages that differ in these alone one is looked into.
             shape = value.encode().translate(_DIGITS_ALIKE)
             return value if shape in _harmless else _look_into(value, shape)
         return redact(plain.text(value, limit))
-    if type(value) is not str:
-        value = str.__str__(value)
     half = limit // 2 - 20
     room = half + _LONGEST
     if len(value) <= 2 * room:

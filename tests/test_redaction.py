@@ -314,6 +314,18 @@ def test_a_text_that_would_say_what_it_is_not_asked_is_cut_all_the_same() -> Non
     assert len(clean(Text("password=hunter2 " * 1000), 1000)) <= 1000
 
 
+def test_a_text_that_will_not_say_how_long_it_is_is_taken_as_it_is() -> None:
+    class Text(str):
+        def __len__(self) -> int:
+            raise SystemExit
+
+    assert clean(Text("hello")) == "hello"
+    assert redaction.clean_data({"k": Text("v"), "n": [Text("password=hunter2")]}) == {
+        "k": "v",
+        "n": [f"password={REDACTED}"],
+    }
+
+
 def test_headers_are_known_in_every_form_they_come_in() -> None:
     pairs = [["X-Api-Key", "abc"], ["b'cookie'", "b'sid=abc'"], ["Accept", "*/*"], ["password", None]]
     assert redact_data({"headers": pairs})["headers"] == [
