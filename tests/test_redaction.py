@@ -306,6 +306,22 @@ def test_of_a_long_text_the_ends_alone_are_looked_at(monkeypatch: pytest.MonkeyP
     assert seen == [480 + 4096] * 2
 
 
+@pytest.mark.parametrize("more", [0, 3_000, 9_000, 100_000])
+def test_nor_where_bytes_are_cut(more: int) -> None:
+    secret = b" postgresql://app:QQQQQQQQ-very-secret-QQQQQQQQ@db/shop "
+    for place in range(140, 840, 5):
+        given = b"x" * place + secret + b"y" * more
+        for value in (given, bytearray(given[::-1].replace(secret[::-1], secret))):
+            cleaned = redaction.clean_data({"payload": value})["payload"]
+            assert "Q" not in cleaned, place
+            assert len(cleaned) < 900
+
+
+def test_of_many_bytes_both_ends_are_told_and_how_many_there_are() -> None:
+    cleaned = redaction.clean_data(b"x" * 50_000 + b"y" * 50_000)
+    assert (cleaned[:4], cleaned[-20:]) == ("b'xx", "yyy', of 100000 bytes"[-20:])
+
+
 def test_a_text_that_would_say_what_it_is_not_asked_is_cut_all_the_same() -> None:
     class Text(str):
         def __getitem__(self, key: Any) -> str:
