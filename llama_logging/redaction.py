@@ -123,6 +123,9 @@ _WORD = (
     r"|[a-zA-Z_/-]{3,128}+(?=\s{1,3}-|[\\'\"]|[ \t]{0,3}(?:\n|\Z)))"
 )
 _PAIR = r"[\w.!#$%&*+^`|~-]{1,128}+"
+# `Digest username="a", response="b"`: not the quote behind `Basic dXNlcjpw=`, which ends all of it.
+_NAMED = r"[\w-]{1,64}+=(?:\"[^\"\n]*\"|[^\s;,&'\"]++)"
+_PARAMETER = r"[ ,\t][\w-]{1,64}+=\\{0,4}\"[^\"\n]*\"(?=[ \t]*+(?:,|[\\'\"]|\n|\Z))"
 _QUALIFIED_KEY = "|".join(
     f"(?<=(?i:{word})key)|(?<=(?i:{word})[_-]key)".replace("key", "[kK][eE][yY]")
     for word in ("api", "access", "secret", "private", "signing", "encryption")
@@ -151,7 +154,15 @@ PATTERNS = {
         "password": rf"([pP](?i:ass(?:word|wd|phrase)){_IS}{_VALUE}",
         "pwd": rf"([pP](?i:wd){_IS}{_VALUE}",
         "secret": rf"([sS](?i:ecret){_IS}{_VALUE}",
-        "authorization": rf"([aA](?i:uthorization){_IS}(?:(?i:basic|bearer|digest|token)\s{{1,3}})?{_VALUE}",
+        # A header has it to the end of its line or of its quotes, whatever the scheme. `authorization: str` is source.
+        "authorization": r"([aA](?i:uthorization)(?:\\{0,4}['\"])?\]?\s{0,3}::?(?!=)\s{0,3}+)"
+        r"(?!\[redacted\]|(?:str|bytes|None|null)\s{0,3}[,)}])"
+        rf"(?:[bBrRuU]{{0,2}}{_QUOTED}|(?:{_PARAMETER}|[^\s,'\"\\]++|[^\n\r'\"\\]|\\++(?![rn'\"]))++)",
+        "authorization=": r"([aA](?i:uthorization)(?:\\{0,4}['\"])?\]?\s{0,3}:?=(?!=)>?\s{0,3}+)(?!\[redacted\])"
+        rf"(?:[bBrRfFuU]{{0,2}}{_QUOTED}|(?:\\{{0,4}}['\"])?"
+        rf"(?:(?:AWS4-HMAC-SHA256|OAuth2?|[a-zA-Z-]{{2,24}})[ \t]{{1,3}})?"
+        rf"(?:{_NAMED}(?:,[ \t]{{0,3}}{_NAMED})*+"
+        r"|[^\s'\",;&)}\]]{3,}))",
         "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY}){_IS}{_VALUE}",
         "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?==)){_IS}{_VALUE}",
         # `Cookie: a=b; c=d`, and as requests prints one of its own.
@@ -313,6 +324,7 @@ _ASSIGNED = (
     ("key", _behind("key")),
     ("token", _behind("token")),
     ("authorization", _behind("authorization")),
+    ("authorization", _behind("authorization=")),
 )
 
 
