@@ -107,11 +107,20 @@ _LIKE_A_CARD = regex(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it.
 _IS = r"(?:\\{0,4}['\"])?\s{0,3}[=:]{1,2}>?\s{0,3})"
-# To the end of its quotes: one after a backslash is none, unless the opening one was written so, too.
-_QUOTED = r"(?:\"(?:[^\"\n\\]|\\.)+\"|'(?:[^'\n\\]|\\.)+'|\\{1,4}(?:\"[^\"\n]+\"|'[^'\n]+'))"
+# To the end of its quotes: one after a backslash is none, unless the opening one was written so, too; then
+# so many backslashes end it.
+_ESCAPED = "|".join(
+    rf"\\{{{count}}}{quote}[^\n]*?(?<!\\)\\{{{count}}}{quote}" for count in range(1, 5) for quote in "'\""
+)
+_QUOTED = (
+    r"(?:\"\"\"(?:[^\"]|\"(?!\"\")){1,4096}+\"\"\"|'''(?:[^']|'(?!'')){1,4096}+'''|\"\"\"[^\n]++|'''[^\n]++"
+    rf"|\"(?:[^\"\n\\]|\\.)+\"|'(?:[^'\n\\]|\\.)+'|{_ESCAPED}|\\{{1,4}}(?:\"[^\"\n]+\"|'[^'\n]+'))"
+)
+_PREFIX = r"[bBrRfFuU]{0,2}"
 _VALUE = (
     r"(?:[\w.\[\]|]{1,40}(?:\s\|\sNone)?\s{0,3}=\s{0,3})?"
-    rf"(?:[bBrRfFuU]{{0,2}}{_QUOTED}|(?:[bBrRfFuU]{{0,2}}\\{{0,4}}['\"])?(?!\[redacted\])[^\s'\",;&)}}\]]{{3,}})"
+    rf"(?:{_PREFIX}{_QUOTED}|\{{[^{{}}\n'\"]{{1,256}}+\}}|[\[({{]{{1,3}}\s{{0,3}}(?={_PREFIX}\\{{0,4}}['\"])"
+    rf"|(?:{_PREFIX}\\{{0,4}}['\"])?(?!\[redacted\])[^\s'\",;&)}}\]]{{3,}})"
 )
 # What stands behind `--password`, as a word of its own or as the next of a list. Not the next option, a
 # variable of the shell, a place to fill in, or the name of the value in a usage.
@@ -189,6 +198,13 @@ PATTERNS = {
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }
+# What goes on behind a value: a literal next to one, and what an operator joins to it, to its end or its bracket.
+_NEXT = regex(rf"(?<=['\"])[ \t]{{1,3}}{_PREFIX}{_QUOTED}")
+_JOINED = regex(
+    r"[ \t]{0,3}(?:\+|or\b|\|\||\?\?|%|=(?!=)|if\b[^'\"\n]{1,80}?\belse\b)[ \t]{0,3}"
+    rf"(?:{_PREFIX}{_QUOTED}|[\w.]{{0,64}}+[(\[{{])"
+)
+_BRACKET = regex(rf"{_QUOTED}|[()\[\]{{}}\n]")
 # How what stands under a quoted key begins.
 _QUOTED_BEHIND = regex(r":\s{0,3}[bBrRuU]{0,2}\\{0,4}['\"]")
 _PEM_END = regex(r"-----END [A-Z ]{0,40}KEY(?: BLOCK)?-----")
@@ -225,18 +241,8 @@ def suspected(text: str) -> list[TakeOut]:
     """What may find something in *text*, by signs that are cheap to look for."""
     found: list[TakeOut] = []
     lowered = text.lower()
-    if "-" in text:
-        found += [take_out for sign, take_out in _WITH_HYPHEN if sign in text]
-    if ":" in text:
-        if "@" in text and "://" in text:
-            found.append(_user_info)
-        if ("':" in text or '":' in text or " :" in text) and _QUOTED_BEHIND.search(text):
-            found.append(_quoted_keys)
-    if "," in text and ("'," in text or '",' in text):
-        found.append(_pairs)
-    if "</" in text:
-        found.append(_elements)
-    # Written out: a loop over these would take as long again, for every text that has none of them.
+    # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
+    # for every text that has none of them.
     if (":" in text or "=" in text) and (
         "pass" in lowered
         or "pwd" in lowered
@@ -248,6 +254,17 @@ def suspected(text: str) -> list[TakeOut]:
         or "sess" in lowered
     ):
         found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
+    if "-" in text:
+        found += [take_out for sign, take_out in _WITH_HYPHEN if sign in text]
+    if ":" in text:
+        if "@" in text and "://" in text:
+            found.append(_user_info)
+        if ("':" in text or '":' in text or " :" in text) and _QUOTED_BEHIND.search(text):
+            found.append(_quoted_keys)
+    if "," in text and ("'," in text or '",' in text):
+        found.append(_pairs)
+    if "</" in text:
+        found.append(_elements)
     if "_" in text:
         found += [take_out for sign, take_out in _WITH_UNDERSCORE if sign in text]
     if "J" in text and "eyJ" in text:
@@ -285,6 +302,56 @@ def _behind(name: str) -> TakeOut:
     return take_out
 
 
+def _assigned(name: str) -> TakeOut:
+    """Takes out what the pattern finds behind its group, and all that belongs to it."""
+    found = PATTERNS[name]
+
+    def take_out(text: str) -> str:
+        pieces, position = [], 0
+        while (match := found.search(text, position)) is not None:
+            pieces += [text[position : match.end(1)], REDACTED]
+            position = _end(text, match.end(1), match.end())
+        return "".join([*pieces, text[position:]]) if pieces else text
+
+    return take_out
+
+
+def _end(text: str, begin: int, end: int) -> int:
+    """Where what began as a value really ends: `Box('x')`, `get("X") or "y"`, `"a" "b"`."""
+    if text[end - 1] not in "'\"":
+        value = text[begin:end]
+        if value[0] == "<" and ">" not in value:
+            line = _line(text, end)
+            return text.find(">", end, line) + 1 or line
+        depth = sum(map(value.count, "([{")) - sum(map(value.count, ")]}"))
+        if depth > 0:
+            end = _closed(text, end, depth)
+    while (more := _NEXT.match(text, end) or _JOINED.match(text, end)) is not None:
+        end = more.end()
+        if text[end - 1] in "([{":
+            end = _closed(text, end, 1)
+    return end
+
+
+def _closed(text: str, end: int, depth: int) -> int:
+    """Where *depth* brackets are closed; the end of the line if they are not."""
+    line = _line(text, end)
+    for found in _BRACKET.finditer(text, end, line):
+        if found[0] in "([{":
+            depth += 1
+        elif found[0] in ")]}":
+            depth -= 1
+            if not depth:
+                return found.end()
+    return line
+
+
+def _line(text: str, position: int) -> int:
+    """The end of the line at *position*, or of as much of it as a secret may take."""
+    end = text.find("\n", position, position + _LONGEST)
+    return end if end >= 0 else min(len(text), position + _LONGEST)
+
+
 def _pem(text: str) -> str:
     """Takes out each private key, to its end or to that of the text."""
     pieces, position = [], 0
@@ -315,14 +382,14 @@ _WITH_UNDERSCORE = (
 _WITH_I = (("IA", _whole("AWS")), ("AIza", _whole("Google")))
 _ASSIGNED = (
     ("cookie", _behind("cookie")),
-    ("sess", _behind("session")),
-    ("pass=", _behind("pass")),
-    ("passw", _behind("password")),
-    ("passphrase", _behind("password")),
-    ("pwd", _behind("pwd")),
-    ("secret", _behind("secret")),
-    ("key", _behind("key")),
-    ("token", _behind("token")),
+    ("sess", _assigned("session")),
+    ("pass=", _assigned("pass")),
+    ("passw", _assigned("password")),
+    ("passphrase", _assigned("password")),
+    ("pwd", _assigned("pwd")),
+    ("secret", _assigned("secret")),
+    ("key", _assigned("key")),
+    ("token", _assigned("token")),
     ("authorization", _behind("authorization")),
     ("authorization", _behind("authorization=")),
 )
