@@ -53,7 +53,9 @@ _KEYS = frozenset(
 )
 _KEY_ENDINGS = (
     "password",
+    "passwords",
     "passwd",
+    "passcode",
     "secret",
     "token",
     "apikey",
@@ -62,8 +64,19 @@ _KEY_ENDINGS = (
     "privatekey",
     "signingkey",
     "encryptionkey",
+    "accountkey",
+    "masterkey",
+    "openaikey",
+    "anthropickey",
+    "stripekey",
+    "secretstring",
+    "authheader",
 )
-_SEPARATORS = str.maketrans("", "", "-_. ")
+# `password2`, `password_confirmation`: not of tokens, whose number is a count.
+_KEY_AGAIN = regex(r"(password|passwd|secret|apikey)s?(?:\d{1,3}|confirm(?:ation)?|repeat(?:ed)?|again|hash)$")
+# `db_pass`, and not `bypass`.
+_PASS = regex(r"(?i)(?:^|['\[]|(?<!by)[_.-])pass['\]]?$")
+_SEPARATORS = str.maketrans("", "", "-_. []:")
 
 
 def _luhn(digits: str) -> bool:
@@ -106,7 +119,8 @@ _LIKE_A_CARD = regex(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
 
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it.
-_IS = r"(?:\\{0,4}['\"])?\s{0,3}[=:]{1,2}>?\s{0,3})"
+_IS = r"(?:\\{0,4}['\"])?(?:\]|%\d[dD](?==|%))?+\s{0,3}(?:[=:]{1,2}>?|%\d[dD])\s{0,3})"
+_AGAIN = r"(?:[_-]?(?:\d{1,3}|(?i:confirm(?:ation)?|repeat(?:ed)?|again|hash)))?"
 # To the end of its quotes: one after a backslash is none, unless the opening one was written so, too; then
 # so many backslashes end it.
 _ESCAPED = "|".join(
@@ -137,7 +151,19 @@ _NAMED = r"[\w-]{1,64}+=(?:\"[^\"\n]*\"|[^\s;,&'\"]++)"
 _PARAMETER = r"[ ,\t][\w-]{1,64}+=\\{0,4}\"[^\"\n]*\"(?=[ \t]*+(?:,|[\\'\"]|\n|\Z))"
 _QUALIFIED_KEY = "|".join(
     f"(?<=(?i:{word})key)|(?<=(?i:{word})[_-]key)".replace("key", "[kK][eE][yY]")
-    for word in ("api", "access", "secret", "private", "signing", "encryption")
+    for word in (
+        "api",
+        "access",
+        "secret",
+        "private",
+        "signing",
+        "encryption",
+        "account",
+        "master",
+        "openai",
+        "anthropic",
+        "stripe",
+    )
 )
 _QUALIFIED_TOKEN = "|".join(
     f"(?<=(?i:{word}token))|(?<=(?i:{word}[_-]token))" for word in ("auth", "access", "refresh", "api", "bearer", "id")
@@ -146,7 +172,8 @@ _QUALIFIED_TOKEN = "|".join(
 PATTERNS = {
     name: regex(text)
     for name, text in {
-        "user info": r"://[^\s/]+@",
+        # Also with a slash in the password, where no port stands before that.
+        "user info": r"://(?:[^\s/]+@|(?!\[)[^\s/:@'\"]{0,128}:(?!\d{0,5}(?:[/?#]|\Z))[^\s'\"<>@]{1,256}+@)",
         "PEM": r"-----BEGIN [A-Z ]{0,40}KEY(?: BLOCK)?-----",
         # `Authorization: Basic dXNlcjpw`; a digit or = is asked for, or "basic authentication" would be one.
         "bearer": r"([bB](?<!\w.)(?i:earer|asic)\s{1,3})(?=\S{0,256}[\d=])[A-Za-z0-9._~+/=-]{8,}",
@@ -160,9 +187,9 @@ PATTERNS = {
         "Google": r"AIza(?<![\w-]....)[\w-]{30,}",
         "GitLab": r"glpat-(?<![\w-]......)[\w-]{16,}",
         # `password = x`, `"api_key": "x"`, `token=x`; a bare `token: x` is what parsers say.
-        "password": rf"([pP](?i:ass(?:word|wd|phrase)){_IS}{_VALUE}",
+        "password": rf"([pP](?i:ass(?:word|wd|phrase|code)s?){_AGAIN}{_IS}{_VALUE}",
         "pwd": rf"([pP](?i:wd){_IS}{_VALUE}",
-        "secret": rf"([sS](?i:ecret){_IS}{_VALUE}",
+        "secret": rf"([sS](?i:ecret(?:[_-]?string)?){_AGAIN}{_IS}{_VALUE}",
         # A header has it to the end of its line or of its quotes, whatever the scheme. `authorization: str` is source.
         "authorization": r"([aA](?i:uthorization)(?:\\{0,4}['\"])?\]?\s{0,3}::?(?!=)\s{0,3}+)"
         r"(?!\[redacted\]|(?:str|bytes|None|null)\s{0,3}[,)}])"
@@ -173,7 +200,8 @@ PATTERNS = {
         rf"(?:{_NAMED}(?:,[ \t]{{0,3}}{_NAMED})*+"
         r"|[^\s'\",;&)}\]]{3,}))",
         "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY}){_IS}{_VALUE}",
-        "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?==)){_IS}{_VALUE}",
+        "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==)|(?=['\"]\]\s{{0,3}}=(?!=))"
+        rf"|(?=\s{{1,3}}=(?!=)\s{{0,3}}(?:{_PREFIX}\\{{0,4}}['\"]|[^\s'\"(]{{0,256}}\d))){_IS}{_VALUE}",
         # `Cookie: a=b; c=d`, and as requests prints one of its own.
         "cookie": rf"([cC](?i:ookies?)(?:[ \t]{{0,3}}[=:][ \t]{{0,3}}|(?<=<.{{6}})\s))"
         rf"{_PAIR}=(?:\"[^\"\n]{{0,4096}}\"|[^\s;,'\"]*+)"
@@ -184,6 +212,12 @@ PATTERNS = {
         "option": r"(--(?<!-..)(?:[a-zA-Z0-9]{1,24}[_-]){0,3}"
         r"(?i:pass(?:word|wd|phrase)|pwd|secret|token|(?:api|access|secret|private)[_-]?key)"
         rf"(?:\\{{0,4}}['\"],\s{{0,3}}|\s{{1,3}})){_WORD}",
+        # `curl -u user:password`, also as a list; neither the numbers of a user and a group, nor a URL.
+        "user": r"(-(?<![\w-].)(?:u|-user|-proxy-user)(?:\\{0,4}['\"],\s{0,3}|[ \t=]{1,3})"
+        r"(?:\\{0,4}['\"])?(?!\d+:\d+(?!\w))[^\s:'\"]{1,128}:)(?!\[redacted\]|//)[^\s'\"\\]+",
+        # As pydantic tells of a field: its name stands in the line above.
+        "field": r"((?:\A|\n|\\{1,4}n)([\w.\[\]-]{1,128})(?:\n|\\{1,4}n) {2}(?! )[^\n]{0,256}?, input_value=)"
+        r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
         # `'session': 'x'`: data that was made text.
         "quoted key": r"(['\"]([^'\"\n\\]{1,64})\\{0,4}['\"]\s{0,3}:\s{0,3})"
         rf"[bBrRuU]{{0,2}}(?!\\{{0,4}}['\"]\[redacted\]){_QUOTED}",
@@ -204,6 +238,7 @@ _JOINED = regex(
     r"[ \t]{0,3}(?:\+|or\b|\|\||\?\?|%|=(?!=)|if\b[^'\"\n]{1,80}?\belse\b)[ \t]{0,3}"
     rf"(?:{_PREFIX}{_QUOTED}|[\w.]{{0,64}}+[(\[{{])"
 )
+_BEHIND = frozenset(" \t+|?%=")
 _BRACKET = regex(rf"{_QUOTED}|[()\[\]{{}}\n]")
 # How what stands under a quoted key begins.
 _QUOTED_BEHIND = regex(r":\s{0,3}[bBrRuU]{0,2}\\{0,4}['\"]")
@@ -243,7 +278,7 @@ def suspected(text: str) -> list[TakeOut]:
     lowered = text.lower()
     # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
     # for every text that has none of them.
-    if (":" in text or "=" in text) and (
+    if (":" in text or "=" in text or "%" in text) and (
         "pass" in lowered
         or "pwd" in lowered
         or "secret" in lowered
@@ -323,10 +358,12 @@ def _end(text: str, begin: int, end: int) -> int:
         if value[0] == "<" and ">" not in value:
             line = _line(text, end)
             return text.find(">", end, line) + 1 or line
-        depth = sum(map(value.count, "([{")) - sum(map(value.count, ")]}"))
-        if depth > 0:
-            end = _closed(text, end, depth)
-    while (more := _NEXT.match(text, end) or _JOINED.match(text, end)) is not None:
+        if "(" in value or "[" in value or "{" in value:
+            depth = sum(map(value.count, "([{")) - sum(map(value.count, ")]}"))
+            if depth > 0:
+                end = _closed(text, end, depth)
+    # Else nothing goes on, and most often nothing does.
+    while text[end : end + 1] in _BEHIND and (more := _NEXT.match(text, end) or _JOINED.match(text, end)) is not None:
         end = more.end()
         if text[end - 1] in "([{":
             end = _closed(text, end, 1)
@@ -372,12 +409,14 @@ _WITH_HYPHEN = (
     ("xox", _whole("Slack")),
     ("glpat-", _whole("GitLab")),
     ("--", _behind("option")),
+    ("-u", _behind("user")),
 )
 _WITH_UNDERSCORE = (
     ("gh", _whole("GitHub")),
     ("github_pat_", _whole("GitHub")),
     ("hf_", _whole("Hugging Face")),
     ("k_", _whole("Stripe, Groq")),
+    ("input_value=", _whole("field", _by_key)),
 )
 _WITH_I = (("IA", _whole("AWS")), ("AIza", _whole("Google")))
 _ASSIGNED = (
@@ -386,6 +425,7 @@ _ASSIGNED = (
     ("pass=", _assigned("pass")),
     ("passw", _assigned("password")),
     ("passphrase", _assigned("password")),
+    ("passcode", _assigned("password")),
     ("pwd", _assigned("pwd")),
     ("secret", _assigned("secret")),
     ("key", _assigned("key")),
@@ -440,7 +480,7 @@ def redact_data(value: Any) -> Any:
         return redact(value)
     if type(value) is dict:
         return {
-            redact(key): REDACTED if is_secret(key) and not _says_nothing(item) else redact_data(item)
+            redact(key): REDACTED if is_secret(key) and not _is_known_harmless(key, item) else redact_data(item)
             for key, item in value.items()
         }
     if type(value) is list:
@@ -453,8 +493,9 @@ def _is_pair(item: Any) -> bool:
     return type(item) is list and len(item) == 2 and type(item[0]) is str
 
 
-def _says_nothing(value: Any) -> bool:
-    return value is None or value == "" or type(value) is bool
+def _is_known_harmless(key: str, value: Any) -> bool:
+    """Whether it says nothing, or is a count of tests under `pass`."""
+    return value is None or value == "" or type(value) is bool or (type(value) is int and _PASS.search(key) is not None)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -466,7 +507,13 @@ def is_secret(key: str) -> bool:
     """
     # Also as bytes are written, and as WSGI names headers.
     name = key.lower().removeprefix("b'").rstrip("'").translate(_SEPARATORS).removeprefix("http")
-    return name in _KEYS or name in _own_keys or name.endswith(_KEY_ENDINGS)
+    return (
+        name in _KEYS
+        or name in _own_keys
+        or name.endswith(_KEY_ENDINGS)
+        or _KEY_AGAIN.search(name) is not None
+        or _PASS.search(key) is not None
+    )
 
 
 def also(patterns: Iterable[re.Pattern[str]] = (), keys: Iterable[str] = ()) -> None:

@@ -70,6 +70,28 @@ SECRETS = {
     "GET /login?user=bob&pass=123456": "123456",
     "DB_PASS=hunter2": "hunter2",
     "imap refused: pass='battery horse'": "horse",
+    "Command '['false', '-u', 'app:planted']' returned 1": "planted",
+    "curl --user bob:planted http://x": "planted",
+    'curl -u "bob:planted" http://x': "planted",
+    "1 error for S\napi_key\n  Bad, is it? [type=int, input_value='a, planted', input_type=str]\n  x": "planted",
+    "X-Vault-Token: planted": "planted",
+    "token = planted1": "planted1",
+    "token = 'planted'": "planted",
+    'd["password"] = "planted"': "planted",
+    'd["token"] = "planted"': "planted",
+    "postgresql://u:p/planted@w/h": "planted",
+    "password%3Dplanted%26x": "planted",
+    "user[password]=planted&x=1": "planted",
+    "user%5Bpassword%5D=planted": "planted",
+    "password2='planted'": "planted",
+    "password_confirmation=planted": "planted",
+    "{'password_confirmation': 'planted'}": "planted",
+    "PASSWORDS = {'bob': 'planted'}": "planted",
+    "passcode=planted": "planted",
+    "AccountName=x;AccountKey=planted==;E=core": "planted",
+    "OPENAI_KEY=planted": "planted",
+    "SecretString='planted'": "planted",
+    "{'SMTP_PASS': 'planted'}": "planted",
 }
 
 HARMLESS = [
@@ -101,6 +123,11 @@ HARMLESS = [
     "app --password $DB_PASSWORD --token ${TOKEN1} --secret %s --api-key %(key1)s --token {token1}",
     "the options '--password', '--token' exclude each other",
     "-p 8080:80 --- password 1234abc ---",
+    "docker run -u 1000:1000 app, python -u http://x:80, docs -u see: x, non-unique a:b",
+    "token = next(tokens), token: str, primary_key=5, max_tokens = 5, if token == other",
+    "http://127.0.0.1:11434/a@b, http://h:80/x?m=a@b, http://h:8080, a@b.c, http://[::1]:80/a@b",
+    "the secrets: none, bypass=1, compass: x",
+    "1 error for S\nname\n  Not a number [type=int, input_value='a', input_type=str]\n  x",
 ]
 
 
@@ -423,13 +450,30 @@ def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
         assert redact(f"({other})") == f"({other})"
 
 
-@pytest.mark.parametrize("key", ["password", "Api-Key", "X-AUTH-TOKEN", "db.password", "client_secret", "Set-Cookie"])
+@pytest.mark.parametrize(
+    "key",
+    ["password", "Api-Key", "X-AUTH-TOKEN", "db.password", "client_secret", "Set-Cookie", "pass", "db_pass",
+     "SMTP_PASS", "b'smtp-pass'", "user[pass]", "password2", "password_confirmation", "passwords", "passcode",
+     "user[password]", "AccountKey", "OPENAI_KEY", "SecretString", "auth_header", "Password:"],
+)  # fmt: skip
 def test_secrets_are_known_by_their_key(key: str) -> None:
     assert is_secret(key)
     assert redact_data({"a": [{key: "x"}]}) == {"a": [{key: REDACTED}]}
 
 
-@pytest.mark.parametrize("key", ["tokens", "max_tokens", "keyboard", "secretary", "author", "monkey", "passenger"])
+def test_the_count_of_what_has_passed_is_no_secret() -> None:
+    assert redact_data({"pass": 12, "db_pass": "12", "password": 12}) == {
+        "pass": 12,
+        "db_pass": REDACTED,
+        "password": REDACTED,
+    }
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["tokens", "max_tokens", "keyboard", "secretary", "author", "monkey", "passenger", "compass", "bypass", "by-pass",
+     "pass_rate", "primary_key", "token2", "secrets"],
+)  # fmt: skip
 def test_other_keys_are_left_alone(key: str) -> None:
     assert not is_secret(key)
 
@@ -546,7 +590,7 @@ def test_no_secret_reaches_a_disk_or_a_screen(own_place: Path, capsys: pytest.Ca
     log_all(logger)
     handlers[1].close()
     opened = open_registry(urls.default())
-    assert sum(group.count for group in opened.groups()) == 2 * len(SECRETS)
+    assert sum(group.count for group in opened.groups(limit=1000)) == 2 * len(SECRETS)
     opened.close()
     seen = capsys.readouterr().err
     for path in own_place.rglob("*"):
