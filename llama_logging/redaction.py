@@ -16,10 +16,13 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from llama_logging import plain
 from llama_logging.patterns import regex
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 REDACTED = "[redacted]"
 
@@ -519,11 +522,23 @@ def is_secret(key: str) -> bool:
 def also(patterns: Iterable[re.Pattern[str]] = (), keys: Iterable[str] = ()) -> None:
     """Redact these too, from now on and in the whole process."""
     global _harmless
-    _own_patterns.extend(pattern for pattern in patterns if pattern not in _own_patterns)
-    _own_keys.update(key.lower().translate(_SEPARATORS) for key in keys)
+    more = [pattern for pattern in patterns if pattern not in _own_patterns]
+    more_keys = {key.lower().translate(_SEPARATORS) for key in keys} - _own_keys
+    if not more and not more_keys:
+        return
+    _own_patterns.extend(more)
+    _own_keys.update(more_keys)
     is_secret.cache_clear()
+    for cache in _caches:
+        cache.clear()
     # Another, and not cleared: a thread may be about to add what was harmless without these.
     _harmless = set()
+
+
+def remembered(cache: dict[_Key, _Value]) -> dict[_Key, _Value]:
+    """*cache*, of what was redacted: forgotten as soon as more is."""
+    _caches.append(cache)
+    return cache
 
 
 def has_own_patterns() -> bool:
@@ -562,6 +577,7 @@ def _seconds(pattern: re.Pattern[str], text: str) -> float:
 SLOW = 0.005
 """Seconds that a pattern of the user's may take on one hostile text."""
 
+_caches: list[dict[Any, Any]] = []
 _own_patterns: list[re.Pattern[str]] = []
 _own_keys: set[str] = set()
 # Short texts that hold no secret, their digits made alike.

@@ -506,6 +506,34 @@ def test_patterns_and_keys_of_ones_own(own_place: Path) -> None:
     assert context.additional_context == {"employee_no": REDACTED}
 
 
+def test_patterns_of_ones_own_reach_what_was_logged_before(own_place: Path) -> None:
+    """Of a place and a message that are known, text that was redacted without them is remembered."""
+    logger = logging.getLogger("app.late")
+    logger.propagate = False
+
+    def log() -> None:
+        logger.error("customer CUST-4711 is not known")
+        try:
+            raise ValueError("no")  # CUST-4711
+        except ValueError:
+            logger.exception("could not bill CUST-4711")
+
+    first, second = RegistryHandler(store="sqlite:///first.db"), RegistryHandler(store="sqlite:///second.db")
+    logger.addHandler(first)
+    log()
+    logger.removeHandler(first)
+    also(patterns=[re.compile(r"CUST-\d{4}")])
+    logger.addHandler(second)
+    log()
+    told = []
+    for handler in (first, second):
+        opened = open_registry(handler.pipeline.url)
+        told.append(repr([(error, error.stack_trace) for error in opened.errors()]))
+        opened.close()
+    assert [text.count("CUST-4711") > 0 for text in told] == [True, False]
+    assert REDACTED in told[1]
+
+
 def test_a_key_of_ones_own_is_secret_though_it_was_asked_for_before() -> None:
     assert not is_secret("badge")
     also(keys=["Badge"])
