@@ -114,6 +114,8 @@ HOSTILE = {
     "fields without value": "\ntoken\n  " + "x" * 500,
     "fields without value, escaped": "\\na\\n  ",
     "fields of commas": "\ntoken\n  , input_value=" + "," * 200,
+    "passwords compared": "password == " + "a" * 70,
+    "folders of a shell": "PWD=/a ",
     "token=": "token=",
     "api_key and spaces": "api_key   =   ",
     "access": "access",

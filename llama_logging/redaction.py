@@ -46,7 +46,6 @@ _KEYS = frozenset(
         "dsn",
         "jwt",
         "passphrase",
-        "pwd",
         "session",
         "sessionid",
         "sid",
@@ -59,6 +58,7 @@ _KEY_ENDINGS = (
     "passwords",
     "passwd",
     "passcode",
+    "pwd",
     "secret",
     "token",
     "apikey",
@@ -89,10 +89,15 @@ def _luhn(digits: str) -> bool:
     return (sum(single) - 48 * len(single) + sum(codes[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
+def _is_card(digits: str) -> bool:
+    """Whether an issuer gives out such numbers: of ids and epochs one in ten would add up, too."""
+    return _ISSUED.fullmatch(digits if digits.isascii() else str(int(digits))) is not None and _luhn(digits)
+
+
 def _card(match: re.Match[str]) -> str:
     whole = match[0]
     digits = whole.replace(" ", "").replace("-", "")
-    if _luhn(digits):
+    if _is_card(digits):
         return REDACTED
     if len(digits) == len(whole):
         return whole
@@ -105,15 +110,26 @@ def _card(match: re.Match[str]) -> str:
 
 def _card_as_printed(match: re.Match[str]) -> str:
     found = match[0]
-    return REDACTED if _luhn(found.replace(" ", "").replace("-", "")) else found
+    return REDACTED if _is_card(found.replace(" ", "").replace("-", "")) else found
 
 
 def _by_key(match: re.Match[str]) -> str:
-    return f"{match[1]}{REDACTED}" if is_secret(match[2]) else match[0]
+    secret = is_secret(match[2]) and not _is_folder(match[2], match[0][len(match[1]) :].lstrip("bBrRuU\\'\""))
+    return f"{match[1]}{REDACTED}" if secret else match[0]
+
+
+def _is_folder(key: str, value: object) -> bool:
+    """Whether it is where a shell stands."""
+    return key in ("PWD", "OLDPWD") and type(value) is str and value.startswith("/")
 
 
 # Every second digit from the right is doubled, and the digits of that added.
 _DOUBLED = bytes(sum(divmod((code - 48) * 2, 10)) if 48 <= code < 58 else 0 for code in range(256))
+# Visa; Mastercard; American Express; Diners Club and JCB; Discover, UnionPay, Maestro and others under 50, 56 to 69.
+_ISSUED = regex(
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"
+    r"|3[47]\d{13}|3[0689]\d{12,17}|35\d{14,17}|(?:50|5[6-9]|6\d)\d{11,17}"
+)
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
 _CARD_AS_PRINTED = regex(r"(?<!\d)(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{4,5})(?!\d)")
 _CARD_DIGITS = b"0" * 13
@@ -121,8 +137,11 @@ _DIGIT = regex(r"\d")
 _LIKE_A_CARD = regex(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
 
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
-# or without, before it the type that source code may give it.
-_IS = r"(?:\\{0,4}['\"])?(?:\]|%\d[dD](?==|%))?+\s{0,3}(?:[=:]{1,2}>?|%\d[dD])\s{0,3})"
+# or without, before it the type that source code may give it. Not what another name is compared with.
+_IS = (
+    r"(?:\\{0,4}['\"])?(?:\]|%\d[dD](?==|%))?+\s{0,3}(?!==\s{0,3}[a-zA-Z_.]{1,64}+(?![\w'\"]))"
+    r"(?:[=:]{1,2}>?|%\d[dD])\s{0,3})"
+)
 _AGAIN = r"(?:[_-]?(?:\d{1,3}|(?i:confirm(?:ation)?|repeat(?:ed)?|again|hash)))?"
 # To the end of its quotes: one after a backslash is none, unless the opening one was written so, too; then
 # so many backslashes end it.
@@ -191,7 +210,8 @@ PATTERNS = {
         "GitLab": r"glpat-(?<![\w-]......)[\w-]{16,}",
         # `password = x`, `"api_key": "x"`, `token=x`; a bare `token: x` is what parsers say.
         "password": rf"([pP](?i:ass(?:word|wd|phrase|code)s?){_AGAIN}{_IS}{_VALUE}",
-        "pwd": rf"([pP](?i:wd){_IS}{_VALUE}",
+        # Not the folder of a shell.
+        "pwd": rf"([pP](?i:wd)(?!(?:(?<=\bPWD)|(?<=\bOLDPWD))['\"]?[=:]\s?['\"]?/){_IS}{_VALUE}",
         "secret": rf"([sS](?i:ecret(?:[_-]?string)?){_AGAIN}{_IS}{_VALUE}",
         # A header has it to the end of its line or of its quotes, whatever the scheme. `authorization: str` is source.
         "authorization": r"([aA](?i:uthorization)(?:\\{0,4}['\"])?\]?\s{0,3}::?(?!=)\s{0,3}+)"
@@ -497,8 +517,10 @@ def _is_pair(item: Any) -> bool:
 
 
 def _is_known_harmless(key: str, value: Any) -> bool:
-    """Whether it says nothing, or is a count of tests under `pass`."""
-    return value is None or value == "" or type(value) is bool or (type(value) is int and _PASS.search(key) is not None)
+    """Whether it says nothing, is a count of tests under `pass`, or a folder."""
+    if value is None or value == "" or type(value) is bool or _is_folder(key, value):
+        return True
+    return type(value) is int and _PASS.search(key) is not None
 
 
 @functools.lru_cache(maxsize=4096)

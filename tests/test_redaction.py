@@ -126,6 +126,8 @@ HARMLESS = [
     "docker run -u 1000:1000 app, python -u http://x:80, docs -u see: x, non-unique a:b",
     "token = next(tokens), token: str, primary_key=5, max_tokens = 5, if token == other",
     "http://127.0.0.1:11434/a@b, http://h:80/x?m=a@b, http://h:8080, a@b.c, http://[::1]:80/a@b",
+    "PWD=/home/user OLDPWD=/home {'PWD': '/home/user', 'x': 1}",
+    "if password == other: or pwd == self.pwd and secret==that",
     "the secrets: none, bypass=1, compass: x",
     "1 error for S\nname\n  Not a number [type=int, input_value='a', input_type=str]\n  x",
 ]
@@ -233,6 +235,8 @@ EXACTLY = {
     "Authorization: Digest abcd": "Authorization: [redacted]",
     "Authorization: Token abcd": "Authorization: [redacted]",
     "authorization=abcd": "authorization=[redacted]",
+    "MYSQL_PWD=/abc; pwd=/abc; PWD=abc": "MYSQL_PWD=[redacted]; pwd=[redacted]; PWD=[redacted]",
+    "assert password == 'abc', secret == abc1": "assert password == [redacted], secret == [redacted]",
     "password=Box('a', b={'c': 'd'}), x=1": "password=[redacted], x=1",
     "password=Box(a=[1, 'b'], x\nnext": "password=[redacted]\nnext",
     'password = os.environ.get("PW", "abc")': "password = [redacted]",
@@ -315,6 +319,15 @@ def test_only_the_secret_goes(text: str, expected: str) -> None:
         ("-4111111111111111", "-4111111111111111"),
         ("1-4111111111111111", f"1-{REDACTED}"),
         ("x4111111111111111", f"x{REDACTED}"),
+        ("2223003122003222", REDACTED),
+        ("30569309025904", REDACTED),
+        ("3530111333300000", REDACTED),
+        ("6011111111111117", REDACTED),
+        ("1234567890123452", "1234567890123452"),
+        ("1700000000000000004", "1700000000000000004"),
+        ("7992739871399992", "7992739871399992"),
+        ("2221000000000009993", "2221000000000009993"),
+        ("41111111111111113", "41111111111111113"),
     ],
 )
 def test_cards_are_known_by_their_check_digit_however_they_are_printed(text: str, expected: str) -> None:
@@ -459,6 +472,15 @@ def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
 def test_secrets_are_known_by_their_key(key: str) -> None:
     assert is_secret(key)
     assert redact_data({"a": [{key: "x"}]}) == {"a": [{key: REDACTED}]}
+
+
+def test_the_folder_of_a_shell_is_no_secret() -> None:
+    assert redact_data({"PWD": "/home/bob", "OLDPWD": "/", "pwd": "/a", "MYSQL_PWD": "/b"}) == {
+        "PWD": "/home/bob",
+        "OLDPWD": "/",
+        "pwd": REDACTED,
+        "MYSQL_PWD": REDACTED,
+    }
 
 
 def test_the_count_of_what_has_passed_is_no_secret() -> None:
