@@ -140,7 +140,7 @@ _LIKE_A_CARD = regex(r"\d[\d -]{12}(?:[\d -]|(?<=\d{13}))")
 # or without, before it the type that source code may give it. Not what another name is compared with.
 _IS = (
     r"(?:\\{0,4}['\"])?(?:\]|%\d[dD](?==|%))?+\s{0,3}(?!==\s{0,3}[a-zA-Z_.]{1,64}+(?![\w'\"]))"
-    r"(?:[=:]{1,2}>?|%\d[dD])\s{0,3})"
+    r"(?:[=:]{1,2}+>?+|%\d[dD])\s{0,3}+)"
 )
 _AGAIN = r"(?:[_-]?(?:\d{1,3}|(?i:confirm(?:ation)?|repeat(?:ed)?|again|hash)))?"
 # To the end of its quotes: one after a backslash is none, unless the opening one was written so, too; then
@@ -154,7 +154,7 @@ _QUOTED = (
 )
 _PREFIX = r"[bBrRfFuU]{0,2}"
 _VALUE = (
-    r"(?:[\w.\[\]|]{1,40}(?:\s\|\sNone)?\s{0,3}=\s{0,3})?"
+    r"(?!\[redacted\])(?:[\w.\[\]|]{1,40}(?:\s\|\sNone)?\s{0,3}=\s{0,3})?"
     rf"(?:{_PREFIX}{_QUOTED}|\{{[^{{}}\n'\"]{{1,256}}+\}}|[\[({{]{{1,3}}\s{{0,3}}(?={_PREFIX}\\{{0,4}}['\"])"
     rf"|(?:{_PREFIX}\\{{0,4}}['\"])?(?!\[redacted\])[^\s'\",;&)}}\]]{{3,}})"
 )
@@ -214,7 +214,7 @@ PATTERNS = {
         "pwd": rf"([pP](?i:wd)(?!(?:(?<=\bPWD)|(?<=\bOLDPWD))['\"]?[=:]\s?['\"]?/){_IS}{_VALUE}",
         "secret": rf"([sS](?i:ecret(?:[_-]?string)?){_AGAIN}{_IS}{_VALUE}",
         # A header has it to the end of its line or of its quotes, whatever the scheme. `authorization: str` is source.
-        "authorization": r"([aA](?i:uthorization)(?:\\{0,4}['\"])?\]?\s{0,3}::?(?!=)\s{0,3}+)"
+        "authorization": r"([aA](?i:uthorization)(?:\\{0,4}['\"])?\]?\s{0,3}:{1,2}+(?!=)\s{0,3}+)"
         r"(?!\[redacted\]|(?:str|bytes|None|null)\s{0,3}[,)}])"
         rf"(?:[bBrRuU]{{0,2}}{_QUOTED}|(?:{_PARAMETER}|[^\s,'\"\\]++|[^\n\r'\"\\]|\\++(?![rn'\"]))++)",
         "authorization=": r"([aA](?i:uthorization)(?:\\{0,4}['\"])?\]?\s{0,3}:?=(?!=)>?\s{0,3}+)(?!\[redacted\])"
