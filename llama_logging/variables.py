@@ -6,7 +6,6 @@ them, and each bound here holds whatever the program keeps in them.
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
 from collections.abc import Sequence
@@ -116,7 +115,7 @@ def _items(frame: FrameType) -> list[tuple[str, Any]]:
     # which it is read back. Of a class body it is the namespace itself.
     if (
         sys.version_info < (3, 13)
-        and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        and frame.f_code.co_flags & _OPTIMIZED
         and sys.getrefcount(found) == _ITS_FRAME_AND_US
         and sys.gettrace() is None
         and sys.getprofile() is None
@@ -125,5 +124,7 @@ def _items(frame: FrameType) -> list[tuple[str, Any]]:
     return items
 
 
+_OPTIMIZED = 1
+"""inspect.CO_OPTIMIZED, which functions have; to import that module takes milliseconds."""
 _ITS_FRAME_AND_US = 3
 """References: the frame's, the variable's, and the argument's."""
