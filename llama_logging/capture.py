@@ -17,7 +17,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
 from llama_logging.records import has_arguments, is_quiet
-from llama_logging.redaction import clean, clean_data, redact
+from llama_logging.redaction import clean, clean_data, redact, remembered
 from llama_logging.room import with_room
 from llama_logging.variables import VARIABLES
 
@@ -31,10 +31,10 @@ _NO_TAGS: Mapping[str, str] = {}
 _LATEST = 253_402_300_799.0
 """Seconds since the epoch: no calendar has later ones."""
 _KNOWN_SITES = 4_096
-_sites: dict[tuple[Any, ...], Stack] = {}
+_sites: dict[tuple[Any, ...], Stack] = remembered({})
 _SHORT = 200
 _KNOWN_CONSTANTS = 2_048
-_constants: dict[str, str] = {}
+_constants: dict[str, str] = remembered({})
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
 CONTEXT = "_llama_logging_context"

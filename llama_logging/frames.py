@@ -15,7 +15,7 @@ from types import CodeType, TracebackType
 
 from llama_logging.context import Frame
 from llama_logging.frozen import Frozen
-from llama_logging.redaction import clean, suspected
+from llama_logging.redaction import clean, remembered, suspected
 
 MAX_FRAMES = 60
 """So many calls of one exception are kept as data: of a deep recursion the first and the last."""
@@ -24,7 +24,7 @@ _FIRST = 20
 _REPEATED = 3
 _LONG = 4_000
 _KNOWN_CALLS = 20_000
-_known: dict[tuple[int, int], Call] = {}
+_known: dict[tuple[int, int], Call] = remembered({})
 
 
 class Call(Frozen):

@@ -17,6 +17,10 @@ from llama_logging.frozen import Frozen
 
 MAX_TEXT = 8_192
 """Characters of one text that are kept; the middle is cut."""
+_MAX_BYTES = 840
+"""Characters of bytes as they are written."""
+_READ_BYTES = 5_000
+"""Of each end of bytes: more than what is kept and the longest secret (see `redaction.clean`)."""
 
 
 class Limits(Frozen):
@@ -85,7 +89,7 @@ def plain(value: Any, limits: Limits = LIMITS, bounded: Callable[[str, int], str
     if kind is float:
         return value if math.isfinite(value) else str(value)
     if kind is bytes or kind is bytearray:
-        return text(repr(bytes(value[:200])))
+        return _bytes(value, limits, bounded)
     if id(kind) in _CONTAINERS:
         return _container(value, limits, bounded)
     if _is_speaking(kind):
@@ -133,6 +137,14 @@ def _is_speaking(cls: type) -> bool:
 
 def _qualname(cls: type) -> str:
     return text(type.__dict__["__qualname__"].__get__(cls), 200)
+
+
+def _bytes(value: bytes | bytearray, limits: Limits, bounded: Callable[[str, int], str]) -> str:
+    """Cut as text is, and not before: where a secret was cut, nothing tells that its half is one."""
+    limit = min(limits.text, _MAX_BYTES)
+    if len(value) <= 2 * _READ_BYTES:
+        return bounded(repr(bytes(value)), limit)
+    return f"{bounded(repr(bytes(value[:_READ_BYTES] + value[-_READ_BYTES:])), limit)}, of {len(value)} bytes"
 
 
 def _container(value: Any, limits: Limits, bounded: Callable[[str, int], str]) -> Any:

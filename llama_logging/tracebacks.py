@@ -23,7 +23,7 @@ from llama_logging.context import ExceptionDetail, Form, Stack
 from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
 from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
-from llama_logging.redaction import clean, clean_data, has_own_patterns
+from llama_logging.redaction import clean, clean_data, has_own_patterns, remembered
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
@@ -35,7 +35,7 @@ _TELLING = TELLING | {"__notes__", "__fingerprint__", seen.MARK}
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
-_known: dict[tuple[int, ...], Known] = {}
+_known: dict[tuple[int, ...], Known] = remembered({})
 
 HEADER = "Traceback (most recent call last):\n"
 CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"

@@ -6,10 +6,11 @@ them, and each bound here holds whatever the program keeps in them.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from json import dumps
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from llama_logging import plain
@@ -92,7 +93,7 @@ def _is_own(entry: TracebackType) -> bool:
 def _locals(exception: int, place: int, tb: TracebackType, deadline: float) -> FrameLocals:
     values: dict[str, Any] = {}
     room = MAX_CHARACTERS
-    for count, (name, value) in enumerate(list(tb.tb_frame.f_locals.items())):
+    for count, (name, value) in enumerate(_items(tb.tb_frame)):
         if count == MAX_VARIABLES or time.perf_counter() > deadline:
             values["..."] = "more"
             break
@@ -104,3 +105,26 @@ def _locals(exception: int, place: int, tb: TracebackType, deadline: float) -> F
         values.update(told)
         room -= size
     return FrameLocals(exception=exception, frame=place, values=values)
+
+
+def _items(frame: FrameType) -> list[tuple[str, Any]]:
+    found = frame.f_locals
+    items = list(found.items())
+    # Below 3.13 it is a snapshot, which a function's frame keeps, and with it all that the function deletes later.
+    # Not where somebody else has it, as `locals()` gives the same one away; nor while a tracer runs, after
+    # which it is read back. Of a class body it is the namespace itself.
+    if (
+        sys.version_info < (3, 13)
+        and frame.f_code.co_flags & _OPTIMIZED
+        and sys.getrefcount(found) == _ITS_FRAME_AND_US
+        and sys.gettrace() is None
+        and sys.getprofile() is None
+    ):
+        found.clear()
+    return items
+
+
+_OPTIMIZED = 1
+"""inspect.CO_OPTIMIZED, which functions have; to import that module takes milliseconds."""
+_ITS_FRAME_AND_US = 3
+"""References: the frame's, the variable's, and the argument's."""

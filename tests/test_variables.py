@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -147,6 +149,53 @@ def test_whatever_a_program_keeps_is_bounded(handler: RegistryHandler) -> None:
     assert "wide" in hoarded
     assert str(hoarded["wide"]).startswith("<list, ")
     assert len(json.dumps(dict(hoarded))) < 2 * variables.MAX_CHARACTERS
+
+
+def test_what_a_call_deletes_afterwards_is_freed(handler: RegistryHandler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "gettrace", lambda: None)  # as without one who measures coverage
+
+    def call() -> tuple[bool, int, list[int]]:
+        kept, counted = Foreign(), 1
+        dead = weakref.ref(kept)
+        try:
+            raise ValueError(len(cells))
+        except ValueError:
+            logging.getLogger("app").exception("failed")
+        del kept
+        counted += 1
+        return dead() is None, counted, cells
+
+    cells = [1]
+    assert call() == (True, 2, [1])
+    (error,) = errors(handler)
+    assert error.locals[0].values["counted"] == 1
+
+
+def test_a_snapshot_that_the_application_has_stays_its_own(handler: RegistryHandler) -> None:
+    def call() -> dict[str, Any]:
+        number = 1
+        mine = locals()
+        try:
+            raise ValueError(number)
+        except ValueError:
+            logging.getLogger("app").exception("failed")
+        return mine
+
+    assert call()["number"] == 1
+
+
+def test_the_namespace_of_a_class_body_stays_whole(handler: RegistryHandler) -> None:
+    class Body:
+        first = 1
+        try:
+            raise ValueError
+        except ValueError:
+            logging.getLogger("app").exception("failed")
+        second = first + 1
+
+    assert (Body.first, Body.second) == (1, 2)
+    (error,) = errors(handler)
+    assert error.locals[0].values["first"] == 1
 
 
 def test_the_time_is_bounded(handler: RegistryHandler, monkeypatch: pytest.MonkeyPatch) -> None:
