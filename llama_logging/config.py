@@ -21,6 +21,9 @@ from llama_logging.patterns import regex
 
 _SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
+_MOST_BYTES = 2**63
+"""SQLite and PostgreSQL have no larger numbers."""
+
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -190,7 +193,10 @@ def as_bytes(value: object) -> int:
     found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
     if found is None:
         raise ConfigError(f"expected a size such as 64M, 1G or a number of bytes, got {value!r}")
-    return int(float(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper()))
+    size = float(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper())
+    if size >= _MOST_BYTES:
+        raise ConfigError(f"expected a size below 8388608T, got {value!r}")
+    return int(size)
 
 
 def as_text(value: object) -> str:
@@ -353,7 +359,7 @@ class Options:
             if len(self._refused) > before:  # that was told of; what else goes wrong comes of it
                 if self._strict and not is_collecting():
                     raise
-            elif isinstance(error, ConfigError | MissingExtraError | ValueError | TypeError):
+            elif isinstance(error, MissingExtraError | ValueError | TypeError | ArithmeticError):
                 self.complain(name, str(error))
             else:
                 raise

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging.config
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,19 @@ def test_durations(text: Any, seconds: float) -> None:
 def test_what_is_no_duration(text: Any) -> None:
     with pytest.raises(ConfigError, match="expected a duration"):
         as_seconds(text)
+
+
+@pytest.mark.parametrize("size", ["9" * 400, int("9" * 400), 2**63, "8388608T"])
+def test_a_size_that_nothing_can_have_costs_that_option_alone(size: object, capsys: pytest.CaptureFixture[str]) -> None:
+    options = Options("RegistryHandler", {"quota": size}, ["quota"])
+    assert options.read("quota", config.as_bytes, 7) == 7
+    assert "RegistryHandler: quota: expected a size below 8388608T, got" in capsys.readouterr().err
+
+
+def test_a_number_that_is_too_large_to_reckon_with_costs_that_option_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    options = Options("ours", {"age": "1e300"}, ["age"])
+    assert options.read("age", lambda given: timedelta(seconds=as_seconds(given)), None) is None
+    assert "ours: age: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("parse", [config.as_bool, config.as_text, config.as_argv, config.as_mapping, config.as_list])
