@@ -21,6 +21,7 @@ from llama_logging.patterns import regex
 
 _SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
+_WHOLE = regex(r"\s*[+-]?[0-9]{1,18}\s*")
 _MOST_BYTES = 2**63
 """SQLite and PostgreSQL have no larger numbers."""
 
@@ -206,11 +207,16 @@ def as_text(value: object) -> str:
     return value
 
 
+def _whole(value: object) -> object:
+    """*value*, or the whole number that it is the text of: the environment holds nothing but text."""
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+
+
 def as_level(value: object) -> int:
     """A level by name or number, as `logging` has them."""
     import logging  # here and not above: `run` reads a YAML and logs nothing
 
-    known = logging.getLevelNamesMapping()
+    value, known = _whole(value), logging.getLevelNamesMapping()
     if isinstance(value, str) and value.upper() in known:
         return known[value.upper()]
     if isinstance(value, int) and not isinstance(value, bool):
@@ -220,23 +226,29 @@ def as_level(value: object) -> int:
 
 def as_count(value: object) -> int:
     """A number of things, from 0 to 1000."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1000:
+    number = _whole(value)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 1000:
         raise ConfigError(f"expected a whole number from 0 to 1000, got {value!r}")
-    return value
+    return number
 
 
 def as_number(value: object) -> int:
     """A whole number above 0."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    number = _whole(value)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise ConfigError(f"expected a whole number above 0, got {value!r}")
-    return value
+    return number
 
 
 def as_share(value: object) -> float:
     """A share, from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    share = float("nan")
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            share = float(value)
+    if not 0 <= share <= 1:
         raise ConfigError(f"expected a share from 0 to 1, got {value!r}")
-    return float(value)
+    return share
 
 
 def as_bool(value: object) -> bool:
@@ -489,11 +501,9 @@ def _placed(name: str, entries: object) -> list[tuple[str, Any]]:
 
 
 def _from_environment(reference: str) -> str:
-    from urllib.parse import parse_qsl  # here and not above: few configurations refer to the environment
-
-    name, _, query = reference.removeprefix("env://").partition("?")
-    default = dict(parse_qsl(query, keep_blank_values=True)).get("default")
-    value = os.environ.get(name, default)
+    # What stands behind is taken as it is: the default of a URL has & and + of its own.
+    name, found, default = reference.removeprefix("env://").partition("?default=")
+    value = os.environ.get(name, default if found else None)
     if value is None:
         raise ConfigError(f"the environment variable {name} is not set and {reference!r} has no ?default=")
     return value
