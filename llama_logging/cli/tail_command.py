@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from llama_logging.cli.terminal import COLOURS, add_selection, add_store, count, named, opened, painted, print_json
+from llama_logging.cli import registries
+from llama_logging.cli.terminal import COLOURS, add_selection, add_store, count, opened, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.pipeline import open_registry
 from llama_logging.visible import printable
@@ -32,7 +33,7 @@ def execute(args: argparse.Namespace) -> int:
         position, _ = store.errors_after(-1)
         for context in reversed(store.errors(since=args.since, at_least=args.severity, limit=args.lines)):
             _print(context, as_json=args.json)
-        url = named(args)
+        url = registries.named(args)
         while args.follow:
             time.sleep(PAUSE)
             open_registry(url).close()  # brings in what dead and living processes have written

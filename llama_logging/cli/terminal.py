@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from llama_logging.cli import registries
 from llama_logging.config import as_bytes, as_seconds
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
@@ -39,9 +40,7 @@ COLOURS = {
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Add `--store` and `--json`."""
-    parser.add_argument(
-        "--store", metavar="URL", help=f"the registry; default LLAMA_LOGGING_STORE, else {urls.DEFAULT}"
-    )
+    parser.add_argument("--store", metavar="URL", help=registries.HELP)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -120,19 +119,10 @@ def _severity(text: str) -> ErrorSeverity:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def named(args: argparse.Namespace) -> urls.StoreURL:
-    """The store that `--store` names, else the default.
-
-    Raises:
-        ConfigError: If it names none.
-    """
-    return urls.parse(args.store) if args.store else urls.default()
-
-
 @contextlib.contextmanager
 def opened(args: argparse.Namespace) -> Iterator[Outbox]:
-    """The registry that `--store` names, with all that waits in journals; a hint if there is none."""
-    url = named(args)
+    """The registry that the command is about, with all that waits in journals; a hint if there is none."""
+    url = registries.named(args)
     store = open_registry(url)
     if not store.exists:
         tell_of_none(url)
