@@ -454,3 +454,45 @@ def test_a_group_is_named_by_the_end_of_its_fingerprint_and_shown_by_its_newest_
         assert document(capsys, "show", name)["error_id"] == new.error_id
     assert "resolved" in answer(capsys, "resolve", new.fingerprint.partition(":")[2][:8])
     assert main(["show", "none"]) == 1
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_what_a_terminal_has_no_letters_for_is_spelled_out(cli: Run, env: dict[str, str]) -> None:
+    keep(make_context(error_message="→ 東京", timestamp=datetime.now(UTC)))
+    for words in (["list"], ["stats"], ["export", "--format", "csv"], ["show", "v1:0123456789abcdef"]):
+        done = cli(*words, **env)
+        assert (done.code, done.err) == (0, "")
+    assert r"\u2192 \u6771\u4eac" in cli("list", **env).out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no sh")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("list >&-", "standard output: Bad file descriptor"),
+        ("list > /dev/full", "standard output: No space left on device"),
+        ("tail > /dev/full", "standard output: No space left on device"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_told_of_in_one_line(words: str, told: str) -> None:
+    if "/dev/full" in words and not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    keep(make_context())
+    command = f"{sys.executable} -m llama_logging {words}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"llama-logging: {told}\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no sh")
+def test_closed_streams_leave_a_command_as_it_is(own_place: Path) -> None:
+    (own_place / "logging.yaml").write_text(shipped_text())
+    (own_place / "app.py").write_text("import sys; open('told', 'w').write(f'{sys.stdout} {sys.stderr}'); sys.exit(7)")
+    command = f"{sys.executable} -m llama_logging run -- app.py >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 7
+    assert (own_place / "told").read_text() == "None None"
