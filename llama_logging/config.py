@@ -86,8 +86,9 @@ def convert(value: Any) -> Any:
     `cfg://` references are resolved by `[]` alone.
 
     Raises:
-        ConfigError: If *value* is an `env://NAME` without `?default=` of an unset variable. One
-            within it stays as it is: who reads that option tells of it, and the others count.
+        ConfigError: If *value* is an `env://NAME` without `?default=` of an unset variable, or an `ext://` or
+            `cfg://` in it leads nowhere. Such an `env://` in it stays as it is: who reads that option tells
+            of it, and the others count.
     """
     if isinstance(value, dict | list | tuple):
         return _converted(value)
@@ -96,12 +97,19 @@ def convert(value: Any) -> Any:
 
 def _converted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _converted(value[key]) for key in value}
+        return {key: _converted(_found(value, key)) for key in value}
     if isinstance(value, list | tuple):
-        return [_converted(value[index]) for index in range(len(value))]
+        return [_converted(_found(value, index)) for index in range(len(value))]
     with contextlib.suppress(ConfigError):
         return convert(value)
     return value
+
+
+def _found(value: Any, key: Any) -> Any:
+    try:
+        return value[key]
+    except Exception as error:
+        raise ConfigError(f"what {key!r} refers to is not there: {error}") from error
 
 
 def _is_reference(value: object) -> TypeGuard[str]:
