@@ -152,6 +152,7 @@ def test_a_grouping_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     other = make_context(grouping=("ValueError", f"shop.cart.remove: {HOSTILE}"), fingerprint="v1:other", timestamp=NOW)
     keep(one, same, other)
     assert "  2  shop.cart.add: raise ValueError(text)" in answer(capsys, "explain", one.error_id)
+    assert f"{one.fingerprint} is made from" in answer(capsys, "explain", one.fingerprint)
     assert "They are in one group" in answer(capsys, "explain", one.error_id, same.error_id)
     text = answer(capsys, "explain", one.error_id, other.error_id)
     assert "differ first in input 2" in text

@@ -84,7 +84,7 @@ def test_details_are_pruned_and_counts_stay(capsys: pytest.CaptureFixture[str]) 
     answer(capsys, "prune", code=2)
 
 
-def test_a_group_without_details_is_listed_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_group_without_details_is_listed_all_the_same(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context(), make_context(fingerprint="v1:gone", timestamp=NOW - timedelta(days=90)))
     answer(capsys, "prune", "--older-than", "60d")
     assert {row["fingerprint"]: row["stack_trace"] != "" for row in document(capsys, "list")} == {
@@ -92,8 +92,11 @@ def test_a_group_without_details_is_listed_all_the_same(capsys: pytest.CaptureFi
         "v1:gone": False,
     }
     (id_listed,) = (row["last_error_id"] for row in document(capsys, "list") if row["fingerprint"] == "v1:gone")
-    assert main(["show", id_listed]) == 1
-    assert "were pruned: 1 error, the last 90d ago" in capsys.readouterr().err
+    (own_place / "logging.yaml").write_text("handlers: {}")
+    for words in (["show"], ["explain"], ["export", "--pytest"], ["recovery", "test"]):
+        for name in (id_listed, "v1:gone"):
+            assert main([*words, name]) == 1
+            assert "were pruned: 1 error, the last 90d ago" in capsys.readouterr().err
     assert "resolved" in answer(capsys, "resolve", id_listed)
 
 
