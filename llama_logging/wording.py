@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from llama_logging.registry.attempts import ScopeState
 from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.triage import Change
 from llama_logging.registry.upkeep import Gap, Incident
 from llama_logging.visible import counted, printable
 
@@ -29,11 +30,17 @@ def local(moment: datetime) -> str:
     return moment.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
-def state_of(group: ErrorGroup) -> str:
-    """The state of *group* in words."""
+def state_of(group: ErrorGroup, changes: Iterable[Change] = ()) -> str:
+    """The state of *group* in words.
+
+    Args:
+        changes: What became of it, the latest first: they know whether a release has the fix, or the one after it.
+    """
     how = ""
     if group.resolved_in:
-        how = f" in {printable(group.resolved_in)}"
+        told = next((change.detail for change in changes if change.kind == "resolved"), "")
+        after = f"after {group.resolved_in}"
+        how = f" {printable(after if told == after else f'in {group.resolved_in}')}"
     elif group.muted_until is not None:
         how = f" until {local(group.muted_until)}"
     elif group.muted_count is not None and group.muted_period is not None:

@@ -97,7 +97,7 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
 
 
 def _print_group(group: ErrorGroup, changes: list[Change]) -> None:
-    print(painted(f"\nIts group: {counted(group.count, 'error')}, {state_of(group)}", "1"))
+    print(painted(f"\nIts group: {counted(group.count, 'error')}, {state_of(group, changes)}", "1"))
     for moment, words in (
         (group.last_seen, f"last seen {group.last_release}"),
         *((change.at, f"{change.kind} {change.detail} {change.by and 'by'} {change.by}") for change in changes),

@@ -14,6 +14,7 @@ from llama_logging.cli.main import main
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
 from tests.cli.test_commands import NOW, answer, document, keep, some_errors
+from tests.cli.test_gate_command import in_release
 from tests.conftest import Run, make_context
 
 STORM = """
@@ -40,6 +41,14 @@ def test_groups_are_resolved_muted_and_reopened(capsys: pytest.CaptureFixture[st
     assert [change["kind"] for change in shown["changes"]] == ["reopened", "muted", "muted", "resolved", "new"]
     assert shown["group"]["severity"] == "ERROR"
     assert "resolved 1.2 by " in answer(capsys, "show", error.error_id)
+
+
+def test_the_next_release_is_not_the_latest(capsys: pytest.CaptureFixture[str]) -> None:
+    in_release("0.9", timestamp=NOW - timedelta(hours=1))
+    assert "resolved after 0.9: ValueError" in answer(capsys, "resolve", "v1:0123456789abcdef", "--in-next")
+    assert "1 error, resolved after 0.9" in answer(capsys, "show", "v1:0123456789abcdef")
+    assert "resolved in 0.9: ValueError" in answer(capsys, "resolve", "v1:0123456789abcdef", "--in", "0.9")
+    assert "1 error, resolved in 0.9" in answer(capsys, "show", "v1:0123456789abcdef")
 
 
 def test_half_a_decision_is_none(capsys: pytest.CaptureFixture[str]) -> None:
