@@ -137,7 +137,9 @@ def _facts(context: ErrorContext) -> dict[str, str]:
         "process": f"{process.program} (pid {process.pid} on {process.host}, Python {process.python})"
         if process
         else "",
-        "service": " ".join(filter(None, (process.service, process.release, process.environment))) if process else "",
+        "service": process.service if process else "",
+        "release": process.release if process else "",
+        "environment": process.environment if process else "",
         "tags": ", ".join(f"{key}={value}" for key, value in context.tags.items()),
         "trace": " span ".join(filter(None, (context.trace_id, context.span_id))),
         "fingerprint": context.fingerprint,

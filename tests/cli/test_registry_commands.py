@@ -51,6 +51,13 @@ def test_the_next_release_is_not_the_latest(capsys: pytest.CaptureFixture[str]) 
     assert "1 error, resolved in 0.9" in answer(capsys, "show", "v1:0123456789abcdef")
 
 
+def test_a_release_is_not_called_a_service(capsys: pytest.CaptureFixture[str]) -> None:
+    in_release("0.9")
+    facts = [line.split() for line in answer(capsys, "show", "v1:0123456789abcdef").splitlines()]
+    assert ["release", "0.9"] in facts
+    assert "service" not in [fact[0] for fact in facts if fact]
+
+
 def test_half_a_decision_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context())
     answer(capsys, "resolve", "v1:0123456789abcdef", "v1:none", code=1)
