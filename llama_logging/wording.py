@@ -25,9 +25,9 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     return f"{max(0, int(seconds))}s ago"
 
 
-def local(moment: datetime) -> str:
-    """*moment* in local time."""
-    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+def local(moment: datetime, timespec: str = "seconds") -> str:
+    """*moment* in local time with its offset: all that people read has the same; what programs read is UTC."""
+    return moment.astimezone().isoformat(sep=" ", timespec=timespec)
 
 
 def state_of(group: ErrorGroup, changes: Iterable[Change] = ()) -> str:

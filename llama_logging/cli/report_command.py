@@ -146,7 +146,9 @@ def _digest(args: argparse.Namespace) -> int:
         told = digest(store, since, now)
     if args.json or args.format == "json":
         print_json(told.as_dict())
-    elif args.format == "html":
+        return 0
+    told = dataclasses.replace(told, since=told.since.astimezone(), until=told.until.astimezone())
+    if args.format == "html":
         print(as_html(told), end="")
     else:
         print(printable_lines(as_text(told)), end="")

@@ -125,7 +125,7 @@ def _facts(context: ErrorContext) -> dict[str, str]:
     handled = "" if context.handled else "nobody caught it"
     return {
         "id": context.error_id,
-        "when": f"{context.timestamp.isoformat(timespec='milliseconds')} ({ago(context.timestamp)})",
+        "when": f"{local(context.timestamp, 'milliseconds')} ({ago(context.timestamp)})",
         "severity": context.severity.name,
         "where": f"{context.source_module}.{context.source_function} ({context.source_file}:{context.source_line})",
         "logger": context.logger_name,

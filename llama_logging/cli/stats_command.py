@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import COLOURS, add_store, counted, opened, painted, print_json, print_table
+from llama_logging.cli.terminal import COLOURS, add_store, counted, local, opened, painted, print_json, print_table
 from llama_logging.context import ErrorSeverity
 from llama_logging.figures import Steps
 
@@ -42,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
     for number, (moment, total) in enumerate(zip(steps.moments, totals, strict=True)):
         bar = "█" * -(-total * _WIDTH // most) if most else ""
         counts = [str(counts[number] or "") for counts in timeline.values()]
-        rows.append([f"{moment.astimezone():%Y-%m-%d %H:%M}", str(total or ""), *counts, bar])
+        rows.append([local(moment, "minutes"), str(total or ""), *counts, bar])
     print_table(rows)
     print(painted(counted(sum(totals), "error"), f"1;{COLOURS[worst]}" if most else "1"))
     return 0

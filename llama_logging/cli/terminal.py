@@ -62,14 +62,14 @@ def add_selection(parser: argparse.ArgumentParser, severity: ErrorSeverity = Err
 
 
 def moment(text: str) -> datetime:
-    """The moment that *text* names, aware.
+    """The moment that *text* names, in UTC.
 
     Raises:
         argparse.ArgumentTypeError: If it names none.
     """
     with contextlib.suppress(ValueError):
         if not text.isdigit():
-            return datetime.fromisoformat(text).astimezone()
+            return datetime.fromisoformat(text).astimezone(UTC)
     try:
         return datetime.now(UTC) - timedelta(seconds=as_seconds(text))
     except (ConfigError, OverflowError) as error:

@@ -21,7 +21,7 @@ from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
-from tests.conftest import Run, make_context
+from tests.conftest import NOON, Run, make_context
 
 NOW = datetime.now(UTC)
 HOSTILE = "\x1b[2J\nFORGED \u202e"
@@ -455,6 +455,20 @@ def test_a_group_is_named_by_the_end_of_its_fingerprint_and_shown_by_its_newest_
         assert document(capsys, "show", name)["error_id"] == new.error_id
     assert "resolved" in answer(capsys, "resolve", new.fingerprint.partition(":")[2][:8])
     assert main(["show", "none"]) == 1
+
+
+def test_people_read_local_time_and_programs_utc(cli: Run) -> None:
+    keep(make_context(timestamp=NOON))
+    local, digest = {"TZ": "IST-5:30"}, ("report", "digest", "--since", "2026-03-01T12:00:00+00:00")
+    assert " 2026-03-01 17:30:00.000+05:30 (" in cli("show", "v1:0123456789abcdef", **local).out
+    assert cli("tail", **local).out.startswith("2026-03-01 17:30:00+05:30 ")
+    for form in ("text", "html"):
+        assert "2026-03-01 17:30+05:30 to " in cli(*digest, "--format", form, **local).out
+    assert all("+05:30 " in f"{line} " for line in cli("stats", **local).out.splitlines()[1:-1])
+    for words in (["show", "v1:0123456789abcdef", "--json"], ["tail", "--json"], [*digest, "--format", "json"]):
+        out = cli(*words, **local).out
+        assert "2026-03-01T12:00:00" in out
+        assert "+05:30" not in out
 
 
 @pytest.mark.parametrize(
