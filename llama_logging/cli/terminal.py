@@ -29,6 +29,9 @@ from llama_logging.wording import local as local
 
 T = TypeVar("T")
 
+_NARROWEST, _SHORTEST = 12, 8
+"""Characters of a column that is cut, and of a fingerprint."""
+
 COLOURS = {
     ErrorSeverity.DEBUG: "2",
     ErrorSeverity.INFO: "32",
@@ -226,18 +229,39 @@ def painted(text: str, colour: str) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if wants_colour(sys.stdout) else text
 
 
-def print_table(rows: Sequence[Sequence[str]], colours: Mapping[int, Sequence[str]] | None = None) -> None:
-    """Columns side by side; on a terminal the last but one is cut to fit the width.
+def room() -> int | None:
+    """How many columns the terminal has; None where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def short(fingerprints: Sequence[str]) -> list[str]:
+    """The beginnings, all as long, that tell *fingerprints* apart: commands take them in their place.
+
+    >>> short(["v1:0123456789abcdef", "v1:0123456780abcdef"])
+    ['0123456789', '0123456780']
+    """
+    digits = [name.partition(":")[2] or name for name in fingerprints]
+    apart, longest = len(set(digits)), max(map(len, digits), default=0)
+    size = next((size for size in range(_SHORTEST, longest) if len({one[:size] for one in digits}) == apart), longest)
+    return [one[:size] for one in digits]
+
+
+def print_table(
+    rows: Sequence[Sequence[str]], colours: Mapping[int, Sequence[str]] | None = None, *, cut: Sequence[int] = (-2,)
+) -> None:
+    """Columns side by side.
 
     Args:
         rows: Texts, the first row the headings.
         colours: For a column, the colour of each row.
+        cut: The columns that are cut to fit a terminal, the widest first: none that is a name to be typed.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    if sys.stdout.isatty() and len(widths) > 1:
-        over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-        widths[-2] = max(12, widths[-2] - max(0, over))
+    over = sum(widths) + 2 * (len(widths) - 1) - (room() or sys.maxsize)
+    while over > 0 and len(widths) > 1 and widths[widest := max(cut, key=widths.__getitem__)] > _NARROWEST:
+        widths[widest] -= 1
+        over -= 1
     for number, row in enumerate(rows):
         cells = [_fitted(cell, width) for cell, width in zip(row, widths, strict=True)]
         for column, shades in (colours or {}).items():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,6 +123,52 @@ def test_the_list_has_a_line_for_each_group(capsys: pytest.CaptureFixture[str]) 
     assert errors[2].error_id in lines[2]
     assert len(answer(capsys, "list", "--limit", "1").splitlines()) == 2
     assert "ValueError: no such article\n" in answer(capsys, "list", "--stack")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has standard output be a terminal that is so wide."""
+
+    def be(columns: int) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+    return be
+
+
+def test_a_terminal_gets_lines_that_fit_and_ids_that_serve(
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of one minute, whose ids begin alike."""
+    module, message = "shop.orders.checkout.payment", "the card was refused by the issuer, who gave no reason"
+    errors = [
+        make_context(timestamp=NOW, module=module, error_message=f"{n} {message}", fingerprint=f"v1:{n}23456789abcdef0")
+        for n in range(3)
+    ]
+    keep(*errors, make_context(fingerprint="v1:0234567800000000", timestamp=NOW))
+    piped = answer(capsys, "list")
+    assert all(error.error_id in piped for error in errors)
+    terminal(80)
+    heading, *lines = answer(capsys, "list").splitlines()
+    assert all(len(line) <= 80 for line in [heading, *lines])
+    assert all(len(line) > 78 for line in lines)
+    names = [line.split()[-1] for line in lines]
+    assert {len(name) for name in names} == {9}
+    for name in names:
+        shown = document(capsys, "show", name)
+        assert shown["fingerprint"].startswith(f"v1:{name}")
+    assert document(capsys, "list")[0]["last_error_id"] == errors[2].error_id
+
+
+@pytest.mark.parametrize(("columns", "longest"), [(200, 40), (60, 21), (40, 0)])
+def test_bars_take_the_room_that_is_left(
+    terminal: Callable[[int], None], columns: int, longest: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(make_context(timestamp=NOW))
+    terminal(columns)
+    lines = answer(capsys, "stats").splitlines()
+    assert max(map(len, lines)) <= columns
+    assert max(line.count("█") for line in lines) == longest
 
 
 def test_one_error_in_full(capsys: pytest.CaptureFixture[str]) -> None:
