@@ -57,10 +57,19 @@ def execute(args: argparse.Namespace) -> int:
         )
     left = (room() or sys.maxsize) - sum(2 + max(map(len, column)) for column in zip(*rows, strict=True))
     width = min(_WIDTH, left) if left >= _NARROWEST else 0
-    bars = ["█" * -(-total * width // most) if most else "" for total in totals]
+    bars = [_block() * -(-total * width // most) if most else "" for total in totals]
     print_table([[*row, bar] for row, bar in zip(rows, ["", *bars], strict=True)])
     print(painted(counted(sum(totals), "error"), f"1;{COLOURS[worst]}" if most else "1"))
     return 0
+
+
+def _block() -> str:
+    """What bars are made of: spelled out, a block would be as long as six."""
+    try:
+        "█".encode(sys.stdout.encoding or "ascii")
+    except UnicodeError:
+        return "#"
+    return "█"
 
 
 def _number(text: str) -> int:

@@ -530,6 +530,7 @@ def test_what_a_terminal_has_no_letters_for_is_spelled_out(cli: Run, env: dict[s
     for words in (["list"], ["stats"], ["export", "--format", "csv"], ["show", "v1:0123456789abcdef"]):
         done = cli(*words, **env)
         assert (done.code, done.err) == (0, "")
+    assert "  " + 40 * "#" + "\n" in cli("stats", **env).out
     assert r"\u2192 \u6771\u4eac" in cli("list", **env).out
 
 
