@@ -21,6 +21,10 @@ from llama_logging.patterns import regex
 
 _SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
+_WHOLE = regex(r"\s*[+-]?[0-9]{1,18}\s*")
+_MOST_BYTES = 2**63
+"""SQLite and PostgreSQL have no larger numbers."""
+
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -68,7 +72,7 @@ def parse(text: str, path: str) -> dict[str, Any]:
 
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a day that no calendar has
         raise ConfigError(f"{path}{_place(error)}: {_reason(error)}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping with `version: 1`, got {type(data).__name__}")
@@ -82,8 +86,9 @@ def convert(value: Any) -> Any:
     `cfg://` references are resolved by `[]` alone.
 
     Raises:
-        ConfigError: If *value* is an `env://NAME` without `?default=` of an unset variable. One
-            within it stays as it is: who reads that option tells of it, and the others count.
+        ConfigError: If *value* is an `env://NAME` without `?default=` of an unset variable, or an `ext://` or
+            `cfg://` in it leads nowhere. Such an `env://` in it stays as it is: who reads that option tells
+            of it, and the others count.
     """
     if isinstance(value, dict | list | tuple):
         return _converted(value)
@@ -92,12 +97,19 @@ def convert(value: Any) -> Any:
 
 def _converted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _converted(value[key]) for key in value}
+        return {key: _converted(_found(value, key)) for key in value}
     if isinstance(value, list | tuple):
-        return [_converted(value[index]) for index in range(len(value))]
+        return [_converted(_found(value, index)) for index in range(len(value))]
     with contextlib.suppress(ConfigError):
         return convert(value)
     return value
+
+
+def _found(value: Any, key: Any) -> Any:
+    try:
+        return value[key]
+    except Exception as error:
+        raise ConfigError(f"what {key!r} refers to is not there: {error}") from error
 
 
 def _is_reference(value: object) -> TypeGuard[str]:
@@ -190,7 +202,10 @@ def as_bytes(value: object) -> int:
     found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
     if found is None:
         raise ConfigError(f"expected a size such as 64M, 1G or a number of bytes, got {value!r}")
-    return int(float(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper()))
+    size = float(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper())
+    if size >= _MOST_BYTES:
+        raise ConfigError(f"expected a size below 8388608T, got {value!r}")
+    return int(size)
 
 
 def as_text(value: object) -> str:
@@ -200,11 +215,16 @@ def as_text(value: object) -> str:
     return value
 
 
+def _whole(value: object) -> object:
+    """*value*, or the whole number that it is the text of: the environment holds nothing but text."""
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+
+
 def as_level(value: object) -> int:
     """A level by name or number, as `logging` has them."""
     import logging  # here and not above: `run` reads a YAML and logs nothing
 
-    known = logging.getLevelNamesMapping()
+    value, known = _whole(value), logging.getLevelNamesMapping()
     if isinstance(value, str) and value.upper() in known:
         return known[value.upper()]
     if isinstance(value, int) and not isinstance(value, bool):
@@ -214,23 +234,29 @@ def as_level(value: object) -> int:
 
 def as_count(value: object) -> int:
     """A number of things, from 0 to 1000."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1000:
+    number = _whole(value)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 1000:
         raise ConfigError(f"expected a whole number from 0 to 1000, got {value!r}")
-    return value
+    return number
 
 
 def as_number(value: object) -> int:
     """A whole number above 0."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    number = _whole(value)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise ConfigError(f"expected a whole number above 0, got {value!r}")
-    return value
+    return number
 
 
 def as_share(value: object) -> float:
     """A share, from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    share = float("nan")
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            share = float(value)
+    if not 0 <= share <= 1:
         raise ConfigError(f"expected a share from 0 to 1, got {value!r}")
-    return float(value)
+    return share
 
 
 def as_bool(value: object) -> bool:
@@ -353,7 +379,7 @@ class Options:
             if len(self._refused) > before:  # that was told of; what else goes wrong comes of it
                 if self._strict and not is_collecting():
                     raise
-            elif isinstance(error, ConfigError | MissingExtraError | ValueError | TypeError):
+            elif isinstance(error, MissingExtraError | ValueError | TypeError | ArithmeticError):
                 self.complain(name, str(error))
             else:
                 raise
@@ -483,11 +509,9 @@ def _placed(name: str, entries: object) -> list[tuple[str, Any]]:
 
 
 def _from_environment(reference: str) -> str:
-    from urllib.parse import parse_qsl  # here and not above: few configurations refer to the environment
-
-    name, _, query = reference.removeprefix("env://").partition("?")
-    default = dict(parse_qsl(query, keep_blank_values=True)).get("default")
-    value = os.environ.get(name, default)
+    # What stands behind is taken as it is: the default of a URL has & and + of its own.
+    name, found, default = reference.removeprefix("env://").partition("?default=")
+    value = os.environ.get(name, default if found else None)
     if value is None:
         raise ConfigError(f"the environment variable {name} is not set and {reference!r} has no ?default=")
     return value

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from llama_logging.registry.attempts import ScopeState
 from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.triage import Change
 from llama_logging.registry.upkeep import Gap, Incident
 from llama_logging.visible import counted, printable
 
@@ -24,16 +25,22 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     return f"{max(0, int(seconds))}s ago"
 
 
-def local(moment: datetime) -> str:
-    """*moment* in local time."""
-    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+def local(moment: datetime, timespec: str = "seconds") -> str:
+    """*moment* in local time with its offset: all that people read has the same; what programs read is UTC."""
+    return moment.astimezone().isoformat(sep=" ", timespec=timespec)
 
 
-def state_of(group: ErrorGroup) -> str:
-    """The state of *group* in words."""
+def state_of(group: ErrorGroup, changes: Iterable[Change] = ()) -> str:
+    """The state of *group* in words.
+
+    Args:
+        changes: What became of it, the latest first: they know whether a release has the fix, or the one after it.
+    """
     how = ""
     if group.resolved_in:
-        how = f" in {printable(group.resolved_in)}"
+        told = next((change.detail for change in changes if change.kind == "resolved"), "")
+        after = f"after {group.resolved_in}"
+        how = f" {printable(after if told == after else f'in {group.resolved_in}')}"
     elif group.muted_until is not None:
         how = f" until {local(group.muted_until)}"
     elif group.muted_count is not None and group.muted_period is not None:

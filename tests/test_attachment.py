@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -291,6 +292,71 @@ def test_each_mistake_is_named_with_its_place(changes: dict[str, Any], expected:
         assert any(text in problem for problem in found), found
     if not expected:
         assert found == []
+
+
+STREAM = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+OURS = {"class": "llama_logging.handlers.RegistryHandler"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"consts": {"n": 7}, "handlers": {"h": {**OURS, "breadcrumbs": "cfg://consts.n"}}},
+        {"names": {"all": ["h"]}, "root": {"handlers": "cfg://names.all", "level": "cfg://names[level]"}},
+        {"some": [{"age": "7d"}], "handlers": {"h": {**OURS, "retention": {"age": "cfg://some[0].age"}}}},
+        {"whole": {"h": OURS}, "handlers": "cfg://whole"},
+        {"one": OURS, "handlers": {"h": "cfg://one"}},
+        {"handlers": {"h": {"()": "ext://llama_logging.handlers.RegistryHandler"}}},
+        {"handlers": {"h": STREAM}},
+    ],
+)
+def test_references_are_followed_as_dictconfig_does(changes: dict[str, Any]) -> None:
+    changes.get("names", {}).setdefault("level", "INFO")
+    assert problems(**changes) == []
+    configure(
+        {"version": 1, "disable_existing_loggers": False, "root": {"handlers": ["h"]}, "handlers": {"h": OURS}}
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "told"),
+    [
+        (
+            {"handlers": {"h": {**STREAM, "stream": "ext://sys.stdouttt"}}},
+            "handlers.h.stream",
+            "'ext://sys.stdouttt' ref",
+        ),
+        (
+            {"handlers": {"h": {**OURS, "breadcrumbs": "cfg://no.n"}}},
+            "handlers.h.breadcrumbs",
+            "refers to nothing: 'no'",
+        ),
+        ({"handlers": {"h": {"class": "cfg://no"}}}, "handlers.h.class", "'cfg://no' refers to nothing"),
+        ({"handlers": "cfg://no"}, "handlers", "'cfg://no' refers to nothing"),
+        ({"root": {"handlers": "cfg://no"}}, "root.handlers", "'cfg://no' refers to nothing"),
+        ({"handlers": {"h": {**STREAM, "level": "env://L?default=INFO"}}}, "handlers.h.level", "follows no env://"),
+        ({"root": {"handlers": ["h"], "level": "env://L?default=INFO"}}, "root.level", "follows no env://"),
+        ({"root": {"handlers": ["h"], "level": "info"}}, "root.level", "unknown level 'info', did you mean 'INFO'?"),
+        ({"root": {"handlers": ["h"], "level": ["INFO"]}}, "root.level", "unknown level ['INFO']"),
+        ({"root": {"handlers": ["h"], "level": "20"}}, "root.level", "unknown level '20'"),
+    ],
+)
+def test_what_dictconfig_would_refuse_is_found(changes: dict[str, Any], place: str, told: str) -> None:
+    """Once, at its place, and as a thing for which the file is refused."""
+    base = {"version": 1, "disable_existing_loggers": False, "root": {"handlers": ["h"]}, "handlers": {"h": OURS}}
+    found = [problem for problem in check({**base, **changes}) if problem.fatal]
+    assert [problem.path for problem in found if "there is no handler" not in problem.message] == [place]
+    assert told in found[0].message
+    with pytest.raises(ConfigError, match=re.escape(place)):
+        configure({**base, **changes})
+
+
+def test_a_reference_within_an_option_that_leads_nowhere_costs_that_option(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = {"handlers": {"h": {**OURS, "retention": {"age": "cfg://no"}}}}
+    assert problems(**changes) == ["handlers.h.retention: what 'age' refers to is not there: 'no'"]
+    configure({"version": 1, "disable_existing_loggers": False, "root": {"handlers": ["h"]}, **changes})
+    assert "retention: what 'age' refers to is not there" in capsys.readouterr().err
 
 
 def test_mistakes_deep_in_a_rule_are_found() -> None:

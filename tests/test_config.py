@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging.config
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,19 @@ def test_what_is_no_duration(text: Any) -> None:
         as_seconds(text)
 
 
+@pytest.mark.parametrize("size", ["9" * 400, int("9" * 400), 2**63, "8388608T"])
+def test_a_size_that_nothing_can_have_costs_that_option_alone(size: object, capsys: pytest.CaptureFixture[str]) -> None:
+    options = Options("RegistryHandler", {"quota": size}, ["quota"])
+    assert options.read("quota", config.as_bytes, 7) == 7
+    assert "RegistryHandler: quota: expected a size below 8388608T, got" in capsys.readouterr().err
+
+
+def test_a_number_that_is_too_large_to_reckon_with_costs_that_option_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    options = Options("ours", {"age": "1e300"}, ["age"])
+    assert options.read("age", lambda given: timedelta(seconds=as_seconds(given)), None) is None
+    assert "ours: age: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("parse", [config.as_bool, config.as_text, config.as_argv, config.as_mapping, config.as_list])
 def test_a_wrong_type_is_named(parse: Any) -> None:
     with pytest.raises(ConfigError, match=r"expected .*, got 7"):
@@ -122,6 +136,44 @@ def test_an_unset_variable_costs_what_it_is_for_and_nothing_else(
     for place in [*places, "rules[0].ladder[0].fallback_value.value"]:
         assert f"{place}: the environment variable UNSET is not set" in told
     assert len(told.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (as_count, "7", 7),
+        (config.as_number, " 5000 ", 5000),
+        (config.as_share, "0.25", 0.25),
+        (config.as_level, "warning", 30),
+        (config.as_level, "25", 25),
+        (config.as_bytes, "64M", 2**26),
+        (config.as_bool, "true", True),
+    ],
+)
+def test_what_is_no_text_may_come_from_the_environment(
+    parse: Any, text: str, value: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SET", text)
+    options = Options("ours", {"set": "env://SET", "default": f"env://UNSET?default={text}"}, ["set", "default"])
+    assert [options.read(name, parse, None) for name in ("set", "default")] == [value, value]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "7 things", "0x10", "1_000", "٣", "9" * 5000])
+def test_a_text_that_is_no_number_of_things_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected a whole number from 0 to 1000, got"):
+        as_count(text)
+
+
+@pytest.mark.parametrize("text", ["", "x", "2", "nan", "-0.1"])
+def test_a_text_that_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected a share from 0 to 1, got"):
+        config.as_share(text)
+
+
+@pytest.mark.parametrize("default", ["http://127.0.0.1:21960/x?a=1&token=2", "a+b", "%41", "?default=x", "ü = &", ""])
+def test_a_default_is_all_that_stands_behind_it(default: str) -> None:
+    assert convert(f"env://UNSET?default={default}") == default
 
 
 def test_what_was_told_is_forgotten_before_it_fills_the_memory(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,10 +10,11 @@ import logging.handlers
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llama_logging.attachment.detached import texts
 from llama_logging.config import (
+    UNKNOWN,
     Options,
     Problem,
-    as_level,
     collecting,
     convert,
     did_you_mean,
@@ -24,6 +25,7 @@ from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import PredictionHandler, RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.handling import ContextHandler
+from llama_logging.patterns import regex
 from llama_logging.recovery.rules import Rule, as_mode, parse_rules
 
 OURS = (
@@ -47,6 +49,7 @@ _TAKEN_BY_DICTCONFIG = {
     "filters": ("class", "()", "."),
     "formatters": ("class", "()", ".", "format", "datefmt", "style", "validate", "defaults"),
 }
+_REFERENCE = regex(r"cfg://\s*(\w+)")
 _KNOWN_CLASSES = (
     *(f"{cls.__module__}.{cls.__name__}" for cls in OURS),
     *(f"logging.{name}" for name in ("StreamHandler", "FileHandler", "NullHandler", "Formatter", "Filter")),
@@ -56,7 +59,12 @@ _KNOWN_CLASSES = (
 
 def check(data: Mapping[str, Any]) -> list[Problem]:
     """The mistakes in *data*, what a logging.yaml holds. No file is opened, no handler attached."""
-    return list(dict.fromkeys(_problems(data)))
+    problems: list[Problem] = []
+    referred = {found[1] for text in texts(dict(data)) if (found := _REFERENCE.match(text))}
+    resolved = _resolved(logging.config.BaseConfigurator(dict(data)).config, "", 2, problems)
+    for key in [key for key, value in resolved.items() if value is UNKNOWN or (key in referred and key not in _TOP)]:
+        del resolved[key]
+    return list(dict.fromkeys((*problems, *_problems(resolved))))
 
 
 def rules_of(data: Mapping[str, Any]) -> list[Rule]:
@@ -71,6 +79,25 @@ def rules_of(data: Mapping[str, Any]) -> list[Rule]:
             options = Options(str(name), entry, entry, strict=True)
             rules += parse_rules(options, convert(entry["rules"]), options.read("mode", as_mode, None))
     return rules
+
+
+def _resolved(given: dict[str, Any], place: str, depth: int, problems: list[Problem]) -> dict[str, Any]:
+    """*given* with those `ext://` and `cfg://` followed, *depth* levels down, that dictConfig follows by itself.
+
+    UNKNOWN stands for what one of them does not lead to, which is put among the *problems*.
+    """
+    made: dict[str, Any] = {}
+    for key, raw in list(dict.items(given)):
+        value = raw
+        if place or key in _TOP:  # all else is read by what refers to it
+            try:
+                value = given[key]
+            except Exception as error:
+                problems.append(Problem(f"{place}{key}", f"{raw!r} refers to nothing: {error}", fatal=True))
+                value = UNKNOWN
+        opened = depth and isinstance(value, dict)
+        made[key] = _resolved(value, f"{place}{key}.", depth - 1, problems) if opened else value
+    return made
 
 
 def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -101,7 +128,7 @@ def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
 def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _references(data, place, entry, ("filters",) if section == "handlers" else ())
     formatter = entry.get("formatter")
-    if section == "handlers" and formatter is not None and formatter not in (data.get("formatters") or {}):
+    if section == "handlers" and formatter not in (None, UNKNOWN, *(data.get("formatters") or {})):
         hint = did_you_mean(formatter, data.get("formatters") or {})
         yield Problem(f"{place}.formatter", f"there is no formatter {formatter!r}{hint}", fatal=True)
     key = "()" if "()" in entry else "class"
@@ -109,6 +136,8 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
     if factory is None:
         if section == "handlers":
             yield Problem(place, "needs a `class`", fatal=True)
+        return
+    if factory is UNKNOWN:
         return
     try:
         found = import_object(factory) if isinstance(factory, str) else factory
@@ -129,7 +158,8 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
 
 def _formatter(place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     try:
-        logging.config.DictConfigurator({"version": 1}).configure_formatter(dict(entry))
+        known = {name: value for name, value in entry.items() if value is not UNKNOWN}
+        logging.config.DictConfigurator({"version": 1}).configure_formatter(known)
     except Exception as error:
         yield Problem(place, str(error), fatal=True)
 
@@ -143,7 +173,7 @@ def _ours(place: str, factory: Any, options: dict[str, Any]) -> Iterator[Problem
         strict = options.pop("strict", None)
         if strict not in (None, True, False):
             problems.append(Problem("strict", f"expected true or false, got {strict!r}"))
-        factory(**options)
+        factory(**{name: value for name, value in options.items() if value is not UNKNOWN})
     for problem in problems:
         fatal = strict is True and not problem.warning
         yield dataclasses.replace(problem, path=f"{place}.{problem.path}", fatal=fatal)
@@ -195,20 +225,27 @@ def _class(entry: Mapping[str, Any]) -> str:
 def _references(
     data: Mapping[str, Any], place: str, entry: Mapping[str, Any], sections: tuple[str, ...]
 ) -> Iterator[Problem]:
-    if entry.get("level") is not None and sections:
-        try:
-            as_level(convert(entry["level"]))
-        except ConfigError as error:
-            yield Problem(f"{place}.level", str(error), fatal=True)
+    if sections and entry.get("level") not in (None, UNKNOWN):
+        yield from _level(f"{place}.level", entry["level"])
     for section in sections:
         names = entry.get(section) or []
-        if not isinstance(names, list):
+        if names is not UNKNOWN and not isinstance(names, list):
             yield Problem(f"{place}.{section}", f"expected a list of names, got {names!r}", fatal=True)
             continue
         for name in names:
             if isinstance(name, str) and name not in (data.get(section) or {}):
                 hint = did_you_mean(name, data.get(section) or {})
                 yield Problem(f"{place}.{section}", f"there is no {section[:-1]} {name!r}{hint}", fatal=True)
+
+
+def _level(place: str, level: object) -> Iterator[Problem]:
+    """It is set by dictConfig, which knows no `env://`, no small letters and no number in quotes."""
+    known = logging.getLevelNamesMapping()
+    if isinstance(level, str) and level.startswith("env://"):
+        yield Problem(place, f"dictConfig takes it as it is, and follows no env:// as in {level!r}", fatal=True)
+    elif level not in known if isinstance(level, str) else not isinstance(level, int) or isinstance(level, bool):
+        hint = did_you_mean(str(level).upper(), known)
+        yield Problem(place, f"unknown level {level!r}{hint}", fatal=True)
 
 
 def _unused(data: Mapping[str, Any]) -> Iterator[Problem]:

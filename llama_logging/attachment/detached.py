@@ -84,19 +84,20 @@ def _resolved(data: Mapping[str, Any], section: str, name: str) -> dict[str, Any
     entry = (data.get(section) or {}).get(name)
     if not isinstance(entry, dict):
         raise ConfigError(f"{section}.{name}: expected a mapping, got {entry!r}")
-    if any(prefix in text for text in _texts(entry) for prefix in _REFERENCES):
+    if any(prefix in text for text in texts(entry) for prefix in _REFERENCES):
         from logging.config import DictConfigurator  # here and not above: it costs a third of the start
 
         entry = DictConfigurator(dict(data)).config[section][name]
     return {key: entry[key] for key in entry}
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
+    """The texts in *value*, all the way down."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for one in value.values() if isinstance(value, dict) else value:
-            yield from _texts(one)
+            yield from texts(one)
 
 
 def _pinned(cls: Any, options: dict[str, Any]) -> dict[str, Any]:

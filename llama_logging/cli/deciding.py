@@ -31,12 +31,13 @@ def decide(args: argparse.Namespace, decision: Decision) -> int:
         names = list(dict.fromkeys(fingerprint_named(store, name) for name in args.ids))
         for name in names:
             decision(store, name, datetime.now(UTC), user())
-        groups = [group for name in names if (group := store.group(name)) is not None]
+        decided = [(group, store.changes(name)) for name in names if (group := store.group(name)) is not None]
     if args.json:
-        print_json([group_document(group) for group in groups])
+        print_json([group_document(group) for group, _ in decided])
     else:
-        for group in groups:
-            print(f"{state_of(group)}: {printable(f'{group.error_type}: {group.error_message}')}  {group.fingerprint}")
+        for group, changes in decided:
+            what = printable(f"{group.error_type}: {group.error_message}")
+            print(f"{state_of(group, changes)}: {what}  {group.fingerprint}")
     return 0
 
 

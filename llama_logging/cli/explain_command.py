@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from llama_logging.cli.terminal import add_store, opened, painted, print_json
+from llama_logging.cli.terminal import add_store, error_named, opened, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.grouping import rule_that_joins, rule_that_splits, taken_in
@@ -25,15 +25,15 @@ EPILOG = "Errors are the same if all of what is printed is the same; messages an
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("id", metavar="ID", help="the error's id, or how it begins")
-    parser.add_argument("other", metavar="OTHER", nargs="?", help="another error's id")
+    parser.add_argument("id", metavar="ID", help="an error's id, or how it begins; or a group's fingerprint")
+    parser.add_argument("other", metavar="OTHER", nargs="?", help="another")
     add_store(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print the inputs of the fingerprint, or where two begin to differ."""
     with opened(args) as store:
-        errors = [store.find(name) for name in (args.id, args.other) if name]
+        errors = [error_named(store, name) for name in (args.id, args.other) if name]
         rule, takes_in = _rule(store, *errors) if len(errors) == 2 else (None, [])
     if args.json:
         print_json(

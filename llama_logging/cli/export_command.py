@@ -7,7 +7,15 @@ import csv
 import sys
 from collections.abc import Iterable
 
-from llama_logging.cli.terminal import add_selection, add_store, fingerprint_named, opened, print_json, progress
+from llama_logging.cli.terminal import (
+    add_selection,
+    add_store,
+    error_named,
+    fingerprint_named,
+    opened,
+    print_json,
+    progress,
+)
 from llama_logging.context import ErrorContext
 from llama_logging.reproducing import as_test
 from llama_logging.transfer import errors_of
@@ -35,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
     """Print them in the order in which they came."""
     if args.pytest:
         with opened(args) as store:
-            print(as_test(store.find(args.pytest)), end="")
+            print(as_test(error_named(store, args.pytest)), end="")
         return 0
     with opened(args) as store, progress("errors exported") as tick:
         group = store.group(fingerprint_named(store, args.group)) if args.group else None

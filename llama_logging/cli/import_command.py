@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llama_logging import transfer
+from llama_logging.cli import registries
 from llama_logging.cli.terminal import add_store, counted, print_json, progress
 from llama_logging.context import ErrorContext
 from llama_logging.documents import context_of
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Import them one after another."""
-    target = open_registry(urls.parse(args.store) if args.store else urls.default())
+    target = open_registry(registries.named(args))
     read, refused = 0, 0
     try:
         for name in args.files:

@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from llama_logging.cli.terminal import add_store, counted, named, print_json, progress
+from llama_logging.cli import registries
+from llama_logging.cli.terminal import add_store, counted, print_json, progress
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
 from llama_logging.stores import open_store
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Ingest, and say how many errors that were."""
-    url = named(args)
+    url = registries.named(args)
     store = open_store(url)
     try:
         with progress("errors ingested") as tick:

@@ -14,13 +14,18 @@ from llama_logging.cli.terminal import (
     opened,
     print_json,
     print_table,
+    room,
+    short,
 )
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.visible import printable_lines
 
 HELP = "list the errors, one line for all occurrences of the same, the latest first"
-EPILOG = "The last column is the newest occurrence: llama-logging show ID"
+EPILOG = "The last column is the newest occurrence, on a terminal how its fingerprint begins: llama-logging show ID"
+
+_CUT = (4, 5)
+"""Where it was, and what."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +63,8 @@ def execute(args: argparse.Namespace) -> int:
             [{**group_document(group), "stack_trace": stack} for group, stack in zip(groups, stacks, strict=True)]
         )
         return 0
+    # Ids begin with the time: their beginnings are alike, and soon those of other errors too.
+    names = short([group.fingerprint for group in groups]) if room() else [group.last_error_id for group in groups]
     heading = ["LAST SEEN", "COUNT", "SEVERITY", "STATE", "WHERE", "ERROR", "ID"]
     rows = [
         [
@@ -67,16 +74,16 @@ def execute(args: argparse.Namespace) -> int:
             g.state.value,
             g.source,
             f"{g.error_type}: {g.error_message}",
-            g.last_error_id,
+            name,
         ]
-        for g in groups
+        for g, name in zip(groups, names, strict=True)
     ]
     if args.stack:
         for row, group, stack in zip(rows, groups, stacks, strict=True):
-            print_table([heading, row], {2: [COLOURS[group.severity]]})
+            print_table([heading, row], {2: [COLOURS[group.severity]]}, cut=_CUT)
             print(printable_lines(stack))
     elif rows:
-        print_table([heading, *rows], {2: [COLOURS[group.severity] for group in groups]})
+        print_table([heading, *rows], {2: [COLOURS[group.severity] for group in groups]}, cut=_CUT)
     return 0
 
 

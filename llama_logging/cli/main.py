@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if it failed, 2 if it was asked for wrongly; `run` becomes its command.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _make_ready()
     try:
         code = _execute(words)
         sys.stdout.flush()
@@ -41,10 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; nothing may be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        _flush_nothing()
         return OK
+    except OSError as error:
+        _flush_nothing()
+        # What else can fail so has a name.
+        return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", FAILED)
     return code
 
 
@@ -83,7 +88,23 @@ def _execute(words: list[str]) -> int:
     return code
 
 
-def _complain(error: Exception, code: int) -> int:
+def _make_ready() -> None:
+    """Have standard output take every text, as standard error does, and both be there, closed or not."""
+    if sys.stdout is None:
+        # Cannot be written to: what a command has done stays done, and what it had to say fails.
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115 - open until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _flush_nothing() -> None:
+    """Have what is left in standard output go nowhere at exit, where it would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(error: Exception | str, code: int) -> int:
     from llama_logging.redaction import redact  # here and not above, as in `parser`
 
     print(f"llama-logging: {redact(str(error))}", file=sys.stderr)

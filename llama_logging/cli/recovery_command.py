@@ -8,8 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_logging.attachment.checking import rules_of
+from llama_logging.cli import registries
 from llama_logging.cli.deciding import user
-from llama_logging.cli.terminal import add_store, ago, count, local, opened, painted, print_json, print_table
+from llama_logging.cli.terminal import (
+    add_store,
+    ago,
+    count,
+    error_named,
+    local,
+    opened,
+    painted,
+    print_json,
+    print_table,
+)
 from llama_logging.config import did_you_mean, load
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.recovery.probes import problem_now
@@ -34,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     log.add_argument("--limit", type=count, default=20, metavar="N", help="default 20")
     log.set_defaults(action=_log)
     test = commands.add_parser("test", help="which rule an error would be recovered by, and what it would do")
-    test.add_argument("id", metavar="ID", help="of an error, cut short or not")
-    test.add_argument("-c", "--config", default="logging.yaml", metavar="FILE", help="default logging.yaml")
+    test.add_argument("id", metavar="ID", help="of an error, cut short or not, or a group's fingerprint")
+    test.add_argument("-c", "--config", metavar="FILE", help=f"default {registries.USUAL}")
     test.set_defaults(action=_test)
     off = commands.add_parser("off", help="stop all recovery, on all machines that share the registry")
     off.add_argument("--why", default="", metavar="TEXT", help="what is shown with it")
@@ -99,12 +110,13 @@ def _log(args: argparse.Namespace) -> int:
 
 def _test(args: argparse.Namespace) -> int:
     """Say what would be done; nothing is, but that probes are asked."""
-    rules = rules_of(load(args.config))
+    config = args.config or registries.USUAL
+    rules = rules_of(load(config))
     with opened(args) as store:
-        context = store.find(args.id)
+        context = error_named(store, args.id)
     rule = next((rule for rule in rules if rule.applies(context)), None)
     if rule is None:
-        raise ConfigError(f"no rule in {args.config} matches {context.error_type}: {context.error_message}"[:300])
+        raise ConfigError(f"no rule in {config} matches {context.error_type}: {context.error_message}"[:300])
     steps = [
         {
             "strategy": step.strategy.name,

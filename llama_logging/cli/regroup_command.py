@@ -17,7 +17,10 @@ EPILOG = "Look first: --dry-run changes nothing. --undo takes the latest regroup
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "-c", "--config", metavar="FILE", help="the logging.yaml with the `grouping` rules; default: no rules"
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="the logging.yaml with the `grouping` rules, for its registry, too; default: no rules",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would change")
     parser.add_argument("--undo", action="store_true", help="take the latest regroup back")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from llama_logging.cli import registries
 from llama_logging.cli.terminal import (
     add_store,
     ago,
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     test.add_argument("channel", metavar="CHANNEL", help="as the YAML names it")
     test.set_defaults(action=_test)
     for command in (send, summed, test):
-        command.add_argument("-c", "--config", default="logging.yaml", metavar="FILE", help="default logging.yaml")
+        command.add_argument("-c", "--config", metavar="FILE", help=f"default {registries.USUAL}")
     for command in (listed, send, summed, test):
         add_store(command)
 
@@ -73,8 +74,8 @@ def _configured(args: argparse.Namespace) -> Iterator[tuple[Reporting, StoreURL]
     Raises:
         ConfigError: At the first mistake in them, and if there is none.
     """
-    found = False
-    for entry in (load(args.config).get("handlers") or {}).values():
+    found, config = False, args.config or registries.USUAL
+    for entry in (load(config).get("handlers") or {}).values():
         if isinstance(entry, dict) and entry.get("channels") is not None:
             options = {name: value for name, value in entry.items() if name not in _TAKEN_BY_DICTCONFIG}
             handler = ReportHandler(**{**options, **({"store": args.store} if args.store else {}), "strict": True})
@@ -82,7 +83,7 @@ def _configured(args: argparse.Namespace) -> Iterator[tuple[Reporting, StoreURL]
                 found = True
                 yield handler.reporting, handler.pipeline.url
     if not found:
-        raise ConfigError(f"{args.config}: no ReportHandler has `channels`")
+        raise ConfigError(f"{config}: no ReportHandler has `channels`")
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -145,7 +146,9 @@ def _digest(args: argparse.Namespace) -> int:
         told = digest(store, since, now)
     if args.json or args.format == "json":
         print_json(told.as_dict())
-    elif args.format == "html":
+        return 0
+    told = dataclasses.replace(told, since=told.since.astimezone(), until=told.until.astimezone())
+    if args.format == "html":
         print(as_html(told), end="")
     else:
         print(printable_lines(as_text(told)), end="")
@@ -166,7 +169,8 @@ def _test(args: argparse.Namespace) -> int:
     for reporting, _ in _configured(args):
         channels |= reporting.channels
     if args.channel not in channels:
-        raise ConfigError(f"{args.config}: there is no channel {args.channel!r}{did_you_mean(args.channel, channels)}")
+        config = args.config or registries.USUAL
+        raise ConfigError(f"{config}: there is no channel {args.channel!r}{did_you_mean(args.channel, channels)}")
     channel, problem = channels[args.channel], ""
     try:
         channel.reporter.send(of_test(channel.name), SEND_TIMEOUT)

@@ -6,9 +6,9 @@ import argparse
 import os
 
 from llama_logging.attachment.checking import rules_of
-from llama_logging.cli.terminal import count, named, tell_of_none
+from llama_logging.cli import registries
+from llama_logging.cli.terminal import count, tell_of_none
 from llama_logging.config import load
-from llama_logging.stores import urls
 
 HELP = "serve the dashboard: the registry in a browser, on this machine"
 EPILOG = "To change something, a browser must open the link that is printed. See docs/dashboard.md."
@@ -16,9 +16,7 @@ EPILOG = "To change something, a browser must open the link that is printed. See
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "--store", metavar="URL", help=f"the registry; default LLAMA_LOGGING_STORE, else {urls.DEFAULT}"
-    )
+    parser.add_argument("--store", metavar="URL", help=registries.HELP)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on; default 127.0.0.1")
     parser.add_argument("--port", type=count, default=8321, metavar="N", help="default 8321; 0 for any that is free")
     parser.add_argument(
@@ -29,14 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ssl-certfile", default="", metavar="FILE", help="serve by TLS with this certificate")
     parser.add_argument("--ssl-keyfile", default="", metavar="FILE", help="and this key")
     parser.add_argument("--root-path", default="", metavar="PATH", help="below which a proxy shows it")
-    parser.add_argument("-c", "--config", metavar="FILE", help="a logging.yaml whose recovery rules are shown")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help="a logging.yaml, for its registry and its recovery rules"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     from llama_logging.web.serving import Settings, serve
 
-    url = named(args)
+    url = registries.named(args)
     if url.path and not os.path.isdir(os.path.dirname(url.path)):
         tell_of_none(url)
     serve(

@@ -97,7 +97,7 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
 
 
 def _print_group(group: ErrorGroup, changes: list[Change]) -> None:
-    print(painted(f"\nIts group: {counted(group.count, 'error')}, {state_of(group)}", "1"))
+    print(painted(f"\nIts group: {counted(group.count, 'error')}, {state_of(group, changes)}", "1"))
     for moment, words in (
         (group.last_seen, f"last seen {group.last_release}"),
         *((change.at, f"{change.kind} {change.detail} {change.by and 'by'} {change.by}") for change in changes),
@@ -125,7 +125,7 @@ def _facts(context: ErrorContext) -> dict[str, str]:
     handled = "" if context.handled else "nobody caught it"
     return {
         "id": context.error_id,
-        "when": f"{context.timestamp.isoformat(timespec='milliseconds')} ({ago(context.timestamp)})",
+        "when": f"{local(context.timestamp, 'milliseconds')} ({ago(context.timestamp)})",
         "severity": context.severity.name,
         "where": f"{context.source_module}.{context.source_function} ({context.source_file}:{context.source_line})",
         "logger": context.logger_name,
@@ -137,7 +137,9 @@ def _facts(context: ErrorContext) -> dict[str, str]:
         "process": f"{process.program} (pid {process.pid} on {process.host}, Python {process.python})"
         if process
         else "",
-        "service": " ".join(filter(None, (process.service, process.release, process.environment))) if process else "",
+        "service": process.service if process else "",
+        "release": process.release if process else "",
+        "environment": process.environment if process else "",
         "tags": ", ".join(f"{key}={value}" for key, value in context.tags.items()),
         "trace": " span ".join(filter(None, (context.trace_id, context.span_id))),
         "fingerprint": context.fingerprint,

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import COLOURS, add_store, counted, opened, painted, print_json, print_table
+from llama_logging.cli.terminal import (
+    COLOURS,
+    add_store,
+    counted,
+    local,
+    opened,
+    painted,
+    print_json,
+    print_table,
+    room,
+)
 from llama_logging.context import ErrorSeverity
 from llama_logging.figures import Steps
 
@@ -13,7 +24,8 @@ HELP = "how many errors there were over time, by severity"
 EPILOG = "Example: llama-logging stats --by day --last 30"
 
 _MINUTES = {"minute": 1, "hour": 60, "day": 1440}
-_WIDTH = 40
+_WIDTH, _NARROWEST = 40, 4
+"""Characters of the longest bar; where there is no room for the second, there are none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,14 +50,26 @@ def execute(args: argparse.Namespace) -> int:
         )
         return 0
     most, worst = max(totals), next(iter(timeline), ErrorSeverity.ERROR)
-    rows = [["FROM", "ERRORS", *(level.name for level in timeline), ""]]
+    rows = [["FROM", "ERRORS", *(level.name for level in timeline)]]
     for number, (moment, total) in enumerate(zip(steps.moments, totals, strict=True)):
-        bar = "█" * -(-total * _WIDTH // most) if most else ""
-        counts = [str(counts[number] or "") for counts in timeline.values()]
-        rows.append([f"{moment.astimezone():%Y-%m-%d %H:%M}", str(total or ""), *counts, bar])
-    print_table(rows)
+        rows.append(
+            [local(moment, "minutes"), *(str(n or "") for n in (total, *(c[number] for c in timeline.values())))]
+        )
+    left = (room() or sys.maxsize) - sum(2 + max(map(len, column)) for column in zip(*rows, strict=True))
+    width = min(_WIDTH, left) if left >= _NARROWEST else 0
+    bars = [_block() * -(-total * width // most) if most else "" for total in totals]
+    print_table([[*row, bar] for row, bar in zip(rows, ["", *bars], strict=True)])
     print(painted(counted(sum(totals), "error"), f"1;{COLOURS[worst]}" if most else "1"))
     return 0
+
+
+def _block() -> str:
+    """What bars are made of: spelled out, a block would be as long as six."""
+    try:
+        "█".encode(sys.stdout.encoding or "ascii")
+    except UnicodeError:
+        return "#"
+    return "█"
 
 
 def _number(text: str) -> int:

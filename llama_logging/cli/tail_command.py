@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from llama_logging.cli.terminal import COLOURS, add_selection, add_store, count, named, opened, painted, print_json
+from llama_logging.cli import registries
+from llama_logging.cli.terminal import COLOURS, add_selection, add_store, count, local, opened, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.pipeline import open_registry
 from llama_logging.visible import printable
@@ -32,7 +33,7 @@ def execute(args: argparse.Namespace) -> int:
         position, _ = store.errors_after(-1)
         for context in reversed(store.errors(since=args.since, at_least=args.severity, limit=args.lines)):
             _print(context, as_json=args.json)
-        url = named(args)
+        url = registries.named(args)
         while args.follow:
             time.sleep(PAUSE)
             open_registry(url).close()  # brings in what dead and living processes have written
@@ -47,7 +48,7 @@ def _print(context: ErrorContext, *, as_json: bool) -> None:
     if as_json:
         print_json(as_document(context), indent=None)
     else:
-        moment = context.timestamp.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        moment = local(context.timestamp)
         level = painted(f"{context.severity.name:<8}", COLOURS[context.severity])
         error = printable(f"{context.error_type}: {context.error_message}")
         where = f"{context.source_module}.{context.source_function}"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from llama_logging.cli import registries
 from llama_logging.config import as_bytes, as_seconds
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
@@ -28,6 +29,9 @@ from llama_logging.wording import local as local
 
 T = TypeVar("T")
 
+_NARROWEST, _SHORTEST = 12, 8
+"""Characters of a column that is cut, and of a fingerprint."""
+
 COLOURS = {
     ErrorSeverity.DEBUG: "2",
     ErrorSeverity.INFO: "32",
@@ -39,9 +43,7 @@ COLOURS = {
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Add `--store` and `--json`."""
-    parser.add_argument(
-        "--store", metavar="URL", help=f"the registry; default LLAMA_LOGGING_STORE, else {urls.DEFAULT}"
-    )
+    parser.add_argument("--store", metavar="URL", help=registries.HELP)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -63,14 +65,14 @@ def add_selection(parser: argparse.ArgumentParser, severity: ErrorSeverity = Err
 
 
 def moment(text: str) -> datetime:
-    """The moment that *text* names, aware.
+    """The moment that *text* names, in UTC.
 
     Raises:
         argparse.ArgumentTypeError: If it names none.
     """
     with contextlib.suppress(ValueError):
         if not text.isdigit():
-            return datetime.fromisoformat(text).astimezone()
+            return datetime.fromisoformat(text).astimezone(UTC)
     try:
         return datetime.now(UTC) - timedelta(seconds=as_seconds(text))
     except (ConfigError, OverflowError) as error:
@@ -120,19 +122,10 @@ def _severity(text: str) -> ErrorSeverity:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def named(args: argparse.Namespace) -> urls.StoreURL:
-    """The store that `--store` names, else the default.
-
-    Raises:
-        ConfigError: If it names none.
-    """
-    return urls.parse(args.store) if args.store else urls.default()
-
-
 @contextlib.contextmanager
 def opened(args: argparse.Namespace) -> Iterator[Outbox]:
-    """The registry that `--store` names, with all that waits in journals; a hint if there is none."""
-    url = named(args)
+    """The registry that the command is about, with all that waits in journals; a hint if there is none."""
+    url = registries.named(args)
     store = open_registry(url)
     if not store.exists:
         tell_of_none(url)
@@ -236,18 +229,39 @@ def painted(text: str, colour: str) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if wants_colour(sys.stdout) else text
 
 
-def print_table(rows: Sequence[Sequence[str]], colours: Mapping[int, Sequence[str]] | None = None) -> None:
-    """Columns side by side; on a terminal the last but one is cut to fit the width.
+def room() -> int | None:
+    """How many columns the terminal has; None where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def short(fingerprints: Sequence[str]) -> list[str]:
+    """The beginnings, all as long, that tell *fingerprints* apart: commands take them in their place.
+
+    >>> short(["v1:0123456789abcdef", "v1:0123456780abcdef"])
+    ['0123456789', '0123456780']
+    """
+    digits = [name.partition(":")[2] or name for name in fingerprints]
+    apart, longest = len(set(digits)), max(map(len, digits), default=0)
+    size = next((size for size in range(_SHORTEST, longest) if len({one[:size] for one in digits}) == apart), longest)
+    return [one[:size] for one in digits]
+
+
+def print_table(
+    rows: Sequence[Sequence[str]], colours: Mapping[int, Sequence[str]] | None = None, *, cut: Sequence[int] = (-2,)
+) -> None:
+    """Columns side by side.
 
     Args:
         rows: Texts, the first row the headings.
         colours: For a column, the colour of each row.
+        cut: The columns that are cut to fit a terminal, the widest first: none that is a name to be typed.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    if sys.stdout.isatty() and len(widths) > 1:
-        over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-        widths[-2] = max(12, widths[-2] - max(0, over))
+    over = sum(widths) + 2 * (len(widths) - 1) - (room() or sys.maxsize)
+    while over > 0 and len(widths) > 1 and widths[widest := max(cut, key=widths.__getitem__)] > _NARROWEST:
+        widths[widest] -= 1
+        over -= 1
     for number, row in enumerate(rows):
         cells = [_fitted(cell, width) for cell, width in zip(row, widths, strict=True)]
         for column, shades in (colours or {}).items():

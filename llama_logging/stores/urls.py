@@ -11,6 +11,8 @@ from llama_logging.journal.folders import directories_elsewhere, directories_for
 from llama_logging.patterns import regex
 from llama_logging.plugins import STORES, plugin
 
+VARIABLE = "LLAMA_LOGGING_STORE"
+"""Names the store where nothing else does."""
 DEFAULT = "sqlite:///llama_logging.db"
 """The default store: a file in the folder the process was started in."""
 NEEDED = "a PostgreSQL store needs psycopg: pip install 'llama_logging[postgres]'"
@@ -97,7 +99,7 @@ def default() -> StoreURL:
     Raises:
         ConfigError: If the variable holds something else.
     """
-    return parse(os.environ.get("LLAMA_LOGGING_STORE") or DEFAULT)
+    return parse(os.environ.get(VARIABLE) or DEFAULT)
 
 
 def _postgres(url: str) -> StoreURL:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
-from tests.conftest import Run, make_context
+from tests.conftest import NOON, Run, make_context
 
 NOW = datetime.now(UTC)
 HOSTILE = "\x1b[2J\nFORGED \u202e"
@@ -124,6 +125,52 @@ def test_the_list_has_a_line_for_each_group(capsys: pytest.CaptureFixture[str]) 
     assert "ValueError: no such article\n" in answer(capsys, "list", "--stack")
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has standard output be a terminal that is so wide."""
+
+    def be(columns: int) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+    return be
+
+
+def test_a_terminal_gets_lines_that_fit_and_ids_that_serve(
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of one minute, whose ids begin alike."""
+    module, message = "shop.orders.checkout.payment", "the card was refused by the issuer, who gave no reason"
+    errors = [
+        make_context(timestamp=NOW, module=module, error_message=f"{n} {message}", fingerprint=f"v1:{n}23456789abcdef0")
+        for n in range(3)
+    ]
+    keep(*errors, make_context(fingerprint="v1:0234567800000000", timestamp=NOW))
+    piped = answer(capsys, "list")
+    assert all(error.error_id in piped for error in errors)
+    terminal(80)
+    heading, *lines = answer(capsys, "list").splitlines()
+    assert all(len(line) <= 80 for line in [heading, *lines])
+    assert all(len(line) > 78 for line in lines)
+    names = [line.split()[-1] for line in lines]
+    assert {len(name) for name in names} == {9}
+    for name in names:
+        shown = document(capsys, "show", name)
+        assert shown["fingerprint"].startswith(f"v1:{name}")
+    assert document(capsys, "list")[0]["last_error_id"] == errors[2].error_id
+
+
+@pytest.mark.parametrize(("columns", "longest"), [(200, 40), (60, 21), (40, 0)])
+def test_bars_take_the_room_that_is_left(
+    terminal: Callable[[int], None], columns: int, longest: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(make_context(timestamp=NOW))
+    terminal(columns)
+    lines = answer(capsys, "stats").splitlines()
+    assert max(map(len, lines)) <= columns
+    assert max(line.count("█") for line in lines) == longest
+
+
 def test_one_error_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     context = make_context(additional_context={"user": 7}, timestamp=NOW)
     attempt = RecoveryAttempt(
@@ -152,6 +199,7 @@ def test_a_grouping_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     other = make_context(grouping=("ValueError", f"shop.cart.remove: {HOSTILE}"), fingerprint="v1:other", timestamp=NOW)
     keep(one, same, other)
     assert "  2  shop.cart.add: raise ValueError(text)" in answer(capsys, "explain", one.error_id)
+    assert f"{one.fingerprint} is made from" in answer(capsys, "explain", one.fingerprint)
     assert "They are in one group" in answer(capsys, "explain", one.error_id, same.error_id)
     text = answer(capsys, "explain", one.error_id, other.error_id)
     assert "differ first in input 2" in text
@@ -454,3 +502,60 @@ def test_a_group_is_named_by_the_end_of_its_fingerprint_and_shown_by_its_newest_
         assert document(capsys, "show", name)["error_id"] == new.error_id
     assert "resolved" in answer(capsys, "resolve", new.fingerprint.partition(":")[2][:8])
     assert main(["show", "none"]) == 1
+
+
+def test_people_read_local_time_and_programs_utc(cli: Run) -> None:
+    keep(make_context(timestamp=NOON))
+    local, digest = {"TZ": "IST-5:30"}, ("report", "digest", "--since", "2026-03-01T12:00:00+00:00")
+    assert " 2026-03-01 17:30:00.000+05:30 (" in cli("show", "v1:0123456789abcdef", **local).out
+    assert cli("tail", **local).out.startswith("2026-03-01 17:30:00+05:30 ")
+    for form in ("text", "html"):
+        assert "2026-03-01 17:30+05:30 to " in cli(*digest, "--format", form, **local).out
+    assert all("+05:30 " in f"{line} " for line in cli("stats", **local).out.splitlines()[1:-1])
+    for words in (["show", "v1:0123456789abcdef", "--json"], ["tail", "--json"], [*digest, "--format", "json"]):
+        out = cli(*words, **local).out
+        assert "2026-03-01T12:00:00" in out
+        assert "+05:30" not in out
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_what_a_terminal_has_no_letters_for_is_spelled_out(cli: Run, env: dict[str, str]) -> None:
+    keep(make_context(error_message="→ 東京", timestamp=datetime.now(UTC)))
+    for words in (["list"], ["stats"], ["export", "--format", "csv"], ["show", "v1:0123456789abcdef"]):
+        done = cli(*words, **env)
+        assert (done.code, done.err) == (0, "")
+    assert "  " + 40 * "#" + "\n" in cli("stats", **env).out
+    assert r"\u2192 \u6771\u4eac" in cli("list", **env).out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no sh")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("list >&-", "standard output: Bad file descriptor"),
+        ("list > /dev/full", "standard output: No space left on device"),
+        ("tail > /dev/full", "standard output: No space left on device"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_told_of_in_one_line(words: str, told: str) -> None:
+    if "/dev/full" in words and not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    keep(make_context())
+    command = f"{sys.executable} -m llama_logging {words}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"llama-logging: {told}\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no sh")
+def test_closed_streams_leave_a_command_as_it_is(own_place: Path) -> None:
+    (own_place / "logging.yaml").write_text(shipped_text())
+    (own_place / "app.py").write_text("import sys; open('told', 'w').write(f'{sys.stdout} {sys.stderr}'); sys.exit(7)")
+    command = f"{sys.executable} -m llama_logging run -- app.py >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 7
+    assert (own_place / "told").read_text() == "None None"

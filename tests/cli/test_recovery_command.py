@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_what_was_acted_on_is_listed_and_forgotten(capsys: pytest.CaptureFixture
     assert main(["recovery", "forget", "ollama@y"]) == 1
     told = "llama-logging: nothing named 'ollama@y' was ever acted on, did you mean 'ollama@x'?\n"
     assert capsys.readouterr() == ("", told)
+
+
+def test_a_scope_that_is_to_be_typed_is_not_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = "ollama@http://a-very-long-name.of-some-server.example:11434"
+    store = open_store(urls.default())
+    assert isinstance(store.acquire(scope, "host/1", 60, Policy()), Lease)
+    store.close()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert scope in answer(capsys, "recovery", "list")
 
 
 def test_the_log_has_the_latest_first(capsys: pytest.CaptureFixture[str]) -> None:

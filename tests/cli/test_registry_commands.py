@@ -16,6 +16,7 @@ from llama_logging.cli.main import main
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import open_store, urls
 from tests.cli.test_commands import NOW, answer, document, keep, some_errors
+from tests.cli.test_gate_command import in_release
 from tests.conftest import Run, make_context
 
 STORM = """
@@ -42,6 +43,21 @@ def test_groups_are_resolved_muted_and_reopened(capsys: pytest.CaptureFixture[st
     assert [change["kind"] for change in shown["changes"]] == ["reopened", "muted", "muted", "resolved", "new"]
     assert shown["group"]["severity"] == "ERROR"
     assert "resolved 1.2 by " in answer(capsys, "show", error.error_id)
+
+
+def test_the_next_release_is_not_the_latest(capsys: pytest.CaptureFixture[str]) -> None:
+    in_release("0.9", timestamp=NOW - timedelta(hours=1))
+    assert "resolved after 0.9: ValueError" in answer(capsys, "resolve", "v1:0123456789abcdef", "--in-next")
+    assert "1 error, resolved after 0.9" in answer(capsys, "show", "v1:0123456789abcdef")
+    assert "resolved in 0.9: ValueError" in answer(capsys, "resolve", "v1:0123456789abcdef", "--in", "0.9")
+    assert "1 error, resolved in 0.9" in answer(capsys, "show", "v1:0123456789abcdef")
+
+
+def test_a_release_is_not_called_a_service(capsys: pytest.CaptureFixture[str]) -> None:
+    in_release("0.9")
+    facts = [line.split() for line in answer(capsys, "show", "v1:0123456789abcdef").splitlines()]
+    assert ["release", "0.9"] in facts
+    assert "service" not in [fact[0] for fact in facts if fact]
 
 
 def test_half_a_decision_is_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +102,7 @@ def test_details_are_pruned_and_counts_stay(capsys: pytest.CaptureFixture[str]) 
     answer(capsys, "prune", code=2)
 
 
-def test_a_group_without_details_is_listed_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_group_without_details_is_listed_all_the_same(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context(), make_context(fingerprint="v1:gone", timestamp=NOW - timedelta(days=90)))
     answer(capsys, "prune", "--older-than", "60d")
     assert {row["fingerprint"]: row["stack_trace"] != "" for row in document(capsys, "list")} == {
@@ -94,8 +110,11 @@ def test_a_group_without_details_is_listed_all_the_same(capsys: pytest.CaptureFi
         "v1:gone": False,
     }
     (id_listed,) = (row["last_error_id"] for row in document(capsys, "list") if row["fingerprint"] == "v1:gone")
-    assert main(["show", id_listed]) == 1
-    assert "were pruned: 1 error, the last 90d ago" in capsys.readouterr().err
+    (own_place / "logging.yaml").write_text("handlers: {}")
+    for words in (["show"], ["explain"], ["export", "--pytest"], ["recovery", "test"]):
+        for name in (id_listed, "v1:gone"):
+            assert main([*words, name]) == 1
+            assert "were pruned: 1 error, the last 90d ago" in capsys.readouterr().err
     assert "resolved" in answer(capsys, "resolve", id_listed)
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from llama_logging.pipeline import pipeline_for
+from llama_logging.stores import urls
 from tests.cli.test_commands import answer, keep
 from tests.conftest import Run, make_context
 
@@ -61,17 +63,29 @@ def get(url: str, *, host: str = "", context: ssl.SSLContext | None = None) -> t
             return error.code, error.read().decode()
 
 
+def wait_for(text: str, url: str) -> None:
+    """What waits in journals is brought in before the page is asked for, and while it is."""
+    for _ in range(100):
+        if text in get(url)[1]:
+            return
+    raise AssertionError(get(url)[1])
+
+
 def test_what_waits_in_journals_is_shown(own_place: Path) -> None:
     """It brings in what others have written, before it is asked and while it is."""
     keep(make_context())
     with served() as (url, said):
         assert url.startswith("http://127.0.0.1:")
         assert re.search(r"open http://127.0.0.1:\d+/\?token=\S{40}", said[-1])
-        for _ in range(100):
-            if "no such article" in get(url)[1]:
-                break
-        else:
-            raise AssertionError(get(url)[1])
+        wait_for("no such article", url)
+
+
+def test_the_registry_of_the_file_that_is_named_is_shown(own_place: Path) -> None:
+    handler = "{class: llama_logging.handlers.RegistryHandler, store: 'sqlite:///mine.db'}"
+    (own_place / "my.yaml").write_text(f"version: 1\nhandlers: {{registry: {handler}}}\n")
+    pipeline_for(urls.parse("sqlite:///mine.db")).add(make_context(error_message="of the file"))
+    with served("-c", "my.yaml") as (url, _):
+        wait_for("of the file", url)
 
 
 def test_a_folder_that_is_not_there_is_told_of(own_place: Path) -> None:
