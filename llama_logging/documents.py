@@ -103,8 +103,8 @@ def _of_export(document: Json) -> ErrorContext:
         fingerprint=stack.fingerprint,
         grouping=grouping,
         breadcrumbs=tuple(
-            _read(Breadcrumb, crumb, severity=ErrorSeverity(crumb["severity"]))
-            for crumb in map(clean_data, _list(document["breadcrumbs"]))
+            _read(Breadcrumb, clean_data(crumb), severity=ErrorSeverity(crumb["severity"]))
+            for crumb in _list(document["breadcrumbs"])
         ),
         locals=tuple(
             _read(FrameLocals, entry, values=_mapping(entry["values"]))
@@ -159,9 +159,9 @@ def _seconds(value: Any) -> float:
 
 
 def _list(value: Any) -> list[Any]:
-    if type(value) is not list:
+    if type(value) not in (list, tuple):  # the latter of `as_document`, before it was text
         raise TypeError(f"expected a list, got {value!r:.100}")
-    return value
+    return list(value)
 
 
 def _mapping(value: Any) -> Json:

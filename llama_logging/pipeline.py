@@ -80,17 +80,23 @@ class Pipeline:
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
         again = context.again and context.error_id in self._taken
-        if (self.journal.pressure or self._repeats.early) and (counted := self._counted(context, again)) is not None:
-            return counted
+        added: bool | None = None
+        if self.journal.pressure or self._repeats.early:
+            added = self._counted(context, again)
+        if added is None:
+            added = self._written(context, again)
+        if added:
+            self._taken.add(context.error_id)
+        return added
+
+    def _written(self, context: ErrorContext, again: bool) -> bool:
+        sync = context.severity >= self.sync_from
         if again:
-            return self._write(wire.dumps(wire.encode_sighting(context)), sync=context.severity >= self.sync_from)
+            return self._write(wire.dumps(wire.encode_sighting(context)), sync=sync)
         frame, name, definition = wire.encode_error(context)
         if len(frame) > FRAME_BYTES:
             frame, name, definition = wire.encode_error(_cut(context, len(frame)))
-        written = self._write(frame, name, definition, sync=context.severity >= self.sync_from)
-        if written:
-            self._taken.add(context.error_id)
-        return written
+        return self._write(frame, name, definition, sync=sync)
 
     def _counted(self, context: ErrorContext, again: bool) -> bool | None:
         """Count *context* and no more, where there is no room for another like it; None if there is."""

@@ -80,7 +80,10 @@ class Report:
     @property
     def context(self) -> ErrorContext | None:
         """The error, as it was captured."""
-        return None if self.error is None else context_of(dict(self.error))
+        if self.error is None:
+            return None
+        # It is no error from elsewhere: how it was caught is known.
+        return replace(context_of(dict(self.error)), mechanism=self.error["mechanism"])
 
     @property
     def message(self) -> str:
