@@ -6,9 +6,12 @@ it is made when it is seen first and kept: the source may be edited under a runn
 
 from __future__ import annotations
 
+import ast  # noqa: F401  as tokenize and _suggestions: see below
+import contextlib
 import functools
 import itertools
 import os
+import tokenize  # noqa: F401
 import traceback
 from collections.abc import Sequence
 from types import CodeType, TracebackType
@@ -16,6 +19,11 @@ from types import CodeType, TracebackType
 from llama_logging.context import Frame
 from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean, remembered, suspected
+
+# traceback and linecache import these three when they first need them. A child that was forked while another thread
+# did so would wait for ever, and there may be no descriptor left to open a file with.
+with contextlib.suppress(ImportError):
+    import _suggestions  # type: ignore[import-not-found]  # noqa: F401
 
 MAX_FRAMES = 60
 """So many calls of one exception are kept as data: of a deep recursion the first and the last."""

@@ -12,6 +12,7 @@ import pytest
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.matching import Match
+from tests.conftest import Run
 
 Records = list[logging.LogRecord]
 
@@ -102,6 +103,37 @@ def test_each_failure_of_a_retry_loop_is_an_error(records: Records) -> None:
         log.exception("first try")
         log_failure(log.exception, "second try")
     assert len({capture(record).error_id for record in records}) == 2  # type: ignore[union-attr]
+
+
+FIRST = """
+import logging, sys
+from llama_logging.handlers import RegistryHandler
+handler = RegistryHandler()
+handler.pipeline.ingester._started = True
+log = logging.getLogger("app")
+log.addHandler(handler)
+def fail(error): raise error
+def first():
+    for error in (KeyError("x"), OSError(2, "gone"), SyntaxError("bad"), ExceptionGroup("g", [ValueError("pwd=xyz")])):
+        try:
+            fail(error) + len(str(error))
+        except Exception:
+            log.exception("asked %s", error, extra={"k": {"a": [1]}})
+    try:
+        try: [].first
+        except AttributeError as error: raise ValueError("no") from error
+    except ValueError: log.exception("chained")
+    log.error("plain")
+before = set(sys.modules)
+first()
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_errors_import_nothing(run: Run) -> None:
+    """A child that was forked while another thread imports waits for ever; and there may be no descriptor left."""
+    done = run("-c", FIRST)
+    assert (done.out, done.code) == ("[]\n", 0)
 
 
 def test_an_exception_that_is_kept_and_raised_again_later_is_an_error_again(records: Records) -> None:

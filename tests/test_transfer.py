@@ -137,7 +137,8 @@ def test_errors_without_end_that_cannot_be_read_are_given_up(tmp_path: Path, mon
 def test_a_view_in_place_of_a_table_is_not_read(tmp_path: Path) -> None:
     """It may have no end."""
     path = tmp_path / "one.db"
-    store_at(path).note(NOON, "new", "")
+    with contextlib.closing(store_at(path)) as store:
+        store.note(NOON, "new", "")
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript(
             "DROP TABLE Changes; CREATE VIEW Changes AS "

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -90,7 +91,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_reading_tells_how_much_of_the_file_is_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"app.log{suffix}"
-    lines = "".join(f"2026-01-31 12:00:00 INFO app.db row {number * 7919 % 10007}\n" for number in range(20_000))
+    said = (hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000))  # hardly to be compressed
+    lines = "".join(f"2026-01-31 12:00:00 INFO app.db row {text}\n" for text in said)
     path.write_bytes(gzip.compress(lines.encode()) if suffix else lines.encode())
     reading = Reading(str(path))
     shares = [reading.share() for _ in read(reading)]
