@@ -170,8 +170,8 @@ def test_a_start_imports_no_more_than_it_needs(cli: Run, run: Run, own_place: Pa
 
 
 def test_a_start_compiles_no_pattern(run: Run) -> None:
-    code = "import json, logging, re, string, sys; re.compile = None; import llama_logging.attachment.attaching"
-    done = run("-c", code)
+    theirs = "import ast, json, logging, re, string, sys, tokenize"
+    done = run("-c", f"{theirs}; re.compile = None; import llama_logging.attachment.attaching")
     assert done.code == 0, done.err
 
 
