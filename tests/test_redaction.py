@@ -669,3 +669,16 @@ def test_what_is_on_the_record_is_the_applications(own_place: Path) -> None:
 @pytest.mark.parametrize("text", ['{"password": "hun\\"ter2"}', "password='hun\\'ter2'", 'secret="a\\\\b\\"ter2"'])
 def test_a_quote_within_a_secret_does_not_end_it(text: str) -> None:
     assert "ter2" not in redact(text)
+
+
+def test_of_what_stands_below_a_redacted_line_the_carets_alone_go() -> None:
+    text = "Traceback:\n    call(password='hunter2')\n    ^^^^^^^^^^^^\n  in f\n    call(a ^ b)\n         ^^^^^\n"
+    assert redact(text) == "Traceback:\n    call(password=[redacted])\n  in f\n    call(a ^ b)\n         ^^^^^\n"
+
+
+def test_a_pair_may_be_a_name_and_a_number() -> None:
+    assert redact_data([["password", 1234], ["port", 80], [1, "password"]]) == [
+        ["password", REDACTED],
+        ["port", 80],
+        [1, "password"],
+    ]
