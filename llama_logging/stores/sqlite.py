@@ -284,16 +284,24 @@ def _open(path: str) -> sqlite3.Connection:
     return _prepared(path)
 
 
+@contextlib.contextmanager
+def _opening(place: str, *, uri: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection, closed again if what is done first with it fails."""
+    connection = sqlite3.connect(place, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=uri)
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
 def _open_to_read(path: str) -> sqlite3.Connection:
     """A connection that leaves the file, and what lies beside it, as they are."""
     refuse_network(path)
     # Without a log nobody has it open, and SQLite would make one, or fail where it may not.
     how = "mode=ro" if _has_log(path) else "mode=ro&immutable=1"
     place = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")  # sqlite.org/uri.html, 3.1
-    connection = sqlite3.connect(
-        f"file:{place}?{how}", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True
-    )
-    try:
+    with _opening(f"file:{place}?{how}", uri=True) as connection:
         _refuse_foreign(connection)
         taken = only(connection.execute("PRAGMA user_version"))
         if taken < len(STEPS):
@@ -305,15 +313,11 @@ def _open_to_read(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA temp_store = MEMORY")
         for statement in _TEMPORARY:
             connection.execute(statement)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return connection
 
 
 def _prepared(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-    try:
+    with _opening(path) as connection:
         _refuse_foreign(connection)
         if not only(connection.execute("PRAGMA schema_version")):
             # Before the first table, so that pruning can give room back; later it would only wait for a lock.
@@ -327,10 +331,7 @@ def _prepared(path: str) -> sqlite3.Connection:
         _migrate(connection)
         for statement in _TEMPORARY:
             connection.execute(statement)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return connection
 
 
 def _refuse_foreign(connection: sqlite3.Connection) -> None:
