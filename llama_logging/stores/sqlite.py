@@ -322,7 +322,7 @@ def _prepared(path: str) -> sqlite3.Connection:
         if not only(connection.execute("PRAGMA schema_version")):
             # Before the first table, so that pruning can give room back; later it would only wait for a lock.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _keep_a_log(connection)
         # Not FULL: each commit would wait for the disk, and callers on the same disk with it. `sync` waits
         # once, before a journal goes; a power cut before that costs commits that are ingested again.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -332,6 +332,22 @@ def _prepared(path: str) -> sqlite3.Connection:
         for statement in _TEMPORARY:
             connection.execute(statement)
         return connection
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Write ahead, as all who have it open then do.
+
+    SQLite does not wait for its turn here if another process is about to do the same to a new file.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
 
 
 def _refuse_foreign(connection: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,4 +134,17 @@ def test_a_registry_that_is_being_made_is_none_of_somebody_else(store: SQLiteSto
     Path(urls.parse(store.url).path).touch()
     assert store.errors() == []
     store.note(NOON, "new", "")
+    assert [incident.kind for incident in store.incidents()] == ["new"]
+
+
+def test_a_registry_waits_for_another_process_that_is_making_it(store: SQLiteStore) -> None:
+    with contextlib.closing(
+        sqlite3.connect(urls.parse(store.url).path, isolation_level=None, check_same_thread=False)
+    ) as other:
+        # As far as it is at first: no longer without a schema, not yet with a log.
+        other.executescript("CREATE TABLE first (id); DROP TABLE first; BEGIN IMMEDIATE")
+        done = threading.Timer(0.2, other.execute, ["COMMIT"])
+        done.start()
+        store.note(NOON, "new", "")
+        done.join()
     assert [incident.kind for incident in store.incidents()] == ["new"]
