@@ -18,7 +18,8 @@ from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.retention import Retention
 from llama_logging.stores import pruning, words
 from llama_logging.stores.copying import COPY, Refused, rows
-from llama_logging.stores.postgres_schema import FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
+from llama_logging.stores.postgres_schema import DAYS, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
+from llama_logging.stores.postgres_words import Words
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.statements import DAY, Execute, only
 from llama_logging.stores.urls import NEEDED, StoreURL, without_schema
@@ -58,12 +59,6 @@ _RETRIES = (0.05, 0.2, 0.5)
 _OLDEST = 130_000
 """PostgreSQL 13."""
 
-# So many of the newest rows tell whether a word is frequent: in one of two hundred, the newest that have it are
-# soon found from the end. Of another, at most about so many rows are fetched.
-_SAMPLE, _FREQUENT, _FETCHED = 5_000, 0.005, 200_000
-_LOOKED_UP = 2_500
-"""Errors of a word whose groups are asked for, each in the table of its day: 10 microseconds for each (measured)."""
-
 _INGESTION, _INDEXING, _MIGRATION = 1, 2, 3
 _SWEEP_AFTER = 500
 # Bytes that an error takes in the indexes (measured); a stack takes less.
@@ -76,21 +71,17 @@ _EXISTS = """
         SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = ? AND relname = 'registry')
 """
-_DAYS = """
-    SELECT substr(relname, 8)::bigint AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-    WHERE inhparent = 'errors'::regclass AND relname ~ '^errors_[0-9]+$' ORDER BY day
-"""
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _MISSING_DAYS = f"""
     SELECT day FROM (
         SELECT timestamp / {DAY} AS day FROM batch WHERE kind = 'error'
         UNION SELECT extract(epoch FROM clock_timestamp())::bigint / 86400 + ahead FROM generate_series(0, 1) AS ahead
     ) AS days
-    WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({_DAYS}) AS made) ORDER BY day
+    WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({DAYS}) AS made) ORDER BY day
 """
 _TABLES = (
     "groups", "stack_uses", "process_uses", "processes", "releases", "counts", "day_counts", "totals", "changes",
-    "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "error_words", "registry",
+    "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "registry",
 )  # fmt: skip
 
 # What a child of a fork must not close, nor let be collected: the connection is its parent's.
@@ -135,7 +126,7 @@ class PostgresStore(SQLStore):
         self._staged = 0
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._words = _Words(lambda: self._begun(_INDEXING))
+        self._words = Words(lambda: self._begun(_INDEXING))
 
     @property
     def exists(self) -> bool:
@@ -289,11 +280,11 @@ class PostgresStore(SQLStore):
 
     def _make_days(self, execute: Execute) -> None:
         for (day,) in execute(_MISSING_DAYS).fetchall():
-            # Made apart and then attached: a lock that no reader meets.
-            execute(f"CREATE TABLE errors_{day} (LIKE errors INCLUDING DEFAULTS)")
-            execute(
-                f"ALTER TABLE errors ATTACH PARTITION errors_{day} FOR VALUES FROM ({day * DAY}) TO ({(day + 1) * DAY})"
-            )
+            for table in ("errors", "error_words"):
+                # Made apart and then attached: a lock that no reader meets.
+                execute(f"CREATE TABLE {table}_{day} (LIKE {table} INCLUDING DEFAULTS)")
+                bounds = f"FROM ({day * DAY}) TO ({(day + 1) * DAY})"
+                execute(f"ALTER TABLE {table} ATTACH PARTITION {table}_{day} FOR VALUES {bounds}")
 
     # --- upkeep
 
@@ -310,33 +301,34 @@ class PostgresStore(SQLStore):
     def _drop_days(self, before: int) -> int:
         """Drop the oldest day whose errors are all older than that; how many they were."""
         with self._transaction() as execute:
-            for (day,) in execute(_DAYS).fetchall():
+            for (day,) in execute(DAYS).fetchall():
                 if (day + 1) * DAY > before:
                     break
                 errors = f"errors_{day}"
                 for table in ("sightings", "attempts"):
                     execute(f"DELETE FROM {table} WHERE error_id IN (SELECT error_id FROM {errors})")
-                execute(f"DELETE FROM error_words WHERE id IN (SELECT position FROM {errors})")
                 count = int(only(execute(f"SELECT count(*) FROM {errors}")))
                 pruning.leave(execute, errors)
-                _drop(execute, errors)
+                _drop(execute, day)
                 if count:
                     return count
         return 0
 
     def _drop_empty(self, before: int) -> None:
-        """Drop the days of which nothing is left, and words of errors that are gone."""
+        """Drop the days of which nothing is left."""
         with self._transaction() as execute:
-            for (day,) in execute(_DAYS).fetchall():
+            for (day,) in execute(DAYS).fetchall():
                 any_left = f"SELECT EXISTS (SELECT 1 FROM errors_{day})"
                 if (day + 1) * DAY <= before and not only(execute(any_left)):
-                    _drop(execute, f"errors_{day}")
-            execute("DELETE FROM error_words WHERE id < (SELECT min(position) FROM errors)")
+                    _drop(execute, day)
 
     def _size(self, execute: Execute) -> int:
         """What is in use: what was deleted is used again and not given back."""
         tables = ", ".join(f"('{table}')" for table in _TABLES)
-        rest = execute(f"SELECT sum(pg_total_relation_size(name::regclass)) FROM (VALUES {tables}) AS t (name)")
+        rest = execute(
+            f"SELECT (SELECT sum(pg_total_relation_size(name::regclass)) FROM (VALUES {tables}) AS t (name)) + "
+            "(SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('error_words'))"
+        )
         size = int(only(rest))
         for table, order in (("errors", "position"), ("stacks", "id")):
             count, width = execute(
@@ -443,52 +435,6 @@ class PostgresStore(SQLStore):
     rate_predictions = _retried(SQLStore.rate_predictions)
 
 
-class _Words(words.Index):
-    """In columns of type tsvector: one lexeme for each word, as it is."""
-
-    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
-        execute(
-            f"INSERT INTO {table} (id, words, timestamp) "
-            "SELECT id, array_to_tsvector(string_to_array(words, ' ')), timestamp "
-            "FROM unnest(?::bigint[], ?::text[], ?::bigint[]) AS new (id, words, timestamp) ON CONFLICT DO NOTHING",
-            tuple([row[column] for row in rows] for column in range(3)),
-        )
-
-    def grouped(self, execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
-        # The moment leads to the one day that has the error: by its position alone it would be looked for in the tables
-        # of all days. LIMIT has PostgreSQL go from each to its day, whatever it thinks of how many they are.
-        rows = execute(
-            """
-            SELECT error_words.id, found.group_id FROM error_words CROSS JOIN LATERAL (
-                SELECT group_id FROM errors
-                WHERE errors.position = error_words.id AND errors.timestamp = error_words.timestamp LIMIT 1
-            ) AS found WHERE error_words.id = ANY(?::bigint[])
-            """,
-            (sorted(positions),),
-        )
-        yield from rows.fetchall()
-
-    def match(self, execute: Execute, table: str, word: str) -> list[int]:
-        # PostgreSQL keeps no statistics of words that are in few rows, and takes each for one that many have: it then
-        # goes through all errors from the newest on, 1.6 s for a rare one of ten million (measured).
-        query, newest = f"'{word}':*", f"(SELECT words FROM {table} ORDER BY id DESC LIMIT {_SAMPLE}) AS newest"
-        most = _LOOKED_UP if table == "error_words" else words.MOST
-        often = execute(f"SELECT count(*) FROM {newest} WHERE words @@ ?::tsquery", (query,)).fetchone()[0]
-        if often >= _SAMPLE * _FREQUENT:
-            rows = execute(f"SELECT id FROM {table} WHERE words @@ ?::tsquery ORDER BY id DESC LIMIT ?", (query, most))
-        else:
-            # Of one that was frequent in the past some are left out, of the newest too. No processes are started for
-            # what it takes to be in many rows: that took 30 ms, and the search 1.
-            execute(f"SET LOCAL gin_fuzzy_search_limit = {_FETCHED}; SET LOCAL max_parallel_workers_per_gather = 0")
-            rows = execute(
-                f"WITH found AS MATERIALIZED (SELECT id FROM {table} WHERE words @@ ?::tsquery) "
-                "SELECT id FROM found ORDER BY id DESC LIMIT ?",
-                (query, most),
-            )
-            execute("SET LOCAL gin_fuzzy_search_limit = 0")
-        return [row[0] for row in rows.fetchall()]
-
-
 def _execute(connection: psycopg.Connection[Any]) -> Execute:
     def execute(sql: str, parameters: Sequence[Any] = ()) -> Any:
         if not parameters:
@@ -499,9 +445,9 @@ def _execute(connection: psycopg.Connection[Any]) -> Execute:
     return execute
 
 
-def _drop(execute: Execute, table: str) -> None:
+def _drop(execute: Execute, day: int) -> None:
     execute(f"SET LOCAL lock_timeout = '{DROP_TIMEOUT}s'")
-    execute(f"DROP TABLE {table}")
+    execute(f"DROP TABLE errors_{day}, error_words_{day}")
 
 
 _LONG = 10_000

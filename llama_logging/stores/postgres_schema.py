@@ -2,8 +2,8 @@
 
 They are those of `schema.py`, with these differences:
 
-- `errors` is divided by days (UTC), a table for each, made as errors come in. So days that are too old go at
-  once, and the indexes in use stay small. A division may only keep unique what holds the moment too:
+- `errors`, and their words, are divided by days (UTC), a table for each, made as errors come in. So days that are
+  too old go at once, and the indexes in use stay small. A division may only keep unique what holds the moment too:
   that an error is there once is seen to by ingestion, which is one at a time.
 - `content` is text and not jsonb, which knows no NUL (a stack's text has some), turns 1e16 into an integer, and
   would lose the order of a user's own keys. It is smaller, too: 114 bytes an error and not 152 (measured).
@@ -17,6 +17,12 @@ from llama_logging.stores.statements import BATCH, DAY, MOVING, TURNED
 
 FIRST_DAY, LAST_DAY = 10_957, 47_482
 """Days since the epoch: 2000 to 2099. Errors of clocks that say something else share two tables."""
+
+DAYS = """
+    SELECT substr(relname, 8)::bigint AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'errors'::regclass AND relname ~ '^errors_[0-9]+$' ORDER BY day
+"""
+"""Those that have tables."""
 
 _BYTEWISE = ' text COLLATE "C"'
 
@@ -287,6 +293,30 @@ _STEPS = (
     """
     DROP INDEX groups_state;
     CREATE INDEX groups_state ON groups (state) WHERE state <> 'open'
+    """,
+    """
+    DROP INDEX error_words_words;
+    ALTER TABLE error_words RENAME TO old_words;
+    CREATE TABLE error_words (
+        id        bigint NOT NULL,
+        timestamp bigint NOT NULL,
+        words     tsvector NOT NULL,
+        PRIMARY KEY (timestamp, id)
+    ) PARTITION BY RANGE (timestamp);
+    DO $$
+    DECLARE
+        part record;
+    BEGIN
+        FOR part IN
+            SELECT substr(relname, 8) AS name, pg_get_expr(relpartbound, pg_class.oid) AS bounds
+            FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'errors'::regclass
+        LOOP
+            EXECUTE format('CREATE TABLE error_words_%s PARTITION OF error_words %s', part.name, part.bounds);
+        END LOOP;
+    END $$;
+    INSERT INTO error_words SELECT id, timestamp, words FROM old_words;
+    DROP TABLE old_words;
+    CREATE INDEX error_words_words ON error_words USING gin (words)
     """,
 )
 

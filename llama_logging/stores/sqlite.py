@@ -19,7 +19,7 @@ from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import Execute, marks, only
+from llama_logging.stores.statements import Execute, marks, only, parts
 from llama_logging.stores.urls import StoreURL
 
 BUSY_TIMEOUT = 10.0
@@ -264,13 +264,27 @@ class _Words(words.Index):
         for number, text, _ in rows:
             execute(f"INSERT INTO {table} (rowid, words) VALUES (?, ?)", (number, text))
 
-    def match(self, execute: Execute, table: str, word: str) -> list[int]:
+    def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
+        return self._match(execute, "group_words", asked)
+
+    def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterator[tuple[int, int]]:
+        errors = {word: self._match(execute, "error_words", [word]) for word in asked}
+        groups = {word: self._match(execute, "group_words", [word]) for word in asked if len(asked) > 1}
+        for part in parts(sorted(set().union(*errors.values()))):
+            for position, group in execute(
+                f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part
+            ):
+                if all(position in errors[word] or group in groups[word] for word in asked):
+                    yield position, group
+
+    def _match(self, execute: Execute, table: str, asked: Sequence[str]) -> set[int]:
         if not execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-            return []  # whoever may write has never asked for a word
+            return set()  # whoever may write has never asked for a word
+        query = " ".join(f'"{word}"*' for word in asked)
         rows = execute(
-            f"SELECT rowid FROM {table} WHERE {table} MATCH ? ORDER BY rowid DESC LIMIT ?", (f'"{word}"*', words.MOST)
+            f"SELECT rowid FROM {table} WHERE {table} MATCH ? ORDER BY rowid DESC LIMIT ?", (query, words.MOST)
         )
-        return [row[0] for row in rows]
+        return {row[0] for row in rows}
 
 
 def _open(path: str) -> sqlite3.Connection:

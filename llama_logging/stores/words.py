@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from llama_logging.stores.statements import Execute, marks, only, parts
@@ -18,7 +18,7 @@ from llama_logging.stores.statements import Execute, marks, only, parts
 STEP = 2_000
 """Errors that are indexed in one transaction."""
 MOST = 10_000
-"""So many rows, the newest, are looked at for a word; of errors, a database may look at fewer."""
+"""So many rows, the newest, are looked at for words; of errors, a database may look at fewer."""
 
 _WORD = re.compile(r"\w+")
 _LONGEST = 64
@@ -50,14 +50,16 @@ class Index:
         """Add rows to `group_words` or `error_words`: number, words, and the moment of an error."""
         raise NotImplementedError
 
-    def match(self, execute: Execute, table: str, word: str) -> list[int]:
-        """The newest MOST rows that have a word which begins with *word*."""
+    def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
+        """The newest groups that have words which begin with each of *asked*."""
         raise NotImplementedError
 
-    def grouped(self, execute: Execute, positions: set[int]) -> Iterator[tuple[int, int]]:
-        """Those of *positions* whose errors are still there, with the groups that these are in."""
-        for part in parts(sorted(positions)):
-            yield from execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part)
+    def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterable[tuple[int, int]]:
+        """The newest errors of which each of *asked* begins a word, or one of their group's; one at least their own.
+
+        The position of each that is still there, and the group that it is in.
+        """
+        raise NotImplementedError
 
     def catch_up(self) -> None:
         """Index all that came since."""
@@ -89,26 +91,14 @@ class Index:
 
     def groups(self, execute: Execute, search: str) -> set[int]:
         """The groups that have all words of *search*, or an error that has those which the group has not."""
-        found = self._found(execute, search)
-        if not found:
+        asked = split(search)
+        if not asked:
             return set()
-        return set.intersection(*(groups for groups, _ in found)) | {group for _, group in self._having(execute, found)}
+        return self.groups_with(execute, asked) | {group for _, group in self.errors_with(execute, asked)}
 
     def errors(self, execute: Execute, search: str) -> list[int]:
         """The positions of the newest errors that have all words of *search*, one of them not their group's."""
-        return sorted((position for position, _ in self._having(execute, self._found(execute, search))), reverse=True)
-
-    def _found(self, execute: Execute, search: str) -> list[tuple[set[int], set[int]]]:
-        """For each word of *search*, the groups and the errors that have it."""
-        return [
-            (set(self.match(execute, "group_words", word)), set(self.match(execute, "error_words", word)))
-            for word in split(search)
-        ]
-
-    def _having(self, execute: Execute, found: list[tuple[set[int], set[int]]]) -> Iterator[tuple[int, int]]:
-        for position, group in self.grouped(execute, set().union(*(errors for _, errors in found))):
-            if all(group in groups or position in errors for groups, errors in found):
-                yield position, group
+        return sorted((position for position, _ in self.errors_with(execute, split(search))), reverse=True)
 
     def _learn(self, execute: Execute, groups: set[int]) -> None:
         """Have the words of *groups* at hand."""

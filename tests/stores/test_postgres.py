@@ -280,24 +280,35 @@ def test_days_of_which_nothing_is_left_go_too(store: PostgresStore, postgres_url
     assert day(NOON + 9 * DAY) in days(postgres_url)
 
 
-def scanned(lines: list[str]) -> set[str]:
-    """The days whose tables a plan, once it was carried out, has gone into."""
-    found = [re.search(r" on (errors_\d+)", line) for line in lines if "never executed" not in line]
-    return {match[1] for match in found if match}
+def scanned(store: PostgresStore, word: str, table: str = "errors") -> set[str]:
+    """The days whose tables the search for the errors of a word goes into."""
+    lines: list[str] = []
+    with store._reading() as execute:
+
+        def explained(sql: str, parameters: Sequence[Any] = ()) -> Any:
+            if " UNION ALL " in sql:
+                lines.extend(row[0] for row in execute(f"EXPLAIN ANALYZE {sql}", parameters))
+            return execute(sql, parameters)
+
+        assert list(store._index().errors_with(explained, [word]))
+    found = [re.search(rf" on {table}_(\d+)", line) for line in lines if "never executed" not in line]
+    return {f"errors_{match[1]}" for match in found if match}
 
 
 def test_the_errors_of_a_word_are_looked_for_in_their_days_alone(store: PostgresStore) -> None:
     add(store, *(make_context(timestamp=NOON + n * DAY, error_message=f"a{n // 3}") for n in range(9)))
     assert store.groups(search="a1")
-    lines: list[str] = []
-    with store._reading() as execute:
+    assert scanned(store, "a1") == {day(NOON + n * DAY) for n in (3, 4, 5)}
 
-        def explained(sql: str, parameters: Sequence[Any] = ()) -> Any:
-            lines.extend(row[0] for row in execute(f"EXPLAIN ANALYZE {sql}", parameters))
-            return execute("SELECT 1 WHERE false")
 
-        assert list(store._index().grouped(explained, {4, 5, 6})) == []
-    assert scanned(lines) == {day(NOON + n * DAY) for n in (3, 4, 5)}
+@pytest.mark.parametrize("others", [0, 500])
+def test_days_are_gone_through_until_enough_errors_of_a_word_are_found(store: PostgresStore, others: int) -> None:
+    """Whether nearly all of the newest errors have it, or few."""
+    add(store, make_context(timestamp=NOON - DAY, error_message="a1", fingerprint="v1:older"))
+    add(store, *(make_context(error_message="a1") for _ in range(2500)))
+    add(store, *(make_context(error_message="b", timestamp=NOON + HOUR) for _ in range(others)))
+    assert [group.count for group in store.groups(search="a1")] == [2500 + others]
+    assert scanned(store, "a1", "error_words") & {day(NOON), day(NOON - DAY)} == {day(NOON)}
 
 
 # --- many writers
