@@ -97,7 +97,7 @@ class SQLIntake(SQLAccess):
             execute(statements.SPOKEN)
             for statement in statements.KNOWN:
                 execute(statement, span)
-        for statement in (statements.GROUPS, statements.ERRORS):
+        for statement in (statements.TELL, statements.RELEASES, statements.GROUPS, statements.ERRORS):
             execute(statement)
         now = (to_microseconds(datetime.now(UTC)),)
         for statement in statements.USES:
@@ -108,6 +108,7 @@ class SQLIntake(SQLAccess):
             for statement in statements.RAISE:
                 execute(statement, span)
         execute("DELETE FROM batch")
+        execute("DELETE FROM told")
         if only(execute("SELECT EXISTS (SELECT 1 FROM moving)")):
             carry_out(execute)
             execute("DELETE FROM moving")

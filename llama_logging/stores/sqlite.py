@@ -61,7 +61,7 @@ _STAGE = f"""
 _OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
 """Tables of every version."""
 _NAMES = tuple({"group_words", "error_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
-_TEMPORARY = (statements.BATCH, statements.MOVING, statements.TURNED)
+_TEMPORARY = (statements.BATCH, statements.TOLD, statements.MOVING, statements.TURNED)
 
 
 class SQLiteStore(SQLStore):

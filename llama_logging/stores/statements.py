@@ -43,6 +43,13 @@ BATCH = """
     )
 """
 """One row for each frame. `stack` and `process` are names; `amount` is how many errors it stands for."""
+TOLD = """
+    CREATE TEMP TABLE told (
+        fingerprint TEXT, stack TEXT, process TEXT, minute BIGINT, severity INTEGER, error_type TEXT,
+        amount BIGINT, errors BIGINT, first_seen BIGINT, last_seen BIGINT
+    )
+"""
+"""What counts ask of the batch, so that they need not go through it one after the other."""
 MOVING = """
     CREATE TEMP TABLE moving (
         error_id TEXT PRIMARY KEY, fingerprint TEXT, regrouped TEXT, position BIGINT, was BIGINT, was_regrouped TEXT
@@ -76,16 +83,6 @@ STACKS = (
     FROM batch WHERE kind = 'open' GROUP BY process ORDER BY process
     ON CONFLICT (name) DO NOTHING
     """,
-    """
-    INSERT INTO releases (release, first_seen)
-    SELECT processes.release, min(told.timestamp)
-    FROM (
-        SELECT process, min(timestamp) AS timestamp FROM batch WHERE kind IN ('error', 'count') GROUP BY process
-    ) AS told JOIN processes ON processes.name = told.process
-    WHERE processes.release <> '' GROUP BY processes.release ORDER BY processes.release
-    ON CONFLICT (release) DO UPDATE SET first_seen = excluded.first_seen
-    WHERE excluded.first_seen < releases.first_seen
-    """,
 )
 
 SPAN = "SELECT min(timestamp), max(timestamp) FROM batch WHERE kind = 'error'"
@@ -118,6 +115,21 @@ SPOKEN = """
 """
 """A group whose newest error has now said all; before the rest of `KNOWN` takes it from the batch."""
 
+TELL = f"""
+    INSERT INTO told
+    SELECT fingerprint, stack, process, timestamp / {MINUTE}, severity, error_type,
+           sum(amount), sum(CASE WHEN kind = 'error' THEN 1 ELSE 0 END), min(timestamp), max(timestamp)
+    FROM batch WHERE kind IN ('error', 'count') GROUP BY 1, 2, 3, 4, 5, 6
+"""
+RELEASES = """
+    INSERT INTO releases (release, first_seen)
+    SELECT processes.release, min(told.first_seen)
+    FROM told JOIN processes ON processes.name = told.process
+    WHERE processes.release <> '' GROUP BY processes.release ORDER BY processes.release
+    ON CONFLICT (release) DO UPDATE SET first_seen = excluded.first_seen
+    WHERE excluded.first_seen < releases.first_seen
+"""
+
 # CROSS JOIN: SQLite keeps to that order. By the other it goes through the batch anew for each of its groups: of 5,000
 # errors in 2,700 groups that took 2 s, and not 28 ms (measured).
 GROUPS = f"""
@@ -127,17 +139,17 @@ GROUPS = f"""
            coalesce(newest.logger_name, ''), stacks.id, counted.count, counted.first_seen, newest.timestamp,
            coalesce(newest.error_id, ''), coalesce(began.release, ''), coalesce(processes.release, '')
     FROM (
-        SELECT told.fingerprint, told.count, told.first_seen, told.severity,
-               min(CASE WHEN batch.timestamp = told.first_seen THEN batch.place END) AS first_place,
-               max(CASE WHEN batch.timestamp = told.last_seen THEN batch.place END) AS place
+        SELECT each.fingerprint, each.count, each.first_seen, each.severity,
+               min(CASE WHEN batch.timestamp = each.first_seen THEN batch.place END) AS first_place,
+               max(CASE WHEN batch.timestamp = each.last_seen THEN batch.place END) AS place
         FROM batch CROSS JOIN (
-            SELECT fingerprint, sum(amount) AS count, min(timestamp) AS first_seen, max(timestamp) AS last_seen,
+            SELECT fingerprint, sum(amount) AS count, min(first_seen) AS first_seen, max(last_seen) AS last_seen,
                    max(severity) AS severity
-            FROM batch WHERE kind IN ('error', 'count') GROUP BY fingerprint
-        ) AS told
-        WHERE batch.kind IN ('error', 'count') AND batch.fingerprint = told.fingerprint
-            AND batch.timestamp IN (told.first_seen, told.last_seen)
-        GROUP BY told.fingerprint, told.count, told.first_seen, told.severity
+            FROM told GROUP BY fingerprint
+        ) AS each
+        WHERE batch.kind IN ('error', 'count') AND batch.fingerprint = each.fingerprint
+            AND batch.timestamp IN (each.first_seen, each.last_seen)
+        GROUP BY each.fingerprint, each.count, each.first_seen, each.severity
     ) AS counted JOIN batch AS newest ON newest.place = counted.place
     JOIN batch AS oldest ON oldest.place = counted.first_place
     LEFT JOIN stacks ON stacks.name = newest.stack LEFT JOIN processes ON processes.name = newest.process
@@ -175,10 +187,11 @@ ERRORS = """
 USES = tuple(
     f"""
     INSERT INTO {one}_uses (id, count, last_seen)
-    SELECT {many}.id, sum(CASE WHEN batch.kind = 'error' THEN 1 ELSE 0 END),
-           max(coalesce(batch.timestamp, CAST(? AS BIGINT)))
-    FROM batch JOIN {many} ON {many}.name = batch.{one}
-    WHERE batch.kind IN ('error', 'count', '{definition}') GROUP BY 1 ORDER BY 1
+    SELECT {many}.id, sum(used.errors), max(used.last_seen)
+    FROM (
+        SELECT {one} AS name, errors, last_seen FROM told
+        UNION ALL SELECT {one}, 0, CAST(? AS BIGINT) FROM batch WHERE kind = '{definition}'
+    ) AS used JOIN {many} ON {many}.name = used.name GROUP BY 1 ORDER BY 1
     ON CONFLICT (id) DO UPDATE SET
         count = {one}_uses.count + excluded.count,
         last_seen = CASE WHEN excluded.last_seen > {one}_uses.last_seen THEN excluded.last_seen
@@ -187,24 +200,20 @@ USES = tuple(
     for one, many, definition in (("stack", "stacks", "stack"), ("process", "processes", "open"))
 )
 """In how many errors stacks and processes are, and when they were last heard of; these take now, for definitions."""
-_COUNTED = (("counts", "minute", MINUTE), ("day_counts", "day", DAY))
+_COUNTED = (("counts", "minute", 1), ("day_counts", "day", DAY // MINUTE))
 COUNTS = tuple(
     f"""
     INSERT INTO {table} (group_id, {step}, count)
-    SELECT groups.id, batch.timestamp / {size}, sum(batch.amount)
-    FROM batch JOIN groups ON groups.fingerprint = batch.fingerprint
-    WHERE batch.kind IN ('error', 'count') GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT groups.id, told.minute / {minutes}, sum(told.amount)
+    FROM told JOIN groups ON groups.fingerprint = told.fingerprint GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (group_id, {step}) DO UPDATE SET count = {table}.count + excluded.count
     """
-    for table, step, size in _COUNTED
+    for table, step, minutes in _COUNTED
 )
 TOTALS = f"""
     INSERT INTO totals (unit, bucket, severity, error_type, count)
     SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
-    FROM (
-        SELECT timestamp / {MINUTE} AS minute, severity, error_type, sum(amount) AS amount
-        FROM batch WHERE kind IN ('error', 'count') GROUP BY 1, 2, 3
-    ) AS told CROSS JOIN ({_UNITS}) AS units
+    FROM told CROSS JOIN ({_UNITS}) AS units
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
 """
@@ -244,29 +253,28 @@ RAISE = (
 """Errors that a later layer logged as something worse; these, and whether there are any, take the ends of that span."""
 
 _TOUCHED = """
-    FROM batch JOIN groups AS own ON own.fingerprint = batch.fingerprint
+    FROM told JOIN groups AS own ON own.fingerprint = told.fingerprint
     JOIN groups AS shown ON shown.id = coalesce(own.root, own.id)
 """
-# Asked once, before any row of the batch is looked at.
+# Asked once, before any row is looked at.
 _ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = '{}')"
 STATES = (
     """
     INSERT INTO turned
     SELECT DISTINCT groups.id, 'new', groups.first_seen, groups.first_release
-    FROM batch JOIN groups ON groups.fingerprint = batch.fingerprint
-    WHERE batch.kind IN ('error', 'count') AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.group_id = groups.id)
+    FROM told JOIN groups ON groups.fingerprint = told.fingerprint
+    WHERE NOT EXISTS (SELECT 1 FROM changes WHERE changes.group_id = groups.id)
     """,
     # Back, although resolved: by the order in which releases were first seen, where a release is named. That of one
     # in which no error came, and so it should be for the one that has the fix, is the moment of the decision.
     f"""
     INSERT INTO turned
-    SELECT shown.id, 'regressed', max(batch.timestamp), max(coalesce(processes.release, ''))
+    SELECT shown.id, 'regressed', max(told.last_seen), max(coalesce(processes.release, ''))
     {_TOUCHED}
-    LEFT JOIN processes ON processes.name = batch.process
+    LEFT JOIN processes ON processes.name = told.process
     LEFT JOIN releases AS seen ON seen.release = processes.release
     LEFT JOIN releases AS fixed ON fixed.release = shown.resolved_in
-    WHERE {_ANY.format("resolved")} AND batch.kind IN ('error', 'count') AND shown.state = 'resolved'
-        AND batch.timestamp > shown.state_at
+    WHERE {_ANY.format("resolved")} AND shown.state = 'resolved' AND told.last_seen > shown.state_at
         AND (shown.resolved_in = '' OR coalesce(processes.release, '') = ''
              OR (shown.resolved_after = 0 AND processes.release = shown.resolved_in)
              OR seen.first_seen > coalesce(fixed.first_seen, shown.state_at))
@@ -274,15 +282,14 @@ STATES = (
     """,
     f"""
     INSERT INTO turned
-    SELECT shown.id, 'unmuted', max(batch.timestamp), 'it came too often'
+    SELECT shown.id, 'unmuted', max(told.last_seen), 'it came too often'
     {_TOUCHED}
-    WHERE {_ANY.format("muted")} AND batch.kind IN ('error', 'count') AND shown.state = 'muted'
-        AND shown.muted_count IS NOT NULL
+    WHERE {_ANY.format("muted")} AND shown.state = 'muted' AND shown.muted_count IS NOT NULL
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
         SELECT sum(counts.count) FROM counts
         WHERE counts.group_id IN (SELECT id FROM groups AS member WHERE member.id = shown.id OR member.root = shown.id)
-            AND counts.minute > (max(batch.timestamp) - shown.muted_period) / {MINUTE}
+            AND counts.minute > (max(told.last_seen) - shown.muted_period) / {MINUTE}
             AND counts.minute >= shown.state_at / {MINUTE}
     ) >= shown.muted_count
     """,
@@ -339,11 +346,11 @@ LEAVE = (
     """,
     *(
         statement
-        for table, step, size in _COUNTED
+        for table, step, minutes in _COUNTED
         for statement in (
             f"""
             UPDATE {table} SET count = {table}.count - gone.count
-            FROM (SELECT moving.was, errors.timestamp / {size} AS {step}, count(*) AS count
+            FROM (SELECT moving.was, errors.timestamp / {minutes * MINUTE} AS {step}, count(*) AS count
                   FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2) AS gone
             WHERE {table}.group_id = gone.was AND {table}.{step} = gone.{step}
             """,
