@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, to_microseconds
@@ -113,16 +114,21 @@ class Reporting:
             # One that is under way takes what has come meanwhile along, and gives its lease back.
             sender.finish(max(0.0, until - time.monotonic()))
 
-    def run(self, timeout: float) -> dict[str, int]:
-        """Look, and send what is due, for so many seconds; how many arrived, by channel."""
+    def run(self, timeout: float, back: timedelta = timedelta(0)) -> dict[str, int]:
+        """Look, and send what is due, for so many seconds; how many arrived, by channel.
+
+        Args:
+            back: A rule that the registry has not seen yet begins so long ago.
+        """
         arrived: dict[str, int] = {}
+        self._asking.since -= back
+        until = time.monotonic() + timeout
         with contextlib.closing(self._open_store()) as store:
             while self.look(store):
                 pass
             arrived = {name: 0 for name in store.due(self._clock()) if name in self.channels}
         for name in arrived:
-            self._senders[name].submit(self._job(name, arrived))
-        until = time.monotonic() + timeout
+            self._senders[name].submit(partial(self._send_all, name, arrived, until))
         for name in list(arrived):
             self._senders[name].finish(max(0.0, until - time.monotonic()))
         return arrived
@@ -142,7 +148,7 @@ class Reporting:
                 busy = self.look(store)
                 for name in store.due(self._clock()):
                     if name in self._senders:
-                        busy |= self._senders[name].submit(self._job(name))
+                        busy |= self._senders[name].submit(partial(self._send, name))
                 self.failure = None
             except Exception as error:
                 # An unforeseen fault must not end it: the next look may go well.
@@ -151,14 +157,18 @@ class Reporting:
         if store is not None:
             store.close()
 
-    def _job(self, name: str, arrived: dict[str, int] | None = None) -> Callable[[], object]:
-        def job() -> None:
-            with contextlib.closing(self._open_store()) as store:
-                count = self.sending.send(store, name)
-                if arrived is not None:
-                    arrived[name] = count
+    def _send(self, name: str) -> None:
+        with contextlib.closing(self._open_store()) as store:
+            self.sending.send(store, name)
 
-        return job
+    def _send_all(self, name: str, arrived: dict[str, int], until: float) -> None:
+        with contextlib.closing(self._open_store()) as store:
+            # Another process may be at it; or it may have been, and was killed.
+            while not (count := self.sending.send(store, name)) and name in store.due(self._clock()):
+                if time.monotonic() > until:
+                    break
+                time.sleep(BUSY_PAUSE)
+            arrived[name] = count
 
     def look(self, store: Outbox) -> bool:
         """Write down what the rules and the digest ask for; whether there was anything to look at."""

@@ -37,6 +37,8 @@ EPILOG = "Examples: llama-logging report test ops · report send (for cron) · r
 
 RUN = 300.0
 """Seconds that `send` may take."""
+LOOK_BACK = timedelta(hours=1)
+"""What happened so long before the first `send` of a rule is reported: by a process that ended too soon to do it."""
 _TAKEN_BY_DICTCONFIG = ("class", "formatter", "filters", "callback")
 
 
@@ -117,12 +119,12 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _send(args: argparse.Namespace) -> int:
+def _send(args: argparse.Namespace, back: timedelta = LOOK_BACK) -> int:
     arrived: dict[str, int] = {}
     left: dict[str, str] = {}
     for reporting, url in _configured(args):
         open_registry(url).close()
-        for name, number in reporting.run(RUN).items():
+        for name, number in reporting.run(RUN, back).items():
             arrived[name] = arrived.get(name, 0) + number
         store = open_registry(url)
         left |= {c.channel: c.failure for c in store.channels() if c.waiting and c.channel in reporting.channels}
@@ -161,7 +163,7 @@ def _send_digest(args: argparse.Namespace, since: datetime) -> int:
         channels = reporting.plan.channels if reporting.plan else tuple(reporting.channels)
         reporting.send_digest(store, since, channels)
         store.close()
-    return _send(args)
+    return _send(args, timedelta(0))
 
 
 def _test(args: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from llama_logging.reporters import sending
 from llama_logging.stores import open_store, urls
+from llama_logging.stores.leases import OWN
 from llama_logging.tried import OutcomeStatus
 from tests.cli.test_commands import HOSTILE, NOW, answer, document, keep, some_errors
 from tests.conftest import make_context
@@ -42,6 +45,7 @@ def web() -> Iterator[Receiver]:
 
 def test_cron_sends_what_the_rules_ask_for(web: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     configuration(web.port)
+    keep(make_context(timestamp=NOW - timedelta(hours=2), fingerprint="v1:long ago"))
     assert document(capsys, "report", "send") == {"sent": {}, "left": {}}
     assert answer(capsys, "report", "list") == "nothing was to be reported yet\n"
     keep(make_context(timestamp=NOW + timedelta(minutes=1), error_message=HOSTILE))
@@ -54,6 +58,16 @@ def test_cron_sends_what_the_rules_ask_for(web: Receiver, capsys: pytest.Capture
     text = answer(capsys, "report", "list")
     assert "ops" in text
     assert not set(text) & set("\x1b\u202e")
+
+
+def test_cron_sends_what_a_process_ended_too_soon_to_send(web: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+    """It had not asked its rules yet, or was killed while it had the channel."""
+    configuration(web.port)
+    keep(make_context(timestamp=NOW - timedelta(minutes=30)))
+    with contextlib.closing(open_store(urls.default())) as store:
+        store.acquire(f"{OWN}ops", "a process that is gone", 0.5, sending._UNLIMITED)
+    assert answer(capsys, "report", "send") == "ops: 2 sent\n"
+    assert [json.loads(each.body)["kind"] for each in web.received] == ["new", "every"]
 
 
 def test_what_is_left_is_told_without_its_secrets(capsys: pytest.CaptureFixture[str]) -> None:
