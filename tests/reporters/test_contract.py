@@ -227,7 +227,7 @@ class Login:
 
     def __call__(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         fine = isinstance(data, LoginPassword) and (data.login, data.password) == (b"bob", SECRET.encode())
-        return AuthResult(success=fine)
+        return AuthResult(success=fine, handled=fine)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
