@@ -18,6 +18,8 @@ _LOOKED_UP = 2_500
 """Errors of a word that are looked at."""
 _FETCHED = 20_000
 """About so many of a day are fetched, of more some; the newest of these are looked at."""
+_AT_ONCE = 31
+"""Days in one statement."""
 
 # PostgreSQL keeps no statistics of words that are in few rows, and takes each for one that many have: so it is told how
 # to go about it. Processes are not started: that took 30 ms, and the search 1.
@@ -28,6 +30,16 @@ _AS_BEFORE = "".join(
     f"SET LOCAL {name} = DEFAULT; "
     for name in ("enable_bitmapscan", "enable_seqscan", "gin_fuzzy_search_limit", "max_parallel_workers_per_gather")
 )
+
+# LIMIT has PostgreSQL go from each to its error and its group, whatever it thinks of how many they are.
+_OF_A_DAY = f"""
+    (SELECT own.id, error.group_id, own.words || coalesce(shared.words, '') @@ ?::tsquery
+    FROM (
+        SELECT id, words FROM error_words_{{day}} WHERE words @@ ?::tsquery ORDER BY {{order}} LIMIT {_LOOKED_UP}
+    ) AS own
+    CROSS JOIN LATERAL (SELECT group_id FROM errors_{{day}} WHERE position = own.id LIMIT 1) AS error
+    LEFT JOIN LATERAL (SELECT words FROM group_words WHERE id = error.group_id LIMIT 1) AS shared ON true)
+"""
 
 
 class Words(words.Index):
@@ -49,35 +61,28 @@ class Words(words.Index):
 
     def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterator[tuple[int, int]]:
         found: dict[int, int] = {}
-        for word in asked:
-            found.update(self._with_one(execute, word, asked))
+        # All at once, too: of words that many errors have, each alone, the newest may have but one.
+        for some in {tuple(asked), *((word,) for word in asked)}:
+            found.update(self._of_these(execute, some, asked))
         yield from found.items()
 
-    def _with_one(self, execute: Execute, word: str, asked: Sequence[str]) -> dict[int, int]:
-        """Of the newest errors that have *word*, those which have all of *asked*."""
-        one = (_query([word]),)
+    def _of_these(self, execute: Execute, some: Sequence[str], asked: Sequence[str]) -> dict[int, int]:
+        """Of the newest errors that have *some* of the words by themselves, those which have all that are *asked*."""
+        query = (_query(some),)
         # It also has days that are dropped wait until these were read.
         newest = f"SELECT words FROM error_words ORDER BY timestamp DESC, id DESC LIMIT {_SAMPLE}"
-        often = execute(f"SELECT count(*) FROM ({newest}) AS newest WHERE words @@ ?::tsquery", one).fetchone()[0]
+        often = execute(f"SELECT count(*) FROM ({newest}) AS newest WHERE words @@ ?::tsquery", query).fetchone()[0]
         way, order = _FROM_THE_NEWEST if often >= _FREQUENT else _ALL_OF_A_DAY
         days = ["after", *(row[0] for row in execute(f"{DAYS} DESC").fetchall()), "before"]
-        # One after the other, and no further than needed: this is what PostgreSQL does for LIMIT of UNION ALL.
-        each = " UNION ALL ".join(_OF_A_DAY.format(day=day, order=order) for day in days)
         execute(f"{_PLANNED}; {way}")
-        rows = execute(f"{each} LIMIT {_LOOKED_UP}", (_query(asked), *one) * len(days)).fetchall()
+        rows: list[tuple[int, int, bool]] = []
+        while days and len(rows) < _LOOKED_UP:
+            next_ones, days = days[:_AT_ONCE], days[_AT_ONCE:]
+            # One after the other, and no further than needed: this is what PostgreSQL does for LIMIT of UNION ALL.
+            each = " UNION ALL ".join(_OF_A_DAY.format(day=day, order=order) for day in next_ones)
+            rows += execute(f"{each} LIMIT {_LOOKED_UP}", (_query(asked), *query) * len(next_ones)).fetchall()
         execute(_AS_BEFORE)
         return {position: group for position, group, has_all in rows if has_all}
-
-
-# LIMIT has PostgreSQL go from each to its error and its group, whatever it thinks of how many they are.
-_OF_A_DAY = f"""
-    (SELECT own.id, error.group_id, own.words || coalesce(shared.words, '') @@ ?::tsquery
-    FROM (
-        SELECT id, words FROM error_words_{{day}} WHERE words @@ ?::tsquery ORDER BY {{order}} LIMIT {_LOOKED_UP}
-    ) AS own
-    CROSS JOIN LATERAL (SELECT group_id FROM errors_{{day}} WHERE position = own.id LIMIT 1) AS error
-    LEFT JOIN LATERAL (SELECT words FROM group_words WHERE id = error.group_id LIMIT 1) AS shared ON true)
-"""
 
 
 def _query(asked: Sequence[str]) -> str:

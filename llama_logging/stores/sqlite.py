@@ -268,7 +268,9 @@ class _Words(words.Index):
         return self._match(execute, "group_words", asked)
 
     def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterator[tuple[int, int]]:
-        errors = {word: self._match(execute, "error_words", [word]) for word in asked}
+        # All at once, too: of words that many errors have, each alone, the newest may have but one.
+        with_all = self._match(execute, "error_words", asked)
+        errors = {word: self._match(execute, "error_words", [word]) | with_all for word in asked}
         groups = {word: self._match(execute, "group_words", [word]) for word in asked if len(asked) > 1}
         for part in parts(sorted(set().union(*errors.values()))):
             for position, group in execute(

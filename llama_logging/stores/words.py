@@ -98,7 +98,8 @@ class Index:
 
     def errors(self, execute: Execute, search: str) -> list[int]:
         """The positions of the newest errors that have all words of *search*, one of them not their group's."""
-        return sorted((position for position, _ in self.errors_with(execute, split(search))), reverse=True)
+        asked = split(search)
+        return sorted((position for position, _ in self.errors_with(execute, asked)), reverse=True) if asked else []
 
     def _learn(self, execute: Execute, groups: set[int]) -> None:
         """Have the words of *groups* at hand."""

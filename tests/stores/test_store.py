@@ -933,6 +933,15 @@ def test_a_word_leads_to_the_groups_that_have_its_errors(store: Store) -> None:
     assert [group.fingerprint for group in store.groups(search="a1")] == ["v1:0"]
 
 
+def test_words_that_many_errors_have_are_found_together_in_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though more of the newest have either of them than are looked at."""
+    monkeypatch.setattr(words, "MOST", 20)
+    number = 2501 if store.url.startswith("postgresql") else 21
+    add(store, make_context(error_message="b1 b2", fingerprint="v1:both"))
+    add(store, *(make_context(error_message=f"b{n % 2 + 1}", timestamp=NOON + SECOND) for n in range(2 * number)))
+    assert [group.fingerprint for group in store.groups(search="b2 b1")] == ["v1:both"]
+
+
 def test_words_of_many_groups_are_told_apart(store: Store) -> None:
     """More than are kept at hand, and met again."""
     names = [f"v1:{n}" for n in (*range(words.STEP + 50), 7)]
