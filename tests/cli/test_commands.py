@@ -67,7 +67,9 @@ def test_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert "OldError: no such article" in text
 
 
-@pytest.mark.parametrize("since", ["24h", (NOW - timedelta(hours=24)).isoformat(), str(NOW.date())])
+@pytest.mark.parametrize(
+    "since", ["24h", (NOW - timedelta(hours=24)).isoformat(), str(NOW.date())], ids=["duration", "moment", "date"]
+)
 def test_since_is_a_duration_or_a_moment(capsys: pytest.CaptureFixture[str], since: str) -> None:
     keep(make_context(timestamp=NOW - timedelta(days=3)), make_context(timestamp=NOW))
     assert document(capsys, "summary", "--since", since)["total_errors"] == 1
