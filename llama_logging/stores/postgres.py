@@ -168,10 +168,10 @@ class PostgresStore(SQLStore):
         with self._begun() as execute:
             yield execute
         if self._staged > _SWEEP_AFTER and self._connection is not None and not self._connection.closed:
-            # Nobody else does it for a temporary table. ON COMMIT DELETE ROWS costs more, 4 ms each time, and
+            # Nobody else does it for temporary tables. ON COMMIT DELETE ROWS costs more, 4 ms each time, and
             # in the transaction that others wait for.
             with self._told(), self._lock:
-                self._connection.execute("VACUUM batch")
+                self._connection.execute("VACUUM batch, told")
             self._staged = 0
 
     @contextlib.contextmanager
