@@ -309,7 +309,7 @@ class PostgresStore(SQLStore):
                     execute(f"DELETE FROM {table} WHERE error_id IN (SELECT error_id FROM {errors})")
                 count = int(only(execute(f"SELECT count(*) FROM {errors}")))
                 pruning.leave(execute, errors)
-                _drop(execute, day)
+                self._drop(execute, day)
                 if count:
                     return count
         return 0
@@ -320,7 +320,13 @@ class PostgresStore(SQLStore):
             for (day,) in execute(DAYS).fetchall():
                 any_left = f"SELECT EXISTS (SELECT 1 FROM errors_{day})"
                 if (day + 1) * DAY <= before and not only(execute(any_left)):
-                    _drop(execute, day)
+                    self._drop(execute, day)
+
+    def _drop(self, execute: Execute, day: int) -> None:
+        # In the order in which a search locks them; whoever indexes does so in the other.
+        self._wait(execute, _INDEXING)
+        execute(f"SET LOCAL lock_timeout = '{DROP_TIMEOUT}s'")
+        execute(f"DROP TABLE error_words_{day}, errors_{day}")
 
     def _size(self, execute: Execute) -> int:
         """What is in use: what was deleted is used again and not given back."""
@@ -443,11 +449,6 @@ def _execute(connection: psycopg.Connection[Any]) -> Execute:
         return connection.execute(translated(sql), parameters)
 
     return execute
-
-
-def _drop(execute: Execute, day: int) -> None:
-    execute(f"SET LOCAL lock_timeout = '{DROP_TIMEOUT}s'")
-    execute(f"DROP TABLE errors_{day}, error_words_{day}")
 
 
 _LONG = 10_000

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
 from llama_logging.stores import copying, urls
 from llama_logging.stores.plain_errors import taken_apart
+from llama_logging.stores.statements import only
 from tests.conftest import NOON, Run, make_context
 from tests.stores.test_ledger import make_announcement
 from tests.stores.test_store import HOUR, add, frames_of
@@ -270,6 +272,23 @@ def test_days_that_are_too_old_go_whole(store: PostgresStore, postgres_url: urls
     late = make_context(timestamp=NOON)
     add(store, late)
     assert store.find(late.error_id) == late
+
+
+def test_a_day_that_is_to_go_waits_for_a_search_and_stands_in_nobodys_way(
+    store: PostgresStore, postgres_url: urls.StoreURL
+) -> None:
+    add(store, make_context(timestamp=NOON), make_context(timestamp=NOON + 9 * DAY))
+    other = PostgresStore(postgres_url)
+    pruning = threading.Thread(target=other.prune, args=(Retention(period=DAY.total_seconds()), NOON + 9 * DAY, 10))
+    with store._reading() as execute, admin(postgres_url) as connection:
+        execute("SELECT FROM error_words").fetchall()  # as a search does first
+        pruning.start()
+        while not connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+            time.sleep(0.01)
+        assert only(execute("SELECT count(*) FROM errors")) == 2
+    pruning.join()
+    other.close()
+    assert len(store.errors()) == 1
 
 
 def test_days_of_which_nothing_is_left_go_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
