@@ -40,6 +40,7 @@ def paths(store: Outbox) -> dict[str, str]:
         "groups, page 200": "/?page=200",
         "groups, all states": "/?state=all",
         "groups, a word of few": "/?q=a1234&state=all",
+        "groups, how many words begin": "/?q=a5&state=all",
         "a group": f"/g/{group.fingerprint.partition(':')[2]}",
         "an error in its midst": f"/e/{middle.error_id}",
         "overview, 1 hour": "/overview?since=1h",
