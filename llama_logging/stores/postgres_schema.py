@@ -294,8 +294,9 @@ _STEPS = (
     DROP INDEX groups_state;
     CREATE INDEX groups_state ON groups (state) WHERE state <> 'open'
     """,
+    # What fastupdate puts aside every search goes through: 0.1 ms for each day.
     """
-    DROP INDEX error_words_words;
+    DROP INDEX error_words_words, group_words_words;
     ALTER TABLE error_words RENAME TO old_words;
     CREATE TABLE error_words (
         id        bigint NOT NULL,
@@ -316,7 +317,8 @@ _STEPS = (
     END $$;
     INSERT INTO error_words SELECT id, timestamp, words FROM old_words;
     DROP TABLE old_words;
-    CREATE INDEX error_words_words ON error_words USING gin (words)
+    CREATE INDEX error_words_words ON error_words USING gin (words) WITH (fastupdate = off);
+    CREATE INDEX group_words_words ON group_words USING gin (words) WITH (fastupdate = off)
     """,
 )
 

@@ -398,10 +398,10 @@ def marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values)) or "NULL"
 
 
-def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def parts(values: Sequence[T], size: int = _AT_ONCE) -> Iterator[Sequence[T]]:
     """*values* in parts that one statement can take."""
-    for begin in range(0, len(values), _AT_ONCE):
-        yield values[begin : begin + _AT_ONCE]
+    for begin in range(0, len(values), size):
+        yield values[begin : begin + size]
 
 
 def only(answer: Any) -> Any:

@@ -281,7 +281,7 @@ def test_a_day_that_is_to_go_waits_for_a_search_and_stands_in_nobodys_way(
     other = PostgresStore(postgres_url)
     pruning = threading.Thread(target=other.prune, args=(Retention(period=DAY.total_seconds()), NOON + 9 * DAY, 10))
     with store._reading() as execute, admin(postgres_url) as connection:
-        execute("SELECT FROM error_words").fetchall()  # as a search does first
+        execute("LOCK TABLE error_words IN ACCESS SHARE MODE")  # as a search does first
         pruning.start()
         while not connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
             time.sleep(0.01)
