@@ -16,7 +16,7 @@ _SAMPLE, _FREQUENT = 500, 25
 """A word in so many of the newest errors is sooner found by going through them from the newest on."""
 _LOOKED_UP = 2_500
 """Errors of a word that are looked at."""
-_FETCHED = 10_000
+_FETCHED = 5_000
 """About so many of a day are fetched, of more some; the newest of these are looked at."""
 _AT_ONCE = 31
 """Days in one statement."""
