@@ -6,7 +6,7 @@ looks for all of them, or goes through all rows from the newest on. So it is ask
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from llama_logging.stores import words
 from llama_logging.stores.postgres_schema import DAYS
@@ -79,7 +79,7 @@ class Words(words.Index):
         has_all = _HAS_ALL if query else "true"
         for some_days in parts(sorted(found), _AT_ONCE):
             places = " UNION ALL ".join(_PLACES.format(has_all=has_all.format(day=day), day=day) for day in some_days)
-            told = [each for day in some_days for each in (*query, [*found[day]], [*found[day].values()])]
+            told = [each for day in some_days for each in (*query, _array(found[day]), _array(found[day].values()))]
             for position, group, has_them in execute(places, told).fetchall():
                 if has_them:
                     yield position, group
@@ -99,6 +99,11 @@ class Words(words.Index):
                 break
         execute(_AS_BEFORE)
         return rows
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """*numbers* as PostgreSQL writes an array: psycopg looks each over for what is to be quoted."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _query(asked: Sequence[str]) -> str:
