@@ -71,10 +71,13 @@ class Words(words.Index):
         execute("LOCK TABLE error_words, errors IN ACCESS SHARE MODE")
         days = ["after", *(row[0] for row in execute(f"{DAYS} DESC").fetchall()), "before"]
         found: dict[str, dict[int, int]] = {}
-        # All at once, too: of words that many errors have, each alone, the newest may have but one.
-        for some in {tuple(asked), *((word,) for word in asked)}:
-            for day, position, timestamp in self._having(execute, days, _query(some)):
-                found.setdefault(day, {})[position] = timestamp
+        rows = self._having(execute, days, _query(asked, " | "))
+        if len(rows) == _LOOKED_UP and len(asked) > 1:
+            # Of words that many errors have the newest may have but one.
+            for some in (asked, *([word] for word in asked)):
+                rows += self._having(execute, days, _query(some))
+        for day, position, timestamp in rows:
+            found.setdefault(day, {})[position] = timestamp
         query = (_query(asked),) if len(asked) > 1 else ()
         has_all = _HAS_ALL if query else "true"
         for some_days in parts(sorted(found), _AT_ONCE):
@@ -98,7 +101,7 @@ class Words(words.Index):
             if len(rows) >= _LOOKED_UP:
                 break
         execute(_AS_BEFORE)
-        return rows
+        return rows[:_LOOKED_UP]
 
 
 def _array(numbers: Iterable[int]) -> str:
@@ -106,5 +109,5 @@ def _array(numbers: Iterable[int]) -> str:
     return f"{{{','.join(map(str, numbers))}}}"
 
 
-def _query(asked: Sequence[str]) -> str:
-    return " & ".join(f"'{word}':*" for word in asked)
+def _query(asked: Sequence[str], joined: str = " & ") -> str:
+    return joined.join(f"'{word}':*" for word in asked)
