@@ -79,6 +79,11 @@ _MISSING_DAYS = f"""
     ) AS days
     WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({DAYS}) AS made) ORDER BY day
 """
+# A search asks the tables of days themselves.
+_READERS = """
+    SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+    FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = 'errors'::regclass AND privilege_type = 'SELECT'
+"""
 _TABLES = (
     "groups", "stack_uses", "process_uses", "processes", "releases", "counts", "day_counts", "totals", "changes",
     "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "registry",
@@ -126,7 +131,7 @@ class PostgresStore(SQLStore):
         self._staged = 0
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._words = Words(lambda: self._begun(_INDEXING))
+        self._words = Words(lambda: self._begun(_INDEXING), self._may_write)
 
     @property
     def exists(self) -> bool:
@@ -285,6 +290,8 @@ class PostgresStore(SQLStore):
                 execute(f"CREATE TABLE {table}_{day} (LIKE {table} INCLUDING DEFAULTS)")
                 bounds = f"FROM ({day * DAY}) TO ({(day + 1) * DAY})"
                 execute(f"ALTER TABLE {table} ATTACH PARTITION {table}_{day} FOR VALUES {bounds}")
+            for (role,) in execute(_READERS).fetchall():
+                execute(f"GRANT SELECT ON errors_{day}, error_words_{day} TO {role}")
 
     # --- upkeep
 
@@ -361,6 +368,12 @@ class PostgresStore(SQLStore):
 
     def _index(self) -> words.Index:
         return self._words
+
+    def _may_write(self) -> bool:
+        with self._reading() as execute:
+            return bool(
+                only(execute("SELECT has_table_privilege('error_words', 'INSERT') AND NOT pg_is_in_recovery()"))
+            )
 
     # --- the connection
 

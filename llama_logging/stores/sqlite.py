@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from llama_logging import process
@@ -246,15 +246,6 @@ class SQLiteStore(SQLStore):
 
 class _Words(words.Index):
     """In FTS5 tables without content: what is found is a row's number, and that is all that is asked."""
-
-    def __init__(
-        self, transaction: Callable[[], contextlib.AbstractContextManager[Execute]], may_write: Callable[[], bool]
-    ) -> None:
-        super().__init__(transaction)
-        self._may_write = may_write
-
-    def step(self) -> bool:
-        return self._may_write() and super().step()
 
     def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
         execute(

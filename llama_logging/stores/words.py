@@ -40,10 +40,17 @@ def split(text: str) -> list[str]:
 
 
 class Index:
-    """Words of groups and errors; a subclass keeps them as its database does best."""
+    """Words of groups and errors; a subclass keeps them as its database does best.
 
-    def __init__(self, transaction: Callable[[], contextlib.AbstractContextManager[Execute]]) -> None:
-        self._transaction = transaction
+    Args:
+        transaction: In which words are added.
+        may_write: Whether they can be. Who may only read finds what others have had indexed.
+    """
+
+    def __init__(
+        self, transaction: Callable[[], contextlib.AbstractContextManager[Execute]], may_write: Callable[[], bool]
+    ) -> None:
+        self._transaction, self._may_write = transaction, may_write
         self._groups: dict[int, frozenset[str]] = {}
 
     def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
@@ -68,6 +75,8 @@ class Index:
 
     def step(self) -> bool:
         """Index STEP errors; whether there may be more."""
+        if not self._may_write():
+            return False
         with self._transaction() as execute:
             reached = self._reached(execute, "groups indexed"), self._reached(execute, "errors indexed")
             # The ends of two indexes: what comes next would be looked for in the tables of all days.

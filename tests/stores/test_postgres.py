@@ -473,6 +473,10 @@ def test_a_role_that_may_only_read_can(store: PostgresStore, postgres_url: urls.
             reader = PostgresStore(urls.parse(postgres_url.url.replace("://postgres@", f"://{role}@")))
             assert reader.groups()[0].count == 1
             assert len(reader.errors()) == 1
+            later = make_context(timestamp=NOON + 7 * DAY, error_message="a77")
+            add(store, later)
+            assert reader.groups(search="a77") == []
+            assert store.groups(search="a77") == reader.groups(search="a77") == reader.groups() != []
             with pytest.raises(StoreError, match="permission denied"):
                 add(reader, make_context())
             reader.close()
