@@ -24,7 +24,7 @@ class SQLMoves(SQLAccess):
                     "INSERT INTO moving (error_id, fingerprint, regrouped) VALUES (?, ?, ?)",
                     (move.error_id, move.fingerprint, regrouped),
                 )
-            _rearrange(execute)
+            self._rearrange(execute)
             execute(
                 "INSERT INTO moves (moved_at, error_id, group_id, regrouped) "
                 "SELECT ?, error_id, was, was_regrouped FROM moving WHERE true ON CONFLICT DO NOTHING",
@@ -42,9 +42,15 @@ class SQLMoves(SQLAccess):
                 "moves.regrouped FROM moves JOIN groups ON groups.id = moves.group_id WHERE moved_at = ?",
                 (latest,),
             )
-            _rearrange(execute)
+            self._rearrange(execute)
             execute("DELETE FROM moving")
             return int(execute("DELETE FROM moves WHERE moved_at = ?", (latest,)).rowcount)
+
+    def _rearrange(self, execute: Execute) -> None:
+        """Errors of the past: a group that they make is new with its next error, and then only."""
+        carry_out(execute)
+        execute("DELETE FROM turned")
+        self._index().moved(execute, [position for (position,) in execute("SELECT position FROM moving").fetchall()])
 
 
 def carry_out(execute: Execute) -> None:
@@ -54,9 +60,3 @@ def carry_out(execute: Execute) -> None:
         execute(statement)
     execute("DELETE FROM batch")
     execute("DELETE FROM told")
-
-
-def _rearrange(execute: Execute) -> None:
-    """The same for errors of the past: a group that they make is new with its next error, and then only."""
-    carry_out(execute)
-    execute("DELETE FROM turned")

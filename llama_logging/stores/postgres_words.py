@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from llama_logging.stores import words
 from llama_logging.stores.postgres_schema import DAYS
-from llama_logging.stores.statements import Execute, only, parts
+from llama_logging.stores.statements import Execute, marks, only, parts
 
 _SAMPLE, _FREQUENT = 500, 25
 """A word in so many of the newest errors is sooner found by going through them from the newest on."""
@@ -20,6 +20,8 @@ _FETCHED = 5_000
 """About so many of a day are fetched, of more some; the newest of these are looked at."""
 _AT_ONCE = 31
 """Days in one statement."""
+
+_KEYS = {"group_words": "id", "error_words": "timestamp, id"}
 
 # PostgreSQL keeps no statistics of words that are in few rows, and takes each for one that many have: so it is told how
 # to go about it. Processes are not started: that took 30 ms, and the search 1.
@@ -56,9 +58,14 @@ class Words(words.Index):
         execute(
             f"INSERT INTO {table} (id, words, timestamp) "
             "SELECT id, array_to_tsvector(string_to_array(words, ' ')), timestamp "
-            "FROM unnest(?::bigint[], ?::text[], ?::bigint[]) AS new (id, words, timestamp) ON CONFLICT DO NOTHING",
+            "FROM unnest(?::bigint[], ?::text[], ?::bigint[]) AS new (id, words, timestamp) "
+            f"ON CONFLICT ({_KEYS[table]}) DO UPDATE SET words = {table}.words || excluded.words",
             tuple([row[column] for row in rows] for column in range(3)),
         )
+
+    def of_groups(self, execute: Execute, groups: Sequence[int]) -> Iterable[tuple[int, str]]:
+        ask = "SELECT id, array_to_string(tsvector_to_array(words), ' ') FROM group_words WHERE id IN"
+        return list(execute(f"{ask} ({marks(groups)})", groups))
 
     def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
         rows = execute(

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from llama_logging import process
@@ -60,7 +60,7 @@ _STAGE = f"""
 """
 _OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
 """Tables of every version."""
-_NAMES = tuple({"group_words", "error_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
+_NAMES = tuple({"group_words", "group_texts", "error_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
 _TEMPORARY = (statements.BATCH, statements.TOLD, statements.MOVING, statements.TURNED)
 
 
@@ -254,6 +254,14 @@ class _Words(words.Index):
         )
         for number, text, _ in rows:
             execute(f"INSERT INTO {table} (rowid, words) VALUES (?, ?)", (number, text))
+        if table == "group_words":
+            execute("CREATE TABLE IF NOT EXISTS group_texts (id INTEGER PRIMARY KEY, words TEXT NOT NULL)")
+            for number, text, _ in rows:
+                execute("INSERT INTO group_texts VALUES (?, ?)", (number, text))
+
+    def of_groups(self, execute: Execute, groups: Sequence[int]) -> Iterable[tuple[int, str]]:
+        rows = execute(f"SELECT id, words FROM group_texts WHERE id IN ({marks(groups)})", groups)
+        return list(rows)
 
     def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
         return self._match(execute, "group_words", asked)

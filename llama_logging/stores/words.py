@@ -1,8 +1,8 @@
 """The index of words, made when it is asked for: errors come in without waiting for it.
 
-What all errors of a group have in common (type, message without its numbers, logger, stack) is indexed
-once, for the group; of an error only the words that its group does not have: numbers, ids, tags, the
-trace. So the index stays small at any number of repeats, and words in every error are found at once.
+What the errors of a group have in common (type, message without its numbers, logger, stack), as it is when
+the group is first seen here, is indexed once, for the group; of an error only the words that were not: numbers,
+ids, tags, the trace. So the index stays small at any number of repeats, and words in every error are found at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from llama_logging.stores.statements import Execute, marks, only, parts
@@ -22,11 +24,19 @@ MOST = 10_000
 
 _WORD = re.compile(r"\w+")
 _LONGEST = 64
-_KNOWN_GROUPS = STEP
-"""The words of so many groups are kept at hand."""
+SPEAKS_FOR = 60_000_000
+"""Microseconds for which an error that has not said all yet is waited for."""
+_KNOWN = STEP
+"""The words of so many groups, and stacks, are kept at hand."""
+_NONE: frozenset[str] = frozenset()
 _GROUPS = """
     SELECT groups.id, groups.error_type, groups.error_message, groups.logger_name, stacks.content
     FROM groups LEFT JOIN stacks ON stacks.id = groups.stack
+"""
+_ERRORS = """
+    SELECT errors.position, errors.timestamp, errors.partial, errors.group_id, errors.stack, errors.error_type,
+           errors.message, errors.content
+    FROM errors
 """
 
 
@@ -52,9 +62,17 @@ class Index:
     ) -> None:
         self._transaction, self._may_write = transaction, may_write
         self._groups: dict[int, frozenset[str]] = {}
+        self._stacks: dict[int, frozenset[str]] = {}
 
     def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
-        """Add rows to `group_words` or `error_words`: number, words, and the moment of an error."""
+        """Add rows to `group_words` or `error_words`: number, words, and the moment of an error.
+
+        What is there already gets these words as well.
+        """
+        raise NotImplementedError
+
+    def of_groups(self, execute: Execute, groups: Sequence[int]) -> Iterable[tuple[int, str]]:
+        """The words that were indexed for *groups*, of those for which there are some."""
         raise NotImplementedError
 
     def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
@@ -87,16 +105,20 @@ class Index:
             rows = [(row[0], " ".join(sorted(_of_group(row))), 0) for row in groups]
             self.put(execute, "group_words", rows)
             self._reach(execute, "groups indexed", rows)
-            errors = execute(
-                "SELECT errors.position, errors.timestamp, errors.group_id, errors.message, errors.content FROM errors "
-                "WHERE position > ? ORDER BY position LIMIT ?",
-                (reached[1], STEP),
-            ).fetchall()
-            self._learn(execute, {row[2] for row in errors})
-            own = [(row[0], " ".join(sorted(_of_error(row) - self._groups[row[2]])), row[1]) for row in errors]
+            errors = execute(f"{_ERRORS} WHERE position > ? ORDER BY position LIMIT ?", (reached[1], STEP)).fetchall()
+            now = time.time() * 1_000_000
+            speaking = (place for place, row in enumerate(errors) if row[2] and abs(now - row[1]) < SPEAKS_FOR)
+            own = self._own(execute, errors[: next(speaking, STEP)])
             self.put(execute, "error_words", [row for row in own if row[1]])
             self._reach(execute, "errors indexed", own)
-        return len(groups) == STEP or len(errors) == STEP
+        return len(groups) == STEP or len(own) == STEP
+
+    def moved(self, execute: Execute, positions: Sequence[int]) -> None:
+        """Index errors anew that have other groups now, whose words are not those of the ones before."""
+        reached = self._reached(execute, "errors indexed")
+        for part in parts([position for position in positions if position <= reached]):
+            errors = execute(f"{_ERRORS} WHERE position IN ({marks(part)})", part).fetchall()
+            self.put(execute, "error_words", self._own(execute, errors))
 
     def groups(self, execute: Execute, search: str) -> set[int]:
         """The groups that have all words of *search*, or an error that has those which the group has not."""
@@ -110,13 +132,14 @@ class Index:
         asked = split(search)
         return sorted((position for position, _ in self.errors_with(execute, asked)), reverse=True) if asked else []
 
-    def _learn(self, execute: Execute, groups: set[int]) -> None:
-        """Have the words of *groups* at hand."""
-        if len(self._groups.keys() | groups) > _KNOWN_GROUPS:
-            self._groups.clear()
-        for part in parts(sorted(groups - self._groups.keys())):
-            for row in execute(f"{_GROUPS} WHERE groups.id IN ({marks(part)})", part).fetchall():
-                self._groups[row[0]] = _of_group(row)
+    def _own(self, execute: Execute, errors: Sequence[Sequence[Any]]) -> list[tuple[int, str, int]]:
+        """What of *errors* is to be indexed: the words that were not for their groups."""
+        groups = _learn(self._groups, {row[3] for row in errors}, partial(self.of_groups, execute))
+        stacks = _learn(self._stacks, {row[4] for row in errors} - {None}, partial(_of_stacks, execute))
+        return [
+            (row[0], " ".join(sorted((_of_error(row) | stacks.get(row[4], _NONE)) - groups.get(row[3], _NONE))), row[1])
+            for row in errors
+        ]
 
     def _reached(self, execute: Execute, name: str) -> int:
         return int(only(execute("SELECT value FROM registry WHERE name = ?", (name,))))
@@ -126,18 +149,40 @@ class Index:
             execute("UPDATE registry SET value = ? WHERE name = ?", (str(rows[-1][0]), name))
 
 
-def _of_group(row: Sequence[Any]) -> frozenset[str]:
+def _learn(
+    known: dict[int, frozenset[str]], wanted: set[int], ask: Callable[[Sequence[int]], Iterable[tuple[int, str]]]
+) -> Mapping[int, frozenset[str]]:
+    """*known*, with what is *wanted*."""
+    if len(known.keys() | wanted) > _KNOWN:
+        known.clear()
+    for part in parts(sorted(wanted - known.keys())):
+        known.update((number, frozenset(text.split())) for number, text in ask(part))
+    return known
+
+
+def _of_group(row: Sequence[Any]) -> set[str]:
     _, error_type, message, logger, stack = row
-    content = json.loads(stack) if stack else {}
-    texts = [error_type, logger, *content.get("site", ())[:3], content.get("text", "")]
     # A word with a digit is one error's own: a number, an id.
-    said = [word for word in split(message) if word.isalpha()]
-    return frozenset([*said, *(word for text in texts for word in split(text))])
+    said = {word for word in split(message) if word.isalpha()}
+    return said | _of_texts([error_type, logger, *_stack_texts(stack)])
+
+
+def _of_stacks(execute: Execute, stacks: Sequence[int]) -> Iterable[tuple[int, str]]:
+    rows = execute(f"SELECT id, content FROM stacks WHERE id IN ({marks(stacks)})", stacks)
+    return [(number, " ".join(_of_texts(_stack_texts(content)))) for number, content in rows.fetchall()]
+
+
+def _stack_texts(content: str | None) -> list[str]:
+    told = json.loads(content) if content else {}
+    return [*told.get("site", ())[:3], told.get("text", "")]
 
 
 def _of_error(row: Sequence[Any]) -> set[str]:
-    *_, message, content = row
+    *_, error_type, message, content = row
     frame = json.loads(content)
-    texts = [message, frame.get("log", ""), *frame.get("trace", ())]
-    texts += [text for pair in frame.get("tags", {}).items() for text in pair]
+    texts = [error_type, message, frame.get("logger", ""), frame.get("log", ""), *frame.get("trace", ())]
+    return _of_texts([*texts, *(text for pair in frame.get("tags", {}).items() for text in pair)])
+
+
+def _of_texts(texts: Iterable[str]) -> set[str]:
     return {word for text in texts for word in split(text)}

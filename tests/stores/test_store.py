@@ -942,6 +942,42 @@ def test_words_that_many_errors_have_are_found_together_in_one(store: Store, mon
     assert [group.fingerprint for group in store.groups(search="b2 b1")] == ["v1:both"]
 
 
+def test_what_any_error_of_a_group_says_is_found(store: Store) -> None:
+    """Not only the words that the group had when it was indexed, and what its row says now."""
+    for n, name in enumerate(("alpha", "beta", "gamma")):
+        more = {"error_type": f"{name.title()}Error", "logger_name": f"log.{name}"} if n else {}
+        add(store, make_context(timestamp=NOON + n * SECOND, error_message=f"no {name}", line=n, function=name, **more))
+        if n != 1:
+            assert store.groups(search=name) == store.groups() != []
+    for words_of in ("alpha", "beta", "gamma", "BetaError", "GammaError", "log.beta no", "gamma BetaError"):
+        found = store.groups(search=words_of) == store.groups()
+        assert found is (words_of != "gamma BetaError"), words_of
+
+
+def test_words_go_with_an_error_that_is_given_to_another_group(store: Store) -> None:
+    one = make_context(fingerprint="v1:one", error_message="no rate")
+    add(store, one, make_context(fingerprint="v1:other", error_message="lost", timestamp=NOON + SECOND))
+    assert [group.fingerprint for group in store.groups(search="rate")] == ["v1:one"]
+    store.move([Move(one.error_id, "v1:other", ("other",))], NOON)
+    assert [group.fingerprint for group in store.groups(search="no rate")] == ["v1:other"]
+    store.undo_move()
+    assert [group.fingerprint for group in store.groups(search="no rate")] == ["v1:one"]
+
+
+def test_the_words_of_an_error_are_those_that_it_has_said_in_the_end(store: Store) -> None:
+    """Unless it never says more."""
+    now = datetime.now(UTC)
+    speaking = make_context(error_message="SlowError: not asked", timestamp=now, complete=False)
+    add(store, make_context(error_message="first", timestamp=now - HOUR))
+    assert store.groups(search="first") == store.groups()
+    add(store, speaking)
+    assert store.groups(search="asked") == []
+    add(store, replace(speaking, parts=("ValueError: no zanzibar\n",), complete=True, error_message="no zanzibar"))
+    assert store.groups(search="zanzibar") == store.groups()
+    add(store, make_context(error_message="mute", timestamp=now - HOUR, complete=False))
+    assert store.groups(search="mute") == store.groups()
+
+
 def test_words_of_many_groups_are_told_apart(store: Store) -> None:
     """More than are kept at hand, and met again."""
     names = [f"v1:{n}" for n in (*range(words.STEP + 50), 7)]
