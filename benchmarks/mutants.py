@@ -49,6 +49,7 @@ PYTEST = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewr
 """The statements are the same for PostgreSQL, and each of its tests takes three times as long."""
 _STORES = ("tests/stores/test_store.py", "tests/stores/test_charts.py", "tests/stores/test_sqlite.py")
 _JOURNAL = ("tests/test_journal.py",)
+_SECRETS = ("tests/test_redaction.py", "tests/test_secrets.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,13 @@ TARGETS = {
     "journal.pressure": Target(("tests/test_journal.py", "tests/test_handlers.py", "tests/test_compaction.py")),
     "journal.descriptors": Target(_JOURNAL),
     "fingerprint": Target(("tests/test_fingerprint.py", "tests/test_grouping.py", "tests/test_regrouping.py")),
-    "redaction": Target(("tests/test_redaction.py", "tests/test_secrets.py")),
+    "redaction": Target(_SECRETS),
+    "redaction.credentials": Target(_SECRETS),
+    "redaction.finding": Target(_SECRETS),
+    "redaction.ends": Target(_SECRETS),
+    "redaction.keys": Target(_SECRETS),
+    "redaction.cards": Target(_SECRETS),
+    "redaction.own": Target(_SECRETS),
     "leasing": Target(("tests/stores/test_leases.py",)),
     "stores.leases": Target(("tests/stores/test_leases.py",)),
     "stores.statements": Target((*_STORES, "tests/test_regrouping.py")),
@@ -291,7 +298,8 @@ def work(name: str, sample: int | None) -> None:
     out = os.dup(1)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
-    target, path = TARGETS[name], Path("llama_logging", *name.split(".")).with_suffix(".py").resolve()
+    target, path = TARGETS[name], Path("llama_logging", *name.split(".")).resolve()
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     source = path.read_text()
     chosen = list(enumerate(mutants(source, target.names.split())[:sample]))
 

@@ -17,7 +17,8 @@ from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
 from llama_logging.records import has_arguments, is_quiet
-from llama_logging.redaction import clean, clean_data, redact, remembered
+from llama_logging.redaction import clean, clean_data, redact
+from llama_logging.redaction.own import remembered
 from llama_logging.room import with_room
 from llama_logging.variables import VARIABLES
 

@@ -452,7 +452,7 @@ class Options:
 
     def complain(self, name: str, message: str) -> None:
         """Tell of a mistake in the option *name*, in the way that was asked for."""
-        from llama_logging.redaction import is_secret  # here and not above: `run` itself has no use for it
+        from llama_logging.redaction.keys import is_secret  # here and not above: `run` itself has no use for it
 
         if is_secret(name.rpartition(".")[2]):
             message = message.partition(", got ")[0]

@@ -19,7 +19,9 @@ from llama_logging.capture import CONTEXT, capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, microseconds_of
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
-from llama_logging.redaction import REDACTED, clean, clean_data, is_secret, redact
+from llama_logging.redaction import clean, clean_data, redact
+from llama_logging.redaction.credentials import REDACTED
+from llama_logging.redaction.keys import is_secret
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable, wants_colour
 

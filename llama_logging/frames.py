@@ -18,7 +18,9 @@ from types import CodeType, TracebackType
 
 from llama_logging.context import Frame
 from llama_logging.frozen import Frozen
-from llama_logging.redaction import clean, remembered, suspected
+from llama_logging.redaction import clean
+from llama_logging.redaction.finding import suspected
+from llama_logging.redaction.own import remembered
 
 # traceback and linecache import these three when they first need them. A child that was forked while another thread
 # did so would wait for ever, and there may be no descriptor left to open a file with.

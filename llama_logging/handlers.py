@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from logging import ERROR
 from typing import TYPE_CHECKING, Any
 
-from llama_logging import mounts, redaction, tracing
+from llama_logging import mounts, tracing
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.config import as_bool, as_bytes, as_callable, as_count, as_text, is_collecting
@@ -23,7 +23,7 @@ from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.handling import SEEN, ContextHandler
 from llama_logging.matching import Match
 from llama_logging.pipeline import Pipeline, as_durability
-from llama_logging.redaction import safe_pattern
+from llama_logging.redaction.own import also, safe_pattern
 from llama_logging.retention import parse_retention
 from llama_logging.seen import Taken
 from llama_logging.stores import open_store
@@ -88,7 +88,7 @@ class RegistryHandler(ContextHandler):
         self.pipeline.retention = self._options.read(
             "retention", lambda given: parse_retention(self._options, given), self.pipeline.retention
         )
-        redaction.also(
+        also(
             patterns=self._each("redact", safe_pattern),
             keys=self._each("redact_keys", as_text),
         )

@@ -23,7 +23,8 @@ from llama_logging.context import ExceptionDetail, Form, Stack
 from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
 from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
-from llama_logging.redaction import clean, clean_data, has_own_patterns, remembered
+from llama_logging.redaction import clean, clean_data
+from llama_logging.redaction.own import own_patterns, remembered
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
@@ -299,7 +300,7 @@ def _cleaned(pieces: Sequence[str], calls: Sequence[Sequence[Call]]) -> Sequence
     """*pieces*, the text around the exceptions' own lines, bounded and without secrets."""
     longest = max(map(len, pieces))
     # Most calls are known from other places. No pattern reaches over the `  File "` between two of them.
-    if longest <= _room(pieces) and not has_own_patterns() and all(call.harmless for own in calls for call in own):
+    if longest <= _room(pieces) and not own_patterns and all(call.harmless for own in calls for call in own):
         return pieces
     return _bounded(piece.replace("\0", " ") for piece in pieces)
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, redaction, tap, variables
+from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, tap, variables
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack
 from llama_logging.ids import new_id
 from llama_logging.recovery import active, flags, outcome, strategy
+from llama_logging.redaction import own
 from llama_logging.stores import urls
 from tests import servers
 from tests.stand_in import Ollama
@@ -69,8 +70,8 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     strategy.REGISTERED._functions.clear()
     flags.flags._values.clear()
     config._told.clear()
-    redaction._own_patterns.clear()
-    redaction._own_keys.clear()
+    own.own_patterns.clear()
+    own.own_keys.clear()
     grouping.GROUPING.use(())
     breadcrumbs.TRAILS.__init__()  # type: ignore[misc]
     variables.VARIABLES.__init__()  # type: ignore[misc]

@@ -6,7 +6,9 @@ import pytest
 
 from benchmarks.hostile import HOSTILE, measure, repeated, subjects
 from llama_logging.fingerprint import normalise
-from llama_logging.redaction import PATTERNS, REDACTED, redact, suspected
+from llama_logging.redaction import redact
+from llama_logging.redaction.credentials import PATTERNS, REDACTED
+from llama_logging.redaction.finding import suspected
 
 SIZE = 20_000
 

@@ -14,7 +14,10 @@ from llama_logging import redaction
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.redaction import REDACTED, also, clean, is_secret, redact, redact_data, safe_pattern
+from llama_logging.redaction import clean, own, redact, redact_data
+from llama_logging.redaction.credentials import REDACTED
+from llama_logging.redaction.keys import is_secret
+from llama_logging.redaction.own import also, safe_pattern
 from llama_logging.stores import urls
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -609,7 +612,7 @@ def test_an_ordinary_pattern_is_accepted(pattern: str) -> None:
 def test_a_pattern_that_was_slow_once_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine may have been busy."""
     times = itertools.chain([1.0], itertools.repeat(0.001))
-    monkeypatch.setattr(redaction, "_seconds", lambda *_: next(times))
+    monkeypatch.setattr(own, "_seconds", lambda *_: next(times))
     assert safe_pattern("x").pattern == "x"
 
 

@@ -14,7 +14,8 @@ import pytest
 from llama_logging.cli.main import main
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.redaction import REDACTED, clean, redact
+from llama_logging.redaction import clean, redact
+from llama_logging.redaction.credentials import REDACTED
 from llama_logging.stores import urls
 from tests.conftest import Run
 from tests.reporters.receivers import Receiver, free_port, receiver, until

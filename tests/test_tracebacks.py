@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from llama_logging import tracebacks
 from llama_logging.context import ExceptionDetail
 from llama_logging.frames import MAX_FRAMES
-from llama_logging.redaction import REDACTED, also, clean, redact
+from llama_logging.redaction import clean, redact
+from llama_logging.redaction.credentials import REDACTED
+from llama_logging.redaction.own import also
 from llama_logging.tracebacks import MAX_EXCEPTIONS, Described
 
 

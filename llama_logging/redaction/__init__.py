@@ -1,0 +1,129 @@
+"""Secrets out, by key and by value, before the first byte is written.
+
+By key in data: `{"api_key": ...}` at any depth, whatever the case and the separators. By value in
+text: what looks like a credential wherever it stands, and what stands under such a key in data that
+was made text.
+
+The time is linear in the length of the text (`python -m benchmarks.hostile` measures it). An ordinary
+text is not given to a pattern at all, but for the few signs it has.
+
+credentials  what they look like
+cards        numbers of payment cards
+keys         under which secrets stand
+ends         where a value ends
+finding      what may find something in a text, by its signs
+own          what a user has redacted besides
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from llama_logging import plain
+from llama_logging.patterns import regex
+from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE
+from llama_logging.redaction.credentials import LONGEST, REDACTED
+from llama_logging.redaction.finding import suspected
+from llama_logging.redaction.keys import is_known_harmless, is_secret
+from llama_logging.redaction.own import forgotten, own_keys, own_patterns
+
+_SHORT = 200
+_KNOWN_SHAPES = 2_048
+_DIGIT = regex(r"\d")
+# Short texts that hold no secret, their digits made alike.
+_harmless: set[bytes] = set()
+
+
+def redact(text: str) -> str:
+    """*text* without what looks like a credential; the same object if there is none.
+
+    >>> redact("postgresql://app:hunter2@db/shop refused, api_key='abc123'")
+    'postgresql://[redacted]@db/shop refused, api_key=[redacted]'
+    """
+    redacted = text
+    for own in own_patterns:
+        redacted = own.sub(REDACTED, redacted)
+    for take_out in suspected(redacted):
+        redacted = take_out(redacted)
+    return text if redacted == text else _without_stray_carets(redacted)
+
+
+def _without_stray_carets(text: str) -> str:
+    """*text* without the carets below a line that was redacted: they would point at what stood there before."""
+    if "^" not in text:
+        return text
+    pairs = itertools.pairwise(["", *text.split("\n")])
+    return "\n".join(line for above, line in pairs if REDACTED not in above or not _points(line))
+
+
+def _points(line: str) -> bool:
+    # The bars stand before the lines of an exception group's members.
+    return "^" in line and not line.strip(" |~^")
+
+
+def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
+    """As `plain.text`, without what looks like a credential; nor is a part of one left where the middle is cut."""
+    if type(value) is not str:
+        value = str.__str__(value)  # a subclass may override the length and the rest
+    if len(value) <= limit:
+        if len(value) <= _SHORT and value.isascii() and not own_patterns:
+            # No pattern tells one digit from another: of messages that differ in these alone one is looked into.
+            shape = value.encode().translate(DIGITS_ALIKE)
+            return value if shape in _harmless else _look_into(value, shape)
+        return redact(plain.text(value, limit))
+    half = limit // 2 - 20
+    room = half + LONGEST
+    if len(value) <= 2 * room:
+        return plain.text(redact(value), limit)
+    # What was cut off here may have begun as a secret, or ended as one: so much of each end goes as well.
+    begin, end = redact(value[:room])[:-LONGEST][:half], redact(value[-room:])[LONGEST:][-half:]
+    return plain.text(f"{begin}... {len(value) - len(begin) - len(end)} characters cut ...{end}", limit)
+
+
+def _look_into(value: str, shape: bytes) -> str:
+    """As `clean`, of a short text; its *shape* is remembered if it is harmless whatever the digits are."""
+    known = _harmless
+    cleaned = redact(plain.text(value))
+    if cleaned is value and shape.count(b"0") < len(CARD_DIGITS) and not any(map(_DIGIT.search, own_keys)):
+        if len(known) >= _KNOWN_SHAPES:
+            known.clear()
+        known.add(shape)
+    return cleaned
+
+
+def clean_data(value: Any, limits: plain.Limits = plain.LIMITS) -> Any:
+    """Any value as plain data without secrets, by key and by value."""
+    return redact_data(plain.plain(value, limits, clean))
+
+
+def redact_data(value: Any) -> Any:
+    """Plain data (see `plain.plain`) without secrets, by key and by value.
+
+    >>> redact_data({"user": {"Api-Key": "abc"}, "max_tokens": 5})
+    {'user': {'Api-Key': '[redacted]'}, 'max_tokens': 5}
+    """
+    if type(value) is str:
+        return redact(value)
+    if type(value) is dict:
+        return {
+            redact(key): REDACTED if is_secret(key) and not is_known_harmless(key, item) else redact_data(item)
+            for key, item in value.items()
+        }
+    if type(value) is list:
+        return [redact_data(item) if not _is_pair(item) else [*redact_data(dict([item])).popitem()] for item in value]
+    return value
+
+
+def _is_pair(item: Any) -> bool:
+    """Whether it is a name and what stands under it, as headers come in lists."""
+    return type(item) is list and len(item) == 2 and type(item[0]) is str
+
+
+def _forget_harmless() -> None:
+    global _harmless
+    # Another, and not cleared: a thread may be about to add what was harmless without what is redacted now.
+    _harmless = set()
+
+
+forgotten(_forget_harmless)

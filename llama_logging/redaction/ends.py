@@ -1,0 +1,53 @@
+"""Where a value ends that began behind `password=`: at its quotes, its brackets, or what an operator joins to it."""
+
+from __future__ import annotations
+
+from llama_logging.patterns import regex
+from llama_logging.redaction.credentials import LONGEST, PREFIX, QUOTED
+
+# What goes on behind a value: a literal next to one, and what an operator joins to it, to its end or its bracket.
+_NEXT = regex(rf"(?<=['\"])[ \t]{{1,3}}{PREFIX}{QUOTED}")
+_JOINED = regex(
+    r"[ \t]{0,3}(?:\+|or\b|\|\||\?\?|%|=(?!=)|if\b[^'\"\n]{1,80}?\belse\b)[ \t]{0,3}"
+    rf"(?:{PREFIX}{QUOTED}|[\w.]{{0,64}}+[(\[{{])"
+)
+_BEHIND = frozenset(" \t+|?%=")
+_BRACKET = regex(rf"{QUOTED}|[()\[\]{{}}\n]")
+
+
+def end_of(text: str, begin: int, end: int) -> int:
+    """Where what began as a value really ends: `Box('x')`, `get("X") or "y"`, `"a" "b"`."""
+    if text[end - 1] not in "'\"":
+        value = text[begin:end]
+        if value[0] == "<" and ">" not in value:
+            line = _line(text, end)
+            return text.find(">", end, line) + 1 or line
+        if "(" in value or "[" in value or "{" in value:
+            depth = sum(map(value.count, "([{")) - sum(map(value.count, ")]}"))
+            if depth > 0:
+                end = _closed(text, end, depth)
+    # Else nothing goes on, and most often nothing does.
+    while text[end : end + 1] in _BEHIND and (more := _NEXT.match(text, end) or _JOINED.match(text, end)) is not None:
+        end = more.end()
+        if text[end - 1] in "([{":
+            end = _closed(text, end, 1)
+    return end
+
+
+def _closed(text: str, end: int, depth: int) -> int:
+    """Where *depth* brackets are closed; the end of the line if they are not."""
+    line = _line(text, end)
+    for found in _BRACKET.finditer(text, end, line):
+        if found[0] in "([{":
+            depth += 1
+        elif found[0] in ")]}":
+            depth -= 1
+            if not depth:
+                return found.end()
+    return line
+
+
+def _line(text: str, position: int) -> int:
+    """The end of the line at *position*, or of as much of it as a secret may take."""
+    end = text.find("\n", position, position + LONGEST)
+    return end if end >= 0 else min(len(text), position + LONGEST)

@@ -1,0 +1,74 @@
+"""What a user has redacted besides: patterns and keys of their own, in the whole process."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from llama_logging.redaction.credentials import REDACTED
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+SLOW = 0.005
+"""Seconds that a pattern of the user's may take on one hostile text."""
+
+SEPARATORS = str.maketrans("", "", "-_. []:")
+"""What a key is compared without, in lower case."""
+
+own_patterns: list[re.Pattern[str]] = []
+own_keys: set[str] = set()
+_forgetting: list[Callable[[], None]] = []
+
+
+def also(patterns: Iterable[re.Pattern[str]] = (), keys: Iterable[str] = ()) -> None:
+    """Redact these too, from now on and in the whole process."""
+    more = [pattern for pattern in patterns if pattern not in own_patterns]
+    more_keys = {key.lower().translate(SEPARATORS) for key in keys} - own_keys
+    if not more and not more_keys:
+        return
+    own_patterns.extend(more)
+    own_keys.update(more_keys)
+    for forget in _forgetting:
+        forget()
+
+
+def forgotten(forget: Callable[[], None]) -> None:
+    """Have *forget* called as soon as more is redacted."""
+    _forgetting.append(forget)
+
+
+def remembered(cache: dict[_Key, _Value]) -> dict[_Key, _Value]:
+    """*cache*, of what was redacted: forgotten as soon as more is."""
+    forgotten(cache.clear)
+    return cache
+
+
+def safe_pattern(text: str) -> re.Pattern[str]:
+    """Compile a pattern, and try it on text that makes a careless one run for ever.
+
+    Raises:
+        ValueError: If it is no regular expression, matches the empty text, or takes longer than 5 ms
+            on a few kilobytes: an attacker chooses what is logged.
+    """
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    if pattern.search(""):
+        raise ValueError(f"{text!r} matches the empty text")
+    for seed in sorted({*"a0 -.=:/", *(character for character in text if character.isalnum())}):
+        # Growing: an exponential one is found out at some twenty characters, while it still ends.
+        for length in (*range(8, 29, 4), 64, 512, 4096):
+            hostile = seed * length + "\0"
+            if _seconds(pattern, hostile) > SLOW and min(_seconds(pattern, hostile) for _ in range(3)) > SLOW:
+                raise ValueError(f"{text!r} takes too long on text such as {seed * 8!r}...: bound it, as in {{1,64}}")
+    return pattern
+
+
+def _seconds(pattern: re.Pattern[str], text: str) -> float:
+    began = time.perf_counter()
+    pattern.sub(REDACTED, text)
+    return time.perf_counter() - began
