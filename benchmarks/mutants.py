@@ -49,7 +49,7 @@ PYTEST = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewr
 """The statements are the same for PostgreSQL, and each of its tests takes three times as long."""
 _STORES = ("tests/stores/test_store.py", "tests/stores/test_charts.py", "tests/stores/test_sqlite.py")
 _JOURNAL = ("tests/test_journal.py",)
-_SECRETS = ("tests/test_redaction.py", "tests/test_secrets.py")
+_SECRETS = ("tests/test_redaction.py", "tests/test_credentials.py", "tests/test_secrets.py")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, LIKE_A_CARD, card
-from llama_logging.redaction.credentials import PATTERNS, PEM_END, REDACTED
+from llama_logging.redaction.credentials import GAP, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of
 from llama_logging.redaction.keys import is_folder, is_secret
 
@@ -106,7 +106,7 @@ def _by_key(match: re.Match[str]) -> str:
 
 
 # How what stands under a quoted key begins.
-_QUOTED_BEHIND = regex(r":\s{0,3}[bBrRuU]{0,2}\\{0,4}['\"]")
+_QUOTED_BEHIND = regex(rf":{GAP}{PREFIX}{QUOTE}")
 _user_info = _whole("user info", f"://{REDACTED}@")
 _quoted_keys, _cards = _whole("quoted key", _by_key), _whole("card", card)
 _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)

@@ -1,0 +1,76 @@
+"""What of a text is a credential, to its last character; what is one too short or too far is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from llama_logging.redaction import redact
+
+FOUR = "\\" * 4
+BOUNDS = {
+    # Names and values.
+    "password_confirm=abc, password-CONFIRMATION=abc": "password_confirm=[redacted], password-CONFIRMATION=[redacted]",
+    "password_repeat=abc, secret_Repeated=abc": "password_repeat=[redacted], secret_Repeated=[redacted]",
+    "password123=abc, password1234=abc": "password123=[redacted], password1234=abc",
+    "user%5Bpassword%5D=planted&x": "user%5Bpassword%5D=[redacted]&x",
+    "MYOLDPWD=/abc, OLDPWD=/abc": "MYOLDPWD=[redacted], OLDPWD=/abc",
+    "Pwd={a;b};Server=x": "Pwd=[redacted];Server=x",
+    f"password == {'x' * 64}, y": f"password == {'x' * 64}, y",
+    f"password == {'x' * 65}, y": "password == [redacted], y",
+    "pass=12345 pass=123456": "pass=12345 pass=[redacted]",
+    "pass=ab pass=abc": "pass=ab pass=[redacted]",
+    # Quotes.
+    f'password = """{"x" * 4096}""" y': "password = [redacted] y",
+    f'password = """{"x" * 4097}""" y': "password = [redacted]",
+    "password = '''my abc\nx": "password = [redacted]\nx",
+    r"{\"password\": \"\", \"user\": \"bob\"}": r"{\"password\": [redacted], \"user\": \"bob\"}",
+    r'password=\"a b" c': "password=[redacted] c",
+    f"password={FOUR}'a b' c": "password=[redacted] c",
+    rf'password={FOUR}"a {FOUR}{FOUR}\"b {FOUR}" c': "password=[redacted] c",
+    # Options.
+    "app --password -v2a now": "app --password -v2a now",
+    "app --password value1 now": "app --password [redacted] now",
+    "there is no --token arg": "there is no --token arg",
+    "app --secret pa$word now": "app --secret [redacted] now",
+    "app --apikey 1abc now": "app --apikey [redacted] now",
+    "app --password   a1b now": "app --password   [redacted] now",
+    "app --one-two-three-four-five-password a1b now": "app --one-two-three-four-five-password [redacted] now",
+    "app --password abc": "app --password [redacted]",
+    "app --password ab": "app --password ab",
+    f"app --password {'x' * 300}": "app --password [redacted]",
+    f"app --password {'x' * 256}1 now": "app --password [redacted] now",
+    f"app --password {'x' * 257}1 now": f"app --password {'x' * 257}1 now",
+    "curl -u a:bcd x": "curl -u a:[redacted] x",
+    "curl -u   a:bcd x": "curl -u   a:[redacted] x",
+    "curl -u :bcd x": "curl -u :[redacted] x",
+    "docker run -u 1000:1 app, -u 1000:1x app": "docker run -u 1000:1 app, -u 1000:[redacted] app",
+    # Headers.
+    "AUTHORIZATION=abc, authorization=ab": "AUTHORIZATION=[redacted], authorization=ab",
+    "authorization=Basic   abc x": "authorization=[redacted] x",
+    'authorization=Digest a="b c" x': "authorization=[redacted] x",
+    'authorization=Digest a="", b=c, x y': "authorization=[redacted], x y",
+    'Authorization: Digest a="", b="c"\nx': "Authorization: [redacted]\nx",
+    f'Authorization: Digest a={FOUR}"b{FOUR}", c\nx': "Authorization: [redacted]\nx",
+    "COOKIE: a=; b=c, x": "COOKIE: [redacted], x",
+    'Cookie: a=""; Secure; b="c d"; e, x': "Cookie: [redacted], x",
+    f"Cookie: {'x' * 300}=a, x": "Cookie: [redacted], x",
+    # What is written by others.
+    "http://host:/a@b, http://host:65535/a@b": "http://host:/a@b, http://host:65535/a@b",
+    "http://a:123456/a@b": "http://[redacted]@b",
+    "-----BEGIN KEY-----a": "[redacted]",
+    "<password>x</password>": "<password>[redacted]</password>",
+    "<password>hunter2</password>": "<password>[redacted]</password>",
+    "api_key\n  No, input_value='a, input_value=b', input_type=x": (
+        "api_key\n  No, input_value=[redacted], input_type=x"
+    ),
+    r"x\napi_key\n  No, input_value='a', input_type=str": r"x\napi_key\n  No, input_value=[redacted], input_type=str",
+    f"x{FOUR}napi_key{FOUR}n  No, input_value='a', input_type=str": (
+        f"x{FOUR}napi_key{FOUR}n  No, input_value=[redacted], input_type=str"
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), BOUNDS.items())
+def test_a_credential_goes_to_its_last_character(text: str, expected: str) -> None:
+    assert redact(text) == expected
+    assert redact(expected) == expected
