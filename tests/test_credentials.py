@@ -27,6 +27,15 @@ BOUNDS = {
     r'password=\"a b" c': "password=[redacted] c",
     f"password={FOUR}'a b' c": "password=[redacted] c",
     rf'password={FOUR}"a {FOUR}{FOUR}\"b {FOUR}" c': "password=[redacted] c",
+    # What goes on behind a value, and what does not.
+    "password='a(b', x=1": "password=[redacted], x=1",
+    "Pwd={a)b};Server=x": "Pwd=[redacted];Server=x",
+    'password = "a"   "b" x': "password = [redacted] x",
+    'password = "a" + ("b") x': "password = [redacted] x",
+    'password="abc" order("x")': 'password=[redacted] order("x")',
+    'password="abc" iffy else "x"': 'password=[redacted] iffy else "x"',
+    'password="abc" if x elsewhere "y"': 'password=[redacted] if x elsewhere "y"',
+    'password="abc" if x orelse "y"': 'password=[redacted] if x orelse "y"',
     # Options.
     "app --password -v2a now": "app --password -v2a now",
     "app --password value1 now": "app --password [redacted] now",

@@ -334,10 +334,34 @@ def test_only_the_secret_goes(text: str, expected: str) -> None:
         ("7992739871399992", "7992739871399992"),
         ("2221000000000009993", "2221000000000009993"),
         ("41111111111111113", "41111111111111113"),
+        ("1 6036000000000000008", f"1 {REDACTED}"),
+        ("7 3056 930902 5904", f"7 {REDACTED}"),
+        ("größe 4222222222222", f"größe {REDACTED}"),
+        ("größe 4 2 2 2 2 2 2 2 2 2 2 2 2", f"größe {REDACTED}"),
     ],
 )
 def test_cards_are_known_by_their_check_digit_however_they_are_printed(text: str, expected: str) -> None:
     assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["5000000000005", "5100000000000008", "5599000000000006", "2221000000000009", "2230000000000008",
+     "2300000000000003", "2719000000000008", "2720000000000005", "30000000000004", "3000000000000000007",
+     "3500000000000009", "3500000000000000006", "4000000000000000006"],
+)  # fmt: skip
+def test_every_issuer_has_numbers_of_its_own(number: str) -> None:
+    assert redact(f"card {number}.") == f"card {REDACTED}."
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["2220000000000000", "2721000000000004", "3000000000007", "3100000000000003", "350000000000006", "40000000000002",
+     "400000000000000002"],
+)  # fmt: skip
+def test_what_no_issuer_gives_out_is_no_card(number: str) -> None:
+    """Though it adds up."""
+    assert redact(f"card {number}.") == f"card {number}."
 
 
 def test_several_private_keys_go_and_what_is_between_them_stays() -> None:
@@ -358,6 +382,14 @@ def test_a_long_text_says_how_much_of_it_was_cut(length: int) -> None:
     assert 450 < len(begin) < 500 > len(end) > 450
 
 
+def test_what_was_taken_out_makes_a_cut_text_no_longer() -> None:
+    """What stands in its place may be longer than a secret."""
+    told = clean("pwd=abc " * 10_000, 1000)
+    assert told.count("characters cut") == 1
+    assert 900 < len(told) <= 1000
+    assert told.startswith(f"pwd={REDACTED} pwd=")
+
+
 @pytest.mark.parametrize("secret", [f"sk-{'Q' * 60}", PEM.replace("qqq", "Q" * 3200), f"password=u{'Q' * 300}"])
 @pytest.mark.parametrize("length", [5000, 9100, 9200, 20_000])
 def test_no_part_of_a_secret_is_left_where_the_middle_is_cut(secret: str, length: int) -> None:
@@ -376,17 +408,54 @@ def test_nor_where_others_before_it_have_made_the_end_shorter(last: bool) -> Non
         assert "Q" not in clean(text, 1000), length
 
 
-def test_of_a_long_text_the_ends_alone_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A million characters cost no more than ten thousand."""
-    seen: list[int] = []
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that are redacted, each as often as it is; none of them holds a secret."""
+    seen: list[str] = []
 
     def spy(text: str) -> str:
-        seen.append(len(text))
+        seen.append(text)
         return text
 
     monkeypatch.setattr(redaction, "redact", spy)
+    monkeypatch.setattr(redaction, "_harmless", set())
+    return seen
+
+
+def test_of_a_long_text_the_ends_alone_are_looked_at(looked_at: list[str]) -> None:
+    """A million characters cost no more than ten thousand."""
     assert clean("x" * 10**6, 1000) == f"{'x' * 480}... {10**6 - 960} characters cut ...{'x' * 480}"
-    assert seen == [480 + 4096] * 2
+    assert [len(text) for text in looked_at] == [480 + 4096] * 2
+
+
+def test_a_short_text_is_looked_at_once_whatever_its_digits_are(looked_at: list[str]) -> None:
+    once = ["order 17", "Order 17", "x" * 200]
+    for _ in range(3):
+        for text in (*once, "order 23"):
+            assert clean(text) == text
+    assert looked_at == once
+    also(keys=["badge"])
+    assert [clean("order 29"), clean("order 31")] == ["order 29", "order 31"]
+    assert looked_at == [*once, "order 29"]
+
+
+@pytest.mark.parametrize("text", ["x" * 201, "gr\xf6\xdfe", "1234567890123"])
+def test_what_is_long_or_may_be_a_card_is_looked_at_each_time(looked_at: list[str], text: str) -> None:
+    assert clean(text) == clean(text) == text
+    assert looked_at == [text] * 2
+
+
+def test_nothing_is_known_to_be_harmless_to_a_pattern_of_ones_own(looked_at: list[str]) -> None:
+    also(patterns=[re.compile("EMP-12")])
+    assert clean("EMP-11") == clean("EMP-11") == "EMP-11"
+    assert looked_at == ["EMP-11"] * 2
+
+
+def test_so_many_short_texts_are_remembered_and_no_more(looked_at: list[str]) -> None:
+    texts = ["x" * length + end for length in range(1, 190) for end in "abcdefghijklmnopqrs"]
+    for text in texts:
+        clean(text)
+    assert len(redaction._harmless) == len(texts) % 2048
 
 
 @pytest.mark.parametrize("more", [0, 3_000, 9_000, 100_000])
@@ -473,7 +542,8 @@ def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
     "key",
     ["password", "Api-Key", "X-AUTH-TOKEN", "db.password", "client_secret", "Set-Cookie", "pass", "db_pass",
      "SMTP_PASS", "b'smtp-pass'", "user[pass]", "password2", "password_confirmation", "passwords", "passcode",
-     "user[password]", "AccountKey", "OPENAI_KEY", "SecretString", "auth_header", "Password:"],
+     "user[password]", "password_confirm", "secret-repeat", "api_key_repeated", "password123",
+     "AccountKey", "OPENAI_KEY", "SecretString", "auth_header", "Password:"],
 )  # fmt: skip
 def test_secrets_are_known_by_their_key(key: str) -> None:
     assert is_secret(key)
@@ -500,7 +570,7 @@ def test_the_count_of_what_has_passed_is_no_secret() -> None:
 @pytest.mark.parametrize(
     "key",
     ["tokens", "max_tokens", "keyboard", "secretary", "author", "monkey", "passenger", "compass", "bypass", "by-pass",
-     "pass_rate", "primary_key", "token2", "secrets"],
+     "pass_rate", "primary_key", "token2", "secrets", "password1234"],
 )  # fmt: skip
 def test_other_keys_are_left_alone(key: str) -> None:
     assert not is_secret(key)
@@ -602,6 +672,11 @@ def test_a_pattern_that_could_hang_the_application_is_refused(pattern: str, caps
     assert redact("aaaa") == "aaaa"
 
 
+def test_a_text_is_told_on_which_a_pattern_takes_too_long() -> None:
+    with pytest.raises(ValueError, match=r"takes too long on text such as 'aaaaaaaa'\.\.\.: bound it, as in \{1,64\}"):
+        safe_pattern("(a+)+$")
+
+
 @pytest.mark.parametrize(
     "pattern", [r"EMP-\d{6}", r"(?i)iban\s*:\s*\w+", r"\b[A-Z]{2}\d{2}[A-Z0-9]{10,30}\b", "x{1,40}y+z"]
 )
@@ -677,6 +752,7 @@ def test_a_quote_within_a_secret_does_not_end_it(text: str) -> None:
 def test_of_what_stands_below_a_redacted_line_the_carets_alone_go() -> None:
     text = "Traceback:\n    call(password='hunter2')\n    ^^^^^^^^^^^^\n  in f\n    call(a ^ b)\n         ^^^^^\n"
     assert redact(text) == "Traceback:\n    call(password=[redacted])\n  in f\n    call(a ^ b)\n         ^^^^^\n"
+    assert redact("password=hunter2\n\na ^ b") == "password=[redacted]\n\na ^ b"
 
 
 def test_a_pair_may_be_a_name_and_a_number() -> None:

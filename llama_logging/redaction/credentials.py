@@ -13,7 +13,7 @@ LONGEST = 4_096
 """Characters of a secret; a PEM block of an RSA key of 4,096 bits has 3,272."""
 # How long a name is at most, and how far is looked for what must come.
 _NAME = r"{1,64}"
-_FAR = r"{0,256}"
+FAR = r"{0,256}"
 
 GAP = r"\s{0,3}"
 BLANKS = r"[ \t]{0,3}"
@@ -42,7 +42,7 @@ QUOTED = (
 _PLAIN = r"[^\s'\",;&)}\]]"
 _VALUE = (
     rf"(?!\[redacted\])(?:[\w.\[\]|]{_NAME}(?:\s\|\sNone)?{GAP}={GAP})?"
-    rf"(?:{PREFIX}{QUOTED}|\{{[^{{}}\n'\"]{_FAR}+\}}|[\[({{]{{1,3}}{GAP}(?={PREFIX}{QUOTE})"
+    rf"(?:{PREFIX}{QUOTED}|\{{[^{{}}\n'\"]{FAR}+\}}|[\[({{]{{1,3}}{GAP}(?={PREFIX}{QUOTE})"
     rf"|(?:{PREFIX}{QUOTE})?(?!\[redacted\]){_PLAIN}{{3,}})"
 )
 # What stands behind `--password`, as a word of its own or as the next of a list. Not the next option, a
@@ -51,7 +51,7 @@ _WORD = (
     rf"(?!\[redacted\]|(?:{QUOTE})?-|\$[A-Z_{{(]|%[s(]|[<{{]|[A-Z_]{_NAME}+(?!\w)"
     r"|(?:arg(?:ument)?|option|flag|parameter|value|given|needed|required|missing)s?\b)"
     # Prose says "--password is needed": letters alone are a secret at the end, and before the next option.
-    rf"(?:{QUOTED}|(?={_PLAIN}{_FAR}(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w)){_PLAIN}{{3,}}"
+    rf"(?:{QUOTED}|(?={_PLAIN}{FAR}(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w)){_PLAIN}{{3,}}"
     rf"|[a-zA-Z_/-]{{3,}}+(?={GAP}-|[\\'\"]|{BLANKS}(?:\n|\Z)))"
 )
 _COOKIE = r"[\w.!#$%&*+^`|~-]++"
@@ -84,10 +84,10 @@ PATTERNS = {
     name: regex(text)
     for name, text in {
         # Also with a slash in the password, where no port stands before that.
-        "user info": rf"://(?:[^\s/]+@|(?!\[)[^\s/:@'\"]{_FAR}:(?!\d{{0,5}}(?:[/?#]|\Z))[^\s'\"<>@]{_FAR}+@)",
+        "user info": rf"://(?:[^\s/]+@|(?!\[)[^\s/:@'\"]{FAR}:(?!\d{{0,5}}(?:[/?#]|\Z))[^\s'\"<>@]{FAR}+@)",
         "PEM": rf"-----BEGIN {_PEM}",
         # `Authorization: Basic dXNlcjpw`; a digit or = is asked for, or "basic authentication" would be one.
-        "bearer": rf"([bB](?<!\w.)(?i:earer|asic)\s{{1,3}})(?=\S{_FAR}[\d=])[A-Za-z0-9._~+/=-]{{8,}}",
+        "bearer": rf"([bB](?<!\w.)(?i:earer|asic)\s{{1,3}})(?=\S{FAR}[\d=])[A-Za-z0-9._~+/=-]{{8,}}",
         "JWT": r"eyJ(?<![\w-]...)[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*)?",
         "AWS": r"A(?<![\w-].)(?:KIA|SIA)[0-9A-Z]{16}",
         "sk-": r"sk-(?<![\w-]...)[\w-]{16,}",
@@ -111,20 +111,20 @@ PATTERNS = {
         rf"(?:{_NAMED}(?:,{BLANKS}{_NAMED})*+|{_PLAIN}{{3,}}))",
         "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY}){_IS}{_VALUE}",
         "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==)|(?=['\"]\]{GAP}=(?!=))"
-        rf"|(?={GAP}=(?!=){GAP}(?:{PREFIX}{QUOTE}|[^\s'\"(]{_FAR}\d))){_IS}{_VALUE}",
+        rf"|(?={GAP}=(?!=){GAP}(?:{PREFIX}{QUOTE}|[^\s'\"(]{FAR}\d))){_IS}{_VALUE}",
         # `Cookie: a=b; c=d`, and as requests prints one of its own.
         "cookie": rf"([cC](?i:ookies?)(?:{BLANKS}[=:]{BLANKS}|(?<=<.{{6}})\s))"
         rf"{_COOKIE}{_IS_COOKIE}(?:;{BLANKS}{_COOKIE}(?:{_IS_COOKIE})?)*+",
         # Behind a colon it must have a digit: `session_id: str` is source code.
-        "session": rf"([sS](?i:ess(?:ion)?[_.-]?id)(?:(?==(?!=))|(?={GAP}:{GAP}[^\s'\",;&]{_FAR}\d)){_IS}{_VALUE}",
+        "session": rf"([sS](?i:ess(?:ion)?[_.-]?id)(?:(?==(?!=))|(?={GAP}:{GAP}[^\s'\",;&]{FAR}\d)){_IS}{_VALUE}",
         "option": r"(--(?<!-..)(?:[a-zA-Z0-9]++[_-])*"
         r"(?i:pass(?:word|wd|phrase)|pwd|secret|token|(?:api|access|secret|private)[_-]?key)"
         rf"(?:{QUOTE},{GAP}|\s{{1,3}})){_WORD}",
         # `curl -u user:password`, also as a list; neither the numbers of a user and a group, nor a URL.
         "user": rf"(-(?<![\w-].)(?:u|-user|-proxy-user)(?:{QUOTE},{GAP}|[ \t=]{{1,3}})"
-        rf"(?:{QUOTE})?(?!\d+:\d+(?!\w))[^\s:'\"]{_FAR}:)(?!\[redacted\]|//)[^\s'\"\\]+",
+        rf"(?:{QUOTE})?(?!\d+:\d+(?!\w))[^\s:'\"]{FAR}:)(?!\[redacted\]|//)[^\s'\"\\]+",
         # As pydantic tells of a field: its name stands in the line above.
-        "field": rf"((?:\A|{_LINE})([\w.\[\]-]++)(?:{_LINE}) {{2}}(?! )[^\n]{_FAR}?, input_value=)"
+        "field": rf"((?:\A|{_LINE})([\w.\[\]-]++)(?:{_LINE}) {{2}}(?! )[^\n]{FAR}?, input_value=)"
         r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
         # `'session': 'x'`: data that was made text.
         "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{GAP}:{GAP}){PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}",
@@ -132,7 +132,7 @@ PATTERNS = {
         "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{GAP})"
         rf"{PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}(?=,?{GAP}[)\]])",
         # `<password>x</password>`; also with a prefix, attributes, or as CDATA.
-        "element": rf"(<([\w:.-]{_NAME})(?:\s[^<>]{_FAR})?>(?:<!\[CDATA\[)?)"
+        "element": rf"(<([\w:.-]{_NAME})(?:\s[^<>]{FAR})?>(?:<!\[CDATA\[)?)"
         rf"(?!\[redacted\])[^<]{{1,{LONGEST}}}(?=</|\]\]>)",
         # Not `bypass=`, nor the count of a test's passes.
         "pass": rf"([pP](?<![a-zA-Z0-9].)(?i:ass)=(?!=|\s|\d{{1,5}}(?!\w)))"

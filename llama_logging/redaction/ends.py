@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from llama_logging.patterns import regex
-from llama_logging.redaction.credentials import BLANKS, LONGEST, PREFIX, QUOTED
+from llama_logging.redaction.credentials import BLANKS, FAR, LONGEST, PREFIX, QUOTED
 
 # What goes on behind a value: a literal next to one, and what an operator joins to it, to its end or its bracket.
 _NEXT = regex(rf"(?<=['\"])[ \t]{{1,3}}{PREFIX}{QUOTED}")
 _JOINED = regex(
-    rf"{BLANKS}(?:\+|or\b|\|\||\?\?|%|=(?!=)|if\b[^'\"\n]{{1,80}}?\belse\b){BLANKS}"
-    rf"(?:{PREFIX}{QUOTED}|[\w.]{{0,64}}+[(\[{{])"
+    rf"{BLANKS}(?:\+|or\b|\|\||\?\?|%|=(?!=)|if\b[^'\"\n]{FAR}\belse\b){BLANKS}"
+    rf"(?:{PREFIX}{QUOTED}|[\w.]*+[(\[{{])"
 )
 _BEHIND = frozenset(" \t+|?%=")
 _BRACKET = regex(rf"{QUOTED}|[()\[\]{{}}\n]")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from llama_logging.patterns import regex
-from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, LIKE_A_CARD, card
+from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
 from llama_logging.redaction.credentials import GAP, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of
 from llama_logging.redaction.keys import is_folder, is_secret
@@ -51,7 +51,7 @@ def suspected(text: str) -> list[TakeOut]:
     if "bearer" in lowered or "basic" in lowered:
         found.append(_bearer)
     # Cheaper than a pattern; what stands between the digits of a card is left out.
-    if CARD_DIGITS in text.encode().translate(DIGITS_ALIKE, b" -") if text.isascii() else LIKE_A_CARD.search(text):
+    if CARD_DIGITS in text.encode().translate(DIGITS_ALIKE, b" -") if text.isascii() else _CARD.search(text):
         found.append(_cards)
     return found
 
@@ -68,8 +68,6 @@ def _behind(name: str) -> TakeOut:
 
     def take_out(text: str) -> str:
         pieces = found.split(text)
-        if len(pieces) == 1:
-            return text
         pieces[1::2] = [piece + REDACTED for piece in pieces[1::2]]
         return "".join(pieces)
 
@@ -108,6 +106,7 @@ def _by_key(match: re.Match[str]) -> str:
 # How what stands under a quoted key begins.
 _QUOTED_BEHIND = regex(rf":{GAP}{PREFIX}{QUOTE}")
 _user_info = _whole("user info", f"://{REDACTED}@")
+_CARD = PATTERNS["card"]
 _quoted_keys, _cards = _whole("quoted key", _by_key), _whole("card", card)
 _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
 _jwt, _bearer = _whole("JWT"), _behind("bearer")

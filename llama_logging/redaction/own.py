@@ -15,6 +15,9 @@ _Value = TypeVar("_Value")
 SLOW = 0.005
 """Seconds that a pattern of the user's may take on one hostile text."""
 
+# Growing: an exponential one is found out at some twenty characters, while it still ends.
+_LENGTHS = (*range(8, 29, 4), 64, 512, 4096)
+
 SEPARATORS = str.maketrans("", "", "-_. []:")
 """What a key is compared without, in lower case."""
 
@@ -60,8 +63,7 @@ def safe_pattern(text: str) -> re.Pattern[str]:
     if pattern.search(""):
         raise ValueError(f"{text!r} matches the empty text")
     for seed in sorted({*"a0 -.=:/", *(character for character in text if character.isalnum())}):
-        # Growing: an exponential one is found out at some twenty characters, while it still ends.
-        for length in (*range(8, 29, 4), 64, 512, 4096):
+        for length in _LENGTHS:
             hostile = seed * length + "\0"
             if _seconds(pattern, hostile) > SLOW and min(_seconds(pattern, hostile) for _ in range(3)) > SLOW:
                 raise ValueError(f"{text!r} takes too long on text such as {seed * 8!r}...: bound it, as in {{1,64}}")
