@@ -18,7 +18,7 @@ from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
 from llama_logging.records import has_arguments, is_quiet
 from llama_logging.redaction import clean, clean_data, redact
-from llama_logging.redaction.own import remembered
+from llama_logging.redaction.own import on_more
 from llama_logging.room import with_room
 from llama_logging.variables import VARIABLES
 
@@ -32,10 +32,10 @@ _NO_TAGS: Mapping[str, str] = {}
 _LATEST = 253_402_300_799.0
 """Seconds since the epoch: no calendar has later ones."""
 _KNOWN_SITES = 4_096
-_sites: dict[tuple[Any, ...], Stack] = remembered({})
+_sites: dict[tuple[Any, ...], Stack] = {}
 _SHORT = 200
 _KNOWN_CONSTANTS = 2_048
-_constants: dict[str, str] = remembered({})
+_constants: dict[str, str] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
 CONTEXT = "_llama_logging_context"
@@ -338,14 +338,21 @@ def _message(record: logging.LogRecord) -> str:
 
 def _constant(message: str) -> str:
     """A message without arguments, or a name: most are literals, the same objects each time."""
-    known = _constants.get(message)
+    constants = _constants
+    known = constants.get(message)
     if known is None:
         known = clean(message)
         if len(message) < _SHORT:
-            if len(_constants) >= _KNOWN_CONSTANTS:
-                _constants.clear()
-            _constants[message] = known
+            if len(constants) >= _KNOWN_CONSTANTS:
+                constants.clear()
+            constants[message] = known
     return known
+
+
+@on_more
+def _forget() -> None:
+    global _constants, _sites
+    _constants, _sites = {}, {}
 
 
 def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -391,17 +398,17 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
 
 def _site(record: logging.LogRecord, logger_name: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
-    rendered = not has_arguments(record)
+    sites, rendered = _sites, not has_arguments(record)
     said = record.msg.get("event") if type(record.msg) is dict else record.msg
     grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, plain.FLAT))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
     file = _word(record.pathname)
     place = (file, line, *grouping)
-    known = _sites.get(place)
+    known = sites.get(place)
     if known is None:
-        if len(_sites) >= _KNOWN_SITES:
-            _sites.clear()
-        known = _sites[place] = Stack(
+        if len(sites) >= _KNOWN_SITES:
+            sites.clear()
+        known = sites[place] = Stack(
             error_type=NO_EXCEPTION,
             module=_word(record.module),
             function=_word(record.funcName),

@@ -20,7 +20,7 @@ from llama_logging.context import Frame
 from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean
 from llama_logging.redaction.finding import suspected
-from llama_logging.redaction.own import remembered
+from llama_logging.redaction.own import on_more
 
 # traceback and linecache import these three when they first need them. A child that was forked while another thread
 # did so would wait for ever, and there may be no descriptor left to open a file with.
@@ -34,7 +34,7 @@ _FIRST = 20
 _REPEATED = 3
 _LONG = 4_000
 _KNOWN_CALLS = 20_000
-_known: dict[tuple[int, int], Call] = remembered({})
+_known: dict[tuple[int, int], Call] = {}
 
 
 class Call(Frozen):
@@ -99,6 +99,7 @@ def _printed(call: Call) -> tuple[str, int, str]:
 
 
 def _learn(tb: TracebackType) -> Call:
+    known = _known
     try:
         (summary,) = found = traceback.extract_tb(tb, limit=1)
         text = found.format_frame_summary(summary)
@@ -107,10 +108,16 @@ def _learn(tb: TracebackType) -> Call:
         # A loader that cannot give the source, or no room to look for it: the place is known all the same.
         code = tb.tb_frame.f_code
         return _call(tb, f'  File "{code.co_filename}", line {tb.tb_lineno}, in {code.co_name}\n', "", -1)
-    if len(_known) >= _KNOWN_CALLS:
-        _known.clear()
-    _known[id(call.code), tb.tb_lasti] = call
+    if len(known) >= _KNOWN_CALLS:
+        known.clear()
+    known[id(call.code), tb.tb_lasti] = call
     return call
+
+
+@on_more
+def _forget() -> None:
+    global _known
+    _known = {}
 
 
 def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:

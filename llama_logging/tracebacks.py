@@ -24,7 +24,7 @@ from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
 from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
 from llama_logging.redaction import clean, clean_data
-from llama_logging.redaction.own import own_patterns, remembered
+from llama_logging.redaction.own import on_more, own_patterns
 
 MAX_EXCEPTIONS = 50
 MAX_TEXT = 65_536
@@ -36,7 +36,7 @@ _TELLING = TELLING | {"__notes__", "__fingerprint__", seen.MARK}
 
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
-_known: dict[tuple[int, ...], Known] = remembered({})
+_known: dict[tuple[int, ...], Known] = {}
 
 HEADER = "Traceback (most recent call last):\n"
 CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -144,16 +144,23 @@ def describe(exception: BaseException) -> Described:
 def look(exception: BaseException) -> Sight:
     """What is to be seen of *exception* without running any code of the application's."""
     chain, key = _identify(exception)
-    known = _known.get(key)
+    memory = _known
+    known = memory.get(key)
     if known is None or "tracebacklimit" in _sys:  # the standard library's text depends on it
         walked = list(_walk(exception))
         chain = [error for error, _ in walked]
         known = _learn(walked)
         if len(key) < _KEY_LENGTH and known.pieces:
-            if len(_known) >= _KNOWN_STACKS:
-                _known.clear()
-            _known[key] = known
+            if len(memory) >= _KNOWN_STACKS:
+                memory.clear()
+            memory[key] = known
     return Sight(chain, known)
+
+
+@on_more
+def _forget() -> None:
+    global _known
+    _known = {}
 
 
 def tell(sight: Sight) -> Described:

@@ -68,6 +68,7 @@ BOUNDS = {
     "http://a:123456/a@b": "http://[redacted]@b",
     "-----BEGIN KEY-----a": "[redacted]",
     "<password>x</password>": "<password>[redacted]</password>",
+    "<password>bub</password>": "<password>[redacted]</password>",
     "<password>hunter2</password>": "<password>[redacted]</password>",
     "api_key\n  No, input_value='a, input_value=b', input_type=x": (
         "api_key\n  No, input_value=[redacted], input_type=x"

@@ -4,13 +4,14 @@ import itertools
 import logging
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging import redaction
+from llama_logging import capture, frames, redaction
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
@@ -418,7 +419,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return text
 
     monkeypatch.setattr(redaction, "redact", spy)
-    monkeypatch.setattr(redaction, "_harmless", set())
+    redaction._harmless.clear()
     return seen
 
 
@@ -630,6 +631,34 @@ def test_patterns_of_ones_own_reach_what_was_logged_before(own_place: Path) -> N
         opened.close()
     assert [text.count("CUST-4711") > 0 for text in told] == [True, False]
     assert REDACTED in told[1]
+
+
+@pytest.mark.parametrize("module", [capture, frames])
+def test_patterns_of_ones_own_reach_what_is_just_being_remembered(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another thread, which has cleaned it without them."""
+
+    def clean_and_add(text: str, limit: int = 1000) -> str:
+        cleaned = clean(text, limit)
+        if "CUST-4712" in text:
+            also(patterns=[re.compile(r"CUST-\d{4}")])
+        return cleaned
+
+    def told() -> str:
+        try:
+            raise ValueError("no")  # CUST-4712
+        except ValueError as error:
+            exc_info = (ValueError, error, error.__traceback__)
+        record = logging.LogRecord("app", logging.ERROR, "a.py", 1, "no CUST-4712", None, exc_info)
+        context = capture.capture(record)
+        assert context is not None
+        return repr((context, context.stack_trace))
+
+    also(keys=[module.__name__])  # nothing is known of another test
+    monkeypatch.setattr(module, "clean", clean_and_add)
+    assert "CUST-4712" in told()
+    assert "CUST-4712" not in told()
 
 
 def test_a_key_of_ones_own_is_secret_though_it_was_asked_for_before() -> None:

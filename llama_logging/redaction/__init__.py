@@ -26,7 +26,7 @@ from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE
 from llama_logging.redaction.credentials import LONGEST, REDACTED
 from llama_logging.redaction.finding import suspected
 from llama_logging.redaction.keys import is_known_harmless, is_secret
-from llama_logging.redaction.own import forgotten, own_keys, own_patterns
+from llama_logging.redaction.own import on_more, own_keys, own_patterns
 
 _SHORT = 200
 _KNOWN_SHAPES = 2_048
@@ -120,10 +120,7 @@ def _is_pair(item: Any) -> bool:
     return type(item) is list and len(item) == 2 and type(item[0]) is str
 
 
-def _forget_harmless() -> None:
+@on_more
+def _forget() -> None:
     global _harmless
-    # Another, and not cleared: a thread may be about to add what was harmless without what is redacted now.
     _harmless = set()
-
-
-forgotten(_forget_harmless)

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from llama_logging.patterns import regex
-from llama_logging.redaction.own import SEPARATORS, forgotten, own_keys
+from llama_logging.redaction.own import SEPARATORS, on_more, own_keys
 
 # Compared with the key in lower case without separators. Not "tokens": a language model counts those.
 _KEYS = frozenset(
@@ -69,21 +69,22 @@ def is_secret(key: str) -> bool:
     name = key.lower().removeprefix("b'").rstrip("'").translate(SEPARATORS).removeprefix("http")
     return (
         name in _KEYS
-        or name in own_keys
         or name.endswith(_KEY_ENDINGS)
         or _KEY_AGAIN.search(name) is not None
         or _PASS.search(key) is not None
+        # The last: no thread that adds one, and clears the cache, comes between this and what is cached.
+        or name in own_keys
     )
 
 
-forgotten(is_secret.cache_clear)
+on_more(is_secret.cache_clear)
 
 
 def is_known_harmless(key: str, value: Any) -> bool:
     """Whether it says nothing, is a count of tests under `pass`, or a folder."""
-    if value is None or value == "" or type(value) is bool or is_folder(key, value):
+    if value is None or type(value) is bool or is_folder(key, value):
         return True
-    return type(value) is int and _PASS.search(key) is not None
+    return (type(value) is str and not value) or (type(value) is int and _PASS.search(key) is not None)
 
 
 def is_folder(key: str, value: object) -> bool:

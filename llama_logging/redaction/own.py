@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from llama_logging.redaction.credentials import REDACTED
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 SLOW = 0.005
 """Seconds that a pattern of the user's may take on one hostile text."""
@@ -38,15 +34,13 @@ def also(patterns: Iterable[re.Pattern[str]] = (), keys: Iterable[str] = ()) -> 
         forget()
 
 
-def forgotten(forget: Callable[[], None]) -> None:
-    """Have *forget* called as soon as more is redacted."""
+def on_more(forget: Callable[[], None]) -> Callable[[], None]:
+    """Have *forget* called as soon as more is redacted: it makes another cache, and does not clear the one there was.
+
+    A thread may be about to add to that what it has redacted without.
+    """
     _forgetting.append(forget)
-
-
-def remembered(cache: dict[_Key, _Value]) -> dict[_Key, _Value]:
-    """*cache*, of what was redacted: forgotten as soon as more is."""
-    forgotten(cache.clear)
-    return cache
+    return forget
 
 
 def safe_pattern(text: str) -> re.Pattern[str]:
