@@ -21,7 +21,7 @@ from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction import clean, clean_data, redact
 from llama_logging.redaction.credentials import REDACTED
-from llama_logging.redaction.keys import is_secret
+from llama_logging.redaction.keys import is_known_harmless, is_secret
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable, wants_colour
 
@@ -149,7 +149,10 @@ class JsonFormatter(_BaseJsonFormatter):
         """
         fields: dict[str, Any] = {}
         super().add_fields(fields, record, message_dict)
-        fields = {redact(key): REDACTED if is_secret(key) else _jsonable(value) for key, value in fields.items()}
+        fields = {
+            redact(key): REDACTED if is_secret(key) and not is_known_harmless(key, value) else _jsonable(value)
+            for key, value in fields.items()
+        }
         severity = ErrorSeverity.from_level(record.levelno).name
         own = {
             semconv.TIMESTAMP: _timestamp(record.created),

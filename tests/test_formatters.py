@@ -22,6 +22,7 @@ from llama_logging.capture import capture
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RecoveryHandler
+from llama_logging.redaction.credentials import REDACTED
 from llama_logging.tracing import followed
 from llama_logging.visible import printable, wants_colour
 
@@ -82,6 +83,19 @@ def test_json_by_the_elastic_common_schema(remembers: bool) -> None:
     assert data["log.origin.file.name"] == __file__
     assert data["ecs.version"].count(".") == 2
     assert not {"timestamp", "severity_text", "exception.type"} & data.keys()
+
+
+def test_a_number_of_tests_and_a_missing_password_are_no_secrets_in_json() -> None:
+    extra: dict[str, Any] = {
+        "pass": 12,
+        "fail": 0,
+        "password": None,
+        "api_key": "",
+        "db_password": 1234,
+        "token": "abc",
+    }
+    data = json.loads(JsonFormatter().format(record_of(raised(), **extra)))
+    assert {key: data[key] for key in extra} == {**extra, "db_password": REDACTED, "token": REDACTED}
 
 
 def test_json_with_plain_names() -> None:
