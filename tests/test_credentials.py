@@ -34,7 +34,7 @@ BOUNDS = {
     'password = "a" + ("b") x': "password = [redacted] x",
     'password="abc" order("x")': 'password=[redacted] order("x")',
     'password="abc" iffy else "x"': 'password=[redacted] iffy else "x"',
-    'password="abc" if x elsewhere "y"': 'password=[redacted] if x elsewhere "y"',
+    'password="abc" if x elsewhere("y")': 'password=[redacted] if x elsewhere("y")',
     'password="abc" if x orelse "y"': 'password=[redacted] if x orelse "y"',
     # Options.
     "app --password -v2a now": "app --password -v2a now",

@@ -38,7 +38,7 @@ QUOTED = (
     rf"|\"\"\"[^\n]++|'''[^\n]++|\"(?:[^\"\n\\]|\\.)+\"|'(?:[^'\n\\]|\\.)+'"
     rf"|{_ESCAPED}|\\{{1,4}}(?:\"[^\"\n]+\"|'[^'\n]+'))"
 )
-# A word of a value that is in no quotes.
+# A character of a value that is in no quotes.
 _PLAIN = r"[^\s'\",;&)}\]]"
 _VALUE = (
     rf"(?!\[redacted\])(?:[\w.\[\]|]{_NAME}(?:\s\|\sNone)?{GAP}={GAP})?"
