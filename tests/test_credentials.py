@@ -65,6 +65,7 @@ BOUNDS = {
     f"Cookie: {'x' * 300}=a, x": "Cookie: [redacted], x",
     # What is written by others.
     "http://host:/a@b, http://host:65535/a@b": "http://host:/a@b, http://host:65535/a@b",
+    "https://abcdef@host/7, redis://app:p@ss@db": "https://[redacted]@host/7, redis://[redacted]@db",
     "http://a:123456/a@b": "http://[redacted]@b",
     "-----BEGIN KEY-----a": "[redacted]",
     "<password>x</password>": "<password>[redacted]</password>",
