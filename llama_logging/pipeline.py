@@ -176,7 +176,7 @@ def open_registry(url: StoreURL) -> Outbox:
         )
     store = open_store(url)
     try:
-        if store.exists and url.path and not may_write(url.path):
+        if store.exists and not store.may_write:
             # Who may only read a registry is answered with what is in it.
             if kept := _waiting(directories):
                 warn(f"{url} may only be read{kept}")

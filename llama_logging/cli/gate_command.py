@@ -27,15 +27,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         required=True,
+        type=_named,
         metavar="RELEASE",
         help="since the first error of that release; or 30m, 24h, 7d, an ISO date and time",
     )
+    parser.add_argument("--missing-ok", action="store_true", help="pass where there is no registry yet")
     parser.add_argument("--fail-on", type=_kinds, default=KINDS, metavar="KINDS", help=f"default {','.join(KINDS)}")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Look, print what there is, and say so by the exit code."""
     with opened(args) as store:
+        if not store.exists and not args.missing_ok:
+            # A wrong name, too, and then every release would pass.
+            print("llama-logging: a gate that cannot look fails; --missing-ok lets it pass", file=sys.stderr)
+            return 2
         since = _since(store, args.since)
         found = _found(store, since, args.fail_on) if since is not None else []
     if args.json:
@@ -79,6 +85,12 @@ def _found(store: Outbox, since: datetime, kinds: tuple[str, ...]) -> list[tuple
     groups = [(kind, group) for name, kind in latest.items() if (group := store.group(name)) is not None]
     asking = [(kind, group) for kind, group in groups if group.state in (GroupState.OPEN, GroupState.REGRESSED)]
     return sorted(asking, key=lambda pair: pair[1].last_seen, reverse=True)
+
+
+def _named(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; expected a release or a time")
+    return text
 
 
 def _kinds(text: str) -> tuple[str, ...]:

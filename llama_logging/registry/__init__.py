@@ -41,6 +41,11 @@ class Store(Intake, Errors, Groups, Triage, Attempts, Upkeep, Ledger, Protocol):
         """Whether there is a registry; one that never was is empty, and asking does not make it."""
         ...
 
+    @property
+    def may_write(self) -> bool:
+        """Whether this process may; who may only read is answered all the same."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection; a later call opens it again."""
         ...

@@ -25,6 +25,11 @@ class SQLAccess:
         """Whether there is a registry; one that never was is empty, and asking does not make it."""
         return True
 
+    @property
+    def may_write(self) -> bool:
+        """Whether this process may change anything in it."""
+        return True
+
     def _reading(self) -> contextlib.AbstractContextManager[Execute]:
         raise NotImplementedError
 

@@ -131,13 +131,20 @@ class PostgresStore(SQLStore):
         self._staged = 0
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._words = Words(lambda: self._begun(_INDEXING), self._may_write)
+        self._words = Words(lambda: self._begun(_INDEXING), lambda: self.may_write)
 
     @property
     def exists(self) -> bool:
         with self._told(), self._lock:
             self._connect()
             return self._made
+
+    @property
+    def may_write(self) -> bool:
+        with self._reading() as execute:
+            return bool(
+                only(execute("SELECT has_table_privilege('error_words', 'INSERT') AND NOT pg_is_in_recovery()"))
+            )
 
     def close(self) -> None:
         with self._lock:
@@ -368,12 +375,6 @@ class PostgresStore(SQLStore):
 
     def _index(self) -> words.Index:
         return self._words
-
-    def _may_write(self) -> bool:
-        with self._reading() as execute:
-            return bool(
-                only(execute("SELECT has_table_privilege('error_words', 'INSERT') AND NOT pg_is_in_recovery()"))
-            )
 
     # --- the connection
 

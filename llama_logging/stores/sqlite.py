@@ -89,11 +89,15 @@ class SQLiteStore(SQLStore):
         self._look = _identity
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._words = _Words(self._transaction, self._may_write)
+        self._words = _Words(self._transaction, lambda: self.may_write)
 
     @property
     def exists(self) -> bool:
         return os.path.exists(self._path)
+
+    @property
+    def may_write(self) -> bool:
+        return not self._reads_only and may_write(self._path)
 
     def sync(self) -> None:
         # What is not in the write-ahead log any more was synced when it was moved into the database.
@@ -201,9 +205,6 @@ class SQLiteStore(SQLStore):
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self.url}: {_explained(error, self._path)}{self._healed(error)}") from error
 
-    def _may_write(self) -> bool:
-        return not self._reads_only and may_write(self._path)
-
     def _connect(self, *, reading: bool = False) -> sqlite3.Connection:
         if self._pid != os.getpid():
             # One reference is leaked on purpose: closing it here would drop the parent's locks.
@@ -226,7 +227,7 @@ class SQLiteStore(SQLStore):
 
     def _healed(self, error: Exception) -> str:
         """Move a file aside that is damaged, and begin a new one that tells of it; what to say of it."""
-        if not isinstance(error, sqlite3.DatabaseError) or not _tells_of_damage(error) or not self._may_write():
+        if not isinstance(error, sqlite3.DatabaseError) or not _tells_of_damage(error) or not self.may_write:
             return ""
         if _is_foreign(self._path):
             return "; this is not a SQLite database; it was left as it is. Name another file as the store"

@@ -60,6 +60,20 @@ def test_a_release_without_errors_passes_and_a_wrong_name_is_said(capsys: pytest
     assert ended.value.code == 2
 
 
+def test_a_gate_that_cannot_look_does_not_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no registry" in failed(capsys, "gate", "--since", "1.0", "--json")
+    assert answer(capsys, "gate", "--since", "1.0", "--missing-ok") == ""
+    keep(make_context(timestamp=NOW))
+    with pytest.raises(SystemExit) as ended:
+        main(["gate", "--since", ""])
+    assert ended.value.code == 2
+
+
+def failed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main([*words]) == 2
+    return capsys.readouterr().err
+
+
 def document_of(capsys: pytest.CaptureFixture[str], *words: str, code: int) -> list[dict[str, object]]:
     found: list[dict[str, object]] = json.loads(answer(capsys, *words, "--json", code=code))
     return found

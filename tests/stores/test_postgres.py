@@ -462,7 +462,9 @@ def test_a_schema_that_was_dropped_is_made_anew(store: PostgresStore, postgres_u
     assert store.groups()[0].count == 1
 
 
-def test_a_role_that_may_only_read_can(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+def test_a_role_that_may_only_read_can(
+    store: PostgresStore, postgres_url: urls.StoreURL, capsys: pytest.CaptureFixture[str]
+) -> None:
     add(store, make_context())
     role = f"reader_{os.urandom(4).hex()}"
     with admin(postgres_url) as connection:
@@ -479,6 +481,14 @@ def test_a_role_that_may_only_read_can(store: PostgresStore, postgres_url: urls.
             assert store.groups(search="a77") == reader.groups(search="a77") == reader.groups() != []
             with pytest.raises(StoreError, match="permission denied"):
                 add(reader, make_context())
+            # Of what waits on the reader's machine, too.
+            pipeline = Pipeline(urls.parse(reader.url))
+            pipeline.ingester._started = True  # it would only be refused, too
+            pipeline.add(make_context())
+            with closing(open_registry(urls.parse(reader.url))) as asked:
+                assert (asked.may_write, len(asked.errors())) == (False, 2)
+            assert "may only be read; 1 error is safe" in capsys.readouterr().err
+            pipeline.journal.close()
             reader.close()
         finally:
             connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
