@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import time
 from collections.abc import Callable
 
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import add_store, counted, print_json, progress
+from llama_logging.cli.terminal import add_store, counted, print_json, progress, told
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
 from llama_logging.stores import open_store
@@ -57,9 +56,7 @@ def _follow(intake: Intake) -> None:
             except StoreError as error:
                 busy, now = False, str(error)
                 intake.store.close()
-            if now != problem:
-                print(f"llama-logging: {now or 'the registry takes errors again'}", file=sys.stderr, flush=True)
-            problem = now
+            problem = told(now, problem)
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
             time.sleep(pause)
     except KeyboardInterrupt:

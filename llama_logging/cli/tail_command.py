@@ -6,9 +6,21 @@ import argparse
 import time
 
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import COLOURS, add_selection, add_store, count, local, opened, painted, print_json
+from llama_logging.cli.terminal import (
+    COLOURS,
+    add_selection,
+    add_store,
+    count,
+    local,
+    opened,
+    painted,
+    print_json,
+    told,
+)
 from llama_logging.context import ErrorContext
-from llama_logging.pipeline import open_registry
+from llama_logging.exceptions import StoreError
+from llama_logging.ingest import Intake
+from llama_logging.outbox import Outbox
 from llama_logging.visible import printable
 from llama_logging.wire import as_document
 
@@ -33,15 +45,29 @@ def execute(args: argparse.Namespace) -> int:
         position, _ = store.errors_after(-1)
         for context in reversed(store.errors(since=args.since, at_least=args.severity, limit=args.lines)):
             _print(context, as_json=args.json)
-        url = registries.named(args)
-        while args.follow:
-            time.sleep(PAUSE)
-            open_registry(url).close()  # brings in what dead and living processes have written
-            position, errors = store.errors_after(position)
-            for context in errors:
-                if context.severity >= args.severity:
-                    _print(context, as_json=args.json)
+        if args.follow:
+            _follow(args, store, position)
     return 0
+
+
+def _follow(args: argparse.Namespace, store: Outbox, position: int) -> None:
+    url, problem = registries.named(args), ""
+    # What dead and living processes have written is brought in, too.
+    intake = Intake(store, url.directories, path=url.path or None) if store.may_write else None
+    while True:
+        time.sleep(PAUSE)
+        errors: list[ErrorContext] = []
+        try:
+            if intake is not None:
+                intake.run()
+            position, errors = store.errors_after(position)
+            problem = told("", problem)
+        except StoreError as error:
+            store.close()
+            problem = told(str(error), problem)
+        for context in errors:
+            if context.severity >= args.severity:
+                _print(context, as_json=args.json)
 
 
 def _print(context: ErrorContext, *, as_json: bool) -> None:

@@ -147,6 +147,13 @@ def tell_of_none(url: urls.StoreURL) -> None:
     )
 
 
+def told(problem: str, before: str) -> str:
+    """*problem*, said if it is another than the one *before*, or none any more."""
+    if problem != before:
+        print(f"llama-logging: {printable(problem) or 'the registry is there again'}", file=sys.stderr, flush=True)
+    return problem
+
+
 def fingerprint_named(store: Outbox, name: str) -> str:
     """The fingerprint that *name* is, or begins, or that the error has whose id begins with it.
 

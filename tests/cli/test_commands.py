@@ -358,6 +358,29 @@ def test_the_tail_follows_until_ctrl_c(own_place: Path) -> None:
     assert seen == ["no such article", "late 0", "late 1", "late 2"]
 
 
+def test_the_tail_waits_for_a_registry_that_is_gone_for_a_while(own_place: Path) -> None:
+    keep(make_context())
+    command = [sys.executable, "-m", "llama_logging", "tail", "-f", "--json"]
+    path, aside = Path(urls.default().path), own_place / "aside"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        aside.mkdir()
+        for each in path.parent.glob(f"{path.name}*"):
+            if each.is_file():
+                each.rename(aside / each.name)
+        path.write_text("not a database")
+        assert "not a SQLite database" in process.stderr.readline()
+        for each in aside.iterdir():
+            each.rename(path.parent / each.name)
+        assert "is there again" in process.stderr.readline()
+        keep(make_context(error_message="late"))
+        assert json.loads(process.stdout.readline())["error_message"] == "late"
+        process.send_signal(2)
+        assert process.wait(10) == 130
+
+
 def test_a_reader_that_leaves_is_no_failure(run: Run, own_place: Path) -> None:
     keep(*(make_context(fingerprint=f"v1:{n}", error_message="x" * 500) for n in range(500)))
     shell = f"set -o pipefail; {sys.executable} -m llama_logging list --limit 500 | head -n 1"
