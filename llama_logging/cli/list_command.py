@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from llama_logging.cli.terminal import (
     COLOURS,
@@ -58,6 +59,8 @@ def execute(args: argparse.Namespace) -> int:
             limit=args.limit,
         )
         stacks = [_stack(store, group) if args.json or args.stack else "" for group in groups]
+        if not groups and store.exists:
+            print("llama-logging: no error is as asked for", file=sys.stderr)
     if args.json:
         print_json(
             [{**group_document(group), "stack_trace": stack} for group, stack in zip(groups, stacks, strict=True)]

@@ -187,10 +187,10 @@ def error_named(store: Outbox, name: str) -> ErrorContext:
 
 def _looked_up(store: Outbox, name: str) -> ErrorContext | str:
     """The error whose id begins with *name*; else the fingerprint that it is or begins."""
+    if not name:
+        raise ErrorNotFound("the name of an error is empty; expected how its id or its fingerprint begins")
     if ":" in name:
-        if store.group(name) is None:
-            raise ErrorNotFound(f"no error has the fingerprint {name!r} in {store.url}")
-        return name
+        return store.fingerprint_of(name)
     try:
         return store.find(name)
     except ErrorNotFound:

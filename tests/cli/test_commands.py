@@ -344,6 +344,23 @@ def test_the_tail_prints_in_order_of_time(capsys: pytest.CaptureFixture[str]) ->
     assert errors[1].error_id in answer(capsys, "tail", "--severity", "ERROR", "-n", "2").splitlines()[0]
 
 
+def test_nothing_found_is_said_beside_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(make_context())
+    for words in ("--search nowhere", "--state resolved", "--search nowhere --json"):
+        assert main(["list", *words.split()]) == 0
+        out, err = capsys.readouterr()
+        assert (out.strip(), err) == ("[]" if "--json" in words else "", "llama-logging: no error is as asked for\n")
+
+
+def test_a_fingerprint_may_be_cut_with_its_version_too(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(make_context())
+    for name in ("v1:0123", "0123", "v1:0123456789abcdef"):
+        assert "no such article" in answer(capsys, "show", name)
+    for name in ("v1:ffff", "v2:0123", ""):
+        assert main(["show", name]) == 1
+        assert "llama-logging: " in capsys.readouterr().err
+
+
 def test_the_tail_follows_until_ctrl_c(own_place: Path) -> None:
     keep(make_context())
     command = [sys.executable, "-m", "llama_logging", "tail", "-f", "--json"]
