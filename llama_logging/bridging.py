@@ -6,6 +6,7 @@ for each module that is imported.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,10 @@ def build_when_imported(bridges: Mapping[str, str], loss: str) -> None:
     """
     finder = _Finder(dict(bridges), loss)
     for name in [name for name in bridges if name in sys.modules]:
-        finder.build(finder.waiting.pop(name), sys.modules[name])
+        # Another thread may be importing it still, and is waited for; what cannot be imported stays waiting.
+        with contextlib.suppress(Exception):
+            module = importlib.import_module(name)
+            finder.build(finder.waiting.pop(name), module)
     sys.meta_path.insert(0, finder)
 
 

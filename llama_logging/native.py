@@ -17,9 +17,10 @@ def original(module: str, name: str) -> Any:
     >>> original("_thread", "allocate_lock")().acquire(timeout=1)
     True
     """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None:
-        return monkey.get_original(module, name)
+    # Without that function it is half imported, and has put nothing in their place yet.
+    get_original = getattr(sys.modules.get("gevent.monkey"), "get_original", None)
+    if get_original is not None:
+        return get_original(module, name)
     # From sys.modules where it can be: there may be little room on the stack.
     return getattr(sys.modules.get(module) or importlib.import_module(module), name)
 

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 def current() -> asyncio.Task[object] | None:
     """The task of this thread; None outside of one."""
-    # Not `asyncio` itself: while that is being imported it has no such names yet.
     events = sys.modules.get("asyncio.events")
-    # The C function gives None without a loop; asyncio.current_task() would raise, at ten times the cost.
-    if events is None or events._get_running_loop() is None:
+    try:
+        # The C function gives None without a loop; asyncio.current_task() would raise, at ten times the cost.
+        if events is None or events._get_running_loop() is None:
+            return None
+        task: asyncio.Task[object] | None = sys.modules["asyncio"].current_task()
+    except (AttributeError, KeyError):  # half imported, by this thread or another: no loop runs yet
         return None
-    task: asyncio.Task[object] | None = sys.modules["asyncio"].current_task()
     return task

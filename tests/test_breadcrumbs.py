@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
+from types import ModuleType
 
 import pytest
 
@@ -61,6 +63,18 @@ def test_threads_have_trails_of_their_own() -> None:
     thread.join()
     log.error("main failed")
     assert [messages(context) for context in errors()] == [["other"], ["main"]]
+
+
+def test_an_error_is_captured_in_full_while_another_thread_imports_asyncio() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "asyncio.events", ModuleType("asyncio.events"))
+        log.info("before")
+        try:
+            raise ValueError("failed")
+        except ValueError:
+            log.exception("failed", extra={"tags": {"shard": "7"}})
+    (found,) = errors()
+    assert (found.error_type, found.tags, messages(found)) == ("ValueError", {"shard": "7"}, ["before"])
 
 
 def test_tasks_have_trails_of_their_own() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import builtins
 import importlib
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +41,36 @@ def test_a_bridge_is_built_when_its_module_has_been_executed(
     importlib.reload(module)
     assert len(built) == 1
     assert "exec_module" not in vars(module.__loader__)
+
+
+def test_a_module_that_another_thread_is_importing_is_bridged_once_it_is_whole(
+    own_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_place / "slow.py").write_text("import builtins\nbuiltins.begun.set()\nbuiltins.bridged.wait(0.5)\nvalue = 1\n")
+    begun, bridged, built = threading.Event(), threading.Event(), []
+    monkeypatch.setattr(builtins, "begun", begun, raising=False)
+    monkeypatch.setattr(builtins, "bridged", bridged, raising=False)
+    monkeypatch.syspath_prepend(str(own_place))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(bridging._Finder, "build", lambda self, bridge, module: built.append(vars(module).get("value")))
+    importing = threading.Thread(target=importlib.import_module, args=("slow",))
+    importing.start()
+    begun.wait()
+    bridging.build_when_imported({"slow": "a bridge"}, "lost")
+    bridged.set()
+    importing.join()
+    assert built == [1]
+    del sys.modules["slow"]
+
+
+@pytest.mark.usefixtures("own_place")
+def test_a_module_that_may_not_be_imported_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setitem(sys.modules, "forbidden", None)
+    bridging.build_when_imported({"forbidden": "a bridge"}, "lost")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_module_that_is_not_there_is_waited_for(waiting: dict[str, str]) -> None:

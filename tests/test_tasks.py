@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import time
+from types import ModuleType
 
-from llama_logging import tasks
+import pytest
+
+from llama_logging import native, tasks
 from tests.conftest import Run
 
 
@@ -17,6 +22,26 @@ def test_a_task_is_seen_from_within() -> None:
 
     assert tasks.current() is None
     assert asyncio.run(main())
+
+
+def test_none_runs_while_asyncio_is_half_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread imports it, and breadcrumbs ask for the task at each record."""
+
+    async def current() -> object:
+        with monkeypatch.context() as patched:
+            patched.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
+            half = tasks.current()
+            patched.delitem(sys.modules, "asyncio")
+            return half, tasks.current()
+
+    assert asyncio.run(current()) == (None, None)
+    monkeypatch.setitem(sys.modules, "asyncio.events", ModuleType("asyncio.events"))
+    assert tasks.current() is None
+
+
+def test_nothing_is_gevents_while_it_is_half_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gevent.monkey", ModuleType("gevent.monkey"))
+    assert native.original("time", "sleep") is time.sleep
 
 
 def test_the_capture_path_imports_none_of_what_it_may_never_need(run: Run) -> None:
