@@ -225,7 +225,7 @@ class PostgresStore(SQLStore):
         try:
             yield
         except (psycopg.Error, OSError) as error:
-            raise StoreError(f"{self.url}: {_explained(error)}") from error
+            raise StoreError(f"{self.url}: {_explained(error, self._url.secrets)}") from error
 
     def _settings(self) -> str:
         """What holds in a transaction, and only there."""
@@ -504,6 +504,9 @@ def _commit(connection: psycopg.Connection[Any]) -> None:
         raise psycopg.OperationalError("the transaction was not committed")
 
 
-def _explained(error: Exception) -> str:
-    """In one line: what libpq says has many."""
-    return " ".join(str(error).split()) or type(error).__name__
+def _explained(error: Exception, secrets: Sequence[str]) -> str:
+    """In one line: what libpq says has many. And without *secrets*, whatever it says of the URL."""
+    said = str(error)
+    for secret in secrets:
+        said = said.replace(secret, "***")
+    return " ".join(said.split()) or type(error).__name__

@@ -27,8 +27,11 @@ _POSTGRES = regex(
     r"(?P<scheme>postgres(?:ql)?://)(?:(?P<user>[^:@/?\s]*)(?P<secret>:[^@/?\s]*)?@)?(?P<hosts>[^/?@\s]*)"
     r"(?:/(?P<database>[^/?@\s]*))?(?:\?(?P<options>[^\s?]*))?"
 )
+# libpq shows all of a word in which a stray % stands, and an option that is half of a value with an & in it.
+_STRAY = regex(r"%(?:00|(?![0-9a-fA-F]{2}))")
+_HALF = regex(r"(?:^|&)[^=&]+(?:&|$)")
 _USER_INFO = regex(r"//.*@", re.DOTALL)
-_SECRET = regex(r"((?:^|&)[^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE)
+_SECRET = regex(r"((?:^|&)[^=&]*(?:password|secret)[^=&]*=)([^&]*)", re.IGNORECASE)
 _NAME = regex(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -59,6 +62,17 @@ class StoreURL(Frozen, kw_only=False):
     def scheme(self) -> str:
         """What kind of store it is."""
         return self.url.partition("://")[0]
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no text may hold, longest first: the passwords of a PostgreSQL store, as written and as they are."""
+        parts = _POSTGRES.fullmatch(self.url)
+        if parts is None:
+            return []
+        from urllib.parse import unquote  # as in `_postgres`
+
+        written = [(parts["secret"] or "")[1:], *(value for _, value in _SECRET.findall(parts["options"] or ""))]
+        return sorted(filter(None, (*written, *map(unquote, written))), key=len, reverse=True)
 
     @property
     def directories(self) -> list[str]:
@@ -104,11 +118,11 @@ def default() -> StoreURL:
 
 def _postgres(url: str) -> StoreURL:
     parts = _POSTGRES.fullmatch(url)
-    if parts is None:
+    if parts is None or _STRAY.search(url) or _HALF.search(parts["options"] or ""):
         # Nothing of it is shown: what is a password in it cannot be told.
         raise ConfigError(
-            "a store's postgresql:// URL cannot be read: @ : / ? and spaces in a name or password "
-            "are written %40 %3A %2F %3F %20"
+            "a store's postgresql:// URL cannot be read: @ : / ? % & and spaces in a name or password "
+            "are written %40 %3A %2F %3F %25 %26 %20"
         )
     from urllib.parse import parse_qsl, unquote  # here and not above: most stores are files
 

@@ -80,6 +80,7 @@ def day(moment: datetime) -> str:
         ("postgres://ada:s3cret@a:1,b:2/errors?x=1", "postgres://ada:***@a:1,b:2/errors?x=1"),
         ("postgresql://db/errors?password=s3cret&sslpassword=s3cret", "postgresql://db/errors?password=***&sslpassword=***"),
         ("postgresql://:s3cret@/", "postgresql://:***@/"),
+        ("postgresql://ada:s3cret&%25@db/x", "postgresql://ada:***@db/x"),
         ("postgresql://[::1]:5432/errors", "postgresql://[::1]:5432/errors"),
         ("postgresql://", "postgresql://"),
     ],
@@ -97,6 +98,11 @@ def test_a_password_is_not_shown(url: str, shown: str) -> None:
         "postgresql://ada:s3/cret@db/x",
         "postgresql://ada:s3@cret@db/x",
         "postgresql://ada:s3 cret@db/x",
+        "postgresql://ada:s3cret%zz@db/x",
+        "postgresql://ada:s3cret%2@db/x",
+        "postgresql://ada:s3cret%00@db/x",
+        "postgresql://ada@db/x?password=s3cret%",
+        "postgresql://ada@db/x?password=an&s3cret",
         "mysql://a:s3@b",
     ],
 )
@@ -104,6 +110,34 @@ def test_what_cannot_be_read_is_not_shown_either(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         urls.parse(url)
     assert "s3" not in str(caught.value)
+
+
+def test_a_percent_sign_is_written_as_libpq_reads_it() -> None:
+    with pytest.raises(ConfigError, match=r"% & and spaces in a name or password are written .* %25 %26 %20"):
+        urls.parse("postgresql://ada:s3%cret@db/x")
+    assert urls.parse("postgresql://ada:s3%25cret@db/x").url == "postgresql://ada:s3%25cret@db/x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:s3%20cret@127.0.0.1:1/x",
+        "postgresql://ada@127.0.0.1:1/x?connect_timeout=5&sslpassword=s3%20cret",
+        "postgresql://ada:s3@127.0.0.1:1/x?sslpassword=s3%20cret",
+    ],
+)
+@pytest.mark.parametrize("written", ["s3%20cret", "s3 cret"])
+def test_no_error_says_the_password(url: str, written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever libpq may quote of its connection string."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise psycopg.OperationalError(f'no good: "{written}"\n\tin it')
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    with pytest.raises(StoreError) as caught:
+        PostgresStore(urls.parse(url)).groups()
+    assert str(caught.value).endswith(': no good: "***" in it')
+    assert "cret" not in str(caught.value)
 
 
 def test_a_schema_is_a_plain_name() -> None:
