@@ -197,6 +197,7 @@ class Process(Frozen):
 
     Attributes:
         process: Random hex text that names this process; a pid is used again, this is not.
+        host: `host.name` of OTEL_RESOURCE_ATTRIBUTES, else what the machine calls itself.
         service, environment, release: From OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
             SENTRY_ENVIRONMENT and SENTRY_RELEASE, else the commit that is checked out; empty where unset.
     """

@@ -470,6 +470,26 @@ def test_who_we_are_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(process, "_current", None)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ("service.name=a%20shop%2Cnorth%3D%C3%A9,host.name=web%2D1", ("a shop,north=é", "web-1", "")),
+        ("deployment.environment=staging, service.name = 100% ", ("100%", "", "staging")),
+        ("deployment.environment.name=new,deployment.environment=old,service.name=%ff", ("\ufffd", "", "new")),
+    ],
+)
+def test_resource_attributes_are_those_of_opentelemetry(
+    monkeypatch: pytest.MonkeyPatch, attributes: str, expected: tuple[str, str, str]
+) -> None:
+    """Their octets are percent-encoded, as in W3C Baggage."""
+    from llama_logging import process
+
+    service, host, environment = expected
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", attributes)
+    us = process._describe()
+    assert (us.service, us.host, us.environment) == (service, host or process._host(), environment)
+
+
 def test_no_live_object_is_kept(records: Records) -> None:
     """An exception, frame or traceback would pin everything it saw in memory."""
     import gc
