@@ -27,7 +27,7 @@ from llama_logging.pipeline import Pipeline
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import urls
 from llama_logging.stores.sqlite import SQLiteStore
-from tests.conftest import NOON, make_context
+from tests.conftest import NOON, Run, make_context
 
 
 @pytest.fixture
@@ -250,6 +250,34 @@ def test_a_compaction_killed_at_any_of_its_steps_loses_nothing_and_doubles_nothi
     subprocess.run(command, check=True)
     assert total(store, directory) == 600
     assert sum(frame["k"] == "compacted" for frame in waiting(store, directory)) > 1
+
+
+def test_processes_that_end_at_once_count_too(run: Run, store_url: urls.StoreURL) -> None:
+    """Each is over before it is tended; the registry is down, so that nobody makes room."""
+    code = """
+import logging, os
+from llama_logging.handlers import RegistryHandler
+logging.root.addHandler(RegistryHandler(quota="256K"))
+logging.lastResort = None
+for _ in range(200):
+    try:
+        raise KeyError("order")
+    except KeyError:
+        logging.exception("failed")
+os._exit(0)
+"""
+    Path(store_url.path).mkdir()
+    directory = store_url.directories[0]
+    while not os.path.isdir(directory) or used(directory) <= 256 * 1024 * pressure.PRESSURE:
+        assert run("-c", code, LLAMA_LOGGING_STORE=store_url.url).code == 0
+    before = set(journals([directory]))
+    assert run("-c", code, LLAMA_LOGGING_STORE=store_url.url).code == 0
+    (path,) = set(journals([directory])) - before
+    with Reader(path) as reader:
+        kinds = Counter(json.loads(frame)["k"] for frame in reader.read(0).frames)
+    assert kinds["error"] + kinds["count"] == 200
+    # The first error is written before the folder is looked at, and a minute may end meanwhile.
+    assert kinds["error"] <= 1 + 2 * pressure.IN_FULL
 
 
 def test_the_ingester_sees_to_the_quota(

@@ -207,6 +207,8 @@ class Journal:
             self._spare.hold(opened.folder)
             if opened.folder is not self._folders[0]:
                 self._elsewhere(opened.folder.path)
+            # This process may end before it is tended, as many did that have left their journals here.
+            self._measure(opened.folder)
             return opened
         finally:
             self._opening_lock.release()
