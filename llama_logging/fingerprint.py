@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from llama_logging import plain
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.frozen import replace
 from llama_logging.patterns import regex
@@ -92,7 +93,7 @@ def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str,
         rendered: True if *template* had no arguments: then values are likely to stand in it, and
             numbers, addresses and UUIDs are taken out.
     """
-    return (f"logger {logger_name}", f"message {normalise(template) if rendered else template}")
+    return (f"logger {plain.of_main(logger_name)}", f"message {normalise(template) if rendered else template}")
 
 
 def normalise(message: str) -> str:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 from types import CodeType, TracebackType
 
+from llama_logging import plain
 from llama_logging.context import Frame
 from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean
@@ -123,7 +124,7 @@ def _forget() -> None:
 def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
     code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
     frame = Frame(
-        module=clean(module, 200) if type(module) is str else "?",
+        module=plain.of_main(clean(module, 200)) if type(module) is str else "?",
         function=clean(code.co_qualname, 200),
         file=clean(code.co_filename, 1000),
         line=tb.tb_lineno or 0,

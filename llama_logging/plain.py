@@ -125,8 +125,17 @@ def module_name(cls: type) -> str:
     """Module of *cls*; `?` where it is not text."""
     module = type.__dict__["__dict__"].__get__(cls).get("__module__")
     if type(module) is str:
-        return text(module, 200)
+        return of_main(text(module, 200))
     return "builtins" if module is None or not isinstance(module, str) else "?"
+
+
+def of_main(name: str) -> str:
+    """The dotted *name*, that of the main module also where multiprocessing's spawn has run it under another.
+
+    >>> of_main("__mp_main__.OrderError"), of_main("shop.OrderError")
+    ('__main__.OrderError', 'shop.OrderError')
+    """
+    return name.replace("__mp_main__", "__main__", 1) if name.startswith("__mp_main__") else name
 
 
 def _is_speaking(cls: type) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from llama_logging import plain
 from llama_logging.context import ExceptionDetail, Frame
 from llama_logging.frames import in_app
 from llama_logging.patterns import regex
@@ -30,8 +31,9 @@ def parse(text: str) -> Described | None:
     frames = tuple(_frame(entry) for entry in _FRAME.finditer(found["frames"])) if found is not None else ()
     if found is None or not frames:
         return None
-    module, _, name = found["type"].rpartition(".")
-    shape = ExceptionDetail(type=name, module=module or "builtins", message="", bases=(found["type"],), frames=frames)
+    dotted = plain.of_main(found["type"])
+    module, _, name = dotted.rpartition(".")
+    shape = ExceptionDetail(type=name, module=module or "builtins", message="", bases=(dotted,), frames=frames)
     stack = stack_of(text[text.find(HEADER) : found.end("frames")] + "\0", (shape,))
     part = text[found.end("frames") :].rstrip("\n") + "\n"
     return Described(stack, (part,), (found["message"] or "",))

@@ -779,6 +779,46 @@ if __name__ == "__main__":
     assert len(recorded()) == 31
 
 
+def test_an_error_of_the_main_module_is_one_however_its_process_was_started(run: Run, tmp_path: Path) -> None:
+    """Under spawn that module is `__mp_main__`."""
+    code = """
+import logging, multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from llama_logging.handlers import RegistryHandler
+logging.basicConfig(handlers=[RegistryHandler()])
+log = logging.getLogger(__name__)
+class OrderError(Exception):
+    pass
+def order():
+    raise OrderError("failed")
+def work():
+    log.error("no orders")
+    try:
+        order()
+    except OrderError:
+        log.exception("failed")
+if __name__ == "__main__":
+    for context in map(multiprocessing.get_context, ("fork", "spawn")):
+        child = context.Process(target=work)
+        child.start()
+        child.join()
+        with ProcessPoolExecutor(1, context) as pool:
+            try:
+                pool.submit(order).result()
+            except OrderError:
+                log.exception("of a worker")
+"""
+    (tmp_path / "program.py").write_text(code)
+    assert run("program.py").code == 0
+    found = recorded()
+    assert len(found) == 6
+    assert len({error.fingerprint for error in found}) == 3
+    raised = [error for error in found if error.stack.exceptions]
+    assert {(error.source_module, *error.stack.exceptions[0].bases[:1]) for error in raised} == {
+        ("__main__", "__main__.OrderError")
+    }
+
+
 def test_handlers_closed_in_the_midst_of_a_storm(run: Run) -> None:
     """By anybody, as often as they like; a late error is written all the same."""
     code = """
