@@ -138,6 +138,21 @@ def test_an_uncaught_exception_is_seen_whose_hook_is_the_applications(
     assert [error["error_type"] for error in summary(cli)["recent_errors"]] == ["ValueError"]
 
 
+@pytest.mark.parametrize(("options", "errors"), [(["--configure"], 1), ([], 0)])
+def test_an_error_whose_text_ends_the_process_is_kept_where_no_other_handler_asks_before(
+    cli: Run, own_place: Path, options: list[str], errors: int
+) -> None:
+    """As docs/limits.md has it: under plain `run` the application's own handlers come first."""
+    (own_place / "app.py").write_text(
+        "import logging, os\nclass Last(Exception):\n    def __str__(self): os._exit(7)\n"
+        "logging.basicConfig()\ntry:\n    raise Last\nexcept Last:\n    logging.exception('failed')\n"
+    )
+    (own_place / "logging.yaml").write_text(minimal())
+    assert cli("run", *options, "--", "app.py").code == 7
+    assert (own_place / "llama_logging.db.journal").is_dir() == bool(errors)
+    assert cli("list").out.count("Last") == errors
+
+
 def test_exit_and_ctrl_c_are_no_errors(cli: Run, own_place: Path) -> None:
     (own_place / "app.py").write_text("raise KeyboardInterrupt")
     attached(cli, minimal())
