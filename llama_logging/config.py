@@ -352,10 +352,10 @@ class Options:
             if name not in known:
                 self.complain(name, f"unknown option{did_you_mean(name, known)}")
 
-    def read(self, name: str, parse: Callable[[Any], T], default: D) -> T | D:
-        """The option *name*, parsed; *default* if it is absent, None, or wrong."""
+    def read(self, name: str, parse: Callable[[Any], T], default: D, instead: str = "") -> T | D:
+        """The option *name*, parsed; *default* if it is absent, None, or wrong, and *instead* says what that means."""
         value = self._given.get(name)
-        return default if value is None else self.part(name, lambda: self._parsed(parse, value), default)
+        return default if value is None else self.part(name, lambda: self._parsed(parse, value), default, instead)
 
     def required(self, name: str, parse: Callable[[Any], T]) -> T:
         """The option *name*, parsed.
@@ -368,7 +368,7 @@ class Options:
             return self.refuse("", f"the option {name!r} is needed")  # type: ignore[no-any-return]
         return self.needed(name, lambda: self._parsed(parse, value))
 
-    def part(self, name: str, make: Callable[[], T], default: D) -> T | D:
+    def part(self, name: str, make: Callable[[], T], default: D, instead: str = "") -> T | D:
         """What *make* makes of all that stands below *name*; *default* if that has no use for a mistake."""
         before = len(self._refused)
         try:
@@ -380,7 +380,7 @@ class Options:
                 if self._strict and not is_collecting():
                     raise
             elif isinstance(error, MissingExtraError | ValueError | TypeError | ArithmeticError):
-                self.complain(name, str(error))
+                self.complain(name, str(error), instead)
             else:
                 raise
         del self._refused[before:]
@@ -450,8 +450,8 @@ class Options:
             return UNKNOWN
         raise ConfigError(f"{self._owner}: {self._path}{name} has a mistake")
 
-    def complain(self, name: str, message: str) -> None:
-        """Tell of a mistake in the option *name*, in the way that was asked for."""
+    def complain(self, name: str, message: str, instead: str = "") -> None:
+        """Tell of a mistake in the option *name*, in the way that was asked for, and of what holds *instead*."""
         from llama_logging.redaction.keys import is_secret  # here and not above: `run` itself has no use for it
 
         if is_secret(name.rpartition(".")[2]):
@@ -464,7 +464,8 @@ class Options:
             self._refused.append(name)
             raise ConfigError(f"{self._owner}: {problem}")
         else:
-            warn(f"{self._owner}: {problem}")
+            until_then = f"; until then {instead}" if instead else ""
+            warn(f"{self._owner}: {problem}{until_then}")
 
 
 @contextlib.contextmanager

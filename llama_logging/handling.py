@@ -134,9 +134,9 @@ class ContextHandler(logging.Handler):
         try:
             default = urls.default()
         except ConfigError as error:
-            self._options.complain("store", f"LLAMA_LOGGING_STORE: {error}")
             default = urls.parse(urls.DEFAULT)
-        url = self._options.read("store", urls.parse, default)
+            self._options.complain("store", f"LLAMA_LOGGING_STORE: {error}", f"it is {default}")
+        url = self._options.read("store", urls.parse, default, f"the registry is {default}")
         if is_collecting() and url.scheme in urls.POSTGRES and not is_installed("psycopg"):
             self._options.complain("store", f"{urls.NEEDED}; until then errors wait in the journal")
         return pipeline_for(url)

@@ -239,6 +239,20 @@ def test_a_mistake_is_told_in_one_line_and_harms_nobody(
         assert registry_size() == 1
 
 
+@pytest.mark.parametrize("usual", ["sqlite:///usual.db", "unusable", ""])
+def test_where_errors_go_instead_of_a_store_that_is_wrong_is_told(
+    usual: str, own_place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLAMA_LOGGING_STORE", usual)
+    url = RegistryHandler(store="env://NOT_SET").pipeline.url
+    assert url.path == str(own_place / ("usual.db" if usual.startswith("sqlite") else "llama_logging.db"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].endswith(
+        f"NOT_SET is not set and 'env://NOT_SET' has no ?default=; until then the registry is {url}"
+    )
+    assert [line.endswith(f"; until then it is {url}") for line in lines[:-1]] == [True] * (usual == "unusable")
+
+
 def test_ctrl_c_in_the_midst_of_a_message_reaches_the_application_and_the_error_the_registry() -> None:
     class Slow:
         def __str__(self) -> str:
@@ -255,6 +269,8 @@ def test_ctrl_c_in_the_midst_of_a_message_reaches_the_application_and_the_error_
 def test_strict_raises_instead() -> None:
     with pytest.raises(ConfigError, match="did you mean 'store'"):
         RegistryHandler(stroe="x", strict=True)
+    with pytest.raises(ConfigError, match=r"has no \?default=$"):
+        RegistryHandler(store="env://NOT_SET", strict=True)
 
 
 def test_options_may_name_the_environment(monkeypatch: pytest.MonkeyPatch, own_place: Path) -> None:
