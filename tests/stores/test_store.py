@@ -768,6 +768,34 @@ def test_what_is_only_counted_changes_a_group_as_an_error_does(store: Store) -> 
     assert store.groups()[0].count == sum(each.count for each in store.unkept()) == 15
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("later", [0, 1])
+def test_beside_what_is_only_counted_the_newest_whole_error_speaks(store: Store, known: bool, later: int) -> None:
+    """For a new group, and for one whose older errors have spoken before."""
+    if known:
+        add(store, make_context(timestamp=NOON - HOUR, error_message="before"))
+    first, newest = (make_context(timestamp=NOON + n * SECOND, error_message=f"error {n}") for n in range(2))
+    until = NOON + SECOND + later * MINUTE
+    count = {**wire.encode_count(replace(newest, timestamp=until)), "type": "Counted", "count": 5}
+    start = store.checkpoint("j")
+    store.ingest(Batch("j", start, start + 1, [*frames_of(newest, first), wire.dumps(count)]))
+    (group,) = store.groups()
+    assert (group.last_error_id, group.error_message) == (newest.error_id, "error 1")
+    assert (group.error_type, group.logger_name) == (newest.error_type, newest.logger_name)
+    assert (group.first_seen, group.last_seen, group.count) == (NOON - known * HOUR, until, 7 + known)
+
+
+def test_a_whole_error_speaks_for_a_group_that_was_only_counted(store: Store) -> None:
+    """However late it comes in."""
+    error = make_context()
+    count = wire.encode_count(replace(error, timestamp=NOON + HOUR))
+    store.ingest(Batch("other", 0, 1, [wire.dumps(count)]))
+    add(store, error)
+    (group,) = store.groups()
+    assert (group.last_error_id, group.error_message) == (error.error_id, error.error_message)
+    assert (group.first_seen, group.last_seen) == (NOON, NOON + HOUR)
+
+
 def test_the_first_release_of_a_group_is_that_of_its_first_error(store: Store) -> None:
     """However they come in: a journal may have waited for a database, and another process's may be older."""
     arrive(store, in_release("2.0", 2), in_release("1.0", 1), in_release("3.0", 3))
