@@ -259,6 +259,7 @@ _TOUCHED = """
     FROM told JOIN groups AS own ON own.fingerprint = told.fingerprint
     JOIN groups AS shown ON shown.id = coalesce(own.root, own.id)
 """
+_MEMBERS = "SELECT id FROM groups AS member WHERE member.id = shown.id OR member.root = shown.id"
 # Asked once, before any row is looked at.
 _ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = '{}')"
 STATES = (
@@ -283,6 +284,7 @@ STATES = (
              OR seen.first_seen > coalesce(fixed.first_seen, shown.state_at))
     GROUP BY shown.id
     """,
+    # Of the minute of the decision only what came after it; counts do not tell.
     f"""
     INSERT INTO turned
     SELECT shown.id, 'unmuted', max(told.last_seen), 'it came too often'
@@ -290,10 +292,14 @@ STATES = (
     WHERE {_ANY.format("muted")} AND shown.state = 'muted' AND shown.muted_count IS NOT NULL
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
-        SELECT sum(counts.count) FROM counts
-        WHERE counts.group_id IN (SELECT id FROM groups AS member WHERE member.id = shown.id OR member.root = shown.id)
+        SELECT coalesce(sum(counts.count), 0) FROM counts
+        WHERE counts.group_id IN ({_MEMBERS}) AND counts.minute > shown.state_at / {MINUTE}
             AND counts.minute > (max(told.last_seen) - shown.muted_period) / {MINUTE}
-            AND counts.minute >= shown.state_at / {MINUTE}
+    ) + (
+        SELECT count(*) FROM errors
+        WHERE errors.group_id IN ({_MEMBERS}) AND errors.timestamp > shown.state_at
+            AND errors.timestamp < (shown.state_at / {MINUTE} + 1) * {MINUTE}
+            AND shown.state_at / {MINUTE} > (max(told.last_seen) - shown.muted_period) / {MINUTE}
     ) >= shown.muted_count
     """,
 )

@@ -840,6 +840,26 @@ def test_the_minute_in_which_it_was_muted_counts(store: Store) -> None:
     assert state(store) is GroupState.OPEN
 
 
+@pytest.mark.parametrize("member", ["v1:a", "v1:b"])
+def test_what_came_before_it_was_muted_is_no_reason_to_unmute_it(store: Store, member: str) -> None:
+    """Also in the same minute, and in what is merged."""
+    add(store, *(make_context(fingerprint=f"v1:{name}", timestamp=NOON + SECOND) for name in "aaabbb"))
+    store.merge("v1:a", ["v1:b"], NOON)
+    store.mute("v1:a", NOON + SECOND, count=3, period=600)
+    add(store, *(make_context(fingerprint=member, timestamp=NOON + n * SECOND) for n in (0, 2, 3)))
+    assert state(store) is GroupState.MUTED
+    add(store, make_context(fingerprint=member, timestamp=NOON + MINUTE))
+    assert state(store) is GroupState.OPEN
+
+
+def test_the_minute_in_which_it_was_muted_is_over_with_the_period(store: Store) -> None:
+    add(store, make_context(timestamp=NOON - HOUR))
+    store.mute("v1:0123456789abcdef", NOON, count=3, period=120)
+    for late in (SECOND, SECOND, 2 * MINUTE):
+        add(store, make_context(timestamp=NOON + late))
+    assert state(store) is GroupState.MUTED
+
+
 @pytest.mark.parametrize(("minutes", "becomes"), [((0, 1, 2), "muted"), ((0, 1, 1), "open"), ((0, 0, 0), "open")])
 def test_too_often_is_so_many_within_the_period(store: Store, minutes: Sequence[int], becomes: str) -> None:
     """Counted by minutes, those that have gone by in full."""
