@@ -20,6 +20,9 @@ _GROUPS = """
     FROM groups LEFT JOIN stacks ON stacks.id = groups.stack
 """
 
+_OF_ALL = {"last_seen": "max(groups.last_seen)", "first_seen": "min(groups.first_seen)", "count": "sum(groups.count)"}
+"""What a merged group is ordered by."""
+
 
 class SQLGroups(SQLAccess):
     """Part of SQLStore."""
@@ -39,33 +42,31 @@ class SQLGroups(SQLAccess):
             self._index().catch_up()
         with self._reading() as execute:
             roots = _roots(execute)
-            where = "groups.count > 0 AND groups.last_seen >= ? AND groups.severity >= ?"
-            parameters: list[Any] = [start_of(since), int(at_least)]
+            merged = sorted({*roots, *roots.values()})
+            bounds, which, parameters = [start_of(since), int(at_least)], "", list[Any]()
             if state is not None:
-                shown = "(SELECT root.state FROM groups AS root WHERE root.id = groups.root)"
-                where += f" AND {f'coalesce({shown}, groups.state)' if roots else 'groups.state'} = ?"
+                which += " AND shown.state = ?"
                 parameters.append(state.value)
             if search:
-                matching = sorted(self._index().groups(execute, search)) if self.exists else []
-                # As they are: to send ten thousand parameters takes longer than all the rest of a search (measured).
-                where += f" AND groups.id IN ({', '.join(map(str, matching)) or 'NULL'})"
-            members: dict[int, list[int]] = {}
+                matching = self._index().groups(execute, search) if self.exists else ()
+                which += f" AND shown.id IN ({_listed(sorted({roots.get(each, each) for each in matching}))})"
+            alone = f"{which} AND shown.id NOT IN ({_listed(merged)})" if merged else which
             # What is skipped is no more than a number.
-            for (each,) in execute(
-                f"SELECT groups.id FROM groups WHERE {where} ORDER BY groups.{order} DESC, groups.id DESC LIMIT ?",
-                (*parameters, offset + limit + len(roots)),
-            ).fetchall():
-                members.setdefault(roots.get(each, each), []).append(each)
-            chosen = [each for found in list(members.values())[offset : offset + limit] for each in found]
-            rows: list[Sequence[Any]] = []
-            for part in parts(chosen):
-                rows += execute(f"{_GROUPS} WHERE groups.id IN ({marks(part)})", part).fetchall()
-            # Of the rows of a merged group the latest speaks for all.
-            latest: dict[int, Sequence[Any]] = {}
-            for row in sorted(rows, key=lambda row: (row[10], row[0]), reverse=True):
-                latest.setdefault(roots.get(row[0], row[0]), row)
-            groups = [_whole(execute, root, row, roots) for root, row in latest.items()]
-        return sorted(groups, key=lambda group: getattr(group, order), reverse=True)
+            found: list[Sequence[Any]] = execute(
+                f"SELECT shown.id, shown.{order} FROM groups AS shown WHERE shown.count > 0 AND shown.last_seen >= ? "
+                f"AND shown.severity >= ?{alone} ORDER BY shown.{order} DESC, shown.id DESC LIMIT ?",
+                (*bounds, *parameters, offset + limit),
+            ).fetchall()
+            if merged:
+                found += execute(
+                    f"SELECT shown.id, {_OF_ALL[order]} FROM groups "
+                    "JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id) "
+                    f"WHERE groups.count > 0 AND groups.id IN ({_listed(merged)}){which} GROUP BY shown.id "
+                    "HAVING max(groups.last_seen) >= ? AND max(groups.severity) >= ?",
+                    (*parameters, *bounds),
+                ).fetchall()
+                found.sort(key=lambda row: (row[1], row[0]), reverse=True)
+            return _wholes(execute, [row[0] for row in found[offset : offset + limit]], roots)
 
     def group(self, fingerprint: str) -> ErrorGroup | None:
         with self._reading() as execute:
@@ -89,6 +90,22 @@ def members_of(execute: Execute, fingerprint: str) -> list[int]:
 def _roots(execute: Execute) -> dict[int, int]:
     """For each group that is shown as part of another: the one it is shown in."""
     return dict(execute("SELECT id, root FROM groups WHERE root IS NOT NULL").fetchall())
+
+
+def _listed(ids: Sequence[int]) -> str:
+    """*ids* as they are: to send ten thousand parameters takes longer than all the rest of a search (measured)."""
+    return ", ".join(map(str, ids)) or "NULL"
+
+
+def _wholes(execute: Execute, chosen: Sequence[int], roots: Mapping[int, int]) -> list[ErrorGroup]:
+    """The groups *chosen*, each with all that is merged into it; the latest speaks for all."""
+    latest: dict[int, Sequence[Any]] = {}
+    wanted = set(chosen)
+    for part in parts([*chosen, *(member for member, root in roots.items() if root in wanted)]):
+        for row in execute(f"{_GROUPS} WHERE groups.count > 0 AND groups.id IN ({marks(part)})", part):
+            root = roots.get(row[0], row[0])
+            latest[root] = max(row, latest.get(root, row), key=lambda row: (row[10], row[0]))
+    return [_whole(execute, root, latest[root], roots) for root in chosen]
 
 
 def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[int, int]) -> ErrorGroup:

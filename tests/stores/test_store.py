@@ -573,6 +573,48 @@ def test_a_limit_counts_what_is_shown(store: Store) -> None:
     assert [group.fingerprint for group in store.groups(limit=2)] == ["v1:5", "v1:3"]
 
 
+def test_merged_groups_have_the_place_of_the_whole(store: Store) -> None:
+    numbers = {"a": 9, "b": 5, "c": 5, "d": 6, "e": 7}
+    moments = {"a": 1, "b": 0, "c": 9, "d": 8, "e": 7}
+    add(
+        store,
+        *(
+            make_context(fingerprint=f"v1:{name}", timestamp=NOON + moments[name] * HOUR)
+            for name, number in numbers.items()
+            for _ in range(number)
+        ),
+    )
+    store.merge("v1:b", ["v1:c"], NOON)
+
+    def names(order: Any, limit: int, offset: int = 0) -> str:
+        found = store.groups(order=order, limit=limit, offset=offset)
+        return "".join(group.fingerprint.removeprefix("v1:") for group in found)
+
+    for order, expected in {"count": "baed", "last_seen": "bdea", "first_seen": "deab"}.items():
+        for limit in range(1, 6):
+            assert names(order, limit) == expected[:limit]
+            assert names(order, 2, limit) == expected[limit : limit + 2]
+
+
+def test_merged_groups_are_asked_for_as_they_are_shown(store: Store) -> None:
+    """By what the whole says, and words of any of them."""
+    add(
+        store,
+        make_context(fingerprint="v1:a", error_message="old", severity=ErrorSeverity.CRITICAL),
+        make_context(fingerprint="v1:b", error_message="new", timestamp=NOON + HOUR),
+        make_context(fingerprint="v1:c", error_message="other", timestamp=NOON + HOUR),
+    )
+    store.merge("v1:a", ["v1:b"], NOON)
+    store.resolve("v1:c", NOON + 2 * HOUR)
+    whole = store.group("v1:b")
+    assert whole is not None
+    for search in ("old", "new", ""):
+        found = store.groups(since=NOON + HOUR, at_least=ErrorSeverity.CRITICAL, state=GroupState.OPEN, search=search)
+        assert found == [whole]
+    for unlike in ({"since": NOON + 2 * HOUR}, {"state": GroupState.RESOLVED, "search": "new"}, {"search": "none"}):
+        assert store.groups(**unlike) == []
+
+
 def test_errors_move_with_all_that_is_counted(store: Store) -> None:
     """The group they leave is as if they had never been there, and back again."""
     first = make_context(fingerprint="v1:a", timestamp=NOON, error_message="first")
