@@ -197,7 +197,7 @@ class PostgresStore(SQLStore):
                 # A journal is removed once it is in here, so what is committed must be on the disk.
                 connection.execute(_DURABLE)
                 self._writes = True
-            connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {self._settings()}".encode())
+            self._begin(connection)
             execute = _execute(connection)
             if turn is not None:
                 self._wait(execute, turn)
@@ -205,6 +205,18 @@ class PostgresStore(SQLStore):
             _commit(connection)
             if connection.prepare_threshold is None:  # see `_attempt`
                 connection.close()
+
+    def _begin(self, connection: psycopg.Connection[Any]) -> None:
+        """In one message to the server, which also tells whether a newer version has brought it up to date."""
+        cursor = connection.execute(
+            f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {self._settings()}; "
+            # Shared: only one who would bring it up to date waits, until this transaction is over.
+            f"SELECT pg_advisory_xact_lock_shared({_MIGRATION}, {self._key}); "
+            "SELECT value FROM registry WHERE name = 'version'".encode()
+        )
+        while cursor.nextset():
+            pass
+        _refuse_newer(int(only(cursor)))
 
     @contextlib.contextmanager
     def _ended(self, connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
@@ -413,8 +425,7 @@ class PostgresStore(SQLStore):
             return None
         row = connection.execute(f"SELECT value FROM {schema}.registry WHERE name = 'version'".encode()).fetchone()
         taken = int(row[0]) if row else 0
-        if taken > len(STEPS):
-            raise psycopg.NotSupportedError(f"it was made by a newer version of llama_logging (schema {taken})")
+        _refuse_newer(taken)
         return taken
 
     def _migrate(self, connection: psycopg.Connection[Any]) -> None:
@@ -453,6 +464,11 @@ class PostgresStore(SQLStore):
     resolve_predictions = _retried(SQLStore.resolve_predictions)
     settle_predictions = _retried(SQLStore.settle_predictions)
     rate_predictions = _retried(SQLStore.rate_predictions)
+
+
+def _refuse_newer(taken: int) -> None:
+    if taken > len(STEPS):
+        raise psycopg.NotSupportedError(f"it was made by a newer version of llama_logging (schema {taken})")
 
 
 def _execute(connection: psycopg.Connection[Any]) -> Execute:

@@ -191,6 +191,8 @@ class SQLiteStore(SQLStore):
             # fails with SQLITE_BUSY instead of waiting for its turn.
             connection.execute("BEGIN IMMEDIATE")
             try:
+                # A newer version may have brought it up to date since it was opened.
+                _refuse_newer(only(connection.execute("PRAGMA user_version")))
                 yield connection.execute
                 connection.execute("COMMIT")
             except BaseException:

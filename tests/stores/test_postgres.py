@@ -262,6 +262,18 @@ def test_a_registry_of_a_newer_version_is_refused(store: PostgresStore, postgres
         store.errors()
 
 
+def test_who_brings_it_up_to_date_waits_for_who_writes(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    """Which version a transaction has seen holds until it is over; others write meanwhile."""
+    add(store, make_context())
+    other = PostgresStore(postgres_url)
+    migration = "SELECT pg_try_advisory_xact_lock(3, %s)"
+    with admin(postgres_url) as connection:
+        with store._begun(), other._begun():
+            assert connection.execute(migration, [store._key]).fetchone() == (False,)
+        assert connection.execute(migration, [store._key]).fetchone() == (True,)
+    other.close()
+
+
 @pytest.mark.parametrize("version", range(1, len(STEPS)))
 def test_a_registry_of_every_earlier_version_is_taken_over(
     store: PostgresStore, postgres_url: urls.StoreURL, version: int

@@ -29,6 +29,7 @@ from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls, words
 from llama_logging.stores.schema import STEPS
+from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.stores.statements import Execute
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
@@ -406,6 +407,22 @@ def test_a_registry_of_a_newer_version_is_refused(store_url: urls.StoreURL, file
     connection.close()
     with pytest.raises(StoreError, match="newer version"):
         file_store.errors()
+
+
+def test_who_has_it_open_when_a_newer_version_comes_writes_no_more(store: Store) -> None:
+    """What the newer one counts besides would be missing for good; errors wait in the journal."""
+    assert isinstance(store, SQLStore)
+    add(store, make_context())
+    with store._transaction() as execute:
+        if isinstance(store, SQLiteStore):
+            execute("PRAGMA user_version = 99")
+        else:
+            execute("UPDATE registry SET value = '99' WHERE name = 'version'")
+    group = make_context().fingerprint
+    writes = (lambda: add(store, make_context()), lambda: store.mute(group, NOON), lambda: store.note(NOON, "k", ""))
+    for write in (lambda: store.ingest(Batch("j", 1, 2, frames_of(make_context()))), *writes):
+        with pytest.raises(StoreError, match=r"made by a newer version of llama_logging \(schema 99\)"):
+            write()
 
 
 def test_a_child_does_not_use_its_parents_connection(store: Store) -> None:
