@@ -44,6 +44,9 @@ class SQLAccess:
         """In it, statements may be sent without waiting for what they give."""
         return contextlib.nullcontext()
 
+    def _alone(self, execute: Execute) -> None:
+        """Wait until no other transaction turns groups, where one may."""
+
     def _now(self, execute: Execute) -> int:
         """By the clock that decides, in microseconds since the epoch."""
         return to_microseconds(datetime.now(UTC))

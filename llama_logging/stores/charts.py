@@ -49,9 +49,15 @@ class SQLCharts(SQLAccess):
 
     def states(self) -> dict[GroupState, int]:
         with self._reading() as execute:
-            rows = execute("SELECT state, count(*) FROM groups WHERE count > 0 AND root IS NULL GROUP BY state")
-            counts = {GroupState(state): count for state, count in rows}
-            return {state: counts.get(state, 0) for state in GroupState}
+            counts = dict.fromkeys(GroupState, 0)
+            for state, count, over in execute(
+                "SELECT state, count(*), sum(CASE WHEN muted_until <= ? THEN 1 ELSE 0 END) FROM groups "
+                "WHERE count > 0 AND root IS NULL GROUP BY state",
+                (self._now(execute),),
+            ):
+                counts[GroupState(state)] += count - int(over)
+                counts[GroupState.OPEN] += int(over)
+            return counts
 
     def fingerprint_of(self, prefix: str) -> str:
         with self._reading() as execute:

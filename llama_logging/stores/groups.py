@@ -41,12 +41,12 @@ class SQLGroups(SQLAccess):
         if search and self.exists:
             self._index().catch_up()
         with self._reading() as execute:
-            roots = _roots(execute)
+            roots, now = _roots(execute), self._now(execute)
             merged = sorted({*roots, *roots.values()})
             bounds, which, parameters = [start_of(since), int(at_least)], "", list[Any]()
             if state is not None:
-                which += " AND shown.state = ?"
-                parameters.append(state.value)
+                condition, parameters = _in(state, now)
+                which += f" AND {condition}"
             if search:
                 matching = self._index().groups(execute, search) if self.exists else ()
                 which += f" AND shown.id IN ({_listed(sorted({roots.get(each, each) for each in matching}))})"
@@ -66,7 +66,7 @@ class SQLGroups(SQLAccess):
                     (*parameters, *bounds),
                 ).fetchall()
                 found.sort(key=lambda row: (row[1], row[0]), reverse=True)
-            return _wholes(execute, [row[0] for row in found[offset : offset + limit]], roots)
+            return _wholes(execute, [row[0] for row in found[offset : offset + limit]], roots, now)
 
     def group(self, fingerprint: str) -> ErrorGroup | None:
         with self._reading() as execute:
@@ -76,7 +76,7 @@ class SQLGroups(SQLAccess):
                 "ORDER BY groups.last_seen DESC LIMIT 1",
                 members,
             ).fetchone()
-            return None if row is None else _whole(execute, members[0], row, _roots(execute))
+            return None if row is None else _whole(execute, members[0], row, _roots(execute), self._now(execute))
 
 
 def members_of(execute: Execute, fingerprint: str) -> list[int]:
@@ -92,12 +92,21 @@ def _roots(execute: Execute) -> dict[int, int]:
     return dict(execute("SELECT id, root FROM groups WHERE root IS NOT NULL").fetchall())
 
 
+def _in(state: GroupState, now: int) -> tuple[str, list[Any]]:
+    """What holds of the groups in *state*: a mute is over with its time, also if no batch has come to write that."""
+    if state is GroupState.OPEN:
+        return "(shown.state = 'open' OR shown.muted_until <= ?)", [now]
+    if state is GroupState.MUTED:
+        return "shown.state = 'muted' AND (shown.muted_until > ? OR shown.muted_until IS NULL)", [now]
+    return "shown.state = ?", [state.value]
+
+
 def _listed(ids: Sequence[int]) -> str:
     """*ids* as they are: to send ten thousand parameters takes longer than all the rest of a search (measured)."""
     return ", ".join(map(str, ids)) or "NULL"
 
 
-def _wholes(execute: Execute, chosen: Sequence[int], roots: Mapping[int, int]) -> list[ErrorGroup]:
+def _wholes(execute: Execute, chosen: Sequence[int], roots: Mapping[int, int], now: int) -> list[ErrorGroup]:
     """The groups *chosen*, each with all that is merged into it; the latest speaks for all."""
     latest: dict[int, Sequence[Any]] = {}
     wanted = set(chosen)
@@ -105,12 +114,12 @@ def _wholes(execute: Execute, chosen: Sequence[int], roots: Mapping[int, int]) -
         for row in execute(f"{_GROUPS} WHERE groups.count > 0 AND groups.id IN ({marks(part)})", part):
             root = roots.get(row[0], row[0])
             latest[root] = max(row, latest.get(root, row), key=lambda row: (row[10], row[0]))
-    return [_whole(execute, root, latest[root], roots) for root in chosen]
+    return [_whole(execute, root, latest[root], roots, now) for root in chosen]
 
 
-def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[int, int]) -> ErrorGroup:
+def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[int, int], now: int) -> ErrorGroup:
     """The group *root* with all that is merged into it; *latest* speaks for it."""
-    group = _group(latest)
+    group = _group(latest, now)
     members = [root, *(member for member, target in roots.items() if target == root)]
     if len(members) == 1:
         return group
@@ -118,7 +127,7 @@ def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[in
         f"SELECT sum(count), min(first_seen), max(severity) FROM groups WHERE count > 0 AND id IN ({marks(members)})",
         members,
     ).fetchone()
-    own = _group(execute(f"{_GROUPS} WHERE groups.id = ?", (root,)).fetchone())
+    own = _group(execute(f"{_GROUPS} WHERE groups.id = ?", (root,)).fetchone(), now)
     names = execute(f"SELECT fingerprint FROM groups WHERE id IN ({marks(members[1:])}) ORDER BY 1", members[1:])
     return replace(
         group,
@@ -137,9 +146,12 @@ def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[in
     )
 
 
-def _group(row: Sequence[Any]) -> ErrorGroup:
+def _group(row: Sequence[Any], now: int) -> ErrorGroup:
     (_, fingerprint, error_type, message, severity, logger, module, function, count, first_seen, last_seen, error_id,
      first_release, last_release, _, state, state_at, resolved_in, until, muted_count, period) = row  # fmt: skip
+    if until is not None and until <= now:
+        # As the next batch will have it.
+        state, state_at, until, muted_count, period = GroupState.OPEN.value, until, None, None, None
     return ErrorGroup(
         fingerprint=fingerprint,
         error_type=error_type,

@@ -50,6 +50,7 @@ class SQLIntake(SQLAccess):
                         "UPDATE registry SET value = CAST(CAST(value AS BIGINT) + ? AS TEXT) WHERE name = 'damaged'",
                         (damaged,),
                     )
+                self._alone(execute)
                 _turn(execute, self._now(execute))
         return batch.end
 

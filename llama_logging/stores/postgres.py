@@ -293,8 +293,10 @@ class PostgresStore(SQLStore):
         assert self._connection is not None
         return self._connection.pipeline()
 
-    def _now(self, execute: Execute) -> int:
+    def _alone(self, execute: Execute) -> None:
         self._wait(execute, _INGESTION)
+
+    def _now(self, execute: Execute) -> int:
         # Of one clock, the server's: those of a fleet do not agree.
         return int(only(execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")))
 

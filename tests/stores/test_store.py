@@ -798,6 +798,40 @@ def test_the_time_is_up_at_the_very_moment(
     assert state(store) is becomes
 
 
+def test_who_asks_sees_that_the_time_is_up_before_anything_comes_in(
+    store: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is merged, too; that it has changed is written with the next batch, once."""
+    group, until = "v1:a", NOON + HOUR
+    add(store, make_context(fingerprint=group), make_context(fingerprint="v1:b"), make_context(fingerprint="v1:c"))
+    store.merge(group, ["v1:b"], NOON)
+    store.mute(group, NOON, until=until)
+
+    def seen(now: int) -> tuple[list[str], list[str], int, int]:
+        monkeypatch.setattr(store, "_now", lambda _: now)
+        states, found = store.states(), (GroupState.MUTED, GroupState.OPEN)
+        muted, opened = (sorted(each.fingerprint for each in store.groups(state=state)) for state in found)
+        return muted, opened, states[GroupState.MUTED], states[GroupState.OPEN]
+
+    assert seen(to_microseconds(until) - 1) == ([group], ["v1:c"], 1, 1)
+    assert seen(to_microseconds(until)) == ([], [group, "v1:c"], 0, 2)
+    assert kinds(store, group)[0] == "muted"
+    shown = store.group(group)
+    assert shown is not None
+    assert (shown.state, shown.state_at, shown.muted_until) == (GroupState.OPEN, until, None)
+    for _ in range(2):
+        add(store, make_context(fingerprint="v1:c"))
+        assert store.group(group) == shown
+        assert kinds(store, group).count("unmuted") == 1
+
+
+def test_who_may_only_read_sees_that_the_time_is_up(store_url: urls.StoreURL, file_store: SQLiteStore) -> None:
+    add(file_store, make_context())
+    file_store.mute(make_context().fingerprint, NOON, until=NOON + HOUR)
+    with contextlib.closing(SQLiteStore(store_url, reading=True)) as reader:
+        assert [group.state for group in reader.groups(state=GroupState.OPEN)] == [GroupState.OPEN]
+
+
 def test_a_muted_group_is_open_again_once_it_comes_too_often(store: Store) -> None:
     add(store, *[make_context(timestamp=NOON - MINUTE)] * 1)
     store.mute("v1:0123456789abcdef", NOON, count=3, period=600)
