@@ -80,11 +80,18 @@ def _since(store: Outbox, name: str) -> datetime | None:
 
 def _found(store: Outbox, since: datetime, kinds: tuple[str, ...]) -> list[tuple[str, ErrorGroup]]:
     """Groups that became so since then and ask for attention, each once, the latest first."""
-    changes = store.changes_between(since, datetime.now(UTC) + timedelta(days=1))
-    latest = {change.fingerprint: change.kind for change in changes if change.kind in kinds}
-    groups = [(kind, group) for name, kind in latest.items() if (group := store.group(name)) is not None]
-    asking = [(kind, group) for kind, group in groups if group.state in (GroupState.OPEN, GroupState.REGRESSED)]
-    return sorted(asking, key=lambda pair: pair[1].last_seen, reverse=True)
+    became: dict[str, list[str]] = {}
+    for change in store.changes_between(since, datetime.now(UTC) + timedelta(days=1)):
+        if change.kind in kinds:
+            became.setdefault(change.fingerprint, []).append(change.kind)
+    found = []
+    for name, each in became.items():
+        group = store.group(name)
+        if group is not None and group.state in (GroupState.OPEN, GroupState.REGRESSED):
+            # What is merged with something older is not new.
+            left = [kind for kind in each if kind != "new" or group.first_seen >= since]
+            found += [(kind, group) for kind in left[-1:]]
+    return sorted(found, key=lambda pair: pair[1].last_seen, reverse=True)
 
 
 def _named(text: str) -> str:

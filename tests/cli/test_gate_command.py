@@ -50,6 +50,27 @@ def test_a_pipeline_fails_on_what_is_back(capsys: pytest.CaptureFixture[str]) ->
     assert answer(capsys, "gate", "--since", "1.1", "--fail-on", "new") == ""
 
 
+@pytest.mark.parametrize(("target", "other"), [("v1:old", "v1:new"), ("v1:new", "v1:old")])
+def test_what_is_merged_with_what_is_old_is_not_new(
+    capsys: pytest.CaptureFixture[str], target: str, other: str
+) -> None:
+    """But it may be back."""
+    in_release("1.0", timestamp=NOW - timedelta(days=2), fingerprint="v1:old")
+    in_release("1.1", timestamp=NOW - timedelta(hours=2), fingerprint="v1:new")
+    assert len(document_of(capsys, "gate", "--since", "1.1", code=1)) == 1
+    answer(capsys, "merge", target, other)
+    assert answer(capsys, "gate", "--since", "1.1") == ""
+    assert len(document_of(capsys, "gate", "--since", "1.0", code=1)) == 1
+
+    store = open_store(urls.default())
+    store.resolve(target, NOW - timedelta(hours=1))
+    store.close()
+    in_release("1.2", timestamp=NOW, fingerprint=target)
+    in_release("1.3", timestamp=NOW, fingerprint="v1:newest")
+    answer(capsys, "merge", target, "v1:newest")
+    assert [found["kind"] for found in document_of(capsys, "gate", "--since", "1.2", code=1)] == ["regressed"]
+
+
 def test_a_release_without_errors_passes_and_a_wrong_name_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context(timestamp=NOW))
     for release in ("9.9.9", "1.1", "20260301"):
