@@ -10,7 +10,7 @@ from typing import Any
 from llama_logging.context import ErrorSeverity, from_microseconds
 from llama_logging.registry.groups import ErrorGroup, GroupState, Order
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import Execute, marks, parts, start_of
+from llama_logging.stores.statements import Execute, marks, only, parts, start_of
 
 _GROUPS = """
     SELECT groups.id, groups.fingerprint, groups.error_type, groups.error_message, groups.severity,
@@ -114,7 +114,8 @@ def _wholes(execute: Execute, chosen: Sequence[int], roots: Mapping[int, int], n
         for row in execute(f"{_GROUPS} WHERE groups.count > 0 AND groups.id IN ({marks(part)})", part):
             root = roots.get(row[0], row[0])
             latest[root] = max(row, latest.get(root, row), key=lambda row: (row[10], row[0]))
-    return [_whole(execute, root, latest[root], roots, now) for root in chosen]
+    # One may have been deleted since it was chosen.
+    return [_whole(execute, root, latest[root], roots, now) for root in chosen if root in latest]
 
 
 def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[int, int], now: int) -> ErrorGroup:
@@ -123,10 +124,9 @@ def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[in
     members = [root, *(member for member, target in roots.items() if target == root)]
     if len(members) == 1:
         return group
-    counted = execute(
-        f"SELECT sum(count), min(first_seen), max(severity) FROM groups WHERE count > 0 AND id IN ({marks(members)})",
-        members,
-    ).fetchone()
+    among = f"FROM groups WHERE count > 0 AND id IN ({marks(members)})"
+    counted = execute(f"SELECT sum(count), min(first_seen), max(severity) {among}", members).fetchone()
+    first = execute(f"SELECT first_release {among} ORDER BY first_seen, id LIMIT 1", members)
     own = _group(execute(f"{_GROUPS} WHERE groups.id = ?", (root,)).fetchone(), now)
     names = execute(f"SELECT fingerprint FROM groups WHERE id IN ({marks(members[1:])}) ORDER BY 1", members[1:])
     return replace(
@@ -136,7 +136,7 @@ def _whole(execute: Execute, root: int, latest: Sequence[Any], roots: Mapping[in
         first_seen=from_microseconds(counted[1]),
         severity=ErrorSeverity(counted[2]),
         merged=tuple(row[0] for row in names),
-        first_release=own.first_release,
+        first_release=only(first),
         state=own.state,
         state_at=own.state_at,
         resolved_in=own.resolved_in,

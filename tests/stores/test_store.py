@@ -900,6 +900,14 @@ def test_the_first_release_of_a_group_is_that_of_its_first_error(store: Store) -
     assert (group.first_release, group.last_release) == ("0.9", "3.0")
 
 
+def test_the_first_release_of_merged_groups_is_that_of_the_first_of_them(store: Store) -> None:
+    """Whichever of them they are shown in."""
+    arrive(store, *(replace(in_release(f"{n}.0", n), fingerprint=f"v1:{n}") for n in range(3)))
+    store.merge("v1:1", ["v1:0", "v1:2"], NOON)
+    (group,) = store.groups()
+    assert (group.first_release, group.last_release) == ("0.0", "2.0")
+
+
 def test_of_errors_of_one_moment_the_first_that_was_written_was_the_first(store: Store) -> None:
     arrive(store, in_release("1.0", 0), in_release("1.1", 0))
     arrive(store, in_release("1.2", 0))
