@@ -392,4 +392,11 @@ STEPS = (
     ) WITHOUT ROWID;
     INSERT INTO day_counts SELECT group_id, minute / 1440, sum(count) FROM counts GROUP BY 1, 2
     """,
+    # Words are indexed anew: of one table for all errors nothing could go, and those of groups could not be read.
+    """
+    DROP TABLE IF EXISTS group_words;
+    DROP TABLE IF EXISTS error_words;
+    CREATE TABLE group_texts (id INTEGER PRIMARY KEY, words TEXT NOT NULL);
+    UPDATE registry SET value = '0' WHERE name IN ('groups indexed', 'errors indexed')
+    """,
 )

@@ -25,6 +25,9 @@ from llama_logging.stores.urls import StoreURL
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's transaction."""
 
+SPAN = 500_000
+"""Errors whose words are in one table."""
+
 _HEADER = b"SQLite format 3\0"
 _SMALLEST = 512
 """Bytes of a page, and so of a database."""
@@ -60,7 +63,8 @@ _STAGE = f"""
 """
 _OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
 """Tables of every version."""
-_NAMES = tuple({"group_words", "group_texts", "error_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
+_NAMES = tuple({"group_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
+_OF_ERRORS = re.compile(r"error_words_(\d+)")
 _TEMPORARY = (statements.BATCH, statements.TOLD, statements.MOVING, statements.TURNED)
 
 
@@ -112,6 +116,8 @@ class SQLiteStore(SQLStore):
     def prune(self, retention: Retention, at: datetime, limit: int) -> int:
         count = super().prune(retention, at, limit)
         if count:
+            with self._transaction() as execute:
+                self._words.forget(execute)
             with self._told(), self._lock:
                 # Gives the pages back, as far as the file was made to.
                 self._connect().execute("PRAGMA incremental_vacuum(2000)").fetchall()
@@ -248,19 +254,39 @@ class SQLiteStore(SQLStore):
 
 
 class _Words(words.Index):
-    """In FTS5 tables without content: what is found is a row's number, and that is all that is asked."""
+    """In FTS5 tables without content: what is found is a row's number, and that is all that is asked.
+
+    Nothing can be deleted from such a table. So those of errors are divided by their positions: one goes whole,
+    once there are none of its errors any more.
+    """
 
     def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
-        execute(
-            f"CREATE VIRTUAL TABLE IF NOT EXISTS {table} USING fts5("
-            "words, content='', detail=none, columnsize=0, tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
-        )
+        made: set[str] = set()
         for number, text, _ in rows:
-            execute(f"INSERT INTO {table} (rowid, words) VALUES (?, ?)", (number, text))
-        if table == "group_words":
-            execute("CREATE TABLE IF NOT EXISTS group_texts (id INTEGER PRIMARY KEY, words TEXT NOT NULL)")
-            for number, text, _ in rows:
+            name = table if table == "group_words" else f"{table}_{number // SPAN}"
+            if name not in made:
+                made.add(name)
+                # Short beginnings have an index of their own: they are those of very many words.
+                execute(
+                    f"CREATE VIRTUAL TABLE IF NOT EXISTS {name} USING fts5(words, content='', detail=none, "
+                    "columnsize=0, prefix='2 3', tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
+                )
+            execute(f"INSERT INTO {name} (rowid, words) VALUES (?, ?)", (number, text))
+            if table == "group_words":
                 execute("INSERT INTO group_texts VALUES (?, ?)", (number, text))
+
+    def forget(self, execute: Execute) -> None:
+        """Drop the words of errors that are gone."""
+        reached = self._reached(execute, "errors indexed")
+        first = only(execute("SELECT coalesce(min(position), ?) FROM errors", (reached,)))
+        for number in self._numbers(execute):
+            if (number + 1) * SPAN <= first:
+                execute(f"DROP TABLE error_words_{number}")
+
+    def _numbers(self, execute: Execute) -> list[int]:
+        """Of the tables for errors, the newest first."""
+        rows = execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'error_words_*'")
+        return sorted((int(found[1]) for (name,) in rows if (found := _OF_ERRORS.fullmatch(name))), reverse=True)
 
     def of_groups(self, execute: Execute, groups: Sequence[int]) -> Iterable[tuple[int, str]]:
         rows = execute(f"SELECT id, words FROM group_texts WHERE id IN ({marks(groups)})", groups)
@@ -282,13 +308,20 @@ class _Words(words.Index):
                     yield position, group
 
     def _match(self, execute: Execute, table: str, asked: Sequence[str]) -> set[int]:
-        if not execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-            return set()  # whoever may write has never asked for a word
+        if table == "group_words":  # which is not there if whoever may write has never asked for a word
+            names = [row[0] for row in execute("SELECT name FROM sqlite_master WHERE name = ?", (table,)).fetchall()]
+        else:
+            names = [f"{table}_{number}" for number in self._numbers(execute)]
         query = " ".join(f'"{word}"*' for word in asked)
-        rows = execute(
-            f"SELECT rowid FROM {table} WHERE {table} MATCH ? ORDER BY rowid DESC LIMIT ?", (query, words.MOST)
-        )
-        return {row[0] for row in rows}
+        found: set[int] = set()
+        for name in names:
+            if len(found) < words.MOST:
+                rows = execute(
+                    f"SELECT rowid FROM {name} WHERE {name} MATCH ? ORDER BY rowid DESC LIMIT ?",
+                    (query, words.MOST - len(found)),
+                )
+                found.update(row[0] for row in rows)
+        return found
 
 
 def _open(path: str) -> sqlite3.Connection:
@@ -373,8 +406,8 @@ def _refuse_foreign(connection: sqlite3.Connection) -> None:
     # In one statement: another process may be making the registry.
     version, all_of_it, ours, views = connection.execute(
         "SELECT user_version, (SELECT count(*) FROM sqlite_master), (SELECT count(*) FROM sqlite_master "
-        f"WHERE type = 'table' AND name IN ({marks(_OURS)})), (SELECT count(*) FROM sqlite_master "
-        f"WHERE type = 'view' AND lower(name) IN ({marks(_NAMES)})) FROM pragma_user_version",
+        f"WHERE type = 'table' AND name IN ({marks(_OURS)})), (SELECT count(*) FROM sqlite_master WHERE type = 'view' "
+        f"AND (lower(name) IN ({marks(_NAMES)}) OR name LIKE 'error!_words%' ESCAPE '!')) FROM pragma_user_version",
         (*_OURS, *_NAMES),
     ).fetchone()
     is_empty = not version and not all_of_it

@@ -19,11 +19,13 @@ from llama_logging import process, wire
 from llama_logging.exceptions import StoreError
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.registry.intake import Batch
-from llama_logging.stores import urls
+from llama_logging.retention import Retention
+from llama_logging.stores import sqlite, urls, words
 from llama_logging.stores.plain_errors import HOT, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import _AT_ONCE, SQLiteStore
 from tests.conftest import NOON, make_context
+from tests.stores.test_store import HOUR, add
 
 COLUMNS = "kind, error_id, attempt_id, timestamp, severity, fingerprint, error_type, message, logger_name, stack"
 COLUMNS += ", process, release, module, function, strategy, status, duration, partial, details, amount, content"
@@ -135,6 +137,41 @@ def test_a_registry_that_is_being_made_is_none_of_somebody_else(store: SQLiteSto
     assert store.errors() == []
     store.note(NOON, "new", "")
     assert [incident.kind for incident in store.incidents()] == ["new"]
+
+
+def tables_of_words(store: SQLiteStore) -> list[int]:
+    with store._reading() as execute:
+        return store._words._numbers(execute)
+
+
+def test_the_words_of_errors_that_are_gone_go_too(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of so many errors as one table has, at once; the others are found whichever table they are in."""
+    monkeypatch.setattr(sqlite, "SPAN", 4)
+    add(store, *(make_context(timestamp=NOON + n * HOUR, error_message=f"a{n} b") for n in range(14)))
+    assert {len(store.groups(search=f"a{n}")) for n in (0, 3, 4, 13)} == {1}
+    assert tables_of_words(store) == [3, 2, 1, 0]
+    with store._reading() as execute:
+        assert store._words.errors(execute, "b a1") == [14, 13, 12, 11, 2]
+    while store.prune(Retention(period=5 * 3600.0), NOON + 14 * HOUR, 1):
+        assert store.groups(search="a13")
+    assert tables_of_words(store) == [3, 2]
+    assert (store.groups(search="a0"), len(store.groups(search="a9"))) == ([], 1)
+    while store.prune(Retention(period=1.0), NOON + 14 * HOUR, 1):
+        pass
+    assert tables_of_words(store) == [3]
+    add(store, make_context(timestamp=NOON + 20 * HOUR, error_message="a20"), journal="k")
+    assert len(store.groups(search="a20")) == 1
+
+
+def test_no_more_tables_are_searched_than_needed(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "SPAN", 4)
+    monkeypatch.setattr(words, "MOST", 5)
+    add(store, *(make_context(error_message=f"a{n}") for n in range(14)))
+    store.groups(search="none")
+    with store._transaction() as execute:
+        execute("DROP TABLE error_words_0")  # as if it were not there: nobody asks it
+        execute("CREATE TABLE error_words_0 (no_words)")
+        assert store._words.errors(execute, "a") == [14, 13, 12, 11, 10]
 
 
 def test_a_registry_waits_for_another_process_that_is_making_it(store: SQLiteStore) -> None:
