@@ -96,6 +96,8 @@ SECRETS = {
     "OPENAI_KEY=planted": "planted",
     "SecretString='planted'": "planted",
     "{'SMTP_PASS': 'planted'}": "planted",
+    '{"private_key": "-----BEGIN PRIVATE KEY-----\\nplanted': "planted",
+    "private_key=-----BEGIN PRIVATE KEY-----\\nplanted\\n-----END PRIVATE KEY-----\\n": "planted",
 }
 
 HARMLESS = [

@@ -18,6 +18,9 @@ def suspected(text: str) -> list[TakeOut]:
     """What may find something in *text*, by signs that are cheap to look for."""
     found: list[TakeOut] = []
     lowered = text.lower()
+    # First of all: where a value in no quotes ends, a private key goes on.
+    if "-" in text and "-----BEGIN" in text:
+        found.append(_pem)
     # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
     # for every text that has none of them.
     if (":" in text or "=" in text or "%" in text) and (
@@ -111,7 +114,6 @@ _quoted_keys, _cards = _whole("quoted key", _by_key), _whole("card", card)
 _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
 _jwt, _bearer = _whole("JWT"), _behind("bearer")
 _WITH_HYPHEN = (
-    ("-----BEGIN", _pem),
     ("sk-", _whole("sk-")),
     ("xox", _whole("Slack")),
     ("glpat-", _whole("GitLab")),
