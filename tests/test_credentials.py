@@ -63,6 +63,69 @@ BOUNDS = {
     "COOKIE: a=; b=c, x": "COOKIE: [redacted], x",
     'Cookie: a=""; Secure; b="c d"; e, x': "Cookie: [redacted], x",
     f"Cookie: {'x' * 300}=a, x": "Cookie: [redacted], x",
+    # What a URL is signed with.
+    "?sig=abcdefg&Sig=abcdefgh&x=1": "?sig=abcdefg&Sig=[redacted]&x=1",
+    "a?SIGNATURE=abcdefgh#x, a?signature=abcdefg": "a?SIGNATURE=[redacted]#x, a?signature=abcdefg",
+    "a&amp;sig=abcdefgh&amp;x": "a&amp;sig=[redacted]&amp;x",
+    r"a\u0026sig=abcdefgh\u0026x&": r"a\u0026sig=[redacted]\u0026x&",
+    r"a\u026sig=abcdefgh&": r"a\u026sig=abcdefgh&",
+    "%3Fsig%3Dabcdefgh, %3fsig%3dabcdefgh, %26sig%3Dabcdefgh": (
+        "%3Fsig%3D[redacted], %3fsig%3d[redacted], %26sig%3D[redacted]"
+    ),
+    "?x, sig=abcdefgh; sig=abcdefgh, %sig=abcdefgh": "?x, sig=abcdefgh; sig=abcdefgh, %sig=abcdefgh",
+    '"a?sig=a+b%2F/c==", <a?sig=abcdefgh>': '"a?sig=[redacted]", <a?sig=[redacted]>',
+    "(?sig=abcdefgh), [?sig=abcdefgh], {?sig=abcdefgh}": "(?sig=[redacted]), [?sig=[redacted]], {?sig=[redacted]}",
+    "?x-AMZ-signature=abcdefgh&X-Goog-Signature%3Dabcdefgh": (
+        "?x-AMZ-signature=[redacted]&X-Goog-Signature%3D[redacted]"
+    ),
+    "X-Amz-Security-Token%3Dabcdefgh&X-Amz-Signature=x": "X-Amz-Security-Token%3D[redacted]&X-Amz-Signature=x",
+    # The paths of webhooks, whose host may be told elsewhere.
+    **{
+        f"hook: /{begin}/{secret}{rest}": f"hook: /{begin}/[redacted]{rest}"
+        for begin, secret, rest in (
+            ("services/TABCDEF/BABCDE", "x" * 16, "/y"),
+            (f"services/T{'A' * 16}/B{'0' * 23}", "x" * 16, ""),
+            ("workflows/EABCDEF/ABCDEF/012345", "x" * 24, ""),
+            ("triggers/TABCDEF/012345", "x" * 32, '"'),
+            ("webhooks/123456789012345", "x-_0" * 10, "?wait=true"),
+            (f"webhooks/{'1' * 24}", "x" * 40, "/slack"),
+            ("IncomingWebhook", "x" * 16, "/y"),
+            ("IncomingWebhook", f"{'x' * 16}/{'-y' * 8}/{'z' * 16}", "/z"),
+        )
+    },
+    **{
+        f"hook: /{path}": f"hook: /{path}"
+        for path in (
+            f"services/TABCDEF/BABCDE/{'x' * 15}",
+            f"services/TABCDE/BABCDE/{'x' * 16}",
+            f"services/AABCDEF/BABCDE/{'x' * 16}",
+            f"services/T{'A' * 17}/BABCDE/{'x' * 16}",
+            f"services/TABCDEF/BABCD/{'x' * 16}",
+            f"services/TABCDEF/B{'A' * 24}/{'x' * 16}",
+            f"services/TABCDEF/{'x' * 16}",
+            f"services/TABCDEF/ABCDEF/ABCDEF/ABCDEF/{'x' * 16}",
+            f"webhooks/12345678901234/{'x' * 40}",
+            f"webhooks/{'1' * 25}/{'x' * 40}",
+            f"webhooks/123456789012345/{'x' * 39}",
+            f"IncomingWebhook/{'x' * 15}",
+            f"bot12345:{'x' * 30}",
+            f"bot{'1' * 17}:{'x' * 30}",
+            f"bot123456:{'x' * 29}",
+        )
+    },
+    f"/bot123456:{'x-_' * 10}/getMe": "/bot123456:[redacted]/getMe",
+    f": /bot{'1' * 16}%3A{'x' * 30}": f": /bot{'1' * 16}%3A[redacted]",
+    f": /bot123456%3a{'x' * 30}": ": /bot123456%3a[redacted]",
+    # By the prefix of who gave it out.
+    f"SG.{'x' * 15}.{'x' * 32}, SG.{'x' * 65}.{'x' * 32}": f"SG.{'x' * 15}.{'x' * 32}, SG.{'x' * 65}.{'x' * 32}",
+    f"dapi{'a' * 33}, dapi{'a' * 32}g, dapi{'a' * 32}-2": f"dapi{'a' * 33}, dapi{'a' * 32}g, [redacted]",
+    f"ya29.1.{'x' * 20}, ya29.aa.{'x' * 20}": f"[redacted], ya29.aa.{'x' * 20}",
+    f"größe r8_{'x' * 37}": "größe [redacted]",
+    # A private key in a value that has no end.
+    '"private_key": "-----BEGIN PRIVATE KEY-----\\nabc': '"private_key": "[redacted]',
+    "secret_key_base=abc, SECRETKEYBASE=abc, SECRET_KEY_BASEMENT=abc": (
+        "secret_key_base=[redacted], SECRETKEYBASE=[redacted], SECRET_KEY_BASEMENT=abc"
+    ),
     # What is written by others.
     "http://host:/a@b, http://host:65535/a@b": "http://host:/a@b, http://host:65535/a@b",
     "https://abcdef@host/7, redis://app:p@ss@db": "https://[redacted]@host/7, redis://[redacted]@db",

@@ -96,8 +96,28 @@ SECRETS = {
     "OPENAI_KEY=planted": "planted",
     "SecretString='planted'": "planted",
     "{'SMTP_PASS': 'planted'}": "planted",
+    "GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature=planted1 403": "planted1",
+    "https://storage.googleapis.com/b/o?x-goog-expires=9&x-goog-signature=planted1": "planted1",
+    "https://a.blob.core.windows.net/c?sv=2022-11-02&sig=planted%2Bx%3D&se=x": "planted",
+    "https://d1.cloudfront.net/a?Expires=5&Signature=planted~x__&Key-Pair-Id=K2": "planted",
+    "next=https%3A%2F%2Fa%2Fc%3Fsv%3D1%26sig%3Dplanted1": "planted1",
+    r'{"url": "https://a/c?sv=1\u0026sig=planted1\u0026se=2"}': "planted1",
+    "fields: {'policy': 'x', 'x-amz-signature': 'planted'}": "planted",
+    "POST https://hooks.slack.com/services/T0ABCDEFG/B0ABCDEFG/plantedplantedplanted 404": "planted",
+    "HTTPSConnectionPool(host='discord.com', port=443): Max retries exceeded with url: "
+    f"/api/webhooks/987654321098765432/{'planted-_' * 7} (Caused by x)": "planted",
+    "https://x.webhook.office.com/webhookb2/1-2@3-4/IncomingWebhook/plantedplanted00/a1b2c3d4-planted": "planted",
+    "url: https://api.telegram.org/bot987654321:AAplanted-planted_plantedplantedxx/getMe": "planted",
+    f"SENDGRID is SG.{'planted_' * 3}.{'planted-' * 5}": "planted",
+    f"vault says hvs.{'planted-' * 12}": "planted",
+    f"got ya29.a0{'planted-' * 5}": "planted",
+    f"got dapi{'0123abcd' * 4}": "0123abcd",
+    "SECRET_KEY_BASE=planted": "planted",
+    "{'secret_key_base': 'planted'}": "planted",
     '{"private_key": "-----BEGIN PRIVATE KEY-----\\nplanted': "planted",
     "private_key=-----BEGIN PRIVATE KEY-----\\nplanted\\n-----END PRIVATE KEY-----\\n": "planted",
+    "connection_string='DefaultEndpointsProtocol=https;AccountName=x;AccountKey=planted=='": "planted",
+    "conn_str: Endpoint=sb://x/;SharedAccessKeyName=y;SharedAccessKey=planted": "planted",
 }
 
 HARMLESS = [
@@ -136,6 +156,16 @@ HARMLESS = [
     "if password == other: or pwd == self.pwd and secret==that",
     "the secrets: none, bypass=1, compass: x",
     "1 error for S\nname\n  Not a number [type=int, input_value='a', input_type=str]\n  x",
+    "f(sig=inspect.signature(f), signature=str(signature)), sig = abcdefgh12, signal=SIGTERM9 & design=a1b2c3d4e5",
+    "GET /verify?signed=a1b2c3d4e5f6&designature=a1b2c3d4e5f6&sigma=a1b2c3d4e5f6",
+    "id 123e4567-e89b-12d3-a456-426614174000 of d41d8cd98f00b204e9800998ecf8427e, x-amz-request-id=4442587FB7D0A2F9",
+    "npm_config_registry_of_the_whole_company=x, npm_package_dependencies_of_everything, pypi-server-of-the-company1",
+    "SG.module.name_of_something, svc.hvs.internal.example.com, hvs.example, ya29.x, display.json, dapi, SG.",
+    "GET /services/status/of/a/very_long_name_of_a_service, /services/TENANTS/BACKUPS/x",
+    "https://hooks.example/webhooks/17/deliveries, /bot/17, /bot17:8080/index.html, IncomingWebhook/short",
+    "lin_api_version_of_the_server_that_is_asked_for, shpat_, dop_v1_, dckr_pat_x, user_r8_x, r8_of_the_llamas_there",
+    'private_key_id=abcdef0123, \'"private_key_id": "abcdef0123"\', key_base=abcdef, GOCSPX-x, AGE-SECRET-KEY-1',
+    "connection_string=Server=db;Database=shop, conn_str='host=db dbname=shop'",
 ]
 
 
@@ -532,6 +562,21 @@ SHORTEST = [
     *(f"xox{kind}-{LETTERS[:10]}" for kind in "abeoprs"),
     f"AIza{LETTERS[:30]}",
     f"glpat-{LETTERS[:16]}",
+    f"pypi-AgE{LETTERS[:32]}",
+    f"GOCSPX-{LETTERS[:20]}",
+    f"ya29.{LETTERS[:20]}",
+    f"ya29.c.{LETTERS[:20]}",
+    f"AGE-SECRET-KEY-1{(2 * LETTERS[10:].upper())[:50]}",
+    f"SG.{LETTERS[:16]}.{LETTERS[:32]}",
+    f"SG.{(2 * LETTERS)[:64]}.{LETTERS[:32]}",
+    f"hvs.{LETTERS[:24]}",
+    f"dapi{'0123456789abcdef' * 2}",
+    f"npm_{LETTERS}",
+    f"dckr_pat_{LETTERS[:20]}",
+    f"shpat_{'0123456789abcdef' * 2}",
+    f"lin_api_{LETTERS[:32]}",
+    *(f"do{kind}_v1_{'0123456789abcdef' * 4}" for kind in "op"),
+    f"r8_{LETTERS}x",
 ]
 
 
@@ -590,7 +635,10 @@ def test_any_text_is_redacted_without_fail(text: str) -> None:
 @pytest.mark.parametrize(
     "hostile",
     ["a." * 4000, "eyJ-" * 2000, "://" * 2700, "password" * 1000, "Bearer " * 1100, "-----BEGIN KEY-----" * 400,
-     "1 " * 4000, "sk-" * 2700, "token=" * 1300, "-" * 8000, "0x" * 4000, "xoxb-" * 1600, "bearer\t" * 1100],
+     "1 " * 4000, "sk-" * 2700, "token=" * 1300, "-" * 8000, "0x" * 4000, "xoxb-" * 1600, "bearer\t" * 1100,
+     "?sig=" * 1600, "SG.a" * 2000, "hvs." * 2000,
+     "://hook/services/TAAAAAA/AAAAAA" * 260, "/IncomingWebhook/:" * 450, ":/bot123456:" * 700, "npm_" * 2000,
+     "dapi0" * 1600, "r8_a" * 2000, "dop_v1_" * 1100, "ya29.a." * 1100, "pypi-AgE" * 1000, "AGE-SECRET-KEY-1" * 500],
 )  # fmt: skip
 def test_hostile_text_is_no_harm(hostile: str) -> None:
     """What makes a careless pattern run for minutes; the test's own time limit would end it."""

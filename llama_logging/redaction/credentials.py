@@ -79,6 +79,8 @@ _QUALIFIED_TOKEN = "|".join(
     f"(?<=(?i:{word}token))|(?<=(?i:{word}[_-]token))" for word in ("auth", "access", "refresh", "api", "bearer", "id")
 )
 _PEM = r"[A-Z ]{0,40}KEY(?: BLOCK)?-----"
+# What a parameter of a URL stands behind, and its first letter: also quoted, or escaped in HTML or JSON.
+_IN_QUERY = r"(?:(?<=[?&].)|(?<=%\d[\dfF].)|(?<=&amp;.)|(?<=\\u\d{4}.))"
 
 PATTERNS = {
     name: regex(text)
@@ -97,6 +99,28 @@ PATTERNS = {
         "Slack": r"xox(?<![\w-]...)[abeoprs]-[\w-]{10,}",
         "Google": r"AIza(?<![\w-]....)[\w-]{30,}",
         "GitLab": r"glpat-(?<![\w-]......)[\w-]{16,}",
+        "PyPI": r"pypi-AgE(?<![\w-]........)[\w-]{32,}",
+        "Google client": r"GOCSPX-(?<![\w-].......)[\w-]{20,}",
+        # `ya29.`; no pattern tells one digit from another (see `clean`).
+        "Google OAuth": r"ya\d\d\.(?<![\w-].....)(?:[a-z\d]\.)?[\w-]{20,}",
+        "age": r"AGE-SECRET-KEY-\d(?<![\w-].{16})[A-Z0-9]{50,}",
+        "SendGrid": r"SG\.(?<![\w-]...)[\w-]{16,64}\.[\w-]{32,}",
+        "Vault": r"hvs\.(?<![\w-]....)[\w-]{24,}",
+        "Databricks": r"dapi(?<![\w-]....)[a-f0-9]{32}(?![a-zA-Z0-9])(?:-\d)?",
+        "npm": r"npm_(?<![\w-]....)[A-Za-z0-9]{36,}",
+        "Docker": r"dckr_pat_(?<![\w-].{9})[\w-]{20,}",
+        "Shopify": r"shpat_(?<![\w-].{6})[a-fA-F0-9]{32,}",
+        "Linear": r"lin_api_(?<![\w-].{8})[A-Za-z0-9]{32,}",
+        "DigitalOcean": r"do[op]_v\d_(?<![\w-].{7})[a-f0-9]{64,}",
+        "Replicate": r"r\d_(?<![\w-]...)[A-Za-z0-9]{37,}",
+        # The path is the secret, and what it begins with says whose it is: Slack, Discord, Telegram. Also
+        # without the host, as urllib3 tells a path.
+        "webhook": r"(/(?:(?:services|workflows|triggers)/[ET][A-Z0-9]{6,16}(?:/[A-Z0-9]{6,24}){1,2}/(?=\w{16})"
+        r"|webhooks/\d{15,24}/(?=[\w-]{40})|bot\d{6,16}(?::|%\d[aA])(?=[\w-]{30})))[\w-]+",
+        "webhook of Teams": r"(/IncomingWebhook/)\w{16,}(?:/[\w-]{16,})*",
+        # Of a query alone: `sig=inspect.signature(f)` is source.
+        "signature": rf"([sSxX](?:(?i:-(?:amz|goog)-(?:signature|security-token))|{_IN_QUERY}(?i:ig(?:nature)?))"
+        r"(?:=|%\d[dD]))(?!\[redacted\])[^\s'\",;&)}\]\\<>#]{8,}",
         # `password = x`, `"api_key": "x"`, `token=x`; a bare `token: x` is what parsers say.
         "password": rf"([pP](?i:ass(?:word|wd|phrase|code)s?){_AGAIN}{_IS}{_VALUE}",
         # Not the folder of a shell.
@@ -109,7 +133,7 @@ PATTERNS = {
         "authorization=": rf"([aA](?i:uthorization)(?:{QUOTE})?\]?{GAP}:?=(?!=)>?{GAP}+)(?!\[redacted\])"
         rf"(?:{PREFIX}{QUOTED}|(?:{QUOTE})?(?:(?:AWS4-HMAC-SHA256|OAuth2|[a-zA-Z-]{_NAME})[ \t]{{1,3}})?"
         rf"(?:{_NAMED}(?:,{BLANKS}{_NAMED})*+|{_PLAIN}{{3,}}))",
-        "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY}){_IS}{_VALUE}",
+        "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY})(?i:_?base)?{_IS}{_VALUE}",
         "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==)|(?=['\"]\]{GAP}=(?!=))"
         rf"|(?={GAP}=(?!=){GAP}(?:{PREFIX}{QUOTE}|[^\s'\"(]{FAR}\d))){_IS}{_VALUE}",
         # `Cookie: a=b; c=d`, and as requests prints one of its own.

@@ -41,6 +41,7 @@ _KEY_ENDINGS = (
     "apikey",
     "accesskey",
     "secretkey",
+    "secretkeybase",
     "privatekey",
     "signingkey",
     "encryptionkey",
@@ -51,6 +52,8 @@ _KEY_ENDINGS = (
     "stripekey",
     "secretstring",
     "authheader",
+    "amzsignature",
+    "googsignature",
 )
 # `password2`, `password_confirmation`: not of tokens, whose number is a count.
 _KEY_AGAIN = regex(r"(password|passwd|secret|apikey)s?(?:\d{1,3}|confirm(?:ation)?|repeat(?:ed)?|again|hash)$")
