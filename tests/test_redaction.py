@@ -157,6 +157,7 @@ HARMLESS = [
     "the secrets: none, bypass=1, compass: x",
     "1 error for S\nname\n  Not a number [type=int, input_value='a', input_type=str]\n  x",
     "f(sig=inspect.signature(f), signature=str(signature)), sig = abcdefgh12, signal=SIGTERM9 & design=a1b2c3d4e5",
+    "url += f'&X-Amz-Signature={signature}', '?sig=<signature>&signature=$(signature)&sig=[signature]'",
     "GET /verify?signed=a1b2c3d4e5f6&designature=a1b2c3d4e5f6&sigma=a1b2c3d4e5f6",
     "id 123e4567-e89b-12d3-a456-426614174000 of d41d8cd98f00b204e9800998ecf8427e, x-amz-request-id=4442587FB7D0A2F9",
     "npm_config_registry_of_the_whole_company=x, npm_package_dependencies_of_everything, pypi-server-of-the-company1",
@@ -594,7 +595,8 @@ def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
     ["password", "Api-Key", "X-AUTH-TOKEN", "db.password", "client_secret", "Set-Cookie", "pass", "db_pass",
      "SMTP_PASS", "b'smtp-pass'", "user[pass]", "password2", "password_confirmation", "passwords", "passcode",
      "user[password]", "password_confirm", "secret-repeat", "api_key_repeated", "password123",
-     "AccountKey", "OPENAI_KEY", "SecretString", "auth_header", "Password:"],
+     "AccountKey", "OPENAI_KEY", "SecretString", "auth_header", "Password:",
+     "SECRET_KEY_BASE", "x-amz-signature", "X-Goog-Signature", "webhook_secret", "signing_secret", "encryption_key"],
 )  # fmt: skip
 def test_secrets_are_known_by_their_key(key: str) -> None:
     assert is_secret(key)
@@ -621,7 +623,8 @@ def test_the_count_of_what_has_passed_is_no_secret() -> None:
 @pytest.mark.parametrize(
     "key",
     ["tokens", "max_tokens", "keyboard", "secretary", "author", "monkey", "passenger", "compass", "bypass", "by-pass",
-     "pass_rate", "primary_key", "token2", "secrets", "password1234"],
+     "pass_rate", "primary_key", "token2", "secrets", "password1234",
+     "private_key_id", "signature", "connection_string", "conn_str"],
 )  # fmt: skip
 def test_other_keys_are_left_alone(key: str) -> None:
     assert not is_secret(key)

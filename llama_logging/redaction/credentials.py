@@ -118,9 +118,9 @@ PATTERNS = {
         "webhook": r"(/(?:(?:services|workflows|triggers)/[ET][A-Z0-9]{6,16}(?:/[A-Z0-9]{6,24}){1,2}/(?=\w{16})"
         r"|webhooks/\d{15,24}/(?=[\w-]{40})|bot\d{6,16}(?::|%\d[aA])(?=[\w-]{30})))[\w-]+",
         "webhook of Teams": r"(/IncomingWebhook/)\w{16,}(?:/[\w-]{16,})*",
-        # Of a query alone: `sig=inspect.signature(f)` is source.
+        # Of a query alone: `sig=inspect.signature(f)` is source, and `&sig={signature}`.
         "signature": rf"([sSxX](?:(?i:-(?:amz|goog)-(?:signature|security-token))|{_IN_QUERY}(?i:ig(?:nature)?))"
-        r"(?:=|%\d[dD]))(?!\[redacted\])[^\s'\",;&)}\]\\<>#]{8,}",
+        r"(?:=|%\d[dD]))(?!\[redacted\])[^\s'\",;&(){}[\]\\<>#]{8,}",
         # `password = x`, `"api_key": "x"`, `token=x`; a bare `token: x` is what parsers say.
         "password": rf"([pP](?i:ass(?:word|wd|phrase|code)s?){_AGAIN}{_IS}{_VALUE}",
         # Not the folder of a shell.
