@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from llama_logging import process
@@ -19,14 +19,12 @@ from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import Execute, marks, only, parts
+from llama_logging.stores.sqlite_words import Words
+from llama_logging.stores.statements import Execute, marks, only
 from llama_logging.stores.urls import StoreURL
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's transaction."""
-
-SPAN = 500_000
-"""Errors whose words are in one table."""
 
 _HEADER = b"SQLite format 3\0"
 _SMALLEST = 512
@@ -64,7 +62,6 @@ _STAGE = f"""
 _OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
 """Tables of every version."""
 _NAMES = tuple({"group_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
-_OF_ERRORS = re.compile(r"error_words_(\d+)")
 _TEMPORARY = (statements.BATCH, statements.TOLD, statements.MOVING, statements.TURNED)
 
 
@@ -93,7 +90,7 @@ class SQLiteStore(SQLStore):
         self._look = _identity
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._words = _Words(self._transaction, lambda: self.may_write)
+        self._words = Words(self._transaction, lambda: self.may_write)
 
     @property
     def exists(self) -> bool:
@@ -251,77 +248,6 @@ class SQLiteStore(SQLStore):
         told = f"it was moved to {aside}, and a new registry begun"
         self.note(now, "corrupt", f"{error}; {told}")
         return f"; {told}"
-
-
-class _Words(words.Index):
-    """In FTS5 tables without content: what is found is a row's number, and that is all that is asked.
-
-    Nothing can be deleted from such a table. So those of errors are divided by their positions: one goes whole,
-    once there are none of its errors any more.
-    """
-
-    def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
-        made: set[str] = set()
-        for number, text, _ in rows:
-            name = table if table == "group_words" else f"{table}_{number // SPAN}"
-            if name not in made:
-                made.add(name)
-                # Short beginnings have an index of their own: they are those of very many words.
-                execute(
-                    f"CREATE VIRTUAL TABLE IF NOT EXISTS {name} USING fts5(words, content='', detail=none, "
-                    "columnsize=0, prefix='2 3', tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
-                )
-            execute(f"INSERT INTO {name} (rowid, words) VALUES (?, ?)", (number, text))
-            if table == "group_words":
-                execute("INSERT INTO group_texts VALUES (?, ?)", (number, text))
-
-    def forget(self, execute: Execute) -> None:
-        """Drop the words of errors that are gone."""
-        reached = self._reached(execute, "errors indexed")
-        first = only(execute("SELECT coalesce(min(position), ?) FROM errors", (reached,)))
-        for number in self._numbers(execute):
-            if (number + 1) * SPAN <= first:
-                execute(f"DROP TABLE error_words_{number}")
-
-    def _numbers(self, execute: Execute) -> list[int]:
-        """Of the tables for errors, the newest first."""
-        rows = execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'error_words_*'")
-        return sorted((int(found[1]) for (name,) in rows if (found := _OF_ERRORS.fullmatch(name))), reverse=True)
-
-    def of_groups(self, execute: Execute, groups: Sequence[int]) -> Iterable[tuple[int, str]]:
-        rows = execute(f"SELECT id, words FROM group_texts WHERE id IN ({marks(groups)})", groups)
-        return list(rows)
-
-    def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
-        return self._match(execute, "group_words", asked)
-
-    def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterator[tuple[int, int]]:
-        # All at once, too: of words that many errors have, each alone, the newest may have but one.
-        with_all = self._match(execute, "error_words", asked)
-        errors = {word: self._match(execute, "error_words", [word]) | with_all for word in asked}
-        groups = {word: self._match(execute, "group_words", [word]) for word in asked if len(asked) > 1}
-        for part in parts(sorted(set().union(*errors.values()))):
-            for position, group in execute(
-                f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part
-            ):
-                if all(position in errors[word] or group in groups[word] for word in asked):
-                    yield position, group
-
-    def _match(self, execute: Execute, table: str, asked: Sequence[str]) -> set[int]:
-        if table == "group_words":  # which is not there if whoever may write has never asked for a word
-            names = [row[0] for row in execute("SELECT name FROM sqlite_master WHERE name = ?", (table,)).fetchall()]
-        else:
-            names = [f"{table}_{number}" for number in self._numbers(execute)]
-        query = " ".join(f'"{word}"*' for word in asked)
-        found: set[int] = set()
-        for name in names:
-            if len(found) < words.MOST:
-                rows = execute(
-                    f"SELECT rowid FROM {name} WHERE {name} MATCH ? ORDER BY rowid DESC LIMIT ?",
-                    (query, words.MOST - len(found)),
-                )
-                found.update(row[0] for row in rows)
-        return found
 
 
 def _open(path: str) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ from llama_logging.exceptions import StoreError
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
-from llama_logging.stores import sqlite, urls, words
+from llama_logging.stores import sqlite_words, urls, words
 from llama_logging.stores.plain_errors import HOT, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite import _AT_ONCE, SQLiteStore
@@ -146,7 +146,7 @@ def tables_of_words(store: SQLiteStore) -> list[int]:
 
 def test_the_words_of_errors_that_are_gone_go_too(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of so many errors as one table has, at once; the others are found whichever table they are in."""
-    monkeypatch.setattr(sqlite, "SPAN", 4)
+    monkeypatch.setattr(sqlite_words, "SPAN", 4)
     add(store, *(make_context(timestamp=NOON + n * HOUR, error_message=f"a{n} b") for n in range(14)))
     assert {len(store.groups(search=f"a{n}")) for n in (0, 3, 4, 13)} == {1}
     assert tables_of_words(store) == [3, 2, 1, 0]
@@ -164,7 +164,7 @@ def test_the_words_of_errors_that_are_gone_go_too(store: SQLiteStore, monkeypatc
 
 
 def test_no_more_tables_are_searched_than_needed(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "SPAN", 4)
+    monkeypatch.setattr(sqlite_words, "SPAN", 4)
     monkeypatch.setattr(words, "MOST", 5)
     add(store, *(make_context(error_message=f"a{n}") for n in range(14)))
     store.groups(search="none")
