@@ -6,7 +6,7 @@ looks for all of them, or goes through all rows from the newest on. So it is ask
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from llama_logging.stores import words
 from llama_logging.stores.postgres_schema import DAYS
@@ -73,26 +73,28 @@ class Words(words.Index):
         )
         return {row[0] for row in rows.fetchall()}
 
-    def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterator[tuple[int, int]]:
+    def errors_with(self, execute: Execute, asked: Sequence[str]) -> tuple[list[tuple[int, int]], bool]:
         # Days that are to go wait until these were read.
         execute("LOCK TABLE error_words, errors IN ACCESS SHARE MODE")
         days = ["after", *(row[0] for row in execute(f"{DAYS} DESC").fetchall()), "before"]
         found: dict[str, dict[int, int]] = {}
         rows = self._having(execute, days, _query(asked, " | "))
-        if len(rows) == _LOOKED_UP and len(asked) > 1:
+        are_all = len(rows) < _LOOKED_UP
+        if not are_all and len(asked) > 1:
             # Of words that many errors have the newest may have but one.
             for some in (asked, *([word] for word in asked)):
                 rows += self._having(execute, days, _query(some))
         for day, position, timestamp in rows:
             found.setdefault(day, {})[position] = timestamp
+        having: list[tuple[int, int]] = []
         query = (_query(asked),) if len(asked) > 1 else ()
         has_all = _HAS_ALL if query else "true"
         for some_days in parts(sorted(found), _AT_ONCE):
             places = " UNION ALL ".join(_PLACES.format(has_all=has_all.format(day=day), day=day) for day in some_days)
             told = [each for day in some_days for each in (*query, _array(found[day]), _array(found[day].values()))]
-            for position, group, has_them in execute(places, told).fetchall():
-                if has_them:
-                    yield position, group
+            rows_of_days = execute(places, told).fetchall()
+            having += [(position, group) for position, group, has_them in rows_of_days if has_them]
+        return having, are_all
 
     def _having(self, execute: Execute, days: Sequence[str], query: str) -> list[tuple[str, int, int]]:
         """Of the newest errors that have these words by themselves, the days, positions and moments."""

@@ -7,7 +7,7 @@ are none of its errors any more.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from llama_logging.stores import words
 from llama_logging.stores.statements import Execute, marks, only, parts
@@ -56,17 +56,22 @@ class Words(words.Index):
     def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
         return self._match(execute, "group_words", asked)
 
-    def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterator[tuple[int, int]]:
+    def errors_with(self, execute: Execute, asked: Sequence[str]) -> tuple[list[tuple[int, int]], bool]:
         # All at once, too: of words that many errors have, each alone, the newest may have but one.
         with_all = self._match(execute, "error_words", asked)
         errors = {word: self._match(execute, "error_words", [word]) | with_all for word in asked}
         groups = {word: self._match(execute, "group_words", [word]) for word in asked if len(asked) > 1}
-        for part in parts(sorted(set().union(*errors.values()))):
-            for position, group in execute(
-                f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part
-            ):
-                if all(position in errors[word] or group in groups[word] for word in asked):
-                    yield position, group
+        placed = [
+            row
+            for part in parts(sorted(set().union(*errors.values())))
+            for row in execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part)
+        ]
+        having = [
+            (position, group)
+            for position, group in placed
+            if all(position in errors[word] or group in groups[word] for word in asked)
+        ]
+        return having, all(len(found) < words.MOST for found in errors.values())
 
     def _match(self, execute: Execute, table: str, asked: Sequence[str]) -> set[int]:
         if table == "group_words":  # which is not there if whoever may write has never asked for a word

@@ -28,6 +28,8 @@ SPEAKS_FOR = 60_000_000
 """Microseconds for which an error that has not said all yet is waited for."""
 _KNOWN = STEP
 """The words of so many groups, and stacks, are kept at hand."""
+_FEW, _NEWEST = 20, 100
+"""Where many errors have a word of several: so many groups, and errors of each, are looked at for the others."""
 _NONE: frozenset[str] = frozenset()
 _GROUPS = """
     SELECT groups.id, groups.error_type, groups.error_message, groups.logger_name, stacks.content
@@ -79,10 +81,11 @@ class Index:
         """The newest groups that have words which begin with each of *asked*."""
         raise NotImplementedError
 
-    def errors_with(self, execute: Execute, asked: Sequence[str]) -> Iterable[tuple[int, int]]:
+    def errors_with(self, execute: Execute, asked: Sequence[str]) -> tuple[list[tuple[int, int]], bool]:
         """The newest errors of which each of *asked* begins a word, or one of their group's; one at least their own.
 
-        The position of each that is still there, and the group that it is in.
+        Returns:
+            The position of each that is still there with the group that it is in, and whether these are all there are.
         """
         raise NotImplementedError
 
@@ -125,12 +128,27 @@ class Index:
         asked = split(search)
         if not asked:
             return set()
-        return self.groups_with(execute, asked) | {group for _, group in self.errors_with(execute, asked)}
+        errors, are_all = self.errors_with(execute, asked)
+        found = self.groups_with(execute, asked) | {group for _, group in errors}
+        return found if are_all else found | self._beside(execute, asked, found)
+
+    def _beside(self, execute: Execute, asked: Sequence[str], found: set[int]) -> set[int]:
+        """Groups with a rare word of *asked*, in whose newest errors the others are: many other errors have these."""
+        having = [self.groups_with(execute, [word]) for word in asked]
+        few = min(filter(None, having), key=len, default=set()) - found
+        more: set[int] = set()
+        for group in few if len(few) <= _FEW else ():
+            ask = f"{_ERRORS} WHERE group_id = ? ORDER BY timestamp DESC LIMIT {_NEWEST}"
+            for _, text, _ in self._own(execute, execute(ask, (group,)).fetchall()):
+                said = [*text.split(), *self._groups.get(group, _NONE)]
+                if all(any(word.startswith(each) for word in said) for each in asked):
+                    more.add(group)
+        return more
 
     def errors(self, execute: Execute, search: str) -> list[int]:
         """The positions of the newest errors that have all words of *search*, one of them not their group's."""
         asked = split(search)
-        return sorted((position for position, _ in self.errors_with(execute, asked)), reverse=True) if asked else []
+        return sorted((position for position, _ in self.errors_with(execute, asked)[0]), reverse=True) if asked else []
 
     def _own(self, execute: Execute, errors: Sequence[Sequence[Any]]) -> list[tuple[int, str, int]]:
         """What of *errors* is to be indexed: the words that were not for their groups."""

@@ -355,7 +355,7 @@ def scanned(store: PostgresStore, word: str, table: str = "errors") -> set[str]:
                 lines.extend(row[0] for row in execute(f"EXPLAIN ANALYZE {sql}", parameters))
             return execute(sql, parameters)
 
-        assert list(store._index().errors_with(explained, [word]))
+        assert store._index().errors_with(explained, [word])[0]
     found = [re.search(rf" on {table}_(\d+)", line) for line in lines if "never executed" not in line]
     return {f"errors_{match[1]}" for match in found if match}
 

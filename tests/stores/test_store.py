@@ -1087,8 +1087,11 @@ def test_words_that_many_errors_have_are_found_together_in_one(store: Store, mon
     monkeypatch.setattr(words, "MOST", 20)
     number = 2501 if store.url.startswith("postgresql") else 21
     add(store, make_context(error_message="b1 b2", fingerprint="v1:both"))
+    add(store, make_context(error_message="b1", error_type="LegacyError", fingerprint="v1:old", timestamp=NOON - HOUR))
     add(store, *(make_context(error_message=f"b{n % 2 + 1}", timestamp=NOON + SECOND) for n in range(2 * number)))
     assert [group.fingerprint for group in store.groups(search="b2 b1")] == ["v1:both"]
+    assert [group.fingerprint for group in store.groups(search="b1 legacy")] == ["v1:old"]
+    assert store.groups(search="b2 legacy") == []
 
 
 def test_what_any_error_of_a_group_says_is_found(store: Store) -> None:
