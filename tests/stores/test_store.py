@@ -21,6 +21,7 @@ from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
 from llama_logging.figures import Steps
+from llama_logging.ids import new_id
 from llama_logging.outbox import Outbox
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
@@ -1092,6 +1093,14 @@ def test_words_that_many_errors_have_are_found_together_in_one(store: Store, mon
     assert [group.fingerprint for group in store.groups(search="b2 b1")] == ["v1:both"]
     assert [group.fingerprint for group in store.groups(search="b1 legacy")] == ["v1:old"]
     assert store.groups(search="b2 legacy") == []
+
+
+def test_groups_of_one_stack_are_counted_apart(store: Store) -> None:
+    """As a fingerprint of the application's own makes them."""
+    one = make_context()
+    names = ["v1:a", "v1:b", "v1:b", "v1:c", "v1:c", "v1:c"]
+    add(store, *(replace(one, error_id=new_id(), fingerprint=name) for name in names))
+    assert counted(store) == {"v1:a": 1, "v1:b": 2, "v1:c": 3}
 
 
 def test_what_any_error_of_a_group_says_is_found(store: Store) -> None:
