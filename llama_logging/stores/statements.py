@@ -289,7 +289,7 @@ STATES = (
     INSERT INTO turned
     SELECT shown.id, 'unmuted', max(told.last_seen), 'it came too often'
     {_TOUCHED}
-    WHERE {_ANY.format("muted")} AND shown.state = 'muted' AND shown.muted_count IS NOT NULL
+    WHERE {_ANY.format("muted")} AND shown.state = 'muted'
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
         SELECT coalesce(sum(counts.count), 0) FROM counts

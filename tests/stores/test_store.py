@@ -138,6 +138,18 @@ def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store,
     }
 
 
+def test_what_is_called_worse_later_counts_for_the_time_it_came(store: Store) -> None:
+    early, late = make_context(timestamp=NOON), make_context(timestamp=NOON + 2 * HOUR)
+    add(store, early, late)
+    store.ingest(Batch("k", 0, 1, [again(early, ErrorSeverity.CRITICAL, 59 * SECOND)]))
+    assert store.count_by_severity(NOON + HOUR, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
+    for since in (NOON, None):
+        assert store.count_by_severity(since, ErrorSeverity.DEBUG) == {
+            ErrorSeverity.ERROR: 1,
+            ErrorSeverity.CRITICAL: 1,
+        }
+
+
 def test_no_severity_is_lowered_and_none_that_is_gone_is_missed(store: Store) -> None:
     context = make_context(severity=ErrorSeverity.CRITICAL)
     add(store, context)
