@@ -15,6 +15,8 @@ from llama_logging.stores.statements import Execute, marks, only, parts
 SPAN = 2_000_000
 """Errors whose words are in one table; each that is asked takes some 0.1 ms."""
 
+_FEW = 500
+"""Groups whose words are looked through; of more, all that have a word are asked for."""
 _OF_ERRORS = re.compile(r"error_words_(\d+)")
 
 
@@ -63,12 +65,17 @@ class Words(words.Index):
             # Of words that many errors have the newest may have but one.
             with_all = self._match(execute, "error_words", asked)
             errors = {word: found | with_all for word, found in errors.items()}
-        groups = {word: self._match(execute, "group_words", [word]) for word in asked if len(asked) > 1}
         placed = [
             row
             for part in parts(sorted(set().union(*errors.values())))
             for row in execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part)
         ]
+        told = {group for _, group in placed} if len(asked) > 1 else set()
+        if len(told) <= _FEW:
+            learned = self.learned(execute, told)
+            groups = {word: {each for each in told if _has(learned.get(each, ()), word)} for word in asked}
+        else:
+            groups = {word: self._match(execute, "group_words", [word]) for word in asked}
         having = [
             (position, group)
             for position, group in placed
@@ -91,3 +98,7 @@ class Words(words.Index):
                 )
                 found.update(row[0] for row in rows)
         return found
+
+
+def _has(said: Iterable[str], beginning: str) -> bool:
+    return any(word.startswith(beginning) for word in said)

@@ -104,6 +104,9 @@ class Index:
             ends = execute("SELECT (SELECT max(id) FROM groups), (SELECT max(position) FROM errors)").fetchone()
             if reached[0] and all((end or 0) <= place for end, place in zip(ends, reached, strict=True)):
                 return False
+            if not reached[0]:  # another registry than before, perhaps
+                self._groups.clear()
+                self._stacks.clear()
             groups = execute(f"{_GROUPS} WHERE groups.id > ? ORDER BY groups.id LIMIT ?", (reached[0], STEP)).fetchall()
             rows = [(row[0], " ".join(sorted(_of_group(row))), 0) for row in groups]
             self.put(execute, "group_words", rows)
@@ -150,9 +153,13 @@ class Index:
         asked = split(search)
         return sorted((position for position, _ in self.errors_with(execute, asked)[0]), reverse=True) if asked else []
 
+    def learned(self, execute: Execute, groups: set[int]) -> Mapping[int, frozenset[str]]:
+        """The words that were indexed for *groups*, and perhaps others."""
+        return _learn(self._groups, groups, partial(self.of_groups, execute))
+
     def _own(self, execute: Execute, errors: Sequence[Sequence[Any]]) -> list[tuple[int, str, int]]:
         """What of *errors* is to be indexed: the words that were not for their groups."""
-        groups = _learn(self._groups, {row[3] for row in errors}, partial(self.of_groups, execute))
+        groups = self.learned(execute, {row[3] for row in errors})
         stacks = _learn(self._stacks, {row[4] for row in errors} - {None}, partial(_of_stacks, execute))
         return [
             (row[0], " ".join(sorted((_of_error(row) | stacks.get(row[4], _NONE)) - groups.get(row[3], _NONE))), row[1])

@@ -163,6 +163,18 @@ def test_the_words_of_errors_that_are_gone_go_too(store: SQLiteStore, monkeypatc
     assert len(store.groups(search="a20")) == 1
 
 
+def test_words_of_a_registry_that_was_deleted_are_forgotten(store: SQLiteStore) -> None:
+    add(store, make_context(error_message="beta"))
+    assert len(store.groups(search="beta")) == 1
+    store.close()
+    for each in Path(urls.parse(store.url).path).parent.glob("errors.db*"):
+        each.unlink()
+    add(store, make_context(error_message="gamma"))
+    assert len(store.groups(search="gamma")) == 1
+    add(store, make_context(error_message="beta", timestamp=NOON + HOUR), journal="k")
+    assert len(store.groups(search="beta")) == 1
+
+
 def test_no_more_tables_are_searched_than_needed(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_words, "SPAN", 4)
     monkeypatch.setattr(words, "MOST", 5)
