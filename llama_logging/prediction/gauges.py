@@ -12,6 +12,8 @@ _FAST, _SLOW = 0.5, 0.02
 _TREND = 0.02
 _SHRINK = 2e-6
 _ENOUGH = 10
+_INSTANT = 1e-6
+"""Seconds. What changes within it has no speed that would say anything."""
 
 
 class Gauge:
@@ -56,7 +58,7 @@ class Gauge:
             self.smooth, self.slope = value, 0.0
         else:
             self.smooth += _FAST * (value - self.smooth)
-            if passed > 0.0:
+            if passed >= _INSTANT:
                 self.slope += 0.05 * ((self.smooth - before) / passed - self.slope)
                 step = value - self.value
                 rate = max(_TREND, 1.0 / self.count)

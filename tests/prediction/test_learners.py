@@ -1,5 +1,6 @@
 """The parts of the predictor, each alone."""
 
+import math
 import random
 
 import pytest
@@ -112,6 +113,14 @@ def test_a_gauge_reaches_its_bound_the_likelier_the_nearer_and_the_later() -> No
     assert all(soon <= late for soon, late in chances.values())
     assert chances[5] < (0.01, 0.01)
     assert chances[9][1] > 0.9
+
+
+def test_what_changes_within_no_time_has_no_speed() -> None:
+    gauge = Gauge(1, "", 0.0, 1.0)
+    for at, value in ((1e-200, 1e14), (2e-200, -1e14), (1.0, 1.0), (2.0, 2.0)):
+        gauge.add(at, value)
+    assert all(map(math.isfinite, (gauge.slope, gauge.trend, gauge.spread)))
+    assert 0.0 <= gauge.chance(2.0, 60.0) <= 1.0
 
 
 def test_a_gauge_nears_its_bound() -> None:
