@@ -760,6 +760,21 @@ def arrive(store: Store, *contexts: ErrorContext) -> None:
     store.ingest(Batch("r", start, start + 1, [*opening, *frames_of(*contexts)]))
 
 
+def test_a_regression_names_the_latest_of_several_releases(store: Store) -> None:
+    arrive(store, in_release("1.0", 0))
+    store.resolve("v1:0123456789abcdef", NOON + HOUR)
+    arrive(store, in_release("1.1", 2), in_release("1.2", 3))
+    assert next((change.kind, change.detail) for change in store.changes()) == ("regressed", "1.2")
+
+
+def test_of_what_is_only_counted_the_latest_tells_the_release(store: Store) -> None:
+    errors = [in_release("1.0", 0), in_release("1.1", 2), in_release("1.0", 1)]
+    opening = [wire.dumps(wire.encode_process(error.process)) for error in errors[:2] if error.process]
+    store.ingest(Batch("r", 0, 1, [*opening, *(wire.dumps(wire.encode_count(error)) for error in errors)]))
+    (group,) = store.groups()
+    assert (group.count, group.first_release, group.last_release) == (3, "1.0", "1.1")
+
+
 def test_releases_are_ordered_by_when_they_were_first_seen(store: Store) -> None:
     """In whichever of their processes."""
     arrive(store, *(in_release("1.9", hours, name) for hours, name in ((0, "one"), (2, "one"), (2, "other"))))
