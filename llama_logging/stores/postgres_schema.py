@@ -331,4 +331,4 @@ TEMPORARY = ";".join(
     .replace(" TEXT", _BYTEWISE)
     for table in (BATCH, TOLD, MOVING, TURNED)
 )
-"""What `batch`, `moving` and `turned` are here."""
+"""What `batch`, `told`, `moving` and `turned` are here."""

@@ -133,7 +133,7 @@ class Index:
             return set()
         errors, are_all = self.errors_with(execute, asked)
         found = self.groups_with(execute, asked) | {group for _, group in errors}
-        return found if are_all else found | self._beside(execute, asked, found)
+        return found if are_all or len(asked) == 1 else found | self._beside(execute, asked, found)
 
     def _beside(self, execute: Execute, asked: Sequence[str], found: set[int]) -> set[int]:
         """Groups with a rare word of *asked*, in whose newest errors the others are: many other errors have these."""
