@@ -19,6 +19,7 @@ from llama_logging.pipeline import open_registry
 from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.strategy import REGISTERED, StrategyTable
+from llama_logging.registry.origins import Origin
 from llama_logging.tried import OutcomeStatus
 
 F = TypeVar("F", bound=Callable[[ErrorContext], Any])
@@ -102,13 +103,19 @@ class AdvancedErrorHandler:
         return {"success": False, "message": f"{said.get(outcome.status, outcome.status.value)}: {outcome.detail}"}
 
     def get_error_summary(
-        self, since: datetime | None = None, severity_threshold: ErrorSeverity = ErrorSeverity.WARNING
+        self,
+        since: datetime | None = None,
+        severity_threshold: ErrorSeverity = ErrorSeverity.WARNING,
+        *,
+        service: str | None = None,
+        environment: str | None = None,
     ) -> dict[str, Any]:
         """Sum up the errors of all processes that use the store, restarts included.
 
         Args:
             since: From this moment on; naive is local time, None is all time.
             severity_threshold: Leave out what is less severe.
+            service, environment: Only what came from there.
 
         Returns:
             `total_errors` (int), `errors_by_severity` (name to count), `top_error_types` (name to
@@ -120,6 +127,7 @@ class AdvancedErrorHandler:
         """
         store = open_registry(self._registry.pipeline.url)
         try:
+            store.origin = Origin(service, environment)
             return summary.summarise(store, since, severity_threshold).as_dict()
         finally:
             store.close()

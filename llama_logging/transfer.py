@@ -31,8 +31,9 @@ def errors_of(store: Store) -> Iterator[ErrorContext]:
     """All errors whose details are kept, in the order in which they came."""
     position = 0
     while True:
-        position, errors = store.errors_after(position, BATCH)
-        if not errors:
+        before = position
+        position, errors = store.errors_after(before, BATCH)
+        if position == before:
             return
         yield from errors
 

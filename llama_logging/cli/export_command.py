@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from llama_logging.cli.terminal import (
+    add_origin,
     add_selection,
     add_store,
     error_named,
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", metavar="ID", help="only errors of this group: an error's id, or a fingerprint")
     add_store(parser)
     add_selection(parser)
+    add_origin(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -46,15 +48,16 @@ def execute(args: argparse.Namespace) -> int:
             print(as_test(error_named(store, args.pytest)), end="")
         return 0
     with opened(args) as store, progress("errors exported") as tick:
-        group = store.group(fingerprint_named(store, args.group)) if args.group else None
-        names = {group.fingerprint, *group.merged} if group is not None else set()
+        name = fingerprint_named(store, args.group) if args.group else ""
+        group = store.group(name) if name else None
+        names = {name, group.fingerprint, *group.merged} if group is not None else {name}
         chosen = (
             error
             for number, error in enumerate(errors_of(store), 1)
             if tick(number) is None
             and error.severity >= args.severity
             and (args.since is None or error.timestamp >= args.since)
-            and (not names or error.fingerprint in names)
+            and (not name or error.fingerprint in names)
         )
         if args.format == "csv":
             _print_csv(chosen)

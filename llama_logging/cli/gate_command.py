@@ -7,7 +7,16 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 
-from llama_logging.cli.terminal import COLOURS, add_store, group_document, moment, opened, print_json, print_table
+from llama_logging.cli.terminal import (
+    COLOURS,
+    add_origin,
+    add_store,
+    group_document,
+    moment,
+    opened,
+    print_json,
+    print_table,
+)
 from llama_logging.outbox import Outbox
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.wording import ago
@@ -24,6 +33,7 @@ _WHEN = re.compile(r"\d+(\.\d+)?[smhdw]|\d{4}-\d\d-\d\d.*")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
+    add_origin(parser)
     parser.add_argument(
         "--since",
         required=True,

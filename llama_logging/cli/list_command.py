@@ -7,6 +7,7 @@ import sys
 
 from llama_logging.cli.terminal import (
     COLOURS,
+    add_origin,
     add_selection,
     add_store,
     ago,
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
     add_selection(parser)
+    add_origin(parser)
     parser.add_argument("--state", choices=[state.value for state in GroupState], help="only groups that are so")
     parser.add_argument(
         "--search",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from llama_logging.cli.terminal import (
     COLOURS,
+    add_origin,
     add_store,
     counted,
     local,
@@ -31,6 +32,7 @@ _WIDTH, _NARROWEST = 40, 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
+    add_origin(parser)
     parser.add_argument("--by", choices=_MINUTES, default="hour", help="default hour; days are those of UTC")
     parser.add_argument("--last", type=_number, default=24, metavar="N", help="so many of them; default 24")
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from llama_logging.cli.terminal import (
     COLOURS,
+    add_origin,
     add_selection,
     add_store,
     ago,
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
     add_selection(parser, ErrorSeverity.WARNING)
+    add_origin(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -38,13 +40,14 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json(summary.as_dict())
     else:
-        _print(summary, args.since)
+        _print(summary, args.since, [name for name in (args.service, args.environment) if name])
     return 0
 
 
-def _print(summary: ErrorSummary, since: datetime | None) -> None:
+def _print(summary: ErrorSummary, since: datetime | None, place: list[str]) -> None:
     period = f" since {local(since)}" if since else ""
-    print(painted(f"{counted(summary.total_errors, 'error')}{period}", "1"))
+    there = printable(f" from {' in '.join(place)}") if place else ""
+    print(painted(f"{counted(summary.total_errors, 'error')}{there}{period}", "1"))
     for level, count in summary.errors_by_severity.items():
         print(f"  {painted(level.name, COLOURS[level])}  {count}")
     if summary.top_error_types:

@@ -8,6 +8,7 @@ import time
 from llama_logging.cli import registries
 from llama_logging.cli.terminal import (
     COLOURS,
+    add_origin,
     add_selection,
     add_store,
     count,
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
     add_selection(parser)
+    add_origin(parser)
     parser.add_argument("-n", "--lines", type=count, default=10, metavar="N", help="so many old ones first; default 10")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
 

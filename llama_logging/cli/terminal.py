@@ -21,6 +21,7 @@ from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
 from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.stores import urls
 from llama_logging.visible import counted as counted
 from llama_logging.visible import printable, wants_colour
@@ -62,6 +63,12 @@ def add_selection(parser: argparse.ArgumentParser, severity: ErrorSeverity = Err
         metavar="LEVEL",
         help=f"only this bad or worse; default {severity.name}",
     )
+
+
+def add_origin(parser: argparse.ArgumentParser) -> None:
+    """Add `--service` and `--environment`; `opened` has the registry answer for these alone."""
+    for name in ("service", "environment"):
+        parser.add_argument(f"--{name}", metavar="NAME", help=f"only what came from that {name}")
 
 
 def moment(text: str) -> datetime:
@@ -132,9 +139,22 @@ def opened(args: argparse.Namespace) -> Iterator[Outbox]:
     try:
         for incident in store.incidents():
             print(printable(f"llama-logging: {local(incident.at)} {incident.kind}: {incident.detail}"), file=sys.stderr)
+        store.origin = Origin(getattr(args, "service", None), getattr(args, "environment", None))
+        _tell_of_unknown(store)
         yield store
     finally:
         store.close()
+
+
+def _tell_of_unknown(store: Outbox) -> None:
+    """Say which services and environments there are, if none is called as was asked for."""
+    known = store.origins() if store.origin != EVERYWHERE else []
+    for name in ("service", "environment"):
+        asked, names = getattr(store.origin, name), sorted({getattr(origin, name) for origin in known})
+        if asked is not None and known and asked not in names:
+            there = ", ".join(each or "(none named)" for each in names)
+            told = printable(f"no error came from the {name} {asked!r}; there are {there}")
+            print(f"llama-logging: {told}", file=sys.stderr)
 
 
 def tell_of_none(url: urls.StoreURL) -> None:

@@ -3,6 +3,7 @@
 intake    how frames come in
 errors    questions about errors
 groups    groups of them
+origins   where they come from
 triage    what people decide about groups
 attempts  what recovery may act on, and what it has tried
 upkeep    how the registry itself is
@@ -19,11 +20,12 @@ from llama_logging.registry.attempts import Attempts
 from llama_logging.registry.errors import Errors
 from llama_logging.registry.groups import Groups
 from llama_logging.registry.intake import Intake
+from llama_logging.registry.origins import Origins
 from llama_logging.registry.triage import Triage
 from llama_logging.registry.upkeep import Upkeep
 
 
-class Store(Intake, Errors, Groups, Triage, Attempts, Upkeep, Ledger, Protocol):
+class Store(Intake, Errors, Groups, Origins, Triage, Attempts, Upkeep, Ledger, Protocol):
     """Where the registry is kept.
 
     Every method may be called from any thread. Adding the same error_id twice changes nothing, so a

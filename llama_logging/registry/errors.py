@@ -50,7 +50,10 @@ class Errors(Protocol):
         ...
 
     def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
-        """Errors in order of arrival after *position*, and the position to go on from; -1 gives the end."""
+        """Errors in order of arrival after *position*, and the position to go on from; -1 gives the end.
+
+        It is the same position once there are no more; of one origin there may be none in between.
+        """
         ...
 
     def find(self, id_prefix: str) -> ErrorContext:

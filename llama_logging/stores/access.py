@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from llama_logging.context import to_microseconds
+from llama_logging.registry.origins import EVERYWHERE
 from llama_logging.stores import words
 from llama_logging.stores.statements import Execute
 
@@ -19,6 +20,7 @@ class SQLAccess:
 
     url: str
     version = 0
+    origin = EVERYWHERE
 
     @property
     def exists(self) -> bool:

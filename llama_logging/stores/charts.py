@@ -14,6 +14,7 @@ from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vital
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.origins import Within
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, only
 from llama_logging.tried import OutcomeStatus
 
@@ -49,10 +50,11 @@ class SQLCharts(SQLAccess):
 
     def states(self) -> dict[GroupState, int]:
         with self._reading() as execute:
-            counts = dict.fromkeys(GroupState, 0)
+            counts, within = dict.fromkeys(GroupState, 0), Within(execute, self.origin)
+            there = f" AND id IN ({_roots_of(within)})" if within.narrow else ""
             for state, count, over in execute(
                 "SELECT state, count(*), sum(CASE WHEN muted_until <= ? THEN 1 ELSE 0 END) FROM groups "
-                "WHERE count > 0 AND root IS NULL GROUP BY state",
+                f"WHERE count > 0 AND root IS NULL{there} GROUP BY state",
                 (self._now(execute),),
             ):
                 counts[GroupState(state)] += count - int(over)
@@ -85,6 +87,7 @@ class SQLCharts(SQLAccess):
             # Each step by its own way through the index: one GROUP BY over all would sort what it reads, and
             # take five times as long (measured, of 72 thousand minutes of five groups in 30 days).
             size, numbers = int(steps.minutes), range(steps.first, steps.first + steps.count)
+            there = Within(execute, self.origin).counted
             table, part = "counts", "minute"
             if size % 1440 == 0:
                 size, table, part = size // 1440, "day_counts", "day"
@@ -92,7 +95,7 @@ class SQLCharts(SQLAccess):
                 f"WITH chosen (id) AS (VALUES {', '.join(f'({int(group)})' for group in shown)}), "
                 f"steps (step) AS (VALUES {', '.join(f'({int(number)})' for number in numbers)}) "
                 f"SELECT id, step, (SELECT sum(count) FROM {table} WHERE group_id = id "
-                f"AND {part} >= step * {size} AND {part} < (step + 1) * {size}) FROM chosen CROSS JOIN steps"
+                f"AND {part} >= step * {size} AND {part} < (step + 1) * {size}{there}) FROM chosen CROSS JOIN steps"
             )
             for group, step, count in rows:
                 for name in shown[group] if count else ():
@@ -106,7 +109,7 @@ class SQLCharts(SQLAccess):
         with self._reading() as execute:
             rows = execute(
                 f"SELECT bucket / {int(each)}, severity, sum(count) FROM totals "
-                "WHERE unit = ? AND bucket >= ? AND bucket < ? GROUP BY 1, 2",
+                f"WHERE unit = ? AND bucket >= ? AND bucket < ?{Within(execute, self.origin).counted} GROUP BY 1, 2",
                 (unit, steps.first * each, (steps.first + steps.count) * each),
             )
             for step, severity, count in rows:
@@ -142,8 +145,10 @@ class SQLCharts(SQLAccess):
 
     def changed(self, since: datetime, until: datetime) -> dict[str, int]:
         with self._reading() as execute:
+            within = Within(execute, self.origin)
+            there = f" AND group_id IN ({within.groups} UNION {_roots_of(within)})" if within.narrow else ""
             rows = execute(
-                "SELECT kind, count(DISTINCT group_id) FROM changes WHERE at >= ? AND at < ? GROUP BY kind",
+                f"SELECT kind, count(DISTINCT group_id) FROM changes WHERE at >= ? AND at < ?{there} GROUP BY kind",
                 (to_microseconds(since), to_microseconds(until)),
             )
             return dict(rows)
@@ -210,6 +215,11 @@ class SQLCharts(SQLAccess):
                 JournalState(name=name, offset=offset, damaged=damaged, process=json.loads(content) if content else {})
                 for name, offset, damaged, content in rows
             ]
+
+
+def _roots_of(within: Within) -> str:
+    """The groups in which those are shown that were seen there."""
+    return f"SELECT coalesce(root, id) FROM groups WHERE count > 0 AND id IN ({within.groups})"
 
 
 def _shown(execute: Execute, fingerprints: Sequence[str]) -> dict[int, list[str]]:

@@ -17,7 +17,7 @@ _YIELD_EVERY = 500
 _COLUMNS = (
     *("place", "kind", "amount"),
     *PlainError._fields,
-    *("attempt_id", "release", "module", "function", "strategy", "status", "duration"),
+    *("attempt_id", "release", "service", "environment", "module", "function", "strategy", "status", "duration"),
 )
 COPY = f"COPY batch ({', '.join(_COLUMNS)}) FROM STDIN"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -74,6 +74,8 @@ def _line(place: int, text: str) -> str:
             "stack": frame.get("stack", frame.get("name")),
             "process": frame.get("proc", frame.get("process")),
             "release": frame.get("release"),
+            "service": frame.get("service"),
+            "environment": frame.get("environment"),
             "module": module,
             "function": function,
             "strategy": frame.get("strategy"),

@@ -14,6 +14,7 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry.errors import Counts
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.groups import members_of
+from llama_logging.stores.origins import Within
 from llama_logging.stores.statements import DAY, MINUTE, UNITS, Execute, marks, only, start_of
 
 _ERRORS = """
@@ -24,6 +25,9 @@ _ERRORS = """
     LEFT JOIN processes ON processes.id = errors.process
 """
 
+_GROUPS_AT_ONCE = 20
+"""Groups in one question for the newest errors of an origin."""
+
 _EARLIEST = -(2**62)
 """Before every error."""
 
@@ -32,10 +36,10 @@ class SQLErrors(SQLAccess):
     """Part of SQLStore."""
 
     def counts(self, since: datetime | None, at_least: ErrorSeverity, types: int) -> Counts:
-        sql, parameters = _counted(since, at_least)
         by_severity: dict[ErrorSeverity, int] = {}
         by_type: dict[str, int] = {}
         with self._reading() as execute:
+            sql, parameters = _counted(since, at_least, Within(execute, self.origin))
             for severity, error_type, count in execute(sql, (*parameters, types)):
                 if severity:
                     by_severity[ErrorSeverity(severity)] = int(count)
@@ -58,17 +62,20 @@ class SQLErrors(SQLAccess):
         limit: int = 10,
     ) -> list[ErrorContext]:
         with self._reading() as execute:
-            # Each severity by its own way through the index: a rare one would else be looked for everywhere.
-            ways = [("severity = ?", [int(severity)]) for severity in ErrorSeverity if severity >= at_least]
-            if fingerprint is not None:
-                members = members_of(execute, fingerprint)
-                ways = [(f"group_id IN ({marks(members)}) AND severity >= ?", [*members, int(at_least)])]
-            begin = start_of(since)
+            within, begin = Within(execute, self.origin), start_of(since)
             latest = execute("SELECT max(last_seen) FROM groups").fetchone()[0] or 0
+            members = members_of(execute, fingerprint) if fingerprint is not None else None
             # Of the last day first: mostly that is all, and PostgreSQL looks into the tables of no other day.
             for start in sorted({begin, max(begin, latest - DAY)}, reverse=True):
-                parameters = [value for _, own in ways for value in (*own, start, limit)]
-                places = execute(_newest([way for way, _ in ways]), [*parameters, limit]).fetchall()
+                if within.narrow:
+                    places = _newest_there(execute, within, members, start, at_least, limit)
+                elif members is not None:
+                    ways = [(f"group_id IN ({marks(members)}) AND severity >= ?", [*members, int(at_least)])]
+                    places = _newest(execute, ways, start, limit)
+                else:
+                    # Each severity by its own way through the index: a rare one would else be looked for everywhere.
+                    ways = [("severity = ?", [int(severity)]) for severity in ErrorSeverity if severity >= at_least]
+                    places = _newest(execute, ways, start, limit)
                 if len(places) == limit:
                     break
             return [context for _, context in _decoded(execute, *_placed(places))]
@@ -84,7 +91,8 @@ class SQLErrors(SQLAccess):
                 )
             ]
             rows = _decoded(execute, places)
-        return (rows[-1][0] if rows else position), [context for _, context in rows]
+        errors = [context for _, context in rows if self.origin.includes(context.process)]
+        return (rows[-1][0] if rows else position), errors
 
     def find(self, id_prefix: str) -> ErrorContext:
         # Everything that begins with the prefix lies between it and it with the last digit raised.
@@ -153,7 +161,7 @@ class SQLErrors(SQLAccess):
             return [wire.decode_sighting(json.loads(row[0])) for row in rows]
 
 
-def _counted(since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list[Any]]:
+def _counted(since: datetime | None, at_least: ErrorSeverity, within: Within) -> tuple[str, list[Any]]:
     """Counts by severity, the worst first, then by type, the most frequent first; its last parameter is how many types.
 
     They come from the totals: whole days, then hours, then minutes; what is left, from the errors. Of a
@@ -165,18 +173,21 @@ def _counted(since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list
     levels = [int(severity) for severity in ErrorSeverity if severity >= at_least]
     parts = [
         "SELECT severity, error_type, 1 AS count FROM errors "
-        f"WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?"
+        f"WHERE severity IN ({marks(levels)}) AND timestamp >= ? AND timestamp < ?{within.error}"
     ]
     parameters = [*levels, start, minute * MINUTE]
     for unit, wider in itertools.pairwise(UNITS):
         nearest = (minute + wider // 2) // wider * wider
         parts.append(
             f"SELECT severity, error_type, {'count' if minute <= nearest else '-count'} FROM totals "
-            "WHERE unit = ? AND bucket >= ? AND bucket < ? AND severity >= ?"
+            f"WHERE unit = ? AND bucket >= ? AND bucket < ? AND severity >= ?{within.counted}"
         )
         parameters += [unit, min(minute, nearest) // unit, max(minute, nearest) // unit, int(at_least)]
         minute = nearest
-    parts.append("SELECT severity, error_type, count FROM totals WHERE unit = ? AND bucket >= ? AND severity >= ?")
+    parts.append(
+        "SELECT severity, error_type, count FROM totals "
+        f"WHERE unit = ? AND bucket >= ? AND severity >= ?{within.counted}"
+    )
     parameters += [UNITS[-1], minute // UNITS[-1], int(at_least)]
     return (
         f"""
@@ -194,15 +205,44 @@ def _counted(since: datetime | None, at_least: ErrorSeverity) -> tuple[str, list
     )
 
 
-def _newest(ways: Sequence[str]) -> str:
-    """Positions of the newest errors, each of *ways* by an index of its own."""
+def _newest(execute: Execute, ways: Sequence[tuple[str, list[Any]]], start: int, limit: int) -> list[Sequence[int]]:
+    """Position and timestamp of the newest errors since *start*, each of *ways* by an index of its own."""
     parts = [
         f"SELECT * FROM (SELECT position, timestamp FROM errors WHERE {way} AND timestamp >= ? "
         "ORDER BY timestamp DESC, position DESC LIMIT ?) AS way"
-        for way in ways
+        for way, _ in ways
     ]
-    ways_of_all = " UNION ALL ".join(parts)
-    return f"SELECT position, timestamp FROM ({ways_of_all}) AS ways ORDER BY timestamp DESC, position DESC LIMIT ?"
+    found: list[Sequence[int]] = execute(
+        f"SELECT position, timestamp FROM ({' UNION ALL '.join(parts)}) AS ways "
+        "ORDER BY timestamp DESC, position DESC LIMIT ?",
+        [*(value for _, own in ways for value in (*own, start, limit)), limit],
+    ).fetchall()
+    return found
+
+
+def _newest_there(
+    execute: Execute, within: Within, members: Sequence[int] | None, start: int, at_least: ErrorSeverity, limit: int
+) -> list[Sequence[int]]:
+    """As `_newest`, of one origin: by the groups that were seen there, the latest first, as far as it takes."""
+    found: list[Sequence[int]] = []
+    for skipped in itertools.count(0, _GROUPS_AT_ONCE):
+        among = f" AND group_id IN ({marks(members)})" if members is not None else ""
+        groups = execute(
+            "SELECT group_id, min(first_seen), max(last_seen) FROM group_origins WHERE last_seen >= ? AND severity >= ?"
+            f"{within.counted}{among} GROUP BY group_id ORDER BY 3 DESC, 1 LIMIT ? OFFSET ?",
+            (start, int(at_least), *(members or ()), _GROUPS_AT_ONCE, skipped),
+        ).fetchall()
+        ways = [
+            (f"group_id = ? AND severity >= ? AND timestamp <= ?{within.error}", [group, int(at_least), last_seen])
+            for group, first_seen, last_seen in groups
+        ]
+        starts = max(start, min((row[1] for row in groups), default=start))
+        found += _newest(execute, ways, starts, limit) if ways else ()
+        found = sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+        # Those that were seen before the last of these have nothing newer.
+        if len(groups) < _GROUPS_AT_ONCE or (len(found) == limit and found[-1][1] > groups[-1][2]):
+            return found
+    raise AssertionError  # it counts without end
 
 
 def _placed(rows: Sequence[Sequence[int]]) -> tuple[list[int], tuple[int, int] | None]:

@@ -10,6 +10,7 @@ from typing import Any
 from llama_logging.context import ErrorSeverity, from_microseconds
 from llama_logging.registry.groups import ErrorGroup, GroupState, Order
 from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.origins import Within
 from llama_logging.stores.statements import Execute, marks, only, parts, start_of
 
 _GROUPS = """
@@ -19,6 +20,9 @@ _GROUPS = """
            groups.state_at, groups.resolved_in, groups.muted_until, groups.muted_count, groups.muted_period
     FROM groups LEFT JOIN stacks ON stacks.id = groups.stack
 """
+
+_WHOLES = 200
+"""Groups of which it is asked at once how they are somewhere."""
 
 _OF_ALL = {"last_seen": "max(groups.last_seen)", "first_seen": "min(groups.first_seen)", "count": "sum(groups.count)"}
 """What a merged group is ordered by."""
@@ -41,7 +45,7 @@ class SQLGroups(SQLAccess):
         if search and self.exists:
             self._index().catch_up()
         with self._reading() as execute:
-            roots, now = _roots(execute), self._now(execute)
+            roots, now, within = _roots(execute), self._now(execute), Within(execute, self.origin)
             merged = sorted({*roots, *roots.values()})
             bounds, which, parameters = [start_of(since), int(at_least)], "", list[Any]()
             if state is not None:
@@ -50,6 +54,14 @@ class SQLGroups(SQLAccess):
             if search:
                 matching = self._index().groups(execute, search) if self.exists else ()
                 which += f" AND shown.id IN ({_listed(sorted({roots.get(each, each) for each in matching}))})"
+            if within.narrow:
+                rows = execute(
+                    f"{_there(within)} SELECT shown.id FROM there JOIN groups AS shown ON shown.id = there.id "
+                    f"WHERE true{which} AND there.last_seen >= ? AND there.severity >= ? "
+                    f"ORDER BY there.{order} DESC, shown.id DESC LIMIT ? OFFSET ?",
+                    (*parameters, *bounds, limit, offset),
+                ).fetchall()
+                return _as_there(execute, within, _wholes(execute, [row[0] for row in rows], roots, now))
             alone = f"{which} AND shown.id NOT IN ({_listed(merged)})" if merged else which
             # What is skipped is no more than a number.
             found: list[Sequence[Any]] = execute(
@@ -76,7 +88,11 @@ class SQLGroups(SQLAccess):
                 "ORDER BY groups.last_seen DESC LIMIT 1",
                 members,
             ).fetchone()
-            return None if row is None else _whole(execute, members[0], row, _roots(execute), self._now(execute))
+            if row is None:
+                return None
+            whole = _whole(execute, members[0], row, _roots(execute), self._now(execute))
+            within = Within(execute, self.origin)
+            return next(iter(_as_there(execute, within, [whole])), None) if within.narrow else whole
 
 
 def members_of(execute: Execute, fingerprint: str) -> list[int]:
@@ -85,6 +101,83 @@ def members_of(execute: Execute, fingerprint: str) -> list[int]:
     if row is None:
         return []
     return [row[0], *(each[0] for each in execute("SELECT id FROM groups WHERE root = ? ORDER BY id", (row[0],)))]
+
+
+def _there(within: Within, among: str = "") -> str:
+    """The groups that were seen there, with those that are merged into them: how often, and when."""
+    return f"""
+        WITH there AS (
+            SELECT coalesce(groups.root, groups.id) AS id, sum(group_origins.count) AS count,
+                   max(group_origins.severity) AS severity, min(group_origins.first_seen) AS first_seen,
+                   max(group_origins.last_seen) AS last_seen
+            FROM group_origins JOIN groups ON groups.id = group_origins.group_id
+            WHERE groups.count > 0{within.counted}{among} GROUP BY 1
+        )
+    """
+
+
+def _as_there(execute: Execute, within: Within, groups: Sequence[ErrorGroup]) -> list[ErrorGroup]:
+    """*groups* as far as they were seen there: counts, moments, and what the newest error there says."""
+    told = []
+    for part in parts(groups, _WHOLES):
+        shown_in = {name: group.fingerprint for group in part for name in (group.fingerprint, *group.merged)}
+        names = list(shown_in)
+        among = f" AND groups.fingerprint IN ({marks(names)})"
+        seen = {
+            row[0]: row[1:]
+            for row in execute(
+                f"{_there(within, among)} SELECT fingerprint, there.count, there.severity, there.first_seen, "
+                "there.last_seen FROM there JOIN groups ON groups.id = there.id",
+                names,
+            )
+        }
+        # The newest comes last, and stays.
+        spoken = {shown_in[row[0]]: row[1:4] for row in execute(_speaking(within, names), names)}
+        for group in part:
+            if group.fingerprint in seen:
+                count, severity, first_seen, last_seen = seen[group.fingerprint]
+                # What came last may only be counted, or its details be gone.
+                newest = spoken.get(group.fingerprint) or _newest_there(execute, within, group, last_seen)
+                told.append(
+                    replace(
+                        group,
+                        count=int(count),
+                        severity=ErrorSeverity(severity),
+                        first_seen=from_microseconds(first_seen),
+                        last_seen=from_microseconds(last_seen),
+                        last_error_id=newest[0],
+                        error_type=newest[1],
+                        error_message=newest[2],
+                    )
+                )
+    return told
+
+
+def _speaking(within: Within, names: Sequence[str]) -> str:
+    """What asks for the errors that came last there, of the groups *names*."""
+    return (
+        "SELECT groups.fingerprint, error_id, errors.error_type, message FROM groups "
+        "JOIN group_origins ON group_origins.group_id = groups.id JOIN errors "
+        "ON errors.group_id = group_origins.group_id AND errors.timestamp = group_origins.last_seen "
+        f"WHERE groups.fingerprint IN ({marks(names)}){within.counted}{within.error} "
+        "ORDER BY errors.timestamp, errors.position"
+    )
+
+
+def _newest_there(execute: Execute, within: Within, group: ErrorGroup, last_seen: int) -> Sequence[str]:
+    """Id, type and message of the group's newest error that is kept, there; no id and no message if none is.
+
+    Args:
+        last_seen: When something came there the last time.
+    """
+    names = [group.fingerprint, *group.merged]
+    row: Sequence[str] | None = execute(
+        "SELECT error_id, error_type, message FROM errors WHERE group_id IN "
+        f"(SELECT id FROM groups WHERE fingerprint IN ({marks(names)})) AND timestamp <= ?{within.error} "
+        "ORDER BY timestamp DESC, position DESC LIMIT 1",
+        (*names, last_seen),
+    ).fetchone()
+    return row or ("", group.error_type, "")
 
 
 def _roots(execute: Execute) -> dict[int, int]:

@@ -103,7 +103,8 @@ class SQLIntake(SQLAccess):
         now = (to_microseconds(datetime.now(UTC)),)
         for statement in statements.USES:
             execute(statement, now)
-        for statement in (*statements.COUNTS, statements.TOTALS, *statements.STATES, *statements.OTHERS):
+        counts = (*statements.COUNTS, statements.ORIGINS, statements.TOTALS)
+        for statement in (*counts, *statements.STATES, *statements.OTHERS):
             execute(statement)
         if span := _concerned(execute, statements.AGAIN_SPAN, statements.HAS_WORSE):
             for statement in statements.RAISE:

@@ -55,7 +55,7 @@ class SQLMoves(SQLAccess):
 
 def carry_out(execute: Execute) -> None:
     """Give the errors in `moving` their new groups; the table is left with what was moved."""
-    new = (statements.TELL, statements.GROUPS, *statements.COUNTS, statements.STATES[0])
+    new = (statements.TELL, statements.GROUPS, *statements.COUNTS, statements.ORIGINS, statements.STATES[0])
     for statement in (*statements.LEAVE, *new, *statements.ENTER):
         execute(statement)
     execute("DELETE FROM batch")

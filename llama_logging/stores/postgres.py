@@ -85,8 +85,8 @@ _READERS = """
     FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = 'errors'::regclass AND privilege_type = 'SELECT'
 """
 _TABLES = (
-    "groups", "stack_uses", "process_uses", "processes", "releases", "counts", "day_counts", "totals", "changes",
-    "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "registry",
+    "groups", "group_origins", "stack_uses", "process_uses", "origins", "processes", "releases", "counts", "day_counts",
+    "totals", "changes", "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "registry",
 )  # fmt: skip
 
 # What a child of a fork must not close, nor let be collected: the connection is its parent's.

@@ -69,7 +69,7 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
         ledger.drop(execute, "fingerprint = ?", name)
         for table in ("prediction_quality", "attempts"):
             execute(f"DELETE FROM {table} WHERE fingerprint = ?", (name,))
-    for table in ("counts", "day_counts", "moves"):
+    for table in ("counts", "day_counts", "group_origins", "moves"):
         execute(f"DELETE FROM {table} WHERE group_id IN ({those})", groups)
     execute(
         "UPDATE groups SET fingerprint = 'deleted ' || id, count = 0, error_message = '', logger_name = '', "

@@ -5,9 +5,11 @@ errors     one row for each error whose details are kept; `content` is what its 
 stacks     what errors of one place share; `content` is its journal frame
 processes  who logged; `content` is the first frame of its journals; frames are numbered, so gaps show
 stack_uses, process_uses  how many kept errors have each, and when the newest of them was
+origins    services and environments, of which each process has one; 0 stands for that of processes unknown
 releases   when each release was first seen: that is their order
-counts     errors by group and minute; day_counts by group and day, for what looks back over weeks
-totals     errors by minute, hour and day, severity and type: summaries cost the same at any number of errors
+counts     errors by group, minute and origin; day_counts by day, for what looks back over weeks
+totals     errors by minute, hour and day, severity, type and origin: summaries cost the same at any number of errors
+group_origins  of each group from where it came: how often, how bad, when
 changes    what became of a group: the history that is shown, and what is alerted on
 sightings  who else logged an error; `content` is the journal frame
 attempts   recovery attempts; `content` is the audit frame
@@ -398,5 +400,101 @@ STEPS = (
     DROP TABLE IF EXISTS error_words;
     CREATE TABLE group_texts (id INTEGER PRIMARY KEY, words TEXT NOT NULL);
     UPDATE registry SET value = '0' WHERE name IN ('groups indexed', 'errors indexed')
+    """,
+    # Counts by service and environment, too. What is kept tells where it came from; of the rest that is not known.
+    """
+    CREATE TABLE origins (
+        id          INTEGER PRIMARY KEY,
+        service     TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        UNIQUE (service, environment)
+    );
+    INSERT INTO origins VALUES (0, '', '');
+    INSERT OR IGNORE INTO origins (service, environment)
+    SELECT DISTINCT coalesce(json_extract(content, '$.service'), ''),
+                    coalesce(json_extract(content, '$.environment'), '')
+    FROM processes;
+    ALTER TABLE processes ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;
+    UPDATE processes SET origin = (
+        SELECT origins.id FROM origins
+        WHERE origins.service = coalesce(json_extract(processes.content, '$.service'), '')
+            AND origins.environment = coalesce(json_extract(processes.content, '$.environment'), '')
+    );
+    CREATE TABLE group_origins (
+        group_id   INTEGER NOT NULL,
+        origin     INTEGER NOT NULL,
+        count      INTEGER NOT NULL,
+        severity   INTEGER NOT NULL,
+        first_seen INTEGER NOT NULL,
+        last_seen  INTEGER NOT NULL,
+        PRIMARY KEY (group_id, origin)
+    ) WITHOUT ROWID;
+    CREATE INDEX group_origins_last_seen ON group_origins (origin, last_seen);
+
+    ALTER TABLE counts RENAME TO old_counts;
+    ALTER TABLE totals RENAME TO old_totals;
+    DROP TABLE day_counts;
+    CREATE TABLE counts (
+        group_id INTEGER NOT NULL,
+        minute   INTEGER NOT NULL,
+        origin   INTEGER NOT NULL,
+        count    INTEGER NOT NULL,
+        PRIMARY KEY (group_id, minute, origin)
+    ) WITHOUT ROWID;
+    CREATE TABLE day_counts (
+        group_id INTEGER NOT NULL,
+        day      INTEGER NOT NULL,
+        origin   INTEGER NOT NULL,
+        count    INTEGER NOT NULL,
+        PRIMARY KEY (group_id, day, origin)
+    ) WITHOUT ROWID;
+    CREATE TABLE totals (
+        unit       INTEGER NOT NULL,
+        bucket     INTEGER NOT NULL,
+        severity   INTEGER NOT NULL,
+        error_type TEXT NOT NULL,
+        origin     INTEGER NOT NULL,
+        count      INTEGER NOT NULL,
+        PRIMARY KEY (unit, bucket, severity, error_type, origin)
+    ) WITHOUT ROWID;
+    INSERT INTO counts
+    SELECT group_id, timestamp / 60000000,
+           coalesce((SELECT origin FROM processes WHERE processes.id = errors.process), 0), count(*)
+    FROM errors GROUP BY 1, 2, 3;
+    INSERT INTO counts
+    SELECT old_counts.group_id, old_counts.minute, 0, old_counts.count - coalesce(kept.count, 0)
+    FROM old_counts LEFT JOIN (SELECT group_id, minute, sum(count) AS count FROM counts GROUP BY 1, 2) AS kept
+        ON kept.group_id = old_counts.group_id AND kept.minute = old_counts.minute
+    WHERE old_counts.count <> coalesce(kept.count, 0)
+    ON CONFLICT (group_id, minute, origin) DO UPDATE SET count = counts.count + excluded.count;
+    INSERT INTO day_counts SELECT group_id, minute / 1440, origin, sum(count) FROM counts GROUP BY 1, 2, 3;
+    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
+    SELECT 1, timestamp / 60000000, severity, error_type,
+           coalesce((SELECT origin FROM processes WHERE processes.id = errors.process), 0), count(*)
+    FROM errors GROUP BY 1, 2, 3, 4, 5;
+    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
+    SELECT 1, old_totals.bucket, old_totals.severity, old_totals.error_type, 0,
+           old_totals.count - coalesce(kept.count, 0)
+    FROM old_totals LEFT JOIN (
+        SELECT bucket, severity, error_type, sum(count) AS count FROM totals GROUP BY 1, 2, 3
+    ) AS kept ON kept.bucket = old_totals.bucket AND kept.severity = old_totals.severity
+        AND kept.error_type = old_totals.error_type
+    WHERE old_totals.unit = 1 AND old_totals.count <> coalesce(kept.count, 0)
+    ON CONFLICT (unit, bucket, severity, error_type, origin) DO UPDATE SET count = totals.count + excluded.count;
+    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
+    SELECT units.unit, bucket / units.unit, severity, error_type, origin, sum(count)
+    FROM totals CROSS JOIN (SELECT 60 AS unit UNION ALL SELECT 1440) AS units
+    WHERE totals.unit = 1 GROUP BY 1, 2, 3, 4, 5;
+    INSERT INTO group_origins
+    SELECT counted.group_id, counted.origin, counted.count, coalesce(kept.severity, groups.severity),
+           coalesce(kept.first_seen, groups.first_seen), coalesce(kept.last_seen, groups.last_seen)
+    FROM (SELECT group_id, origin, sum(count) AS count FROM day_counts GROUP BY 1, 2) AS counted
+    JOIN groups ON groups.id = counted.group_id LEFT JOIN (
+        SELECT group_id, coalesce((SELECT origin FROM processes WHERE processes.id = errors.process), 0) AS origin,
+               max(severity) AS severity, min(timestamp) AS first_seen, max(timestamp) AS last_seen
+        FROM errors GROUP BY 1, 2
+    ) AS kept ON kept.group_id = counted.group_id AND kept.origin = counted.origin;
+    DROP TABLE old_counts;
+    DROP TABLE old_totals
     """,
 )

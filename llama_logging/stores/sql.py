@@ -22,6 +22,7 @@ from llama_logging.stores.groups import SQLGroups
 from llama_logging.stores.intake import SQLIntake
 from llama_logging.stores.ledger import SQLLedger
 from llama_logging.stores.moves import SQLMoves
+from llama_logging.stores.origins import SQLOrigins
 from llama_logging.stores.outbox import SQLOutbox
 from llama_logging.stores.triage import SQLTriage
 from llama_logging.stores.upkeep import SQLUpkeep
@@ -31,6 +32,7 @@ class SQLStore(
     SQLIntake,
     SQLErrors,
     SQLGroups,
+    SQLOrigins,
     SQLTriage,
     SQLMoves,
     SQLAttempts,

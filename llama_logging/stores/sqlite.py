@@ -39,8 +39,8 @@ _STAGE_ERRORS = f"INSERT INTO batch (kind, amount, place, {', '.join(PlainError.
 _ONE_ERROR = f"('error', 1, {', '.join('?' * (len(PlainError._fields) + 1))})"
 _STAGE = f"""
     INSERT INTO batch (place, kind, error_id, attempt_id, timestamp, severity, fingerprint, error_type,
-                       message, logger_name, stack, process, release, module, function, strategy, status, duration,
-                       partial, details, amount, content)
+                       message, logger_name, stack, process, release, service, environment, module, function, strategy,
+                       status, duration, partial, details, amount, content)
     SELECT json_extract(?, '$[' || key || ']'), json_extract(value, '$.k'),
            coalesce(json_extract(value, '$.id'), json_extract(value, '$.error_id')),
            json_extract(value, '$.attempt_id'),
@@ -50,7 +50,8 @@ _STAGE = f"""
            json_extract(value, '$.msg'), json_extract(value, '$.logger'),
            coalesce(json_extract(value, '$.stack'), json_extract(value, '$.name')),
            coalesce(json_extract(value, '$.proc'), json_extract(value, '$.process')),
-           json_extract(value, '$.release'), json_extract(value, '$.site[0]'), json_extract(value, '$.site[1]'),
+           json_extract(value, '$.release'), json_extract(value, '$.service'), json_extract(value, '$.environment'),
+           json_extract(value, '$.site[0]'), json_extract(value, '$.site[1]'),
            json_extract(value, '$.strategy'), json_extract(value, '$.status'), json_extract(value, '$.duration'),
            coalesce(json_extract(value, '$.partial'), json_extract(value, '$.status') = 'pending', 0),
            coalesce(json_type(value, '$.ctx'), json_type(value, '$.crumbs'), json_type(value, '$.locals')) IS NOT NULL,

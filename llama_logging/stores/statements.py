@@ -38,14 +38,14 @@ BATCH = """
     CREATE TEMP TABLE batch (
         place INTEGER PRIMARY KEY, kind TEXT, error_id TEXT, attempt_id TEXT, timestamp BIGINT,
         severity INTEGER, fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
-        release TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT, duration DOUBLE PRECISION,
-        partial INTEGER, details INTEGER, amount BIGINT, content TEXT
+        release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT,
+        duration DOUBLE PRECISION, partial INTEGER, details INTEGER, amount BIGINT, content TEXT
     )
 """
 """One row for each frame. `stack` and `process` are names; `amount` is how many errors it stands for."""
 TOLD = """
     CREATE TEMP TABLE told (
-        fingerprint TEXT, stack TEXT, process TEXT, minute BIGINT, severity INTEGER, error_type TEXT,
+        fingerprint TEXT, stack TEXT, process TEXT, origin BIGINT, minute BIGINT, severity INTEGER, error_type TEXT,
         amount BIGINT, errors BIGINT, first_seen BIGINT, last_seen BIGINT, last_error BIGINT
     )
 """
@@ -78,9 +78,16 @@ STACKS = (
     ON CONFLICT (name) DO NOTHING
     """,
     """
-    INSERT INTO processes (name, release, content)
-    SELECT process, min(coalesce(release, '')), min(content)
-    FROM batch WHERE kind = 'open' GROUP BY process ORDER BY process
+    INSERT INTO origins (service, environment)
+    SELECT DISTINCT coalesce(service, ''), coalesce(environment, '') FROM batch WHERE kind = 'open' ORDER BY 1, 2
+    ON CONFLICT (service, environment) DO NOTHING
+    """,
+    """
+    INSERT INTO processes (name, release, origin, content)
+    SELECT batch.process, min(coalesce(batch.release, '')), min(origins.id), min(batch.content)
+    FROM batch JOIN origins
+        ON origins.service = coalesce(batch.service, '') AND origins.environment = coalesce(batch.environment, '')
+    WHERE batch.kind = 'open' GROUP BY batch.process ORDER BY batch.process
     ON CONFLICT (name) DO NOTHING
     """,
 )
@@ -117,10 +124,12 @@ SPOKEN = """
 
 TELL = f"""
     INSERT INTO told
-    SELECT fingerprint, stack, process, timestamp / {MINUTE}, severity, error_type,
+    SELECT fingerprint, stack, process,
+           coalesce((SELECT origin FROM processes WHERE processes.name = batch.process), 0),
+           timestamp / {MINUTE}, severity, error_type,
            sum(amount), sum(CASE WHEN kind = 'error' THEN 1 ELSE 0 END), min(timestamp), max(timestamp),
            max(CASE WHEN kind = 'error' THEN timestamp END)
-    FROM batch WHERE kind IN ('error', 'count') GROUP BY 1, 2, 3, 4, 5, 6
+    FROM batch WHERE kind IN ('error', 'count') GROUP BY 1, 2, 3, 5, 6, 7
 """
 RELEASES = """
     INSERT INTO releases (release, first_seen)
@@ -206,20 +215,36 @@ USES = tuple(
 _COUNTED = (("counts", "minute", 1), ("day_counts", "day", DAY // MINUTE))
 COUNTS = tuple(
     f"""
-    INSERT INTO {table} (group_id, {step}, count)
-    SELECT groups.id, told.minute / {minutes}, sum(told.amount)
-    FROM told JOIN groups ON groups.fingerprint = told.fingerprint GROUP BY 1, 2 ORDER BY 1, 2
-    ON CONFLICT (group_id, {step}) DO UPDATE SET count = {table}.count + excluded.count
+    INSERT INTO {table} (group_id, {step}, origin, count)
+    SELECT groups.id, told.minute / {minutes}, told.origin, sum(told.amount)
+    FROM told JOIN groups ON groups.fingerprint = told.fingerprint GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (group_id, {step}, origin) DO UPDATE SET count = {table}.count + excluded.count
     """
     for table, step, minutes in _COUNTED
 )
-TOTALS = f"""
-    INSERT INTO totals (unit, bucket, severity, error_type, count)
-    SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
-    FROM told CROSS JOIN ({_UNITS}) AS units
-    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-    ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
+ORIGINS = """
+    INSERT INTO group_origins (group_id, origin, count, severity, first_seen, last_seen)
+    SELECT groups.id, told.origin, sum(told.amount), max(told.severity), min(told.first_seen), max(told.last_seen)
+    FROM told JOIN groups ON groups.fingerprint = told.fingerprint GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (group_id, origin) DO UPDATE SET
+        count = group_origins.count + excluded.count,
+        severity = CASE WHEN excluded.severity > group_origins.severity THEN excluded.severity
+                        ELSE group_origins.severity END,
+        first_seen = CASE WHEN excluded.first_seen < group_origins.first_seen THEN excluded.first_seen
+                          ELSE group_origins.first_seen END,
+        last_seen = CASE WHEN excluded.last_seen > group_origins.last_seen THEN excluded.last_seen
+                         ELSE group_origins.last_seen END
 """
+_ADD_TOTALS = f"""
+    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
+    SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, told.origin, sum(told.amount)
+    FROM {{told}} CROSS JOIN ({_UNITS}) AS units
+    GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (unit, bucket, severity, error_type, origin) DO UPDATE SET count = totals.count + excluded.count
+"""
+TOTALS = _ADD_TOTALS.format(told="told")
+ORIGIN = "coalesce((SELECT origin FROM processes WHERE processes.id = errors.process), 0)"
+"""Of an error; 0 is that of errors whose process is not known."""
 
 AGAIN_SPAN = f"""
     SELECT min(timestamp) - {int(SAME_FOR * 1_000_000)}, max(timestamp) FROM batch WHERE kind = 'again' AND severity > 0
@@ -229,17 +254,13 @@ _AGAIN = "(SELECT error_id, max(severity) AS severity FROM batch WHERE kind = 'a
 _WORSE = f"{_AGAIN} JOIN errors ON {_STORED.replace('batch', 'raised')} AND raised.severity > errors.severity"
 HAS_WORSE = f"SELECT EXISTS (SELECT 1 FROM {_WORSE})"
 RAISE = (
-    f"""
-    INSERT INTO totals (unit, bucket, severity, error_type, count)
-    SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
-    FROM (
-        SELECT errors.timestamp / {MINUTE} AS minute, errors.error_type, signs.amount,
-               CASE WHEN signs.amount > 0 THEN raised.severity ELSE errors.severity END AS severity
-        FROM {_WORSE} CROSS JOIN (SELECT 1 AS amount UNION ALL SELECT -1) AS signs
-    ) AS told CROSS JOIN ({_UNITS}) AS units
-    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-    ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
-    """,
+    _ADD_TOTALS.format(
+        told=f"""(
+            SELECT errors.timestamp / {MINUTE} AS minute, errors.error_type, {ORIGIN} AS origin, signs.amount,
+                   CASE WHEN signs.amount > 0 THEN raised.severity ELSE errors.severity END AS severity
+            FROM {_WORSE} CROSS JOIN (SELECT 1 AS amount UNION ALL SELECT -1) AS signs
+        ) AS told"""
+    ),
     f"""
     DELETE FROM totals WHERE count = 0 AND (unit, bucket) IN (
         SELECT units.unit, errors.timestamp / {MINUTE} / units.unit FROM {_WORSE} CROSS JOIN ({_UNITS}) AS units
@@ -249,6 +270,13 @@ RAISE = (
     UPDATE groups SET severity = worst.severity
     FROM (SELECT errors.group_id, max(raised.severity) AS severity FROM {_WORSE} GROUP BY 1) AS worst
     WHERE groups.id = worst.group_id AND groups.severity < worst.severity
+    """,
+    f"""
+    UPDATE group_origins SET severity = worst.severity
+    FROM (SELECT errors.group_id, {ORIGIN} AS origin, max(raised.severity) AS severity FROM {_WORSE} GROUP BY 1, 2)
+        AS worst
+    WHERE group_origins.group_id = worst.group_id AND group_origins.origin = worst.origin
+        AND group_origins.severity < worst.severity
     """,
     f"UPDATE errors SET severity = raised.severity FROM {_AGAIN} WHERE {_STORED.replace('batch', 'raised')} "
     "AND raised.severity > errors.severity",
@@ -359,9 +387,10 @@ LEAVE = (
         for statement in (
             f"""
             UPDATE {table} SET count = {table}.count - gone.count
-            FROM (SELECT moving.was, errors.timestamp / {minutes * MINUTE} AS {step}, count(*) AS count
-                  FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2) AS gone
-            WHERE {table}.group_id = gone.was AND {table}.{step} = gone.{step}
+            FROM (SELECT moving.was, errors.timestamp / {minutes * MINUTE} AS {step}, {ORIGIN} AS origin,
+                         count(*) AS count
+                  FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2, 3) AS gone
+            WHERE {table}.group_id = gone.was AND {table}.{step} = gone.{step} AND {table}.origin = gone.origin
             """,
             f"DELETE FROM {table} WHERE count <= 0 AND group_id IN (SELECT was FROM moving)",
         )
@@ -370,6 +399,13 @@ LEAVE = (
     UPDATE groups SET count = groups.count - gone.count
     FROM (SELECT was, count(*) AS count FROM moving GROUP BY 1) AS gone WHERE groups.id = gone.was
     """,
+    f"""
+    UPDATE group_origins SET count = group_origins.count - gone.count
+    FROM (SELECT moving.was, {ORIGIN} AS origin, count(*) AS count
+          FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2) AS gone
+    WHERE group_origins.group_id = gone.was AND group_origins.origin = gone.origin
+    """,
+    "DELETE FROM group_origins WHERE count <= 0 AND group_id IN (SELECT was FROM moving)",
     """
     INSERT INTO batch (place, kind, error_id, timestamp, severity, fingerprint, error_type, message, logger_name,
                        stack, process, amount)
@@ -398,6 +434,17 @@ ENTER = (
                row_number() OVER (PARTITION BY group_id ORDER BY timestamp DESC, position DESC) AS turn
         FROM errors WHERE group_id IN (SELECT was FROM moving) WINDOW own AS (PARTITION BY group_id)
     ) AS rest WHERE rest.turn = 1 AND groups.id = rest.group_id
+    """,
+    f"""
+    UPDATE group_origins SET
+        first_seen = CASE WHEN group_origins.count = rest.count THEN rest.first_seen ELSE group_origins.first_seen END,
+        severity = CASE WHEN group_origins.count = rest.count THEN rest.worst ELSE group_origins.severity END,
+        last_seen = rest.last_seen
+    FROM (
+        SELECT group_id, {ORIGIN} AS origin, count(*) AS count, min(timestamp) AS first_seen,
+               max(timestamp) AS last_seen, max(severity) AS worst
+        FROM errors WHERE group_id IN (SELECT was FROM moving) GROUP BY 1, 2
+    ) AS rest WHERE group_origins.group_id = rest.group_id AND group_origins.origin = rest.origin
     """,
 )
 

@@ -43,7 +43,8 @@ class SQLUpkeep(SQLAccess):
                 f"""
                 SELECT groups.fingerprint, groups.error_type, groups.severity, counts.minute,
                        counts.count - coalesce(kept.count, 0)
-                FROM counts JOIN groups ON groups.id = counts.group_id
+                FROM (SELECT group_id, minute, sum(count) AS count FROM counts GROUP BY 1, 2) AS counts
+                JOIN groups ON groups.id = counts.group_id
                 LEFT JOIN (
                     SELECT group_id, timestamp / {MINUTE} AS minute, count(*) AS count FROM errors GROUP BY 1, 2
                 ) AS kept ON kept.group_id = counts.group_id AND kept.minute = counts.minute
@@ -56,7 +57,7 @@ class SQLUpkeep(SQLAccess):
                 error_type=error_type,
                 severity=ErrorSeverity(severity),
                 minute=from_microseconds(minute * MINUTE),
-                count=count,
+                count=int(count),
             )
 
     def note(self, at: datetime, kind: str, detail: str) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from anyio import to_thread
 
 from llama_logging.outbox import Outbox
+from llama_logging.registry.origins import EVERYWHERE
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
 
@@ -44,6 +45,7 @@ class Desk:
             try:
                 return question(store)
             finally:
+                store.origin = EVERYWHERE
                 self._free.put(store)
 
         return await to_thread.run_sync(answer)

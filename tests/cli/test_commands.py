@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from llama_logging import get_error_summary, process, transfer
 from llama_logging.attachment.configuration import shipped_text
 from llama_logging.cli import run_command
 from llama_logging.cli.main import COMMANDS, main, parser
 from llama_logging.context import ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.pipeline import pipeline_for
-from llama_logging.stores import urls
+from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, Run, make_context
@@ -602,3 +604,35 @@ def test_closed_streams_leave_a_command_as_it_is(own_place: Path) -> None:
     command = f"{sys.executable} -m llama_logging run -- app.py >&- 2>&-"
     assert subprocess.run(["sh", "-c", command], check=False).returncode == 7
     assert (own_place / "told").read_text() == "None None"
+
+
+PLACES = (("shop", "live"), ("shop", "test"), ("api", "live"))
+
+
+def in_place(service: str, environment: str, **changes: object) -> ErrorContext:
+    ours = replace(process.current(), process=f"{service}{environment}", service=service, environment=environment)
+    return make_context(process=ours, **{"timestamp": NOW - timedelta(hours=1), **changes})
+
+
+def test_queries_are_narrowed_to_a_service_and_an_environment(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shop, test, api = (in_place(*place, error_message=" ".join(place)) for place in PLACES)
+    with contextlib.closing(open_store(urls.default())) as store:
+        transfer.add(store, [shop, test, replace(api, fingerprint="v1:other")])
+    assert document(capsys, "summary", "--service", "shop")["total_errors"] == 2
+    assert "1 error from shop in live" in answer(capsys, "summary", "--service", "shop", "--environment", "live")
+    (group,) = document(capsys, "list", "--environment", "test")
+    assert (group["count"], group["error_message"]) == (1, "shop test")
+    assert sum(row["total"] for row in document(capsys, "stats", "--service", "api")) == 1
+    for command in (["tail", "--json"], ["export"]):
+        lines = answer(capsys, *command, "--environment", "live")
+        assert [json.loads(line)["error_message"] for line in lines.splitlines()] == ["shop live", "api live"]
+    named = answer(capsys, "export", "--service", "api", "--group", shop.fingerprint)
+    assert named == ""
+    assert main(["gate", "--since", "1d", "--service", "api", "--json"]) == 1
+    assert [row["fingerprint"] for row in json.loads(capsys.readouterr().out)] == ["v1:other"]
+    assert main(["gate", "--since", "1d", "--service", "shp"]) == 0
+    assert "no error came from the service 'shp'; there are api, shop" in capsys.readouterr().err
+    narrowed = get_error_summary(service="shop", environment="test")
+    assert [error["error_message"] for error in narrowed["recent_errors"]] == ["shop test"]

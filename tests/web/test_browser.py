@@ -220,6 +220,22 @@ def test_groups_are_triaged_by_mouse(browser: Any, told: Served, signed: Any) ->
         assert page.locator(".history li").first.inner_text().startswith("reopened")
 
 
+def test_groups_and_overview_are_narrowed_to_a_service_by_mouse(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        for path in ("/", "/overview"):
+            page.goto(told.base + path)
+            page.get_by_text("All services").first.click()
+            page.locator(".places a", has_text="worker").click()
+            assert page.locator(".places summary").first.inner_text() == "worker"
+            assert "service=worker" in page.url
+        assert page.get_by_text("Recovered everywhere").is_visible()
+        page.locator("#find").fill("thumbs")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**q=thumbs**")
+        assert "service=worker" in page.url
+        assert page.locator(".groups > li").count() == 1
+
+
 def test_a_group_is_deleted_by_mouse_and_not_by_mistake(browser: Any, told: Served, signed: Any) -> None:
     with watched(browser, signed) as page:
         page.goto(told.base)

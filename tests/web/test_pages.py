@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from llama_logging import transfer
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.ids import new_id
@@ -33,6 +34,7 @@ from llama_logging.web import dashboard, guard
 from llama_logging.web.keys import Keys
 from llama_logging.web.pages import deciding
 from llama_logging.web.pages.deciding import by
+from tests.cli.test_commands import in_place
 from tests.conftest import make_context
 from tests.stores.test_ledger import ending, make_announcement, make_quality
 from tests.stores.test_store import add
@@ -126,6 +128,32 @@ def test_one_walks_from_error_to_error(store: Outbox, client: TestClient) -> Non
     assert f'href="/e/{contexts[19].error_id}"' not in older
     newest = client.get(f"/e/{contexts[0].error_id}").text
     assert "<span>→ Next</span>" in newest
+
+
+def test_pages_are_about_one_service_or_environment(store: Outbox, client: TestClient) -> None:
+    transfer.add(store, [in_place("shop", "live"), in_place("shop", "test"), in_place("<api>", "live")])
+    assert "1</b> <span>error<" in client.get("/?service=shop&environment=live").text
+    assert "2</b> <span>errors<" in client.get("/?service=shop").text
+    assert "Nothing came from there" in client.get("/?service=none").text
+    text = client.get("/?service=shop&sort=count&q=article").text
+    # Every way from here stays there, but the one to all services.
+    assert 'href="/?sort=count&amp;q=article&amp;service=%3Capi%3E"' in text
+    assert 'href="/?sort=count&amp;q=article"' in text
+    assert '<input type="hidden" name="service" value="shop">' in text
+    assert "&lt;api&gt;" in text
+    assert "<api>" not in text
+    overview = client.get("/overview?service=shop&environment=test").text
+    assert '<h2>Errors</h2><p class="value">1</p>' in overview
+    assert "Recovered everywhere" in overview
+    assert 'href="/overview?since=7d&amp;service=shop&amp;environment=test"' in overview
+    # The next one asks about all of them.
+    assert '<h2>Errors</h2><p class="value">3</p>' in client.get("/overview").text
+    assert "3</b> <span>errors<" in client.get("/").text
+
+
+def test_one_service_is_nothing_to_choose_from(store: Outbox, client: TestClient) -> None:
+    transfer.add(store, [in_place("shop", "live")])
+    assert "All services" not in client.get("/").text
 
 
 def test_groups_come_page_by_page(store: Outbox, client: TestClient) -> None:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from llama_logging.figures import Steps
 from llama_logging.registry.groups import GroupState, Order
 from llama_logging.web.asked import Asked
+from llama_logging.web.places import narrowed
 
 SIZE = 50
 """Groups on a page."""
@@ -26,7 +27,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 def view(asked: Asked) -> dict[str, Any]:
     """A page of groups, with what happened in the last hours."""
-    store, search = asked.store, asked.query.get("q", "")[:SEARCH]
+    store, search, places = asked.store, asked.query.get("q", "")[:SEARCH], narrowed(asked)
     tab = asked.choice("state", ("all", *TABS) if search and "state" not in asked.query else TABS)
     order, page = asked.choice("sort", ORDERS), asked.number("page", 1, LAST)
     found = store.groups(
@@ -40,6 +41,7 @@ def view(asked: Asked) -> dict[str, Any]:
     states = store.states()
     counts: dict[str, int] = {state.value: count for state, count in states.items()}
     return {
+        **places,
         "pulse": asked.pulse,
         "groups": shown,
         "activity": store.activity([group.fingerprint for group in shown], steps),
@@ -53,5 +55,6 @@ def view(asked: Asked) -> dict[str, Any]:
             "state": asked.query.get("state", "") and tab,
             "sort": "" if order == ORDERS[0] else order,
             "q": search,
+            **places["place"],
         },
     }

@@ -12,6 +12,7 @@ from llama_logging.outbox import Outbox
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.tried import OutcomeStatus
 from llama_logging.web.asked import Asked
+from llama_logging.web.places import narrowed
 
 TOP = 5
 """Groups and types of each kind that are named."""
@@ -42,6 +43,7 @@ PERIODS = (
 def view(asked: Asked) -> dict[str, Any]:
     """Totals, a chart, what is new and what is back, what comes most, and what was healed."""
     store, name = asked.store, asked.choice("since", [period.name for period in PERIODS])
+    places = narrowed(asked)
     period = next(period for period in PERIODS if period.name == name)
     until, length = asked.now, timedelta(hours=period.hours)
     since = until - length
@@ -51,6 +53,8 @@ def view(asked: Asked) -> dict[str, Any]:
     both = store.count_by_severity(before, ErrorSeverity.DEBUG)
     earlier = {level: count - counts.by_severity.get(level, 0) for level, count in both.items()}
     return {
+        **places,
+        "known": {"since": "" if period is PERIODS[0] else period.name, **places["place"]},
         "pulse": asked.pulse,
         "period": period,
         "periods": sorted(PERIODS, key=lambda each: each.hours),
