@@ -14,6 +14,8 @@ class _Local(threading.local):
     # Of the class: to find that an attribute is missing costs five times as much.
     ours = False
     apart = False
+    lends = False
+    borrower: Worker | None = None
 
 
 _local = _Local()
@@ -46,6 +48,17 @@ def ours() -> Iterator[None]:
         yield
     finally:
         _local.ours, _local.apart = before
+
+
+def lending(work: Callable[[], object]) -> None:
+    """Do *work*; then this thread belongs to a Worker that was begun in it and could start none of its own."""
+    _local.lends = True
+    try:
+        work()
+    finally:
+        _local.lends = False
+        if _local.borrower is not None:
+            _local.borrower._work()
 
 
 class Worker:
@@ -104,9 +117,17 @@ class Worker:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
                 self._running += 1
             except RuntimeError:  # no more threads, or the interpreter is on its way out
-                return self._running > 0
+                return self._running > 0 or self._borrowed()
             finally:
                 self._starting.release()
+        return True
+
+    def _borrowed(self) -> bool:
+        """Whether this thread, that of `lending`, will do the work."""
+        if not _local.lends:
+            return False
+        _local.lends, _local.borrower = False, self
+        self._running += 1
         return True
 
     def _work(self) -> None:

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -69,11 +70,17 @@ class Sink:
 
     def take(self, record: logging.LogRecord) -> None:
         """Hand *record* over, if it is one for this sink."""
-        if self._below is not None and not any(f"{record.name}.".startswith(f"{name}.") for name in self._below):
-            return
+        if self._below is None or any(f"{record.name}.".startswith(f"{name}.") for name in self._below):
+            self.hand_over(record)
+
+    def hand_over(self, record: logging.LogRecord) -> None:
+        """Let the handler have *record*."""
         handler = self.handler
         if record.levelno >= handler.level:
             getattr(handler, "handle_once", handler.handle)(record)
+
+    def settle(self, deadline: float) -> None:
+        """Wait until the handler has what was handed over; at most until *deadline* on the monotonic clock."""
 
 
 RELAYS: set[str] = set()
@@ -116,6 +123,13 @@ def stick(handler: logging.Handler, name: str, *, notes: bool = False) -> None:
     known = _sticking.get(name)
     sink = _sticking[name] = Sink(lambda: handler, see_through=False, notes=notes)
     _use((*(other for other in _sinks if other is not known), sink))
+
+
+def settle(timeout: float) -> None:
+    """Wait until every handler has what was logged, *timeout* seconds at most."""
+    deadline = time.monotonic() + timeout
+    for sink in _sinks:
+        sink.settle(deadline)
 
 
 def takes_notes() -> bool:

@@ -46,6 +46,10 @@ def summary(cli: Run) -> Any:
     return yaml.safe_load(done.out)
 
 
+def document(cli: Run, *words: str) -> Any:
+    return yaml.safe_load(cli(*words, "--json").out)
+
+
 def attached(cli: Run, text: str, *command: str, **env: str) -> Finished:
     Path("logging.yaml").write_text(text)
     return cli("run", "--", *(command or ("app.py",)), **env)
@@ -165,6 +169,72 @@ def test_no_configuration_is_left_in_the_environment(cli: Run, own_place: Path) 
         "import os; print([name for name, value in os.environ.items() if 'handlers' in value])"
     )
     assert attached(cli, minimal()).out == "[]\n"
+
+
+REACTING = """
+import builtins, logging, os, sys, threading
+imported = []
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is threading.main_thread():
+            imported.append(name)
+sys.meta_path.insert(0, Finder())
+class AIGenerationError(Exception):
+    pass
+try:
+    raise AIGenerationError("no answer")
+except AIGenerationError:
+    logging.getLogger("app").exception("failed")
+    print(sorted(name for name in imported if name.startswith("llama_logging.recover")))
+    if len(sys.argv) > 1:
+        import llama_logging
+        outcome = llama_logging.outcome()
+        outcome.wait(10)
+        print(outcome.value)
+"""
+
+
+def test_what_reacts_to_errors_is_imported_off_the_applications_thread(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(REACTING)
+    assert attached(cli, shipped_text()).out.splitlines() == ["[]"]
+
+
+def test_the_outcome_of_the_first_error_is_waited_for(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(REACTING)
+    done = attached(cli, shipped_text(), "app.py", "ask")
+    assert [attempt["strategy"] for attempt in document(cli, "recovery", "log")] == ["llm.fallback_text"]
+    assert done.out.splitlines()[1] == "The language model is not available at the moment; please try again later."
+
+
+TOLD = """
+import logging, os, sys, threading
+def tell(context):
+    with open("told.txt", "a") as file:
+        print(context.error_message, context.thread_name, context.implicit, file=file)
+def fail(number):
+    try:
+        raise ValueError(number)
+    except ValueError:
+        logging.getLogger("app").error("failed")
+if __name__ == "__main__":
+    threads = [threading.Thread(target=fail, args=(n,), name=f"t{n}") for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(sys.argv) > 1 and os.fork() == 0:
+        fail("child")
+        sys.exit()
+"""
+
+
+@pytest.mark.parametrize("fork", [[], ["fork"]])
+def test_what_comes_while_a_handler_is_made_waits_for_it(cli: Run, own_place: Path, fork: list[str]) -> None:
+    (own_place / "app.py").write_text(TOLD)
+    done = attached(cli, minimal("class: llama_logging.handlers.ReportHandler, callback: app.tell"), "app.py", *fork)
+    assert done.code == 0
+    told = sorted(Path("told.txt").read_text().splitlines())
+    assert told == sorted([f"{n} t{n} True" for n in range(20)] + ["child MainThread True"] * len(fork))
 
 
 def test_a_start_imports_no_more_than_it_needs(cli: Run, run: Run, own_place: Path) -> None:

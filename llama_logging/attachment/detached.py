@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from llama_logging import tap
+from llama_logging.attachment.later import LateSink
 from llama_logging.config import convert, import_object
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import RegistryHandler
@@ -20,8 +21,8 @@ _REFERENCES = ("ext://", "cfg://")
 def sinks_of(data: Mapping[str, Any]) -> list[tap.Sink]:
     """Sinks for the handlers of this package that *data* attaches to a logger; those that keep errors first.
 
-    What keeps errors is made now. What reacts to them is made when the first comes: it may name
-    functions of the application, which cannot be imported before that has begun.
+    What keeps errors is made now. What reacts to them is made when the first comes, and off the
+    application's thread: it may name functions of the application, which cannot be imported before that has begun.
 
     Raises:
         ConfigError: If a handler that is made now cannot be.
@@ -34,8 +35,8 @@ def sinks_of(data: Mapping[str, Any]) -> list[tap.Sink]:
             cls = import_object(factory)
             options = _pinned(cls, _resolved(data, "handlers", name))
             notes = bool(options.get("breadcrumbs")) or getattr(cls, "sees_all", False)
-            sink = tap.Sink(_maker(data, cls, options), below=used[name], notes=notes)
             keeps = isinstance(cls, type) and issubclass(cls, RegistryHandler)
+            sink = (tap.Sink if keeps else LateSink)(_maker(data, cls, options), below=used[name], notes=notes)
             found.append((not keeps, sink))
             if keeps and isinstance(sink.handler, RegistryHandler):
                 sink.handler.reach_libraries()

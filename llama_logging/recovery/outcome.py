@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Generator
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from llama_logging import tasks
+from llama_logging import tap, tasks
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 if TYPE_CHECKING:
@@ -124,9 +125,12 @@ class Outcome:
 def outcome() -> Outcome:
     """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
     task = tasks.current()
-    if task is not None:
-        return _of_tasks.get(task, NONE)
-    return getattr(_of_thread, "latest", NONE)
+    latest = _of_tasks.get(task) if task is not None else getattr(_of_thread, "latest", None)
+    if latest is None and (handled := sys.exception()) is not None:
+        # It may be the first, for which the handler is only being made: it will be put there.
+        tap.settle(_MAKING)
+        latest = _dict(handled).get("__llama_outcome__")
+    return latest if latest is not None else NONE
 
 
 def remember(latest: Outcome) -> None:
@@ -142,6 +146,10 @@ def remember(latest: Outcome) -> None:
         _of_thread.latest = latest
 
 
+_MAKING = 5.0
+"""Seconds in which a handler is made."""
+# The slot itself: a class may have an attribute access of its own.
+_dict = BaseException.__dict__["__dict__"].__get__
 _PENDING = Resolution(OutcomeStatus.PENDING)
 NONE = Outcome.settled("", OutcomeStatus.NONE)
 """Of an error that was not logged, or that no RecoveryHandler saw."""

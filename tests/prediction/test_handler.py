@@ -503,6 +503,7 @@ def test_under_run_it_sees_what_the_levels_of_the_host_let_through(own_place: Pa
         "log.debug('stopped')\n"
         "log.info('passed')\n"
         "from llama_logging import tap\n"
+        "tap.settle(5)\n"
         "handler = [sink.handler for sink in tap._sinks if sink.notes][0]\n"
         "handler.close()\n"
         "import json, glob\n"

@@ -1,0 +1,122 @@
+"""Handlers that react to errors, made when the first comes: on a thread of their own.
+
+To import what recovery, reports and predictions need takes a tenth of a second, and the application's
+thread is in the midst of its work.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from llama_logging import forks, tap
+from llama_logging.background import is_ours, lending
+from llama_logging.capture import capture
+from llama_logging.config import warn
+
+CAPACITY = 1_000
+"""Records that wait at most; of more, the oldest are not reacted to."""
+EXIT_TIMEOUT = 2.0
+"""Seconds that the end of the process may be delayed by a handler that is being made."""
+
+_ASKED = "llama_logging.recovery.outcome"
+"""An application that has imported this may ask for the outcome as soon as its logging call returns."""
+
+
+class LateSink(tap.Sink):
+    """A sink whose handler is made on another thread; what comes meanwhile waits there, captured."""
+
+    def __init__(
+        self, make: Callable[[], logging.Handler], *, below: tuple[str, ...] = ("",), notes: bool = False
+    ) -> None:
+        super().__init__(make, below=below, notes=notes)
+        self._waiting: deque[logging.LogRecord] = deque(maxlen=CAPACITY)
+        # By process: a child has no thread that is at it.
+        self._makers: dict[int, _Maker] = {}
+
+    def hand_over(self, record: logging.LogRecord) -> None:
+        """Let the handler have *record*, once there is one."""
+        if self._handler is not None or is_ours() or _ASKED in sys.modules:
+            self._catch_up()
+            super().hand_over(record)
+            return
+        # Here: where it was logged, and what is being handled, cannot be told elsewhere.
+        if record.levelno >= tap.LEVEL or record.exc_info:
+            capture(record)
+        self._waiting.append(record)
+        # The handler may have come just now.
+        if self._handler is not None or not self._is_being_made():
+            self._catch_up()
+
+    def settle(self, deadline: float) -> None:
+        """Wait for the handler, and until it has what waits; at most until *deadline* on the monotonic clock."""
+        maker = self._makers.get(forks.look())
+        if maker is not None and maker is not threading.current_thread():
+            maker.done.wait(max(0.0, deadline - time.monotonic()))
+
+    def _is_being_made(self) -> bool:
+        """Whether a thread is at it, or could be started."""
+        maker = _Maker(self._make_it)
+        # setdefault is atomic: of two threads one begins.
+        if self._makers.setdefault(forks.pid, maker) is maker:
+            try:
+                maker.start()
+            except RuntimeError:  # no more threads, or the interpreter is on its way out
+                self._makers.pop(forks.pid, None)
+                return False
+            # What is registered last comes first: before handlers finish what they have begun.
+            atexit.register(tap.settle, EXIT_TIMEOUT)
+        return True
+
+    def _make_it(self) -> None:
+        try:
+            self._catch_up()
+        except Exception as error:
+            self._waiting.clear()
+            self._makers.pop(forks.pid, None)
+            warn(f"errors are not reacted to: {type(error).__name__}: {error}")
+
+    def _catch_up(self) -> None:
+        # Of two threads each takes what the other has left.
+        while self._waiting:
+            try:
+                record = self._waiting.popleft()
+            except IndexError:
+                return
+            super().hand_over(record)
+
+
+class _Maker(threading.Thread):
+    """Does *work*; what is begun in it may be the last that can be: at the end of a process no thread starts any more.
+
+    Attributes:
+        done: Set once it is.
+    """
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__(name="llama_logging-making", daemon=True)
+        self._work, self.done = work, threading.Event()
+
+    def run(self) -> None:
+        lending(self._do)
+
+    def _do(self) -> None:
+        try:
+            self._work()
+        finally:
+            self.done.set()
+
+
+def _before_fork() -> None:
+    # A child has no other threads: what one of them is importing it could never import.
+    tap.settle(EXIT_TIMEOUT)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
