@@ -107,9 +107,10 @@ class SQLCharts(SQLAccess):
         each = steps.minutes // unit
         found: dict[ErrorSeverity, list[int]] = {}
         with self._reading() as execute:
+            within = Within(execute, self.origin)
             rows = execute(
-                f"SELECT bucket / {int(each)}, severity, sum(count) FROM totals "
-                f"WHERE unit = ? AND bucket >= ? AND bucket < ?{Within(execute, self.origin).counted} GROUP BY 1, 2",
+                f"SELECT bucket / {int(each)}, severity, sum(count) FROM {within.totals} "
+                f"WHERE unit = ? AND bucket >= ? AND bucket < ?{within.counted} GROUP BY 1, 2",
                 (unit, steps.first * each, (steps.first + steps.count) * each),
             )
             for step, severity, count in rows:

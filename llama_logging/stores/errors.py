@@ -179,13 +179,13 @@ def _counted(since: datetime | None, at_least: ErrorSeverity, within: Within) ->
     for unit, wider in itertools.pairwise(UNITS):
         nearest = (minute + wider // 2) // wider * wider
         parts.append(
-            f"SELECT severity, error_type, {'count' if minute <= nearest else '-count'} FROM totals "
+            f"SELECT severity, error_type, {'count' if minute <= nearest else '-count'} FROM {within.totals} "
             f"WHERE unit = ? AND bucket >= ? AND bucket < ? AND severity >= ?{within.counted}"
         )
         parameters += [unit, min(minute, nearest) // unit, max(minute, nearest) // unit, int(at_least)]
         minute = nearest
     parts.append(
-        "SELECT severity, error_type, count FROM totals "
+        f"SELECT severity, error_type, count FROM {within.totals} "
         f"WHERE unit = ? AND bucket >= ? AND severity >= ?{within.counted}"
     )
     parameters += [UNITS[-1], minute // UNITS[-1], int(at_least)]

@@ -103,7 +103,7 @@ class SQLIntake(SQLAccess):
         now = (to_microseconds(datetime.now(UTC)),)
         for statement in statements.USES:
             execute(statement, now)
-        counts = (*statements.COUNTS, statements.ORIGINS, statements.TOTALS)
+        counts = (*statements.COUNTS, statements.ORIGINS, *statements.TOTALS)
         for statement in (*counts, *statements.STATES, *statements.OTHERS):
             execute(statement)
         if span := _concerned(execute, statements.AGAIN_SPAN, statements.HAS_WORSE):

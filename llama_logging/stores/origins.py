@@ -25,6 +25,7 @@ class Within:
 
     Attributes:
         narrow: Whether there are any.
+        totals: The table of these, by severity and type; with `counted`.
         counted: Of a row that counts errors of one origin.
         error: Of a row of `errors`.
         groups: Those that have been there, as a question for their numbers.
@@ -32,6 +33,7 @@ class Within:
 
     def __init__(self, execute: Execute, origin: Origin) -> None:
         self.narrow = origin != EVERYWHERE
+        self.totals = "origin_totals" if self.narrow else "totals"
         self.counted = self.error = self.groups = ""
         if self.narrow:
             given = {"service": origin.service, "environment": origin.environment}

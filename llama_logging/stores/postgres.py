@@ -86,7 +86,8 @@ _READERS = """
 """
 _TABLES = (
     "groups", "group_origins", "stack_uses", "process_uses", "origins", "processes", "releases", "counts", "day_counts",
-    "totals", "changes", "sightings", "attempts", "journals", "scopes", "moves", "incidents", "group_words", "registry",
+    "totals", "origin_totals", "changes", "sightings", "attempts", "journals", "scopes", "moves", "incidents",
+    "group_words", "registry",
 )  # fmt: skip
 
 # What a child of a fork must not close, nor let be collected: the connection is its parent's.

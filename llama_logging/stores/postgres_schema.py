@@ -348,6 +348,15 @@ _STEPS = (
         PRIMARY KEY (group_id, origin)
     ) WITH (fillfactor = 70);
     CREATE INDEX group_origins_last_seen ON group_origins (origin, last_seen);
+    CREATE TABLE origin_totals (
+        origin     bigint NOT NULL,
+        unit       integer NOT NULL,
+        severity   integer NOT NULL,
+        bucket     bigint NOT NULL,
+        count      bigint NOT NULL,
+        error_type text NOT NULL,
+        PRIMARY KEY (origin, unit, bucket, severity, error_type)
+    ) WITH (fillfactor = 70);
 
     DO $$
     DECLARE
@@ -357,7 +366,7 @@ _STEPS = (
             SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS name
             FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = 'errors'::regclass AND privilege_type = 'SELECT'
         LOOP
-            EXECUTE format('GRANT SELECT ON origins, group_origins TO %s', reader.name);
+            EXECUTE format('GRANT SELECT ON origins, group_origins, origin_totals TO %s', reader.name);
         END LOOP;
     END $$;
 
@@ -379,18 +388,16 @@ _STEPS = (
     DELETE FROM day_counts;
     INSERT INTO day_counts (group_id, day, origin, count)
     SELECT group_id, minute / 1440, origin, sum(count) FROM counts GROUP BY 1, 2, 3;
-    ALTER TABLE totals ADD COLUMN origin bigint NOT NULL DEFAULT 0, DROP CONSTRAINT totals_pkey;
-    ALTER TABLE totals ADD PRIMARY KEY (unit, bucket, severity, error_type, origin);
-    CREATE TEMP TABLE kept_totals AS
-    SELECT unit, minute / unit AS bucket, severity, error_type, origin, sum(count) AS count
+    INSERT INTO origin_totals (origin, unit, bucket, severity, error_type, count)
+    SELECT origin, unit, minute / unit, severity, error_type, sum(count)
     FROM kept CROSS JOIN (VALUES (1), (60), (1440)) AS units (unit) GROUP BY 1, 2, 3, 4, 5;
-    UPDATE totals SET count = totals.count - whole.count
-    FROM (SELECT unit, bucket, severity, error_type, sum(count) AS count FROM kept_totals GROUP BY 1, 2, 3, 4) AS whole
-    WHERE whole.unit = totals.unit AND whole.bucket = totals.bucket AND whole.severity = totals.severity
-        AND whole.error_type = totals.error_type;
-    DELETE FROM totals WHERE count = 0;
-    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
-    SELECT unit, bucket, severity, error_type, origin, count FROM kept_totals;
+    INSERT INTO origin_totals (origin, unit, bucket, severity, error_type, count)
+    SELECT 0, totals.unit, totals.bucket, totals.severity, totals.error_type, totals.count - coalesce(told.count, 0)
+    FROM totals LEFT JOIN (
+        SELECT unit, bucket, severity, error_type, sum(count) AS count FROM origin_totals GROUP BY 1, 2, 3, 4
+    ) AS told ON told.unit = totals.unit AND told.bucket = totals.bucket AND told.severity = totals.severity
+        AND told.error_type = totals.error_type
+    WHERE totals.count <> coalesce(told.count, 0);
     INSERT INTO group_origins (group_id, origin, count, severity, first_seen, last_seen)
     SELECT counted.group_id, counted.origin, counted.count, coalesce(spoken.severity, groups.severity),
            coalesce(spoken.first_seen, groups.first_seen), coalesce(spoken.last_seen, groups.last_seen)
@@ -399,8 +406,7 @@ _STEPS = (
         SELECT group_id, origin, max(severity) AS severity, min(first_seen) AS first_seen, max(last_seen) AS last_seen
         FROM kept GROUP BY 1, 2
     ) AS spoken ON spoken.group_id = counted.group_id AND spoken.origin = counted.origin;
-    DROP TABLE kept;
-    DROP TABLE kept_totals
+    DROP TABLE kept
     """,
 )
 

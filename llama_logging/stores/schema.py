@@ -8,7 +8,8 @@ stack_uses, process_uses  how many kept errors have each, and when the newest of
 origins    services and environments, of which each process has one; 0 stands for that of processes unknown
 releases   when each release was first seen: that is their order
 counts     errors by group, minute and origin; day_counts by day, for what looks back over weeks
-totals     errors by minute, hour and day, severity, type and origin: summaries cost the same at any number of errors
+totals     errors by minute, hour and day, severity and type: summaries cost the same at any number of errors;
+           origin_totals by origin besides
 group_origins  of each group from where it came: how often, how bad, when
 changes    what became of a group: the history that is shown, and what is alerted on
 sightings  who else logged an error; `content` is the journal frame
@@ -432,7 +433,6 @@ STEPS = (
     CREATE INDEX group_origins_last_seen ON group_origins (origin, last_seen);
 
     ALTER TABLE counts RENAME TO old_counts;
-    ALTER TABLE totals RENAME TO old_totals;
     DROP TABLE day_counts;
     CREATE TABLE counts (
         group_id INTEGER NOT NULL,
@@ -448,14 +448,14 @@ STEPS = (
         count    INTEGER NOT NULL,
         PRIMARY KEY (group_id, day, origin)
     ) WITHOUT ROWID;
-    CREATE TABLE totals (
+    CREATE TABLE origin_totals (
+        origin     INTEGER NOT NULL,
         unit       INTEGER NOT NULL,
         bucket     INTEGER NOT NULL,
         severity   INTEGER NOT NULL,
         error_type TEXT NOT NULL,
-        origin     INTEGER NOT NULL,
         count      INTEGER NOT NULL,
-        PRIMARY KEY (unit, bucket, severity, error_type, origin)
+        PRIMARY KEY (origin, unit, bucket, severity, error_type)
     ) WITHOUT ROWID;
     INSERT INTO counts
     SELECT group_id, timestamp / 60000000,
@@ -468,23 +468,23 @@ STEPS = (
     WHERE old_counts.count <> coalesce(kept.count, 0)
     ON CONFLICT (group_id, minute, origin) DO UPDATE SET count = counts.count + excluded.count;
     INSERT INTO day_counts SELECT group_id, minute / 1440, origin, sum(count) FROM counts GROUP BY 1, 2, 3;
-    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
+    INSERT INTO origin_totals (unit, bucket, severity, error_type, origin, count)
     SELECT 1, timestamp / 60000000, severity, error_type,
            coalesce((SELECT origin FROM processes WHERE processes.id = errors.process), 0), count(*)
     FROM errors GROUP BY 1, 2, 3, 4, 5;
-    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
-    SELECT 1, old_totals.bucket, old_totals.severity, old_totals.error_type, 0,
-           old_totals.count - coalesce(kept.count, 0)
-    FROM old_totals LEFT JOIN (
-        SELECT bucket, severity, error_type, sum(count) AS count FROM totals GROUP BY 1, 2, 3
-    ) AS kept ON kept.bucket = old_totals.bucket AND kept.severity = old_totals.severity
-        AND kept.error_type = old_totals.error_type
-    WHERE old_totals.unit = 1 AND old_totals.count <> coalesce(kept.count, 0)
-    ON CONFLICT (unit, bucket, severity, error_type, origin) DO UPDATE SET count = totals.count + excluded.count;
-    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
+    INSERT INTO origin_totals (unit, bucket, severity, error_type, origin, count)
+    SELECT 1, totals.bucket, totals.severity, totals.error_type, 0, totals.count - coalesce(kept.count, 0)
+    FROM totals LEFT JOIN (
+        SELECT bucket, severity, error_type, sum(count) AS count FROM origin_totals GROUP BY 1, 2, 3
+    ) AS kept ON kept.bucket = totals.bucket AND kept.severity = totals.severity
+        AND kept.error_type = totals.error_type
+    WHERE totals.unit = 1 AND totals.count <> coalesce(kept.count, 0)
+    ON CONFLICT (origin, unit, bucket, severity, error_type)
+        DO UPDATE SET count = origin_totals.count + excluded.count;
+    INSERT INTO origin_totals (unit, bucket, severity, error_type, origin, count)
     SELECT units.unit, bucket / units.unit, severity, error_type, origin, sum(count)
-    FROM totals CROSS JOIN (SELECT 60 AS unit UNION ALL SELECT 1440) AS units
-    WHERE totals.unit = 1 GROUP BY 1, 2, 3, 4, 5;
+    FROM origin_totals CROSS JOIN (SELECT 60 AS unit UNION ALL SELECT 1440) AS units
+    WHERE origin_totals.unit = 1 GROUP BY 1, 2, 3, 4, 5;
     INSERT INTO group_origins
     SELECT counted.group_id, counted.origin, counted.count, coalesce(kept.severity, groups.severity),
            coalesce(kept.first_seen, groups.first_seen), coalesce(kept.last_seen, groups.last_seen)
@@ -494,7 +494,6 @@ STEPS = (
                max(severity) AS severity, min(timestamp) AS first_seen, max(timestamp) AS last_seen
         FROM errors GROUP BY 1, 2
     ) AS kept ON kept.group_id = counted.group_id AND kept.origin = counted.origin;
-    DROP TABLE old_counts;
-    DROP TABLE old_totals
+    DROP TABLE old_counts
     """,
 )

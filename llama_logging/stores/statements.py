@@ -235,14 +235,30 @@ ORIGINS = """
         last_seen = CASE WHEN excluded.last_seen > group_origins.last_seen THEN excluded.last_seen
                          ELSE group_origins.last_seen END
 """
-_ADD_TOTALS = f"""
-    INSERT INTO totals (unit, bucket, severity, error_type, origin, count)
-    SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, told.origin, sum(told.amount)
-    FROM {{told}} CROSS JOIN ({_UNITS}) AS units
-    GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-    ON CONFLICT (unit, bucket, severity, error_type, origin) DO UPDATE SET count = totals.count + excluded.count
-"""
-TOTALS = _ADD_TOTALS.format(told="told")
+
+
+def _totals(told: str) -> tuple[str, str]:
+    """What adds the rows of *told* to the totals, and to those by origin."""
+    return (
+        f"""
+        INSERT INTO totals (unit, bucket, severity, error_type, count)
+        SELECT units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
+        FROM {told} CROSS JOIN ({_UNITS}) AS units
+        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+        ON CONFLICT (unit, bucket, severity, error_type) DO UPDATE SET count = totals.count + excluded.count
+        """,
+        f"""
+        INSERT INTO origin_totals (origin, unit, bucket, severity, error_type, count)
+        SELECT told.origin, units.unit, told.minute / units.unit, told.severity, told.error_type, sum(told.amount)
+        FROM {told} CROSS JOIN ({_UNITS}) AS units
+        GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+        ON CONFLICT (origin, unit, bucket, severity, error_type)
+            DO UPDATE SET count = origin_totals.count + excluded.count
+        """,
+    )
+
+
+TOTALS = _totals("told")
 ORIGIN = "coalesce((SELECT origin FROM processes WHERE processes.id = errors.process), 0)"
 """Of an error; 0 is that of errors whose process is not known."""
 
@@ -254,18 +270,21 @@ _AGAIN = "(SELECT error_id, max(severity) AS severity FROM batch WHERE kind = 'a
 _WORSE = f"{_AGAIN} JOIN errors ON {_STORED.replace('batch', 'raised')} AND raised.severity > errors.severity"
 HAS_WORSE = f"SELECT EXISTS (SELECT 1 FROM {_WORSE})"
 RAISE = (
-    _ADD_TOTALS.format(
-        told=f"""(
+    *_totals(
+        f"""(
             SELECT errors.timestamp / {MINUTE} AS minute, errors.error_type, {ORIGIN} AS origin, signs.amount,
                    CASE WHEN signs.amount > 0 THEN raised.severity ELSE errors.severity END AS severity
             FROM {_WORSE} CROSS JOIN (SELECT 1 AS amount UNION ALL SELECT -1) AS signs
         ) AS told"""
     ),
-    f"""
-    DELETE FROM totals WHERE count = 0 AND (unit, bucket) IN (
-        SELECT units.unit, errors.timestamp / {MINUTE} / units.unit FROM {_WORSE} CROSS JOIN ({_UNITS}) AS units
-    )
-    """,
+    *(
+        f"""
+        DELETE FROM {table} WHERE count = 0 AND (unit, bucket) IN (
+            SELECT units.unit, errors.timestamp / {MINUTE} / units.unit FROM {_WORSE} CROSS JOIN ({_UNITS}) AS units
+        )
+        """
+        for table in ("totals", "origin_totals")
+    ),
     f"""
     UPDATE groups SET severity = worst.severity
     FROM (SELECT errors.group_id, max(raised.severity) AS severity FROM {_WORSE} GROUP BY 1) AS worst
