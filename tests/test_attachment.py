@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,55 @@ def test_an_error_whose_text_ends_the_process_is_kept_where_no_other_handler_ask
     assert cli("run", *options, "--", "app.py").code == 7
     assert (own_place / "llama_logging.db.journal").is_dir() == bool(errors)
     assert cli("list").out.count("Last") == errors
+
+
+def test_an_interactive_console_prints_what_it_would(cli: Run, own_place: Path) -> None:
+    """It asks whether the hook for uncaught exceptions is the interpreter's own."""
+    (own_place / "app.py").write_text(
+        "import code, sys\n"
+        "code.InteractiveInterpreter().runsource('1/0')\n"
+        "sys.exit(sys.excepthook is sys.__excepthook__)\n"
+    )
+    alone = subprocess.run([sys.executable, "app.py"], capture_output=True, text=True, check=False)
+    done = attached(cli, minimal())
+    assert (done.code, done.err) == (1, alone.stderr)
+
+
+def test_processes_of_one_command_have_one_registry_wherever_they_are(cli: Run, own_place: Path) -> None:
+    for name in ("here", "there"):
+        (own_place / name).mkdir()
+    (own_place / "app.py").write_text(
+        "import logging, os, subprocess, sys\n"
+        "os.chdir('here')\n"
+        "logging.error('parent')\n"
+        "if len(sys.argv) == 1:\n"
+        "    subprocess.run([sys.executable, '../app.py', 'child'], cwd='../there')\n"
+    )
+    Path("there/here").mkdir()
+    attached(cli, minimal(f"{REGISTRY}, store: sqlite:///errors.db"))
+    assert [path.name for path in own_place.rglob("*.db")] == ["errors.db"]
+    assert cli("list", "--json", "--store", "sqlite:///errors.db").out.count('"fingerprint"') == 1
+    assert yaml.safe_load(cli("summary", "--json", "--store", "sqlite:///errors.db").out)["total_errors"] == 2
+
+
+@pytest.mark.usefixtures("app")
+def test_a_configuration_that_is_not_there_keeps_nothing_from_starting(cli: Run) -> None:
+    done = cli("run", "-c", "gone.yaml", "app.py", "3")
+    assert (done.code, done.out) == (3, "still running\n")
+    assert done.err.splitlines()[0] == (
+        "llama-logging: there is no gone.yaml: errors are kept by the shipped configuration; "
+        "llama-logging init writes one"
+    )
+    assert summary(cli)["total_errors"] == 1
+    assert cli("run", "--configure", "-c", "gone.yaml", "app.py").code == 2
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("words", [["app.py", "3"], ["-m", "app", "3"], ["--printed", "-m", "app", "3"]])
+def test_what_is_to_run_may_stand_without_dashes(cli: Run, words: list[str]) -> None:
+    Path("logging.yaml").write_text(minimal())
+    assert cli("run", *words).out == "still running\n"
+    assert summary(cli)["total_errors"] == 1
 
 
 def test_exit_and_ctrl_c_are_no_errors(cli: Run, own_place: Path) -> None:

@@ -600,7 +600,7 @@ def test_a_file_of_somebody_elses_is_left_as_it_is(store_url: urls.StoreURL, con
 
 def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.StoreURL) -> None:
     """No statement goes through all errors, groups or counts there are."""
-    all_of_them = {f"SCAN {table}" for table in ("errors", "groups", "counts", "day_counts")}
+    all_of_them = {f"SCAN {table}" for table in ("errors", "groups", "counts", "day_counts", "group_origins")}
     store = sqlite.SQLiteStore(store_url)
     store.forget("")
     every: tuple[str, ...] = (
@@ -610,7 +610,14 @@ def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.Stor
         statements.ERRORS,
         *statements.COUNTS,
     )
-    every += (statements.TOTALS, *statements.STATES, *statements.OTHERS, *statements.LEAVE, *statements.ENTER)
+    every += (
+        statements.ORIGINS,
+        *statements.TOTALS,
+        *statements.STATES,
+        *statements.OTHERS,
+        *statements.LEAVE,
+        *statements.ENTER,
+    )
     with store._reading() as execute:
         for statement in (*every, *statements.TURN, statements.UNMUTE_AT):
             plan = {row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}", (7,) * statement.count("?"))}

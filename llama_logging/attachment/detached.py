@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from llama_logging import tap
 from llama_logging.attachment.later import LateSink
+from llama_logging.attachment.run import FOLDER_VARIABLE
 from llama_logging.config import convert, import_object
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import RegistryHandler
@@ -102,11 +104,12 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def _pinned(cls: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """*options* with the place of the store made absolute: the process may change its folder."""
+    """*options* with the place of the store made absolute: the process may change its folder, or be begun elsewhere."""
     if "store" in getattr(cls, "option_names", ()):
+        folder = os.environ.get(FOLDER_VARIABLE, "")
         try:
             given = convert(options.get("store"))
-            options["store"] = (urls.default() if given is None else urls.parse(given)).url
+            options["store"] = (urls.default(folder) if given is None else urls.parse(given, folder)).url
         except ConfigError:
             pass  # the handler itself tells of it
     return options

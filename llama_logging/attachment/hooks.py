@@ -53,6 +53,9 @@ def install(*, printed: bool = False) -> None:
         keep(args.exc_value, "unraisable", ErrorSeverity.ERROR)
         unraisable(args)
 
+    if program is sys.__excepthook__:
+        # `code.interact` and others ask whether it is the interpreter's own, and print otherwise if not.
+        sys.__excepthook__ = excepthook
     sys.excepthook, threading.excepthook, sys.unraisablehook = excepthook, thread_excepthook, unraisable_hook
     _watch_printing(everything=printed)
 

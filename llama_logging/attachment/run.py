@@ -19,12 +19,16 @@ DOCTOR_VARIABLE = "LLAMA_LOGGING_DOCTOR"
 CONFIGURE, PRINTED = "configure", "printed"
 """What may stand in RUN_VARIABLE, separated by commas."""
 HOME_VARIABLE = "LLAMA_LOGGING_HOME"
+FOLDER_VARIABLE = "LLAMA_LOGGING_FOLDER"
+"""Where `run` was typed: from there the path of a store counts, in children that are started elsewhere too."""
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes for a command that cannot be started, as shells have them."""
 
 # Linux takes 128 KiB for one variable, and the environment is the application's too.
 _LONGEST = 32_768
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SHIPPED = os.path.join(_PACKAGE, "logging.yaml")
+"""What stands in for a file that is not there."""
 BOOTSTRAP = os.path.join(_PACKAGE, "attachment", "bootstrap")
 """Holds nothing but a sitecustomize.py, which Python runs at its start when it finds it on PYTHONPATH."""
 
@@ -53,6 +57,7 @@ def environment(config: str, asked: Sequence[str] = ()) -> dict[str, str]:
     env[DATA_VARIABLE] = _ready(config)
     env[RUN_VARIABLE] = ",".join(asked)
     env[HOME_VARIABLE] = os.path.dirname(_PACKAGE)
+    env[FOLDER_VARIABLE] = os.getcwd()
     return env
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 
-from llama_logging.attachment.run import CONFIGURE, PRINTED, run
+from llama_logging.attachment.run import CONFIGURE, PRINTED, SHIPPED, run
 from llama_logging.exceptions import ConfigError
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HELP = "run a command and keep its errors, its code, logging and output untouched"
-EPILOG = "Examples: llama-logging run -- python app.py · run -- app.py · run -- -m package · run -- uvicorn app:app"
+EPILOG = "Examples: llama-logging run -- python app.py · run app.py · run -m package · run -- uvicorn app:app"
 
 _CONFIG = "logging.yaml"
 
@@ -46,10 +47,12 @@ def read(words: Sequence[str]) -> tuple[list[str], str, list[str]] | None:
 
     >>> read(["-c", "errors.yaml", "--printed", "--", "app.py", "-v"])
     (['app.py', '-v'], 'errors.yaml', ['printed'])
+    >>> read(["-m", "package", "-v"])
+    (['-m', 'package', '-v'], 'logging.yaml', [])
     """
     config, rest = _CONFIG, list(words)
     asked: list[str] = []
-    while rest and rest[0].startswith("-"):
+    while rest and rest[0].startswith("-") and (rest[0] != "-m" or len(rest) == 1):
         word = rest.pop(0)
         if word == "--":
             return rest, config, asked
@@ -66,10 +69,18 @@ def start(command: Sequence[str], config: str, asked: Sequence[str]) -> int:
     """Become *command*; the rest is as for `attachment.run.run`.
 
     Raises:
-        ConfigError: If there is nothing to become, or no configuration.
+        ConfigError: If there is nothing to become, or nothing to configure logging by.
     """
     if not command:
         raise ConfigError("run: say what to run, such as: llama-logging run -- python app.py")
     if not os.path.isfile(config):
-        raise ConfigError(f"run: there is no {config}; llama-logging init writes one")
+        if CONFIGURE in asked:
+            raise ConfigError(f"run: there is no {config} to configure logging by; llama-logging init writes one")
+        # A file that has gone is no reason for a service not to start.
+        print(
+            f"llama-logging: there is no {config}: errors are kept by the shipped configuration; "
+            "llama-logging init writes one",
+            file=sys.stderr,
+        )
+        config = SHIPPED
     return run(command, config, asked)

@@ -21,6 +21,8 @@ _GROUPS = """
     FROM groups LEFT JOIN stacks ON stacks.id = groups.stack
 """
 
+# CROSS JOIN: SQLite would go through all groups of the origin, for fifty of them.
+_THESE = "FROM groups CROSS JOIN group_origins"
 _WHOLES = 200
 """Groups of which it is asked at once how they are somewhere."""
 
@@ -55,9 +57,11 @@ class SQLGroups(SQLAccess):
                 matching = self._index().groups(execute, search) if self.exists else ()
                 which += f" AND shown.id IN ({_listed(sorted({roots.get(each, each) for each in matching}))})"
             if within.narrow:
+                # Where nothing is to be added up, the index gives them in their order.
+                there = _alone_there(within) if within.single and not merged else _there(within)
                 rows = execute(
-                    f"{_there(within)} SELECT shown.id FROM there JOIN groups AS shown ON shown.id = there.id "
-                    f"WHERE true{which} AND there.last_seen >= ? AND there.severity >= ? "
+                    f"{there} SELECT shown.id FROM there JOIN groups AS shown ON shown.id = there.id "
+                    f"WHERE shown.count > 0{which} AND there.last_seen >= ? AND there.severity >= ? "
                     f"ORDER BY there.{order} DESC, shown.id DESC LIMIT ? OFFSET ?",
                     (*parameters, *bounds, limit, offset),
                 ).fetchall()
@@ -103,15 +107,26 @@ def members_of(execute: Execute, fingerprint: str) -> list[int]:
     return [row[0], *(each[0] for each in execute("SELECT id FROM groups WHERE root = ? ORDER BY id", (row[0],)))]
 
 
-def _there(within: Within, among: str = "") -> str:
-    """The groups that were seen there, with those that are merged into them: how often, and when."""
+def _alone_there(within: Within) -> str:
+    """As `_there`, of one place, where no group is merged into another."""
+    return f"""
+        WITH there AS (
+            SELECT group_id AS id, count, severity, first_seen, last_seen FROM group_origins WHERE true{within.counted}
+        )
+    """
+
+
+def _there(within: Within, names: Sequence[str] | None = None) -> str:
+    """The groups that were seen there, or *names* of them, with what is merged into them: how often, and when."""
+    tables = "FROM group_origins JOIN groups ON groups.id = group_origins.group_id WHERE true"
+    if names is not None:
+        tables = f"{_THESE} WHERE group_origins.group_id = groups.id AND groups.fingerprint IN ({marks(names)})"
     return f"""
         WITH there AS (
             SELECT coalesce(groups.root, groups.id) AS id, sum(group_origins.count) AS count,
                    max(group_origins.severity) AS severity, min(group_origins.first_seen) AS first_seen,
                    max(group_origins.last_seen) AS last_seen
-            FROM group_origins JOIN groups ON groups.id = group_origins.group_id
-            WHERE groups.count > 0{within.counted}{among} GROUP BY 1
+            {tables} AND groups.count > 0{within.counted} GROUP BY 1
         )
     """
 
@@ -122,11 +137,10 @@ def _as_there(execute: Execute, within: Within, groups: Sequence[ErrorGroup]) ->
     for part in parts(groups, _WHOLES):
         shown_in = {name: group.fingerprint for group in part for name in (group.fingerprint, *group.merged)}
         names = list(shown_in)
-        among = f" AND groups.fingerprint IN ({marks(names)})"
         seen = {
             row[0]: row[1:]
             for row in execute(
-                f"{_there(within, among)} SELECT fingerprint, there.count, there.severity, there.first_seen, "
+                f"{_there(within, names)} SELECT fingerprint, there.count, there.severity, there.first_seen, "
                 "there.last_seen FROM there JOIN groups ON groups.id = there.id",
                 names,
             )
@@ -156,10 +170,10 @@ def _as_there(execute: Execute, within: Within, groups: Sequence[ErrorGroup]) ->
 def _speaking(within: Within, names: Sequence[str]) -> str:
     """What asks for the errors that came last there, of the groups *names*."""
     return (
-        "SELECT groups.fingerprint, error_id, errors.error_type, message FROM groups "
-        "JOIN group_origins ON group_origins.group_id = groups.id JOIN errors "
+        f"SELECT groups.fingerprint, error_id, errors.error_type, message {_THESE} JOIN errors "
         "ON errors.group_id = group_origins.group_id AND errors.timestamp = group_origins.last_seen "
-        f"WHERE groups.fingerprint IN ({marks(names)}){within.counted}{within.error} "
+        f"WHERE group_origins.group_id = groups.id AND groups.fingerprint IN ({marks(names)})"
+        f"{within.counted}{within.error} "
         "ORDER BY errors.timestamp, errors.position"
     )
 

@@ -25,6 +25,7 @@ class Within:
 
     Attributes:
         narrow: Whether there are any.
+        single: Whether it is one service in one environment.
         totals: The table of these, by severity and type; with `counted`.
         counted: Of a row that counts errors of one origin.
         error: Of a row of `errors`.
@@ -32,7 +33,7 @@ class Within:
     """
 
     def __init__(self, execute: Execute, origin: Origin) -> None:
-        self.narrow = origin != EVERYWHERE
+        self.narrow, self.single = origin != EVERYWHERE, False
         self.totals = "origin_totals" if self.narrow else "totals"
         self.counted = self.error = self.groups = ""
         if self.narrow:
@@ -40,6 +41,7 @@ class Within:
             chosen = {name: value for name, value in given.items() if value is not None}
             conditions = " AND ".join(f"{name} = ?" for name in chosen)
             found = execute(f"SELECT id FROM origins WHERE {conditions}", list(chosen.values())).fetchall()
+            self.single = len(found) == 1
             listed = ", ".join(str(int(row[0])) for row in found) or "NULL"
             self.counted = f" AND origin IN ({listed})"
             self.error = f" AND {ORIGIN} IN ({listed})"

@@ -87,14 +87,17 @@ class StoreURL(Frozen, kw_only=False):
         return self.directories[1 if self.path else 0]
 
 
-def parse(url: object) -> StoreURL:
+def parse(url: object, folder: str = "") -> StoreURL:
     """Read the name of a store.
+
+    Args:
+        folder: Where a relative path begins; default the current folder.
 
     Raises:
         ConfigError: If it is not one.
     """
     if isinstance(url, str) and url.startswith(_SQLITE) and url != _SQLITE:
-        path = os.path.abspath(os.path.expanduser(url.removeprefix(_SQLITE)))
+        path = os.path.abspath(os.path.join(folder, os.path.expanduser(url.removeprefix(_SQLITE))))
         return StoreURL(_SQLITE + path, path)
     scheme, found, _ = url.partition("://") if isinstance(url, str) else ("", "", "")
     if isinstance(url, str) and scheme in POSTGRES:
@@ -107,13 +110,13 @@ def parse(url: object) -> StoreURL:
     )
 
 
-def default() -> StoreURL:
-    """The store of `LLAMA_LOGGING_STORE`, else the default one.
+def default(folder: str = "") -> StoreURL:
+    """The store of `LLAMA_LOGGING_STORE`, else the default one; *folder* as for `parse`.
 
     Raises:
         ConfigError: If the variable holds something else.
     """
-    return parse(os.environ.get(VARIABLE) or DEFAULT)
+    return parse(os.environ.get(VARIABLE) or DEFAULT, folder)
 
 
 def _postgres(url: str) -> StoreURL:

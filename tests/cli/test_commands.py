@@ -83,7 +83,7 @@ def test_since_is_a_duration_or_a_moment(capsys: pytest.CaptureFixture[str], sin
         ("list", "--store", "mysql://x"),
         ("show", "1", "--store", "x.db"),
         ("run", "--"),
-        ("run", "-c", "none.yaml", "--", "app.py"),
+        ("run", "--configure", "-c", "none.yaml", "--", "app.py"),
     ],
 )
 def test_what_is_asked_for_wrongly_exits_with_2(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
