@@ -42,9 +42,7 @@ def wiped() -> None:
 
 
 def queued() -> None:
-    behind = logging.root.handlers[:]
     logging.root.handlers[:] = [logging.handlers.QueueHandler(queue.Queue())]
-    logging.root.handlers[0].listener = logging.handlers.QueueListener(queue.Queue(), *behind)  # type: ignore[attr-defined]
 
 
 def filtered() -> None:
@@ -64,7 +62,7 @@ held: list[logging.Handler] = []
         (filtered, "of the registry handler at the root drops it"),
         (cut_off, "'app.doctor' has propagate: false, and the registry is at the root"),
         (wiped, "is gone from the tree"),
-        (queued, "behind a QueueHandler at the root"),
+        (queued, "the QueueHandler at the root puts it into a queue, and no QueueListener"),
     ],
     ids=["disabled", "disable", "level", "handler level", "filter", "propagate", "wiped", "queue"],
 )
@@ -151,3 +149,58 @@ def test_a_file_alone_and_a_command_that_is_none(cli: Run, own_place: Path) -> N
     assert cli("doctor", "-c", "logging.yaml").code == 0
     assert cli("doctor", "--", sys.executable + "-none").code == 2
     assert cli("doctor", "-c", "none.yaml").code == 2
+
+
+QUEUE = """
+import logging, logging.handlers, os, queue
+from llama_logging.filters import CaptureFilter
+from llama_logging.handlers import RegistryHandler
+logging.getLogger("app")
+handler = logging.handlers.QueueHandler(queue.Queue())
+logging.root.addHandler(handler)
+listener = logging.handlers.QueueListener(handler.queue, RegistryHandler())
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        ("", 1, "the listener of the QueueHandler at the root does not run in this process"),
+        ("listener.start()", 0, "makes text of the exception, which is read back"),
+        ("listener.start(); listener.stop()", 0, "2 of 2"),  # as at the end of any program
+        ("handler.addFilter(CaptureFilter()); listener.start()", 0, "2 of 2"),
+        ("listener.start(); handler.setLevel(99)", 1, "the level of the QueueHandler at the root is Level 99"),
+        ("listener.start(); os.fork() and os.wait()", 1, "does not run in this process"),
+    ],
+    ids=["not started", "started", "ended", "captured", "level", "forked"],
+)
+def test_what_stands_behind_a_queue_is_found(cli: Run, own_place: Path, more: str, code: int, told: str) -> None:
+    """An error arrives where a listener takes it out of the queue."""
+    (own_place / "app.py").write_text(QUEUE + more)
+    done = cli("doctor", "--", "app.py")
+    assert done.code == code
+    assert told in done.out
+    assert not ("CaptureFilter" in more and "makes text" in done.out)
+
+
+SHARED = """
+import logging, logging.handlers, multiprocessing, time
+from llama_logging.handlers import RegistryHandler
+
+def work(queue):
+    logging.root.handlers[:] = [logging.handlers.QueueHandler(queue)]
+    time.sleep(60)
+
+if __name__ == "__main__":
+    queue = multiprocessing.get_context("fork").Queue()
+    logging.root.addHandler(RegistryHandler())
+    logging.handlers.QueueListener(queue, *logging.root.handlers).start()
+    multiprocessing.get_context("fork").Process(target=work, args=(queue,)).start()
+"""
+
+
+def test_a_queue_to_another_process_is_told_of(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(SHARED)
+    done = cli("doctor", "--", "app.py")
+    assert done.code == 0
+    assert "the QueueHandler at the root hands it to another process" in done.out
