@@ -183,6 +183,35 @@ def test_what_stands_behind_a_queue_is_found(cli: Run, own_place: Path, more: st
     assert not ("CaptureFilter" in more and "makes text" in done.out)
 
 
+HELPED = """
+import multiprocessing, time
+from llama_logging.attachment.configuration import configure
+
+def work():
+    configure("logging.yaml")
+    time.sleep(60)
+
+if __name__ == "__main__":
+    configure("logging.yaml")
+    multiprocessing.get_context("forkserver").Process(target=work).start()
+"""
+
+
+def test_processes_that_run_nothing_of_the_application_are_left_out(cli: Run, own_place: Path) -> None:
+    """`multiprocessing` has a tracker and a server of its own; what that server starts is the application again."""
+    (own_place / "app.py").write_text(HELPED)
+    (own_place / "logging.yaml").write_text(json.dumps(YAML))
+    done = cli("doctor", "--after", "6s", "--json", "--", "app.py")
+    assert done.code == 0
+    assert len(json.loads(done.out)["processes"]) == 2
+
+
+def test_an_access_log_tells_of_no_error(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text('import logging; logging.getLogger("gunicorn.access").propagate = False')
+    (own_place / "logging.yaml").write_text(json.dumps(YAML))
+    assert cli("doctor", "-c", "logging.yaml", "--", "app.py").code == 0
+
+
 SHARED = """
 import logging, logging.handlers, multiprocessing, time
 from llama_logging.handlers import RegistryHandler

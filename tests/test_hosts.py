@@ -217,6 +217,15 @@ def test_a_server_that_loads_the_file_itself(own_place: Path, server: Server, be
     assert_each_once(server)
 
 
+@pytest.mark.parametrize("name", ["uvicorn, two workers", "gunicorn"])
+def test_doctor_has_nothing_to_say_of_a_server_that_loads_the_file_itself(own_place: Path, cli: Run, name: str) -> None:
+    (server,) = [server for server in SERVERS if server.name == name]
+    place(server, own_place, shipped_text())
+    words = command(f"{server.words} {server.file}", PORT=str(free_port()))
+    done = cli("doctor", "--after", "8s", "--", *words)
+    assert done.code == 0, done.out
+
+
 def test_an_error_right_before_sigterm_is_there(own_place: Path) -> None:
     """A server ends by the signal itself: no atexit function runs."""
     (server,) = [server for server in SERVERS if server.name == "uvicorn"]

@@ -15,9 +15,15 @@ from logging.handlers import QueueHandler
 from llama_logging.attachment.following import RUN, Stop, Way, handed_over, kind, lets_through, ways_through
 from llama_logging.attachment.living import Living, is_shared, remember_listeners
 from llama_logging.handlers import RegistryHandler
+from llama_logging.patterns import regex
 
 PERIOD = 0.3
 """Seconds between two looks at the tree of a process."""
+
+_ACCESS = ("gunicorn.access", "hypercorn.access", "uvicorn.access")  # a line for each request, and no error
+
+_HELPERS = regex(r"from [\w.]*(resource_tracker|forkserver) import main")
+"""The code of processes that `multiprocessing` starts for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Finding:
 
 
 def examine(*, ending: bool = False) -> list[Finding]:
-    """Follow an error through the tree of this process, from each of its loggers.
+    """Follow an error through the tree of this process, from each of its loggers but those of access logs.
 
     Filters are asked, nothing is logged.
 
@@ -52,7 +58,10 @@ def examine(*, ending: bool = False) -> list[Finding]:
 
 
 def begin(folder: str) -> None:
-    """Write what `examine` finds to a file of this process in *folder*, now and then and at its end."""
+    """Write what `examine` finds to a file of this process in *folder*, now and then and at its end.
+
+    A process that runs nothing of the application writes nothing; those that are forked from it do.
+    """
 
     def write() -> None:
         findings = [asdict(finding) for finding in examine(ending=ended.is_set())]
@@ -70,16 +79,18 @@ def begin(folder: str) -> None:
 
     ended = threading.Event()
     remember_listeners()
-    atexit.register(write)
-    atexit.register(ended.set)  # the last one registered is the first one called
     os.register_at_fork(after_in_child=start)
-    start()
+    if not any(_HELPERS.match(word) for word in sys.orig_argv):
+        atexit.register(write)
+        atexit.register(ended.set)  # the last one registered is the first one called
+        start()
 
 
 def _loggers() -> list[logging.Logger]:
     known = logging.root.manager.loggerDict
     below = [known[name] for name in sorted(known)]
-    return [logging.root, *(logger for logger in below if isinstance(logger, logging.Logger))]
+    loggers = [logging.root, *(logger for logger in below if isinstance(logger, logging.Logger))]
+    return [logger for logger in loggers if logger.name not in _ACCESS]
 
 
 def _examined(logger: logging.Logger, living: Living) -> Finding:
