@@ -60,6 +60,11 @@ class Sink:
         self.see_through, self.notes = see_through, notes
 
     @property
+    def made(self) -> logging.Handler | None:
+        """The handler, if it was made already."""
+        return self._handler
+
+    @property
     def handler(self) -> logging.Handler:
         """The handler, made when it is first asked for."""
         if self._handler is None:
@@ -68,9 +73,13 @@ class Sink:
             self._handler = self._handler or made
         return self._handler
 
+    def is_for(self, name: str) -> bool:
+        """Whether it takes what the logger *name* emits."""
+        return self._below is None or any(f"{name}.".startswith(f"{above}.") for above in self._below)
+
     def take(self, record: logging.LogRecord) -> None:
         """Hand *record* over, if it is one for this sink."""
-        if self._below is None or any(f"{record.name}.".startswith(f"{name}.") for name in self._below):
+        if self._below is None or self.is_for(record.name):
             self.hand_over(record)
 
     def hand_over(self, record: logging.LogRecord) -> None:
@@ -105,6 +114,11 @@ def add(sink: Sink) -> None:
 def remove(sink: Sink) -> None:
     """End what `add` began; with the last sink the tap is gone."""
     _use(tuple(known for known in _sinks if known is not sink))
+
+
+def sinks() -> tuple[Sink, ...]:
+    """Those that have what is logged."""
+    return _sinks
 
 
 def is_open() -> bool:

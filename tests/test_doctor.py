@@ -233,3 +233,57 @@ def test_a_queue_to_another_process_is_told_of(cli: Run, own_place: Path) -> Non
     done = cli("doctor", "--", "app.py")
     assert done.code == 0
     assert "the QueueHandler at the root hands it to another process" in done.out
+
+
+STOPPING = """
+import logging, logging.handlers, queue
+log = logging.getLogger("shop")
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("logging.disable()", ""),
+        ("log.disabled = True", ""),
+        ("log.setLevel(99)", ""),
+        ("log.propagate = False", ""),
+        ("logging.root.handlers[:] = [logging.handlers.QueueHandler(queue.Queue())]", ""),
+        ("log.disabled = True; log.addFilter(lambda record: False)", ""),
+        ("log.addFilter(lambda record: False)", "the logger's filter <lambda> drops it"),
+        ("logging.getLogger('lost').error('?')", "the file of `run` has no registry handler for it"),
+    ],
+    ids=["disable", "disabled", "level", "propagate", "queue", "disabled, filter", "filter", "elsewhere"],
+)
+def test_behind_run_it_is_what_run_sees_that_counts(cli: Run, own_place: Path, more: str, told: str) -> None:
+    """What doctor says is what becomes of an error that is logged then."""
+    (own_place / "app.py").write_text(f"{STOPPING}{more}\nlog.error('no stock')")
+    (own_place / "logging.yaml").write_text(json.dumps({**YAML, "root": {}, "loggers": {"shop": YAML["root"]}}))
+    done = cli("doctor", "--json", "--", sys.executable, "-m", "llama_logging", "run", "--", "app.py")
+    (process,) = json.loads(done.out)["processes"]
+    found = {entry["logger"]: entry for entry in process["loggers"]}
+    lost = found.get("lost", found["shop"])
+    assert lost["why"] == told
+    arrived = json.loads(cli("list", "--json").out)
+    assert found["shop"]["reached"] == bool(arrived)
+
+
+def test_behind_run_the_exit_code_is_right(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(f"{STOPPING}logging.disable()")
+    (own_place / "logging.yaml").write_text(json.dumps(YAML))
+    command = [sys.executable, "-m", "llama_logging", "run", "--", "app.py"]
+    assert cli("doctor", "-c", "logging.yaml", "--", *command[-1:]).code == 1
+    assert cli("doctor", "-c", "logging.yaml", "--", *command).code == 0
+
+
+def test_what_sticks_is_found_wherever_it_hung(cli: Run, own_place: Path) -> None:
+    sticky = {"registry": {**YAML["handlers"]["registry"], "sticky": True}}  # type: ignore[index]
+    (own_place / "logging.yaml").write_text(json.dumps({**YAML, "handlers": sticky}))
+    (own_place / "app.py").write_text("import logging; logging.root.handlers.clear()")
+    assert cli("doctor", "-c", "logging.yaml", "--", "app.py").code == 0
+
+
+def test_a_run_that_becomes_no_python_is_none_to_be_examined(cli: Run) -> None:
+    Path("logging.yaml").write_text(json.dumps(YAML))
+    done = cli("doctor", "--", sys.executable, "-m", "llama_logging", "run", "--", "sleep", "1")
+    assert "no Python process of it could be examined" in done.out

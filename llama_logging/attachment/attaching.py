@@ -14,6 +14,7 @@ from llama_logging.attachment.run import (
     CONFIG_VARIABLE,
     CONFIGURE,
     DATA_VARIABLE,
+    DOCTOR_CONFIG_VARIABLE,
     DOCTOR_VARIABLE,
     PRINTED,
     RUN_VARIABLE,
@@ -34,11 +35,23 @@ def attach(environ: MutableMapping[str, str]) -> bool:
     if _attached:
         return False
     _attached = True
+    examined = environ.get(DOCTOR_VARIABLE, "")
+    if environ.get(DOCTOR_CONFIG_VARIABLE):
+        from llama_logging.attachment.configuration import configure_safely
+
+        configure_safely(environ[DOCTOR_CONFIG_VARIABLE])
+    if not examined or CONFIG_VARIABLE in environ:
+        _attach(environ)
+    if examined:
+        from llama_logging.attachment import examining
+
+        examining.begin(examined)
+    return True
+
+
+def _attach(environ: MutableMapping[str, str]) -> None:
     # Out of the environment: pages that show one to the world are common, and a configuration may hold a password.
     given = environ.pop(DATA_VARIABLE, "")
-    if environ.get(DOCTOR_VARIABLE):
-        _examine(environ.get(CONFIG_VARIABLE, ""), environ[DOCTOR_VARIABLE])
-        return True
     path, asked = environ[CONFIG_VARIABLE], environ.get(RUN_VARIABLE, "").split(",")
     if CONFIGURE in asked:
         from llama_logging.attachment.configuration import configure_safely
@@ -48,12 +61,12 @@ def attach(environ: MutableMapping[str, str]) -> bool:
         tap.add(sink)
     hooks.install(printed=PRINTED in asked)
     bridges.install()
-    return True
 
 
 def attach_if_asked() -> None:
     """Attach where a wrapper's sitecustomize hides ours: opentelemetry-instrument calls this at its start."""
-    if os.environ.get(CONFIG_VARIABLE) and not os.environ.get("LLAMA_LOGGING_DISABLED"):
+    asked = os.environ.get(CONFIG_VARIABLE) or os.environ.get(DOCTOR_VARIABLE)
+    if asked and not os.environ.get("LLAMA_LOGGING_DISABLED"):
         attach(os.environ)
 
 
@@ -85,14 +98,3 @@ def _without_mistakes(path: str, data: dict[str, Any]) -> list[tap.Sink]:
     for problem in fatal:
         warn(f"{path}: {problem}; left out")
     return detached.sinks_of(with_registry(without(data, fatal)))
-
-
-def _examine(path: str, folder: str) -> None:
-    """Attach nothing: what the application's own tree does with its errors is the question."""
-    from llama_logging.attachment import examining
-
-    if path:
-        from llama_logging.attachment.configuration import configure_safely
-
-        configure_safely(path)
-    examining.begin(folder)

@@ -13,7 +13,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from llama_logging.attachment.run import CONFIG_VARIABLE, DOCTOR_VARIABLE, command_line, environment
+from llama_logging.attachment.run import (
+    CONFIG_VARIABLE,
+    DATA_VARIABLE,
+    DOCTOR_CONFIG_VARIABLE,
+    DOCTOR_VARIABLE,
+    RUN_VARIABLE,
+    command_line,
+    environment,
+)
 from llama_logging.exceptions import ConfigError
 
 GRACE = 5.0
@@ -35,9 +43,11 @@ def examined(command: Sequence[str], config: str | None, after: float) -> list[d
     """
     words = command_line(command) if command else [sys.executable, "-c", "pass"]
     with tempfile.TemporaryDirectory() as folder:
-        env = {**environment(config or ""), DOCTOR_VARIABLE: folder}
-        if config is None:
-            env.pop(CONFIG_VARIABLE)
+        env = {**environment(""), DOCTOR_VARIABLE: folder}
+        for name in (CONFIG_VARIABLE, DATA_VARIABLE, RUN_VARIABLE, DOCTOR_CONFIG_VARIABLE):
+            env.pop(name, None)  # what stands there in a process was put there by a `run` of the command
+        if config is not None:
+            env[DOCTOR_CONFIG_VARIABLE] = os.path.abspath(config)
         try:
             process = subprocess.Popen(
                 words, env=env, stdout=sys.stderr, stdin=subprocess.DEVNULL, start_new_session=True

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from logging.handlers import QueueHandler
 
+from llama_logging import tap
 from llama_logging.attachment.following import RUN, Stop, Way, handed_over, kind, lets_through, ways_through
 from llama_logging.attachment.living import Living, is_shared, remember_listeners
 from llama_logging.handlers import RegistryHandler
@@ -22,8 +23,10 @@ PERIOD = 0.3
 
 _ACCESS = ("gunicorn.access", "hypercorn.access", "uvicorn.access")  # a line for each request, and no error
 
-_HELPERS = regex(r"from [\w.]*(resource_tracker|forkserver) import main")
-"""The code of processes that `multiprocessing` starts for itself."""
+_HELPERS = regex(r"-c from [\w.]*(resource_tracker|forkserver) import main|(-m llama_logging|llama-logging) run\b")
+"""How processes are started that run nothing of the application, or are still to become it."""
+
+_NOT_TAKEN = ("the file of `run` has no registry handler for it", "there, under `root`: {handlers: [registry]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def begin(folder: str) -> None:
     ended = threading.Event()
     remember_listeners()
     os.register_at_fork(after_in_child=start)
-    if not any(_HELPERS.match(word) for word in sys.orig_argv):
+    if not _HELPERS.search(" ".join(sys.orig_argv)):
         atexit.register(write)
         atexit.register(ended.set)  # the last one registered is the first one called
         start()
@@ -95,13 +98,18 @@ def _loggers() -> list[logging.Logger]:
 
 def _examined(logger: logging.Logger, living: Living) -> Finding:
     stop = _stopped(logger)
-    if stop is not None:
-        return Finding(logger.name, False, *stop)
-    ways = list(_ways(_path(logger), logger.name, living))
+    # What settings stop, no filter is asked about.
+    dropped = None if stop else _dropped(logger)
+    if dropped:
+        return Finding(logger.name, False, *dropped)
+    below = list(_ways_below(logger, living, stopped=stop is not None))
+    ways = [*below, *(() if stop else _ways(_path(logger), logger.name, living))]
     found = list(dict.fromkeys(way.handler for way in ways if way.stop is None))
     if not found:
-        stops = [way.stop for way in ways if way.stop is not None]
-        return _unfound(logger, living) if not stops else Finding(logger.name, False, *stops[0])
+        stops = [one for one in (*(way.stop for way in ways), stop) if one is not None]
+        if tap.is_open() and not below:
+            stops.insert(0, _NOT_TAKEN)
+        return Finding(logger.name, False, *stops[0]) if stops else _unfound(logger, living)
     notes = list(dict.fromkeys(way.note for way in ways if way.stop is None and way.note))
     if len(found) > 1:
         notes.append(f"{len(found)} registry handlers get it; it is kept once for each store")
@@ -122,11 +130,32 @@ def _stopped(logger: logging.Logger) -> Stop | None:
         while not holder.level and holder.parent is not None:
             holder = holder.parent
         return f"the level of {_named(holder)} is {logging.getLevelName(level)}", "ERROR or below"
+    return None
+
+
+def _dropped(logger: logging.Logger) -> Stop | None:
+    """What the logger itself drops an error by: that is deliberate, and `run` respects it."""
     record = _record(logger.name)
     for one in logger.filters:
         if not lets_through(one, record):
             return f"the logger's filter {kind(one)} drops it", "a filter that lets errors through"
     return None
+
+
+def _ways_below(logger: logging.Logger, living: Living, *, stopped: bool) -> Iterator[Way]:
+    """The ways of `run`, and of handlers that are sticky, which are none of the tree's.
+
+    Args:
+        logger: Where the error comes from.
+        living: What there is beside the tree.
+        stopped: Whether the tree's settings stop it.
+    """
+    for sink in tap.sinks():
+        # What keeps errors is made by `run` at once; nothing else is made for a question.
+        handler = sink.made if sink.see_through else sink.handler
+        if handler is not None and sink.is_for(logger.name) and (sink.see_through or not stopped):
+            place = "of `run`" if sink.see_through else "that is sticky"
+            yield from ways_through(handler, place, _record(logger.name), living)
 
 
 def _ways(holders: list[logging.Logger], name: str, living: Living) -> Iterator[Way]:
