@@ -121,15 +121,15 @@ def _examined(logger: logging.Logger, living: Living) -> Finding:
 def _stopped(logger: logging.Logger) -> Stop | None:
     """What stops an error before any handler is asked."""
     if logger.disabled:
-        return "the logger is disabled", "disable_existing_loggers: false, in each configuration that is loaded"
+        return "the logger is disabled", f"disable_existing_loggers: false, in each configuration that is loaded, {RUN}"
     if logger.manager.disable >= logging.ERROR:
-        return f"logging.disable({logging.getLevelName(logger.manager.disable)}) is in force", "take it back"
+        return f"logging.disable({logging.getLevelName(logger.manager.disable)}) is in force", f"take it back, {RUN}"
     level = logger.getEffectiveLevel()
     if level > logging.ERROR:
         holder = logger
         while not holder.level and holder.parent is not None:
             holder = holder.parent
-        return f"the level of {_named(holder)} is {logging.getLevelName(level)}", "ERROR or below"
+        return f"the level of {_named(holder)} is {logging.getLevelName(level)}", f"ERROR or below, {RUN}"
     return None
 
 
@@ -193,12 +193,13 @@ def _missed(logger: logging.Logger, living: Living) -> Stop:
         if any(isinstance(handler, RegistryHandler) for handler in above.handlers):
             return (
                 f"{_named(last)} has propagate: false, and the registry is at {_named(above)}",
-                f"under `loggers`: {last.name}: {{handlers: [registry]}}; or sticky: true",
+                f"under `loggers`: {last.name}: {{handlers: [registry]}}; sticky: true, {RUN}",
             )
         above = above.parent
     if living.has_more_than(way.handler for way in _ways(_loggers(), logger.name, living)):
         return "the registry handler was made, and is gone from the tree, or was never in it", f"sticky: true, {RUN}"
-    return "no registry handler is on its way", f"a RegistryHandler at the root, {RUN}"
+    cut = f"{_named(last)} has propagate: false, and " if last.parent is not None else ""
+    return f"{cut}no registry handler is on its way", f"a RegistryHandler at {_named(last)}, {RUN}"
 
 
 def _record(name: str) -> logging.LogRecord:
