@@ -122,6 +122,7 @@ SERVERS = (
         "gunicorn uvicorn_worker",
         ASGI,
         "gunicorn app:app -b 127.0.0.1:PORT -k uvicorn_worker.UvicornWorker",
+        "--log-config-json logging.json",
     ),
     Server("hypercorn", "hypercorn", ASGI, "hypercorn app:app -b 127.0.0.1:PORT", "--log-config json:logging.json"),
     Server("Django", "django", DJANGO, "python app.py runserver PORT --noreload", extra='"GET /broken HTTP/1.1" 500 '),
