@@ -146,6 +146,12 @@ def settle(timeout: float) -> None:
         sink.settle(deadline)
 
 
+def is_passed_by(logger: logging.Logger) -> bool:
+    """Whether what *logger* handles does not come here: somebody has put the stock `Logger.handle` back."""
+    function = getattr(logger.handle, "__func__", None)
+    return function is not handle and getattr(function, "__code__", None) == _handle.__code__
+
+
 def takes_notes() -> bool:
     """Whether anybody wants to see what is no error."""
     return _notes

@@ -296,3 +296,37 @@ def test_a_run_that_becomes_no_python_is_none_to_be_examined(cli: Run) -> None:
     Path("logging.yaml").write_text(json.dumps(YAML))
     done = cli("doctor", "--", sys.executable, "-m", "llama_logging", "run", "--", "sleep", "1")
     assert "no Python process of it could be examined" in done.out
+
+
+OWN = """
+import logging
+class Own(logging.Logger):
+    def METHOD(self, record):
+        WHAT
+logging.setLoggerClass(Own)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "alone", "behind_run"),
+    [
+        (OWN.replace("METHOD", "handle").replace("WHAT", "pass"), "Own.handle", "Own.handle"),
+        (OWN.replace("METHOD", "callHandlers").replace("WHAT", "pass"), "Own.callHandlers", ""),
+        (OWN.replace("METHOD", "handle").replace("WHAT", "super().handle(record)"), "", ""),
+        ("import logging; logging.Logger.handle = lambda self, record: None", "<lambda>", "<lambda>"),
+        ("import importlib, logging; importlib.reload(logging)", "gone from the tree", "it was reloaded"),
+    ],
+    ids=["handle", "callHandlers", "handed on", "replaced", "reloaded"],
+)
+def test_methods_that_hand_nothing_on_are_told(
+    cli: Run, own_place: Path, before: str, alone: str, behind_run: str
+) -> None:
+    """What doctor says is what becomes of an error that is logged then."""
+    (own_place / "app.py").write_text(f"{before}\nlogging.getLogger('shop').error('no stock')")
+    (own_place / "logging.yaml").write_text(json.dumps(YAML))
+    for config, told in ((("-c", "logging.yaml"), alone), ((), behind_run)):
+        run = () if config else (sys.executable, "-m", "llama_logging", "run", "--")
+        done = cli("doctor", *config, "--json", "--", *run, "app.py")
+        found = {entry["logger"]: entry for entry in json.loads(done.out)["processes"][0]["loggers"]}
+        assert told in found["shop"]["why"]
+        assert found["shop"]["reached"] == (not told) == bool(json.loads(cli("list", "--json").out))

@@ -27,6 +27,10 @@ _HELPERS = regex(r"-c from [\w.]*(resource_tracker|forkserver) import main|(-m l
 """How processes are started that run nothing of the application, or are still to become it."""
 
 _NOT_TAKEN = ("the file of `run` has no registry handler for it", "there, under `root`: {handlers: [registry]}")
+_PASSED_BY = (
+    "what `run` has put into `logging` is gone: it was reloaded, or Logger.handle put back",
+    "leave `logging` as it is",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +103,17 @@ def _loggers() -> list[logging.Logger]:
 def _examined(logger: logging.Logger, living: Living) -> Finding:
     stop = _stopped(logger)
     # What settings stop, no filter is asked about.
-    dropped = None if stop else _dropped(logger)
+    dropped = _swallowed(logger, "handle") or (None if stop else _dropped(logger))
     if dropped:
         return Finding(logger.name, False, *dropped)
     below = list(_ways_below(logger, living, stopped=stop is not None))
+    stop = stop or _swallowed(logger, "callHandlers", RUN)
     ways = [*below, *(() if stop else _ways(_path(logger), logger.name, living))]
     found = list(dict.fromkeys(way.handler for way in ways if way.stop is None))
     if not found:
         stops = [one for one in (*(way.stop for way in ways), stop) if one is not None]
         if tap.is_open() and not below:
-            stops.insert(0, _NOT_TAKEN)
+            stops.insert(0, _PASSED_BY if tap.is_passed_by(logger) else _NOT_TAKEN)
         return Finding(logger.name, False, *stops[0]) if stops else _unfound(logger, living)
     notes = list(dict.fromkeys(way.note for way in ways if way.stop is None and way.note))
     if len(found) > 1:
@@ -142,6 +147,17 @@ def _dropped(logger: logging.Logger) -> Stop | None:
     return None
 
 
+def _swallowed(logger: logging.Logger, name: str, *more: str) -> Stop | None:
+    """What the logger's method *name* is, if it calls nothing at all; of one that does, nothing is known."""
+    method = getattr(logger, name)
+    function = getattr(method, "__func__", method)
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_names or code.co_freevars:
+        return None
+    why = f"{kind(function)}, which is the logger's {name}, hands nothing on"
+    return why, ", ".join(("have it call what it replaces", *more))
+
+
 def _ways_below(logger: logging.Logger, living: Living, *, stopped: bool) -> Iterator[Way]:
     """The ways of `run`, and of handlers that are sticky, which are none of the tree's.
 
@@ -150,7 +166,7 @@ def _ways_below(logger: logging.Logger, living: Living, *, stopped: bool) -> Ite
         living: What there is beside the tree.
         stopped: Whether the tree's settings stop it.
     """
-    for sink in tap.sinks():
+    for sink in () if tap.is_passed_by(logger) else tap.sinks():
         # What keeps errors is made by `run` at once; nothing else is made for a question.
         handler = sink.made if sink.see_through else sink.handler
         if handler is not None and sink.is_for(logger.name) and (sink.see_through or not stopped):
