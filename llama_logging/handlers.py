@@ -20,7 +20,7 @@ from llama_logging.breadcrumbs import TRAILS
 from llama_logging.config import as_bool, as_bytes, as_callable, as_count, as_text, is_collecting
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GROUPING, parse_grouping
-from llama_logging.handling import SEEN, ContextHandler
+from llama_logging.handling import SEEN, WHOSE, ContextHandler
 from llama_logging.matching import Match
 from llama_logging.pipeline import Pipeline, as_durability
 from llama_logging.redaction.own import also, safe_pattern
@@ -165,7 +165,7 @@ class RecoveryHandler(ContextHandler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Begin the recovery of *context*."""
         outcome = self.engine.dispatch(context)
-        self._remember(outcome)
+        self._remember(outcome, record.__dict__.get(WHOSE))
         attach_outcome(record, outcome)
 
 

@@ -21,6 +21,8 @@ from llama_logging.tap import stick
 
 SEEN = "_llama_logging_seen"
 """The identities of the handlers that have processed a record."""
+WHOSE = "_llama_logging_whose"
+"""The task that has logged a record, or the number of the thread, where another hands it over."""
 
 
 class ContextHandler(logging.Handler):

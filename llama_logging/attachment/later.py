@@ -15,10 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from llama_logging import forks, tap
+from llama_logging import forks, tap, tasks
 from llama_logging.background import is_ours, lending
 from llama_logging.capture import capture
 from llama_logging.config import warn
+from llama_logging.handling import WHOSE
 
 CAPACITY = 1_000
 """Records that wait at most; of more, the oldest are not reacted to."""
@@ -49,6 +50,7 @@ class LateSink(tap.Sink):
         # Here: where it was logged, and what is being handled, cannot be told elsewhere.
         if record.levelno >= tap.LEVEL or record.exc_info:
             capture(record)
+            record.__dict__[WHOSE] = tasks.current() or threading.get_ident()
         self._waiting.append(record)
         # The handler may have come just now.
         if self._handler is not None or not self._is_being_made():

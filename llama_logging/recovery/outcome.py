@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Generator
@@ -126,20 +125,23 @@ def outcome() -> Outcome:
     """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
     task = tasks.current()
     latest = _of_tasks.get(task) if task is not None else getattr(_of_thread, "latest", None)
-    if latest is None and (handled := sys.exception()) is not None:
-        # It may be the first, for which the handler is only being made: it will be put there.
+    if latest is None:
+        # The error may have been the first, for which the handler was only being made.
         tap.settle(_MAKING)
-        latest = _dict(handled).get("__llama_outcome__")
+        latest = _of_tasks.get(task) if task is not None else _of_threads.pop(threading.get_ident(), None)
     return latest if latest is not None else NONE
 
 
-def remember(latest: Outcome) -> None:
-    """Have `outcome()` give *latest* in this thread or task.
+def remember(latest: Outcome, whose: asyncio.Task[object] | int | None = None) -> None:
+    """Have `outcome()` give *latest* in this thread or task, or in that which is named.
 
     Not by a ContextVar: on 3.11 a collection may run within `ContextVar.set`, and a `__del__` that logs
     there sets it again below its feet; the interpreter dies of it (measured: 2,000 such objects).
     """
-    task = tasks.current()
+    if type(whose) is int:
+        _of_threads[whose] = latest
+        return
+    task: asyncio.Task[object] | None = tasks.current() if whose is None else whose  # type: ignore[assignment]
     if task is not None:
         _of_tasks[task] = latest
     else:
@@ -148,18 +150,19 @@ def remember(latest: Outcome) -> None:
 
 _MAKING = 5.0
 """Seconds in which a handler is made."""
-# The slot itself: a class may have an attribute access of its own.
-_dict = BaseException.__dict__["__dict__"].__get__
 _PENDING = Resolution(OutcomeStatus.PENDING)
 NONE = Outcome.settled("", OutcomeStatus.NONE)
 """Of an error that was not logged, or that no RecoveryHandler saw."""
 _of_thread = threading.local()
+_of_threads: dict[int, Outcome] = {}
+"""Of threads by their numbers, where another has begun it."""
 _of_tasks: weakref.WeakKeyDictionary[asyncio.Task[object], Outcome] = weakref.WeakKeyDictionary()
 
 
 def _forget() -> None:
     # What is under way at a fork goes on in the parent: a child that waits for it would wait for ever.
     _of_thread.__dict__.clear()
+    _of_threads.clear()
     _of_tasks.clear()
 
 
