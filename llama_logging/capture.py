@@ -70,17 +70,17 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
     known = record.__dict__.get(CONTEXT)
     if known is not None:
         return known  # type: ignore[no-any-return]
-    exception = _exception_of(record)
+    exception, tb = _given(record)
     try:
-        form = forms.recognise(record, exception) if exception is not None else None
+        form = forms.recognise(record, exception, tb) if exception is not None else None
         if form is not None and exception is not None and (not TRAILS.size or TRAILS.is_quiet()):
-            context = _of_form(form, record, exception)
+            context = _of_form(form, record, exception, tb)
         elif _is_no_error(record, exception):
             return None
         else:
-            context = _capture(record, exception, keep)
+            context = _capture(record, exception, tb, keep)
     except RecursionError as problem:
-        context = _with_room(problem, record, exception, keep)
+        context = _with_room(problem, record, exception, tb, keep)
     except Exception as failure:
         # No room in memory, or an attribute that nobody foresaw: less is better than nothing.
         context = _bare(record, exception, failure)
@@ -118,24 +118,30 @@ def _with_room(
     problem: Exception,
     record: logging.LogRecord,
     exception: BaseException | None,
+    tb: Any,
     keep: Callable[[ErrorContext], object] | None,
 ) -> ErrorContext:
     try:
-        return with_room(problem, lambda: _capture(record, exception, keep))
+        return with_room(problem, lambda: _capture(record, exception, tb, keep))
     except Exception as failure:
         return _bare(record, exception, failure)
 
 
 def _capture(
-    record: logging.LogRecord, exception: BaseException | None, keep: Callable[[ErrorContext], object] | None
+    record: logging.LogRecord,
+    exception: BaseException | None,
+    tb: Any,
+    keep: Callable[[ErrorContext], object] | None,
 ) -> ErrorContext:
-    sight, before, implicit = None, "", False
+    sight, before, implicit, printed_here = None, "", False, False
     # A finaliser runs in the midst of anything: what is being handled there is not its concern.
     if exception is None and _MECHANISM not in record.__dict__ and record.funcName != "__del__":
         exception = sys.exc_info()[1]
         implicit = exception is not None
     if exception is not None:
-        sight = tracebacks.look(exception)
+        # What is no traceback, the standard library may know how to print.
+        printed_here = not implicit and (tb is None or type(tb) is TracebackType)
+        sight = tracebacks.look(exception, tb if printed_here else tracebacks.own_traceback(exception))
         before = seen.captured_before(exception, record.created)
     forks.look()
     error_id = before or new_id()
@@ -145,7 +151,7 @@ def _capture(
     if exception is not None and not before:
         seen.mark_captured(exception, error_id, record.created)
     described = tracebacks.tell(sight) if sight is not None else _NO_EXCEPTION
-    if not implicit and described.text is not None and record.exc_text is None:
+    if printed_here and described.text is not None and record.exc_text is None:
         # Every stock handler after us formats nothing: it finds the text made.
         record.exc_text = described.text[:-1]
     context = _context(record, error_id, described, _message(record), sight, implicit=implicit, again=before != "")
@@ -154,7 +160,7 @@ def _capture(
     return context
 
 
-def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) -> ErrorContext:
+def _of_form(form: Form, record: logging.LogRecord, exception: BaseException, tb: TracebackType | None) -> ErrorContext:
     """As `_capture`, for an error of which little is new."""
     said, error_id = str(exception), new_id()
     message = clean(said)
@@ -177,7 +183,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
     if task is not None:
         fields["task_name"] = _word(task)
     if TRAILS.size or VARIABLES.first or tracing.may_be_active():
-        _add_surroundings(fields, exception)
+        _add_surroundings(fields, exception, tb)
     if record.exc_text is None and len(said) < tracebacks.MAX_TEXT:
         record.exc_text = form.opening + tracebacks.last_line(exception, said)
     seen.mark_captured(exception, error_id, created)
@@ -185,11 +191,11 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException) ->
     return GROUPING.applied(context) if GROUPING.rules else context
 
 
-def _add_surroundings(fields: dict[str, Any], exception: BaseException) -> None:
+def _add_surroundings(fields: dict[str, Any], exception: BaseException, tb: TracebackType | None) -> None:
     """What stood around the error, where it is asked for."""
     key = fields["fingerprint"]
     trace_id, span_id = tracing.active_or_of(exception)
-    trail, variables = TRAILS.before(key), VARIABLES.of((exception,), key)
+    trail, variables = TRAILS.before(key), VARIABLES.of((exception,), tb, key)
     if trace_id or trail or variables:
         fields.update(trace_id=trace_id, span_id=span_id, breadcrumbs=trail, locals=variables, form=None)
 
@@ -240,7 +246,7 @@ def _context(
         trace_id=trace_id,
         span_id=span_id,
         breadcrumbs=TRAILS.before(key) if complete else (),
-        locals=VARIABLES.of(sight.chain, key) if sight is not None and complete and not again else (),
+        locals=VARIABLES.of(sight.chain, sight.tb, key) if sight is not None and complete and not again else (),
         stack_info=clean(record.stack_info, tracebacks.MAX_TEXT) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
@@ -294,12 +300,14 @@ def _is_no_error(record: logging.LogRecord, exception: BaseException | None) -> 
     return ours or (exception is None and record.levelno < logging.ERROR)
 
 
-def _exception_of(record: logging.LogRecord) -> BaseException | None:
+def _given(record: logging.LogRecord) -> tuple[BaseException | None, Any]:
+    """The exception that *record* was given, and the traceback to print of it, which may be anything."""
     info: Any = record.exc_info
     if info is None:
-        return None
-    found = info[1] if isinstance(info, tuple) and len(info) == 3 else info
-    return found if issubclass(type(found), BaseException) else None
+        return None, None
+    if isinstance(info, tuple) and len(info) == 3:
+        return (info[1], info[2]) if issubclass(type(info[1]), BaseException) else (None, None)
+    return (info, tracebacks.own_traceback(info)) if issubclass(type(info), BaseException) else (None, None)
 
 
 def _is_quiet(record: logging.LogRecord, sight: tracebacks.Sight | None) -> bool:

@@ -22,12 +22,12 @@ _KNOWN_FORMS = 64
 """Of one place."""
 
 
-def recognise(record: logging.LogRecord, exception: BaseException) -> Form | None:
-    """The form of an error; None if it has none that is known.
+def recognise(record: logging.LogRecord, exception: BaseException, tb: object) -> Form | None:
+    """The form of an error that was given with the traceback *tb*; None if it has none that is known.
 
     If there is one, no code but the interpreter's makes its messages.
     """
-    known = tracebacks.recognise(exception) if _is_usual(record) else None
+    known = tracebacks.recognise(exception, tb) if _is_usual(record) else None
     return known.forms.get((id(record.name), id(record.levelno))) if known is not None else None
 
 

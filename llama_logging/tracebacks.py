@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from json import dumps
+from types import TracebackType
 
 from llama_logging import fingerprint, plain, seen
 from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
@@ -46,7 +47,7 @@ _CONTEXT = "\nDuring handling of the above exception, another exception occurred
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppressed = BaseException.__dict__["__suppress_context__"].__get__
-_traceback = BaseException.__dict__["__traceback__"].__get__
+own_traceback = BaseException.__dict__["__traceback__"].__get__
 _args = BaseException.__dict__["args"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _filename = OSError.__dict__["filename"].__get__
@@ -83,12 +84,13 @@ class Sight:
     Attributes:
         chain: The exception, then its causes, contexts and members.
         known: What is known of its place.
+        tb: The traceback that it was given with.
     """
 
-    __slots__ = ("chain", "known")
+    __slots__ = ("chain", "known", "tb")
 
-    def __init__(self, chain: list[BaseException], known: Known) -> None:
-        self.chain, self.known = chain, known
+    def __init__(self, chain: list[BaseException], known: Known, tb: TracebackType | None) -> None:
+        self.chain, self.known, self.tb = chain, known, tb
 
     @property
     def stack(self) -> Stack:
@@ -138,23 +140,28 @@ class Known(Frozen):
 
 def describe(exception: BaseException) -> Described:
     """Describe *exception* and all it is chained to. Never raises, whatever the exception does."""
-    return tell(look(exception))
+    return tell(look(exception, own_traceback(exception)))
 
 
-def look(exception: BaseException) -> Sight:
-    """What is to be seen of *exception* without running any code of the application's."""
-    chain, key = _identify(exception)
+def look(exception: BaseException, tb: TracebackType | None) -> Sight:
+    """What is to be seen of *exception* without running any code of the application's.
+
+    Args:
+        exception: What was raised.
+        tb: Whatever traceback it was given with, which need not be its own.
+    """
+    chain, key = _identify(exception, tb)
     memory = _known
     known = memory.get(key)
     if known is None or "tracebacklimit" in _sys:  # the standard library's text depends on it
         walked = list(_walk(exception))
         chain = [error for error, _ in walked]
-        known = _learn(walked)
+        known = _learn(walked, tb)
         if len(key) < _KEY_LENGTH and known.pieces:
             if len(memory) >= _KNOWN_STACKS:
                 memory.clear()
             memory[key] = known
-    return Sight(chain, known)
+    return Sight(chain, known, tb)
 
 
 @on_more
@@ -182,7 +189,7 @@ def tell(sight: Sight) -> Described:
     if known.plain_spoken and not any("__notes__" in _dict(error) for error in chain):
         lines = [_line(_head(chain[index]), messages[index]) for index in stack.shown]
     else:
-        lines = _lines(chain[0], stack)
+        lines = _lines(chain[0], sight.tb, stack)
         parts = _bounded(lines) if lines is not None else _own_lines(stack, told)
     whole = _joined(known.pieces, lines) if lines is not None and (known.pieces or not stack.shown) else None
     return Described(stack, parts, told, numbers if any(numbers) else (), whole)
@@ -214,15 +221,19 @@ def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[in
     )
 
 
-def recognise(exception: BaseException) -> Known | None:
-    """What is known of the place of *exception*; None if nothing is, or if it may have more to say than a message."""
+def recognise(exception: BaseException, tb: object) -> Known | None:
+    """What is known of the place that *tb* tells of *exception*.
+
+    None if nothing is, if the exception may have more to say than a message, or if *tb* is no traceback.
+    """
     if not _TELLING.isdisjoint(_dict(exception)) or not plain.are_quiet(_args(exception)) or "tracebacklimit" in _sys:
         return None
     if _cause(exception) is not None or _context(exception) is not None:
         return None
+    if type(tb) is not TracebackType and tb is not None:
+        return None
     # As `_identify` does it for a whole chain.
     key = [id(type(exception))]
-    tb = _traceback(exception)
     while tb is not None:
         key.append(id(tb.tb_frame.f_code) + tb.tb_lasti)
         tb = tb.tb_next
@@ -241,7 +252,7 @@ def message_of(error: BaseException) -> str:
     return clean(_said(error))
 
 
-def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int, ...]]:
+def _identify(exception: BaseException, tb: TracebackType | None) -> tuple[list[BaseException], tuple[int, ...]]:
     """The exceptions of the chain, and what identifies it: the ids of classes and places.
 
     The bytecode lies within the code object (since 3.11), so that its id plus the offset of an
@@ -250,7 +261,8 @@ def _identify(exception: BaseException) -> tuple[list[BaseException], tuple[int,
     chain, key = [exception], []
     for error in chain:
         key.append(id(type(error)))
-        tb = _traceback(error)
+        if error is not exception:
+            tb = own_traceback(error)
         while tb is not None:
             key.append(id(tb.tb_frame.f_code) + tb.tb_lasti)
             tb = tb.tb_next
@@ -274,9 +286,9 @@ def _place_in(chain: list[BaseException], error: BaseException | None) -> int:
     return len(chain) - 1
 
 
-def _learn(walked: Sequence[tuple[BaseException, str]]) -> Known:
+def _learn(walked: Sequence[tuple[BaseException, str]], tb: TracebackType | None) -> Known:
     chain, kinds = [error for error, _ in walked], [kind_of(type(error)) for error, _ in walked]
-    calls = [calls_of(_traceback(error)) for error in chain]
+    calls = [calls_of(tb), *[calls_of(own_traceback(error)) for error in chain[1:]]]
     shapes = tuple([_shape(kind, walk[1], own) for kind, walk, own in zip(kinds, walked, calls, strict=True)])
     joints, shown = _rendered(chain)
     pieces = []
@@ -410,13 +422,13 @@ def _line(head: str, message: str) -> str:
     return f"{head}: {message}\n" if message else f"{head}\n"
 
 
-def _lines(exception: BaseException, stack: Stack) -> list[str] | None:
+def _lines(exception: BaseException, tb: TracebackType | None, stack: Stack) -> list[str] | None:
     """The exceptions' own lines as the standard library has them; its whole text where none are `shown`."""
     if len(stack.exceptions) >= MAX_EXCEPTIONS:
         return None
     try:
         rendered = traceback.TracebackException(
-            type(exception), exception, _traceback(exception), compact=True, limit=0 if stack.shown else None
+            type(exception), exception, tb, compact=True, limit=0 if stack.shown else None
         )
         if not stack.shown:
             return ["".join(rendered.format())]

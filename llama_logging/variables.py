@@ -48,8 +48,14 @@ class Variables:
         """Have at least the *first* errors of each group carry them; what another handler asked for stays."""
         self.first = max(self.first, first)
 
-    def of(self, chain: Sequence[BaseException], fingerprint: str) -> tuple[FrameLocals, ...]:
-        """Those of the exceptions in *chain*; empty where the group has enough of them."""
+    def of(self, chain: Sequence[BaseException], tb: TracebackType | None, fingerprint: str) -> tuple[FrameLocals, ...]:
+        """Those of the exceptions in *chain*; empty where the group has enough of them.
+
+        Args:
+            chain: The exceptions, the one that was raised first.
+            tb: The traceback that this one was given with.
+            fingerprint: The group's.
+        """
         if not self.first:
             return ()
         count = self._seen.get(fingerprint, 0)
@@ -61,10 +67,10 @@ class Variables:
         deadline = time.perf_counter() + BUDGET
         found: list[FrameLocals] = []
         for number, error in enumerate(chain[:MAX_EXCEPTIONS]):
-            for place, tb in _calls(_traceback(error)):
+            for place, call in _calls(_traceback(error) if number else tb):
                 if time.perf_counter() > deadline:
                     return tuple(found)
-                found.append(_locals(number, place, tb, deadline))
+                found.append(_locals(number, place, call, deadline))
         return tuple(found)
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -196,6 +197,59 @@ def caused(error: PlainError) -> PlainError:
 def chained(error: PlainError) -> PlainError:
     error.__context__ = ValueError("before")
     return error
+
+
+def handed(how: str) -> logging.LogRecord:
+    """A record whose exc_info is not that of its exception."""
+    record, other = record_of(PlainError("x")), record_of(PlainError("y"))
+    assert record.exc_info is not None
+    assert other.exc_info is not None
+    cls, error, tb = record.exc_info
+    assert error is not None
+    assert tb is not None
+    if how == "raised again since":
+        record_of(error, fails=fail_elsewhere)
+    record.exc_info = {  # type: ignore[assignment]
+        "shortened": (cls, error, tb.tb_next),
+        "none": (cls, error, None),
+        "another's": (cls, error, other.exc_info[2]),
+        "of one never raised": (KeyError, KeyError("a"), tb),
+        "another class": (KeyError, error, tb),
+    }.get(how, record.exc_info)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("how", "functions"),
+    [
+        ("shortened", ["fail"]),
+        ("none", []),
+        ("another's", ["record_of", "fail"]),
+        ("of one never raised", ["record_of", "fail"]),
+        ("another class", ["record_of", "fail"]),
+        ("raised again since", ["record_of", "fail"]),
+    ],
+)
+def test_the_traceback_that_is_given_counts(how: str, functions: list[str]) -> None:
+    """Whether what is known of the place came with this traceback or with the exception's own."""
+    capture(record_of(PlainError("x")))
+    context, without, _ = both_ways(lambda: handed(how))
+    assert context.form is not None
+    for one in (context, without):
+        assert [frame.function for frame in one.stack.exceptions[0].frames] == functions
+
+
+@pytest.mark.parametrize("odd", ["no traceback", 7, SimpleNamespace(tb_frame=None, tb_next=None)])
+def test_what_is_no_traceback_is_left_to_the_standard_library(odd: object) -> None:
+    """The exception's own serves us."""
+    for _ in range(3):
+        record = record_of(PlainError("x"))
+        assert record.exc_info is not None
+        record.exc_info = (PlainError, record.exc_info[1], odd)  # type: ignore[assignment]
+        context = capture(record)
+        assert context is not None
+        assert context.stack.function == "fail"
+        assert record.exc_text is None
 
 
 def test_what_is_logged_again_is_the_same_error() -> None:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from email.message import Message
-from types import SimpleNamespace
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import httpx
@@ -404,8 +404,8 @@ def test_a_response_is_not_asked_before_the_error_is_safe() -> None:
         def __init__(self, response: object) -> None:
             self.response = response
 
-    assert tracebacks.look(HTTPError(None)).is_quiet()
-    assert not tracebacks.look(HTTPError(object())).is_quiet()
+    assert tracebacks.look(HTTPError(None), None).is_quiet()
+    assert not tracebacks.look(HTTPError(object()), None).is_quiet()
 
 
 class Answered:
@@ -475,9 +475,9 @@ def test_the_server_that_was_asked_is_kept() -> None:
 
 def test_an_answer_may_have_code_of_its_own_and_so_the_error_is_safe_before() -> None:
     error = Exception("404")
-    assert tracebacks.look(error).is_quiet()
+    assert tracebacks.look(error, None).is_quiet()
     error.response = Answered(b"")  # type: ignore[attr-defined]
-    assert not tracebacks.look(error).is_quiet()
+    assert not tracebacks.look(error, None).is_quiet()
 
 
 def test_bombs_are_bounded() -> None:
@@ -629,6 +629,20 @@ def test_the_text_of_random_exceptions_is_the_standard_librarys() -> None:
         told = tracebacks.describe(error)
         assert told.text == expected, number
         assert text_of(told) == expected, number
+
+
+def test_the_traceback_that_is_given_is_the_one_in_the_text() -> None:
+    """Shortened, taken away or another's, of exceptions and places that were seen with their own."""
+    chance = random.Random(11)
+    others: list[TracebackType | None] = [None]
+    for number in range(EXAMPLES):
+        error = random_error(chance, chance.randrange(4))
+        own = error.__traceback__
+        for tb in (own, own and own.tb_next, chance.choice(others)):
+            expected = "".join(traceback.format_exception(type(error), error, tb))
+            told = tracebacks.tell(tracebacks.look(error, tb))
+            assert (told.text, text_of(told)) == (expected, expected), number
+        others.append(own)
 
 
 def connect(**options: str) -> int:

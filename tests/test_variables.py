@@ -67,6 +67,15 @@ def errors(handler: RegistryHandler) -> list[ErrorContext]:
     return found
 
 
+def test_locals_are_those_of_the_traceback_that_is_given(handler: RegistryHandler) -> None:
+    with pytest.raises(ValueError, match="bottom") as caught:
+        recurse(2)
+    logging.getLogger("app").error("failed", exc_info=(ValueError, caught.value, caught.tb.tb_next))
+    (found,) = errors(handler)
+    assert [found.frames[call.frame].function for call in found.locals] == ["recurse"] * 3
+    assert [call.values["depth"] for call in found.locals] == [0, 1, 2]
+
+
 def test_locals_are_those_of_the_applications_calls_without_secrets(handler: RegistryHandler) -> None:
     log(charge, 41, {"number": "4111 1111 1111 1111", "cvc-token": "123", "lines": [[[["deep"]]]]})
     (error,) = errors(handler)
