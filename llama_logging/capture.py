@@ -104,8 +104,9 @@ def make_record(
     exc_info: Any = None
     path, line, function, message = "(unknown file)", 0, "", str(clean_data(error))
     if isinstance(error, BaseException):
-        exc_info = (type(error), error, error.__traceback__)
-        path, line, function = _raised_at(error.__traceback__)
+        tb = tracebacks.own_traceback(error)
+        exc_info = (type(error), error, tb)
+        path, line, function = _raised_at(tb)
         message = tracebacks.message_of(error)
     record = logging.LogRecord(logger_name, int(severity), path, line, message, None, exc_info, function)
     # Apart from the record's attributes: an additional_context may hold any key, `name` and `msg` too.

@@ -5,6 +5,7 @@ Read past what the class may pretend: from the namespaces along its MRO, not by 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
 from typing import Any
 
@@ -16,7 +17,10 @@ CARRIERS = ("response", "headers", "orig")
 CODED = frozenset(("errno", "status_code", "status", "code", "sqlstate", "pgcode", *CARRIERS))
 """Where an exception may carry a code."""
 
-_SURPRISES = frozenset(("__notes__", "__getattr__", "__getattribute__", "__class__"))
+_PRETENCES = frozenset(
+    ("__cause__", "__context__", "__suppress_context__", "__traceback__", "__getattribute__", "__class__")
+)
+_SURPRISES = _PRETENCES | {"__notes__", "__getattr__"}
 _MOST_BASES = 20
 _KNOWN_KINDS = 2_048
 _known: dict[int, Kind] = {}
@@ -35,6 +39,7 @@ class Kind(Frozen):
         names: Which of CODED it has.
         fingerprint: Its `__fingerprint__`; None if it has none.
         says_no_more: Whether the standard library writes `Type: message`: no hints, no source, no notes.
+        pretends: Whether what it is chained to may be another thing than its slots say.
         speaks: Whether it has code of its own that would run when it is asked for its text and codes.
     """
 
@@ -46,6 +51,7 @@ class Kind(Frozen):
     names: tuple[str, ...]
     fingerprint: object
     says_no_more: bool
+    pretends: bool
     speaks: bool
 
 
@@ -76,6 +82,7 @@ def _look_into(cls: type[BaseException]) -> Kind:
         names=names,
         fingerprint=found.get("__fingerprint__"),
         says_no_more=_says_no_more(cls),
+        pretends=not all(map(_PRETENCES.isdisjoint, _own(cls))),
         speaks=type(found["__str__"]) is not WrapperDescriptorType or not codes,
     )
 
@@ -85,5 +92,9 @@ def _says_no_more(cls: type[BaseException]) -> bool:
         return False
     if type(cls.__module__) is not str:
         return False
-    own = [_names(base) for base in _mro(cls) if base is not BaseException and base is not object]
-    return all(map(_SURPRISES.isdisjoint, own))
+    return all(map(_SURPRISES.isdisjoint, _own(cls)))
+
+
+def _own(cls: type[BaseException]) -> list[Mapping[str, object]]:
+    """The namespaces of *cls* and its bases but for those that all exceptions have."""
+    return [_names(base) for base in _mro(cls) if base is not BaseException and base is not object]

@@ -175,9 +175,7 @@ def tell(sight: Sight) -> Described:
     chain, known = sight.chain, sight.known
     if known.single:
         error = chain[0]
-        own = _dict(error)
-        if "__notes__" not in own and TELLING.isdisjoint(own):
-            raw = _said(error)
+        if TELLING.isdisjoint(_dict(error)) and not _has_notes(error) and type(raw := _said(error)) is str:
             whole = f"{known.pieces[0]}{_line(_head(error), raw)}{known.pieces[1]}" if len(raw) < MAX_TEXT else None
             return Described(known.stack, (), (clean(raw),), (), whole)
     messages = [_said(error) for error in chain]
@@ -186,7 +184,7 @@ def tell(sight: Sight) -> Described:
     stack = known.stack
     parts: tuple[str, ...] = ()
     lines: list[str] | None
-    if known.plain_spoken and not any("__notes__" in _dict(error) for error in chain):
+    if known.plain_spoken and not any(map(_has_notes, chain)) and all(type(message) is str for message in messages):
         lines = [_line(_head(chain[index]), messages[index]) for index in stack.shown]
     else:
         lines = _lines(chain[0], sight.tb, stack)
@@ -238,7 +236,7 @@ def recognise(exception: BaseException, tb: object) -> Known | None:
         key.append(id(tb.tb_frame.f_code) + tb.tb_lasti)
         tb = tb.tb_next
     known = _known.get(tuple(key))
-    return known if known is not None and known.formal else None
+    return known if known is not None and known.formal and not hasattr(exception, "__notes__") else None
 
 
 def last_line(exception: BaseException, said: str) -> str:
@@ -290,7 +288,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]], tb: TracebackType | None
     chain, kinds = [error for error, _ in walked], [kind_of(type(error)) for error, _ in walked]
     calls = [calls_of(tb), *[calls_of(own_traceback(error)) for error in chain[1:]]]
     shapes = tuple([_shape(kind, walk[1], own) for kind, walk, own in zip(kinds, walked, calls, strict=True)])
-    joints, shown = _rendered(chain)
+    joints, shown = ([], ()) if any(kind.pretends for kind in kinds) else _rendered(chain)
     pieces = []
     for index, joint in zip(shown, joints, strict=True):
         text = text_of(calls[index])
@@ -405,11 +403,19 @@ def _shape(kind: Kind, relation: str, calls: Sequence[Call]) -> ExceptionDetail:
 
 
 def _said(error: BaseException) -> str:
+    """`str(error)`; what is no plain str may be another text each time the standard library asks for it."""
     try:
-        said = str(error)
+        return str(error)
     except BaseException:
         return "<exception str() failed>"
-    return said if type(said) is str else str.__str__(said)
+
+
+def _has_notes(error: BaseException) -> bool:
+    """Whether it has notes; its class may have got some since it was seen first."""
+    try:
+        return hasattr(error, "__notes__")
+    except BaseException:
+        return True
 
 
 def _head(error: BaseException) -> str:

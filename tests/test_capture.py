@@ -448,6 +448,18 @@ def test_an_error_captured_by_hand_need_not_be_in_its_except_block() -> None:
     assert (record.funcName, record.pathname) == ("fail", __file__)
 
 
+def test_an_error_captured_by_hand_has_its_traceback_whatever_its_class_pretends() -> None:
+    class Pretending(Exception):
+        @property
+        def __traceback__(self) -> None:  # type: ignore[override]
+            raise RuntimeError
+
+    with pytest.raises(Pretending) as caught:
+        raise Pretending
+    record = make_record(caught.value, logger_name="app", severity=ErrorSeverity.ERROR, mechanism="capture_error")
+    assert record.pathname == __file__
+
+
 def test_an_unrelated_exception_being_handled_is_not_linked_to_it() -> None:
     try:
         fail()

@@ -354,6 +354,18 @@ def test_threads_use_one_form_at_once() -> None:
     assert len({context.error_id for context in found if context}) == 800
 
 
+def test_a_class_may_get_notes_later() -> None:
+    class LateError(Exception):
+        pass
+
+    assert both_ways(lambda: record_of(LateError("x")))[0].form is not None
+    LateError.__notes__ = ["mind this"]
+    context, _, record = both_ways(lambda: record_of(LateError("x")))
+    assert context.form is None
+    assert record.exc_text is not None
+    assert record.exc_text.endswith("LateError: x\nmind this")
+
+
 FORKING = """
 import logging, os
 from llama_logging.handlers import RegistryHandler

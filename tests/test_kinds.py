@@ -53,6 +53,17 @@ def test_what_it_has_to_say_is_told_without_asking_it(
     assert (kind.says_no_more, kind.speaks, kind.names) == (says_no_more, speaks, names)
 
 
+class SuppressingError(Exception):
+    __suppress_context__ = True
+
+
+@pytest.mark.parametrize(
+    ("cls", "pretends"), [(PlainError, False), (SpeakingError, False), (NameError, False), (SuppressingError, True)]
+)
+def test_one_that_hides_what_it_is_chained_to_is_known(cls: type[BaseException], pretends: bool) -> None:
+    assert kind_of(cls).pretends is pretends
+
+
 def test_a_fingerprint_of_its_own_is_known() -> None:
     assert kind_of(StatusError).fingerprint == "one"
     assert kind_of(PlainError).fingerprint is None

@@ -224,6 +224,84 @@ def test_a_class_may_get_another_name() -> None:
             assert tracebacks.describe(error).text == "".join(traceback.format_exception(error))
 
 
+def pretending(name: str, value: object) -> type[Exception]:
+    return type("Pretending", (Exception,), {name: property(lambda _: value)})
+
+
+class Suppressing(Exception):
+    __suppress_context__ = True
+
+
+class Hiding(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        return None if name == "__context__" else super().__getattribute__(name)
+
+
+OTHER = ValueError("other")
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        Suppressing,
+        Hiding,
+        pretending("__cause__", OTHER),
+        pretending("__cause__", None),
+        pretending("__context__", OTHER),
+        pretending("__context__", None),
+        pretending("__suppress_context__", True),
+        pretending("__traceback__", None),
+    ],
+)
+def test_the_text_is_the_standard_librarys_whatever_a_class_pretends(cls: type[Exception]) -> None:
+    def fail() -> Exception:
+        try:
+            try:
+                raise KeyError("before")
+            except KeyError:
+                raise cls("x")  # noqa: B904 - the implicit context is wanted
+        except cls as error:
+            return error
+
+    for _ in range(3):
+        for error in (fail(), raised(ValueError("outer"), fail())):
+            tb = tracebacks.own_traceback(error)
+            assert tracebacks.describe(error).text == "".join(traceback.format_exception(cls, error, tb))
+
+
+class Shown(str):
+    def __str__(self) -> str:
+        return "shown"
+
+
+class Double(Exception):
+    def __str__(self) -> str:
+        return Shown("kept")
+
+
+def test_a_message_that_is_another_text_when_printed_is_printed_so() -> None:
+    for _ in range(3):
+        for error in (raised(Double()), raised(KeyError("k"), Double())):
+            told = tracebacks.describe(error)
+            assert told.text == "".join(traceback.format_exception(error))
+            assert told.messages[-1] == "kept"
+
+
+def test_a_class_may_get_notes_later() -> None:
+    class Base(Exception):
+        pass
+
+    class Late(Base):
+        pass
+
+    for notes in ((), ("one", "two")):
+        if notes:
+            Base.__notes__ = list(notes)
+        for _ in range(3):
+            for error in (raised(Late("x")), raised(Late("x"), KeyError("k"))):
+                assert tracebacks.describe(error).text == "".join(traceback.format_exception(error))
+
+
 @pytest.mark.parametrize("own_lines", [1, 2])
 def test_a_text_too_long_to_keep_is_bounded(own_lines: int) -> None:
     """No handler is given a part of it for the whole."""
