@@ -218,9 +218,9 @@ def _context(
         mechanism, extra = attributes[_MECHANISM][0], dict(attributes[_MECHANISM][1])
     if type(record.msg) is dict:
         extra = {**{key: value for key, value in record.msg.items() if key != "event"}, **extra}
-    if described is _NO_EXCEPTION and printed.HEADER in message and (parsed := printed.parse(message)) is not None:
+    if described is _NO_EXCEPTION and tracebacks.HEADER in message and (parsed := printed.parse(message)) is not None:
         described, mechanism = parsed, "text"
-        message = message.partition(printed.HEADER)[0].rstrip()
+        message = message[: printed.begin(message)].rstrip()
     logger_name = _word(record.name)
     stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name)
     grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS

@@ -41,7 +41,7 @@ _known: dict[tuple[int, ...], Known] = {}
 
 HEADER = "Traceback (most recent call last):\n"
 CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
-_CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
+CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 # Read past what a class may pretend: the slots themselves, not attribute access.
 _cause = BaseException.__dict__["__cause__"].__get__
@@ -337,7 +337,7 @@ def _rendered(chain: Sequence[BaseException]) -> tuple[list[str], tuple[int, ...
             joints.append(CAUSE)
             shown.append(cause)
         elif context is not None and context not in shown and not _suppressed(error):
-            joints.append(_CONTEXT)
+            joints.append(CONTEXT)
             shown.append(context)
         else:
             # The one that was raised comes last, and what was said of a link stands behind it.

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -286,8 +290,6 @@ def test_a_task_group_is_named_after_what_failed_in_it(records: Records) -> None
 
 def test_a_stack_trace_in_a_message_is_read_back(records: Records) -> None:
     """As a QueueHandler or structlog's format_exc_info leave it."""
-    import traceback
-
     for number in range(2):
         try:
             try:
@@ -307,9 +309,90 @@ def test_a_stack_trace_in_a_message_is_read_back(records: Records) -> None:
     assert first.fingerprint == second.fingerprint
 
 
+def local_error() -> Exception:
+    class Local(Exception):
+        pass
+
+    return Local("x")
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    try:
+        raise error from cause
+    except Exception as caught:
+        return caught
+
+
+def grouped(*errors: Exception) -> Exception:
+    return raised(ExceptionGroup("several", errors))
+
+
+LOCAL = f"{__name__}.local_error.<locals>.Local"
+
+
+@pytest.mark.parametrize(
+    ("error", "names"),
+    [
+        (raised(ValueError()), ["ValueError"]),
+        (raised(ValueError("one\n\n  two: 2")), ["ValueError"]),
+        (raised(local_error()), [LOCAL]),
+        (raised(RuntimeError("r"), grouped(ValueError("a"))), ["RuntimeError"]),
+        (grouped(raised(ValueError("a")), raised(ValueError("b"))), ["ExceptionGroup", "ValueError", "ValueError"]),
+        (grouped(raised(ValueError("a\n\nb")), TypeError("t")), ["ExceptionGroup", "ValueError", "TypeError"]),
+        (grouped(raised(KeyError("k"), raised(OSError(2, "cause")))), ["ExceptionGroup", "KeyError"]),
+        (
+            grouped(grouped(raised(TypeError("t")), ValueError()), raised(local_error())),
+            ["ExceptionGroup", "ExceptionGroup", "TypeError", "ValueError", LOCAL],
+        ),
+        (
+            grouped(raised(TypeError("t")), raised(KeyError("k"), grouped(raised(OSError(2, "below"))))),
+            ["ExceptionGroup", "TypeError", "KeyError"],
+        ),
+        (raised(ExceptionGroup("g", [TypeError("t")]), raised(ValueError("c"))), ["ExceptionGroup", "TypeError"]),
+        (grouped(*[raised(ValueError(str(number))) for number in range(20)]), ["ExceptionGroup", *["ValueError"] * 15]),
+    ],
+)
+def test_what_is_read_back_is_what_was_printed(error: Exception, names: list[str]) -> None:
+    """But for what it was raised from, and members that the standard library leaves out."""
+    info = (type(error), error, error.__traceback__)
+    direct = logging.LogRecord("app", 40, "app.py", 7, "failed", (), info)
+    queued = QueueHandler(SimpleQueue()).prepare(copy.copy(direct))
+    expected, context = capture(direct), capture(queued)
+    assert expected is not None
+    assert context is not None
+    assert (context.mechanism, context.log_message) == ("text", "failed")
+    assert (context.error_type, context.error_message) == (expected.error_type, expected.error_message)
+    assert context.stack_trace == expected.stack_trace
+    assert (context.source_function, context.source_line) == (expected.source_function, expected.source_line)
+    assert [each.qualified_type for each in context.exceptions] == names
+    said = {(each.qualified_type, each.message) for each in expected.exceptions}
+    assert {(each.qualified_type, each.message) for each in context.exceptions} <= said
+
+
+def test_of_a_cause_that_is_printed_last_its_own_message_is_read_back(records: Records) -> None:
+    """One that was never raised has no stack trace of its own."""
+    error = KeyError("never raised")
+    error.__cause__ = raised(ValueError("cause"))
+    log.error("failed\n" + "".join(traceback.format_exception(error)))
+    assert captured(records).error_message == "cause"
+
+
+def test_a_group_whose_text_was_cut_is_read_back_as_far_as_it_goes(records: Records) -> None:
+    error = grouped(*[raised(ValueError("x" * 1_000)) for _ in range(15)])
+    log.error("failed\n" + "".join(traceback.format_exception(error)))
+    context = captured(records)
+    assert (context.error_type, context.log_message) == ("ValueError", "failed")
+    assert len(context.exceptions) > 2
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "  + Exception Group Traceback (most recent call last):\n",
+        "  + Exception Group Traceback (most recent call last):\n" * 2000,
+        "  + Exception Group Traceback (most recent call last):\n  | Error: x\n",
+        "  + Exception Group Traceback (most recent call last):\n" + "    +-\n    | E\n" * 2000,
+        "  | Traceback (most recent call last):\nError: x",
         "Traceback (most recent call last):\n",
         "Traceback (most recent call last):\nnonsense",
         "Traceback (most recent call last):\n  File nonsense\n",
