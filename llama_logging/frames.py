@@ -95,6 +95,15 @@ def in_app(file: str) -> bool:
     return not os.path.abspath(file).startswith(_LIBRARY)
 
 
+def module_in(file: str) -> str:
+    """The module that *file* holds, as far as its name tells.
+
+    >>> module_in("/srv/shop/cart.py")
+    'cart'
+    """
+    return os.path.splitext(os.path.basename(file))[0]
+
+
 def _printed(call: Call) -> tuple[str, int, str]:
     return call.code.co_filename, call.frame.line, call.code.co_name
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
 from llama_logging import plain
 from llama_logging.context import ExceptionDetail, Frame
-from llama_logging.frames import in_app
+from llama_logging.frames import in_app, module_in
 from llama_logging.patterns import regex
 from llama_logging.tracebacks import CAUSE, CONTEXT, HEADER, MAX_EXCEPTIONS, Described, stack_of
 
@@ -115,7 +114,7 @@ def _end(text: str, part: str) -> int:
 
 def _frame(entry: re.Match[str]) -> Frame:
     return Frame(
-        module=os.path.splitext(os.path.basename(entry["file"]))[0],
+        module=module_in(entry["file"]),
         function=entry["function"],
         file=entry["file"],
         line=int(entry["line"]),

@@ -20,8 +20,8 @@ from types import TracebackType
 
 from llama_logging import fingerprint, plain, seen
 from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
-from llama_logging.context import ExceptionDetail, Form, Stack
-from llama_logging.frames import Call, calls_of, frames_of, innermost, text_of
+from llama_logging.context import ExceptionDetail, Form, Frame, Stack
+from llama_logging.frames import Call, calls_of, frames_of, in_app, innermost, module_in, text_of
 from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
 from llama_logging.redaction import clean, clean_data
@@ -35,6 +35,7 @@ _REMOTE = ("_RemoteTraceback", "RemoteTraceback")
 """The causes that concurrent.futures and multiprocessing give what failed in a worker."""
 _TELLING = TELLING | {"__notes__", "__fingerprint__", seen.MARK}
 
+_MOST_LINES = 2**31
 _KEY_LENGTH = 1_000
 _KNOWN_STACKS = 4_096
 _known: dict[tuple[int, ...], Known] = {}
@@ -51,6 +52,7 @@ own_traceback = BaseException.__dict__["__traceback__"].__get__
 _args = BaseException.__dict__["args"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _filename = OSError.__dict__["filename"].__get__
+_written_at = [SyntaxError.__dict__[name].__get__ for name in ("filename", "lineno", "text", "offset")]
 _dict = BaseException.__dict__["__dict__"].__get__
 _sys = sys.__dict__
 
@@ -287,8 +289,13 @@ def _place_in(chain: list[BaseException], error: BaseException | None) -> int:
 def _learn(walked: Sequence[tuple[BaseException, str]], tb: TracebackType | None) -> Known:
     chain, kinds = [error for error, _ in walked], [kind_of(type(error)) for error, _ in walked]
     calls = [calls_of(tb), *[calls_of(own_traceback(error)) for error in chain[1:]]]
-    shapes = tuple([_shape(kind, walk[1], own) for kind, walk, own in zip(kinds, walked, calls, strict=True)])
-    joints, shown = ([], ()) if any(kind.pretends for kind in kinds) else _rendered(chain)
+    frames = [
+        _written(error) if _is_unread(type(error), own) else frames_of(own)
+        for error, own in zip(chain, calls, strict=True)
+    ]
+    shapes = tuple([_shape(kind, walk[1], own) for kind, walk, own in zip(kinds, walked, frames, strict=True)])
+    alone = any(kind.pretends or _is_unread(kind.cls, own) for kind, own in zip(kinds, calls, strict=True))
+    joints, shown = ([], ()) if alone else _rendered(chain)
     pieces = []
     for index, joint in zip(shown, joints, strict=True):
         text = text_of(calls[index])
@@ -391,14 +398,39 @@ def _linked(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             yield member, "member"
 
 
-def _shape(kind: Kind, relation: str, calls: Sequence[Call]) -> ExceptionDetail:
+def _is_unread(cls: type[BaseException], calls: Sequence[Call]) -> bool:
+    """Whether it is a SyntaxError without a traceback, as of a main script, which says itself where it is."""
+    return not calls and issubclass(cls, SyntaxError)
+
+
+def _written(error: BaseException) -> tuple[Frame, ...]:
+    file, line, source, column = (get(error) for get in _written_at)
+    if type(file) is not str:
+        return ()
+    place = Frame(
+        module=clean(module_in(file), 200),
+        function="<module>",
+        file=clean(file, 1000),
+        line=_count(line),
+        source=clean(source.strip(), 500) if type(source) is str else "",
+        in_app=in_app(file),
+        column=_count(column),
+    )
+    return (place,)
+
+
+def _count(number: object) -> int:
+    return number if type(number) is int and 0 < number < _MOST_LINES else 0
+
+
+def _shape(kind: Kind, relation: str, frames: tuple[Frame, ...]) -> ExceptionDetail:
     return ExceptionDetail(
         type=kind.type,
         module=kind.module,
         message="",
         bases=kind.bases,
         relation=relation,
-        frames=frames_of(calls),
+        frames=frames,
     )
 
 

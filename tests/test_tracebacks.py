@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_logging import tracebacks
-from llama_logging.context import ExceptionDetail
+from llama_logging.context import ExceptionDetail, Frame
 from llama_logging.frames import MAX_FRAMES
 from llama_logging.redaction import clean, redact
 from llama_logging.redaction.credentials import REDACTED
@@ -353,6 +353,41 @@ class Lying(Exception, metaclass=LyingMeta):
 
 def test_a_metaclass_that_raises_is_passed_by() -> None:
     assert describe(raised(Lying("x")))[0].endswith("Lying: x\n")
+
+
+def unread(*where: object) -> SyntaxError:
+    """As the interpreter has one in its main script: without a traceback."""
+    return SyntaxError("invalid syntax", where)  # type: ignore[arg-type]
+
+
+def test_a_syntax_error_without_traceback_is_where_it_says() -> None:
+    found = []
+    for line in (3, 7, 3):
+        error = unread("/srv/shop/main.py", line, 6, "  1 +* 2\n")
+        told = tracebacks.describe(error)
+        assert told.text == text_of(told) == "".join(traceback.format_exception(error))
+        assert (told.stack.file, told.stack.line) == ("/srv/shop/main.py", line)
+        found.append(told.stack)
+    assert found[0].exceptions[0].frames[0] == Frame(
+        module="main", function="<module>", file="/srv/shop/main.py", line=3, source="1 +* 2", in_app=True, column=6
+    )
+    assert found[0].grouping == ("SyntaxError", "main.<module>: 1 +* 2")
+    assert found[0].fingerprint == found[1].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("where", "place"),
+    [
+        ((None, None, None, None), ("", 0)),
+        (("main.py", None, None, None), ("main.py", 0)),
+        (("main.py", -1, 2**80, 7), ("main.py", 0)),
+        (("main.py", 2**80, True, "x"), ("main.py", 0)),
+        ((b"main.py", 3, 1, "x"), ("", 0)),
+    ],
+)
+def test_a_syntax_error_may_say_anything_of_its_place(where: tuple[object, ...], place: tuple[str, int]) -> None:
+    stack = tracebacks.describe(unread(*where)).stack
+    assert (stack.file, stack.line) == place
 
 
 def test_hints_are_the_standard_librarys() -> None:
