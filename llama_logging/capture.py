@@ -277,7 +277,7 @@ def _with_worker(text: str, grouping: tuple[str, ...], key: str) -> tuple[tuple[
 
 def _bare(record: logging.LogRecord, exception: BaseException | None, failure: Exception) -> ErrorContext:
     """The least that can be told of an error."""
-    name = type(exception).__name__ if exception is not None else NO_EXCEPTION
+    name = clean(type(exception).__name__) if exception is not None else NO_EXCEPTION
     grouping = (name, f"not captured in full: {type(failure).__name__}")
     return ErrorContext(
         error_id=new_id(),

@@ -156,7 +156,7 @@ class JsonFormatter(_BaseJsonFormatter):
         severity = ErrorSeverity.from_level(record.levelno).name
         own = {
             semconv.TIMESTAMP: _timestamp(record.created),
-            semconv.SEVERITY_TEXT: record.levelname,
+            semconv.SEVERITY_TEXT: _jsonable(record.levelname),
             semconv.SEVERITY_NUMBER: semconv.SEVERITY_NUMBERS[severity],
             semconv.LOGGER: redact(record.name),
         }
@@ -246,7 +246,7 @@ class ConsoleFormatter(logging.Formatter):
 
     def _line(self, record: logging.LogRecord, moment: str, message: str) -> str:
         level = self._painted(
-            _COLOURS[ErrorSeverity.from_level(record.levelno).name], f"{printable(record.levelname):<8}"
+            _COLOURS[ErrorSeverity.from_level(record.levelno).name], f"{printable(redact(record.levelname)):<8}"
         )
         name = self._painted("2", printable(redact(record.name)))
         return f"{self._painted('2', moment)} {level} {name}  {message}"

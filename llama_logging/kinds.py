@@ -11,6 +11,8 @@ from typing import Any
 
 from llama_logging import plain
 from llama_logging.frozen import Frozen
+from llama_logging.redaction import clean
+from llama_logging.redaction.own import on_more
 
 CARRIERS = ("response", "headers", "orig")
 """What may carry a code in an exception's place."""
@@ -57,12 +59,19 @@ class Kind(Frozen):
 
 def kind_of(cls: type[BaseException]) -> Kind:
     """What is known of *cls*, under the name that it has now."""
-    known = _known.get(id(cls))
+    kinds = _known
+    known = kinds.get(id(cls))
     if known is None or known.name != plain.type_name(cls):
-        if len(_known) >= _KNOWN_KINDS:
-            _known.clear()
-        known = _known[id(cls)] = _look_into(cls)
+        if len(kinds) >= _KNOWN_KINDS:
+            kinds.clear()
+        known = kinds[id(cls)] = _look_into(cls)
     return known
+
+
+@on_more
+def _forget() -> None:
+    global _known
+    _known = {}
 
 
 def _look_into(cls: type[BaseException]) -> Kind:
@@ -76,9 +85,9 @@ def _look_into(cls: type[BaseException]) -> Kind:
     return Kind(
         cls=cls,
         name=plain.type_name(cls),
-        type=plain.type_name(cls).removeprefix(f"{module}."),
-        module=module,
-        bases=tuple(plain.type_name(base) for base in _mro(cls)[:-2])[:_MOST_BASES],
+        type=clean(plain.type_name(cls).removeprefix(f"{module}.")),
+        module=clean(module),
+        bases=tuple(clean(plain.type_name(base)) for base in _mro(cls)[:-2])[:_MOST_BASES],
         names=names,
         fingerprint=found.get("__fingerprint__"),
         says_no_more=_says_no_more(cls),

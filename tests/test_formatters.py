@@ -191,6 +191,15 @@ def test_a_plain_record_on_the_console_is_one_line() -> None:
     assert ConsoleFormatter(colour=False).format(record).endswith("INFO     app  hello you")
 
 
+@pytest.mark.parametrize("formatter", [ConsoleFormatter(), JsonFormatter()])
+@pytest.mark.parametrize("error", [None, raised()])
+def test_no_secret_is_in_the_name_of_a_level(formatter: logging.Formatter, error: ValueError | None) -> None:
+    for _ in range(3):
+        line = formatter.format(record_of(error, levelname="password=hunter2"))
+        assert "hunter2" not in line
+        assert f"password={REDACTED}" in line
+
+
 def test_nothing_can_forge_a_line_or_steer_the_terminal() -> None:
     text = ConsoleFormatter(colour=False).format(record_of(raised(ATTACK), ATTACK))
     assert not [line for line in text.split("\n") if line.startswith("CRITICAL")]

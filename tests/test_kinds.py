@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from llama_logging.kinds import kind_of
+from llama_logging.redaction.own import also
 
 
 class PlainError(ValueError):
@@ -85,3 +87,21 @@ def test_a_class_may_get_another_name() -> None:
     assert kind_of(Error).module == __name__
     Error.__qualname__, Error.__module__ = "Shop.Error", "shop"
     assert (kind_of(Error).type, kind_of(Error).module) == ("Shop.Error", "shop")
+
+
+def test_no_secret_is_in_a_name() -> None:
+    """A class may be made of anything."""
+    base = type("password=hunter2", (Exception,), {"__module__": "shop"})
+    cls = type("Error", (base,), {"__module__": "token=hunter2"})
+    assert (kind_of(base).type, kind_of(base).module) == ("password=[redacted]", "shop")
+    assert (kind_of(cls).type, kind_of(cls).module) == ("Error", "token=[redacted]")
+    assert kind_of(cls).bases[1] == "shop.password=[redacted]"
+
+
+def test_a_name_that_is_a_secret_from_now_on_is_one() -> None:
+    class Emp12Error(Exception):
+        pass
+
+    assert kind_of(Emp12Error).type.endswith("Emp12Error")
+    also(patterns=[re.compile(r"Emp\d+")])
+    assert kind_of(Emp12Error).type.endswith("[redacted]Error")
