@@ -9,6 +9,7 @@ MARK = "__llama_logging_error__"
 
 # BaseException's own slots, not attribute access: a class may pretend.
 _cause = BaseException.__dict__["__cause__"].__get__
+_members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _dict = BaseException.__dict__["__dict__"].__get__
 _LONGEST = 50
 _REMEMBERED = 4_096
@@ -35,8 +36,9 @@ class Taken:
 def captured_before(exception: BaseException, now: float) -> str:
     """The error_id under which *exception*, or one it was raised from, was captured; empty if it was not.
 
-    Only explicit causes count: in a retry loop each failure has the one before as its context. And
-    only for a while: some programs keep an exception and raise it again and again.
+    Only explicit causes count: in a retry loop each failure has the one before as its context. A group
+    of one is raised from its member: a TaskGroup's, in which one task failed and logged it. And only
+    for a while: some programs keep an exception and raise it again and again.
 
     Args:
         exception: What was logged.
@@ -49,8 +51,16 @@ def captured_before(exception: BaseException, now: float) -> str:
         mark = _dict(error).get(MARK)
         if type(mark) is tuple and now - mark[1] < SAME_FOR:
             return str(mark[0])
-        error = _cause(error)
+        error = _origin(error)
     return ""
+
+
+def _origin(error: BaseException) -> BaseException | None:
+    cause: BaseException | None = _cause(error)
+    if cause is None and issubclass(type(error), BaseExceptionGroup):
+        members = _members(error)
+        return members[0] if len(members) == 1 else None
+    return cause
 
 
 def mark_captured(exception: BaseException, error_id: str, now: float) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import logging
@@ -97,6 +98,39 @@ def test_one_exception_is_one_error_however_many_layers_log_it(records: Records)
     contexts = [capture(record) for record in records]
     assert len({context.error_id for context in contexts}) == 1  # type: ignore[union-attr]
     assert [context.again for context in contexts] == [False, True, True]  # type: ignore[union-attr]
+
+
+def test_what_a_task_has_logged_its_task_group_raises_again(records: Records) -> None:
+    """Where one task has failed; several that did are errors of their own, and so is their group."""
+
+    async def work() -> None:
+        try:
+            fail()
+        except ValueError:
+            log.exception("the task failed")
+            raise
+
+    async def together(tasks: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(tasks):
+                group.create_task(work())
+
+    for tasks, errors in ((1, 1), (2, 3)):
+        records.clear()
+        try:
+            asyncio.run(together(tasks))
+        except ExceptionGroup:
+            log.exception("the request failed")
+        contexts = [capture(record) for record in records]
+        assert len(contexts) == tasks + 1
+        assert len({context.error_id for context in contexts if context}) == errors
+
+
+def test_a_group_of_one_that_has_a_cause_was_raised_from_that(records: Records) -> None:
+    cause = ValueError("cause")
+    for error in (cause, raised(ExceptionGroup("g", [raised(KeyError("k"))]), cause)):
+        log.error("failed", exc_info=error)
+    assert len({capture(record).error_id for record in records}) == 1  # type: ignore[union-attr]
 
 
 def test_each_failure_of_a_retry_loop_is_an_error(records: Records) -> None:
