@@ -207,6 +207,46 @@ def test_what_is_to_run_may_stand_without_dashes(cli: Run, words: list[str]) -> 
     assert summary(cli)["total_errors"] == 1
 
 
+SWALLOWED = """
+import asyncio, logging
+import httpx
+def ask():
+    try:
+        return httpx.get("http://127.0.0.1:1/")
+    except httpx.HTTPError:
+        return None
+async def ask_without_waiting():
+    async with httpx.AsyncClient() as client:
+        try:
+            return await client.get("http://127.0.0.1:1/")
+        except httpx.HTTPError:
+            return None
+def ask_and_tell():
+    try:
+        httpx.get("http://127.0.0.1:1/")
+    except httpx.HTTPError:
+        logging.exception("gone")
+ask()
+asyncio.run(ask_without_waiting())
+ask_and_tell()
+"""
+
+
+@pytest.mark.parametrize("asked", [[], ["--swallowed"]])
+def test_what_a_client_swallows_is_an_error_where_that_is_asked_for(
+    cli: Run, run: Run, own_place: Path, asked: list[str]
+) -> None:
+    (own_place / "app.py").write_text(SWALLOWED)
+    Path("logging.yaml").write_text(minimal())
+    done = cli("run", *asked, "app.py")
+    assert done == run("app.py")
+    errors = [yaml.safe_load(line) for line in cli("export").out.splitlines()]
+    found = [(error["source_module"], error["source_function"], error["severity"]) for error in errors]
+    logged = ("__main__", "ask_and_tell", "ERROR")
+    swallowed = [("__main__", "ask", "WARNING"), ("__main__", "ask_without_waiting", "WARNING")]
+    assert found == [*(swallowed if asked else []), logged]
+
+
 def test_exit_and_ctrl_c_are_no_errors(cli: Run, own_place: Path) -> None:
     (own_place / "app.py").write_text("raise KeyboardInterrupt")
     attached(cli, minimal())

@@ -61,13 +61,24 @@ def install(*, printed: bool = False) -> None:
 
 
 def keep(
-    error: object, mechanism: str, severity: ErrorSeverity = ErrorSeverity.CRITICAL, logger_name: str = LOGGER_NAME
+    error: object,
+    mechanism: str,
+    severity: ErrorSeverity = ErrorSeverity.CRITICAL,
+    logger_name: str = LOGGER_NAME,
+    tb: TracebackType | None = None,
 ) -> None:
-    """Hand *error* to the handlers at the tap alone: whoever raised it prints it, the host's would print it again."""
+    """Hand *error* to the handlers at the tap alone: whoever raised it prints it, the host's would print it again.
+
+    Args:
+        tb: The traceback to be told of; default the error's own.
+    """
     if not isinstance(error, Exception):  # SystemExit, KeyboardInterrupt: somebody's wish
         return
     with contextlib.suppress(Exception):
-        tap.dispatch(make_record(error, logger_name=logger_name, severity=severity, mechanism=mechanism))
+        record = make_record(error, logger_name=logger_name, severity=severity, mechanism=mechanism)
+        if tb is not None:
+            record.exc_info = (type(error), error, tb)
+        tap.dispatch(record)
 
 
 def _watch_printing(*, everything: bool) -> None:

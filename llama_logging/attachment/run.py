@@ -17,7 +17,7 @@ DATA_VARIABLE = "LLAMA_LOGGING_DATA"
 RUN_VARIABLE = "LLAMA_LOGGING_RUN"
 DOCTOR_VARIABLE = "LLAMA_LOGGING_DOCTOR"
 DOCTOR_CONFIG_VARIABLE = "LLAMA_LOGGING_DOCTOR_CONFIG"
-CONFIGURE, PRINTED = "configure", "printed"
+CONFIGURE, PRINTED, SWALLOWED = "configure", "printed", "swallowed"
 """What may stand in RUN_VARIABLE, separated by commas."""
 HOME_VARIABLE = "LLAMA_LOGGING_HOME"
 FOLDER_VARIABLE = "LLAMA_LOGGING_FOLDER"
@@ -49,7 +49,7 @@ def environment(config: str, asked: Sequence[str] = ()) -> dict[str, str]:
 
     Args:
         config: Path of the YAML.
-        asked: What else is wanted, CONFIGURE or PRINTED.
+        asked: What else is wanted, CONFIGURE, PRINTED or SWALLOWED.
     """
     env = dict(os.environ)
     others = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path and path != BOOTSTRAP]

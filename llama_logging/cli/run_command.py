@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from llama_logging.attachment.run import CONFIGURE, PRINTED, SHIPPED, run
+from llama_logging.attachment.run import CONFIGURE, PRINTED, SHIPPED, SWALLOWED, run
 from llama_logging.exceptions import ConfigError
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ HELP = "run a command and keep its errors, its code, logging and output untouche
 EPILOG = "Examples: llama-logging run -- python app.py · run app.py · run -m package · run -- uvicorn app:app"
 
 _CONFIG = "logging.yaml"
+_ASKED = (CONFIGURE, PRINTED, SWALLOWED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--configure", action="store_true", help="use the file as the application's own logging configuration, too"
     )
     parser.add_argument("--printed", action="store_true", help="capture what traceback.print_exc() prints, too")
+    parser.add_argument(
+        "--swallowed", action="store_true", help="capture what fails in httpx and its like, whoever catches it"
+    )
     parser.add_argument("command", nargs="...", metavar="-- CMD...", help="the command and its options")
 
 
@@ -39,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
 def parsed(args: argparse.Namespace) -> tuple[list[str], str, list[str]]:
     """What *args* ask of `start`."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    return command, args.config, [name for name in (CONFIGURE, PRINTED) if getattr(args, name)]
+    return command, args.config, [name for name in _ASKED if getattr(args, name)]
 
 
 def read(words: Sequence[str]) -> tuple[list[str], str, list[str]] | None:
@@ -58,7 +62,7 @@ def read(words: Sequence[str]) -> tuple[list[str], str, list[str]] | None:
             return rest, config, asked
         if word in ("-c", "--config") and rest and not rest[0].startswith("-"):
             config = rest.pop(0)
-        elif word in (f"--{CONFIGURE}", f"--{PRINTED}"):
+        elif word.startswith("--") and word[2:] in _ASKED:
             asked.append(word[2:])
         else:
             return None
