@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from json import dumps
 from types import TracebackType
+from typing import Any
 
 from llama_logging import fingerprint, plain, seen
 from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
@@ -196,7 +197,10 @@ def tell(sight: Sight) -> Described:
 
 
 def told_by_arguments(sight: Sight) -> Described:
-    """As `tell`, from the exceptions' arguments alone: no code of the application's is run."""
+    """As `tell`, from the exceptions' arguments alone: no code of the application's is run.
+
+    Of a class with a `__str__` of its own they are told by their kinds, not their values.
+    """
     messages = tuple(_arguments(error) for error in sight.chain)
     stack = sight.known.stack
     return Described(stack, () if stack.shown else _own_lines(stack, messages), messages)
@@ -370,9 +374,17 @@ def _is_quiet(error: BaseException) -> bool:
 
 
 def _arguments(error: BaseException) -> str:
-    arguments = clean_data(_args(error))
+    if kind_of(type(error)).speaks:
+        # Its own words alone would say which of them is a secret: `password=%s`.
+        return ", ".join(map(_measured, _args(error)[: plain.LIMITS.items]))
+    (arguments,) = clean_data([_args(error)])  # in a list a name and what stands under it are known as such
     told = arguments[0] if len(arguments) == 1 else arguments
     return plain.text(told if type(told) is str else dumps(told))
+
+
+def _measured(argument: Any) -> str:
+    kind = plain.type_name(type(argument))
+    return f"<{kind}, {str.__len__(argument)} characters>" if issubclass(type(argument), str) else f"<{kind}>"
 
 
 def _walk(exception: BaseException) -> Iterator[tuple[BaseException, str]]:

@@ -556,12 +556,20 @@ number = 41
 @pytest.mark.parametrize(
     ("code", "message", "log"),
     [
-        ("try: raise DyingError('three', 3)\nexcept Exception: logger.exception('said')", '["three", 3]', "said"),
+        (
+            "try: raise DyingError('three', 3)\nexcept Exception: logger.exception('said')",
+            "<str, 5 characters>, <int>",
+            "said",
+        ),
         ("logger.error('loaded %s of %d', Dying(), number)", None, "loaded <Dying> of 41"),
         ("logger.error('%s of %d', Dying(), 'many')", None, "%s of %d [arguments not formatted]"),
         ("try: raise ValueError(Dying())\nexcept Exception: logger.exception('said')", "<Dying>", "said"),
         ("logger.error(Dying())", None, "<Dying>"),
-        ("try: raise DyingError('a') from KeyError('b')\nexcept Exception: logger.exception('said')", "a", "said"),
+        (
+            "try: raise DyingError('a') from KeyError('b')\nexcept Exception: logger.exception('said')",
+            "<str, 1 characters>",
+            "said",
+        ),
     ],
 )
 def test_what_kills_the_process_while_it_is_asked_for_its_text_is_recorded_all_the_same(
@@ -585,7 +593,7 @@ def test_what_is_told_later_takes_its_place(own_place: Path) -> None:
         def __str__(self) -> str:
             assert registry_size() == 1
             (early,) = recorded()
-            assert (early.complete, early.error_message) == (False, "argument")
+            assert (early.complete, early.error_message) == (False, "<str, 8 characters>")
             return "in its own words"
 
     log_failure(logger, SlowError("argument"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from llama_logging import tracebacks
 from llama_logging.cli.main import main
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
@@ -456,3 +457,43 @@ def test_a_handler_of_ours_that_fails_tells_nothing_of_the_record(
     assert "RegistryHandler failed" in told
     assert "ZeroDivisionError" in told
     assert "hunter2" not in told
+
+
+REFUSED = """
+import logging, os, signal
+from llama_logging.handlers import RegistryHandler
+
+class RefusedError(Exception):
+    def __str__(self):
+        if DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "connect(user='a', password='%s')" % self.args[-1]
+
+logging.getLogger("app").addHandler(RegistryHandler())
+try:
+    try:
+        raise RefusedError("planted")
+    finally:
+        raise RefusedError(b"x", [1], "planted")
+except RefusedError:
+    logging.getLogger("app").exception("refused")
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_its_own_words_alone_would_tell_for_a_secret_is_not_written_before_them(
+    run: Run, own_place: Path, dies: bool
+) -> None:
+    """What is written first would hold the bare arguments."""
+    run("-c", f"DIES = {dies}{REFUSED}")
+    written = b"".join(path.read_bytes() for path in own_place.rglob("*") if path.is_file())
+    assert (b"<bytes>, <list>, <str, 7 characters>" in written, b"password=[redacted]" in written) == (True, not dies)
+    assert b"planted" not in written
+
+
+def test_the_early_error_knows_a_name_and_a_secret_by_their_places() -> None:
+    """As the complete one does, whose text has them as a pair."""
+    sight = tracebacks.look(ValueError("password", "planted"))
+    assert tracebacks.told_by_arguments(sight).messages == (f'["password", "{REDACTED}"]',)
+    assert tracebacks.tell(sight).messages == (f"('password', {REDACTED})",)
