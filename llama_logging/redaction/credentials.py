@@ -16,6 +16,8 @@ _NAME = r"{1,64}"
 FAR = r"{0,256}"
 
 GAP = r"\s{0,3}"
+# Before and behind what stands in columns; and as GAP.
+ALIGNED = r"[ \t]{0,40}+\s{0,3}+"
 BLANKS = r"[ \t]{0,3}"
 # A text in quotes may stand within another, and that in one more.
 QUOTE = r"\\{0,4}['\"]"
@@ -24,8 +26,8 @@ _LINE = r"\n|\\{1,4}n"
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it. Not what another name is compared with.
 _IS = (
-    rf"(?:{QUOTE})?(?:\]|%\d[dD](?==|%))?+{GAP}(?!=={GAP}[a-zA-Z_.]{_NAME}+(?![\w'\"]))"
-    rf"(?:[=:]{{1,2}}+>?+|%\d[dD]){GAP}+)"
+    rf"(?:{QUOTE})?(?:\]|%\d[dD](?==|%))?+{ALIGNED}(?!=={ALIGNED}[a-zA-Z_.]{_NAME}+(?![\w'\"]))"
+    rf"(?:[=:]{{1,2}}+>?+|%\d[dD]){ALIGNED})"
 )
 _AGAIN = r"(?:[_-]?(?:\d{1,3}|(?i:confirm(?:ation)?|repeat(?:ed)?|again|hash)))?"
 # To the end of its quotes: one after a backslash is none, unless the opening one was written so, too; then
@@ -41,7 +43,7 @@ QUOTED = (
 # A character of a value that is in no quotes.
 _PLAIN = r"[^\s'\",;&)}\]]"
 _VALUE = (
-    rf"(?!\[redacted\])(?:[\w.\[\]|]{_NAME}(?:\s\|\sNone)?{GAP}={GAP})?"
+    rf"(?!\[redacted\])(?:[\w.\[\]|]{_NAME}(?:\s\|\sNone)?{ALIGNED}={ALIGNED})?"
     rf"(?:{PREFIX}{QUOTED}|\{{[^{{}}\n'\"]{FAR}+\}}|[\[({{]{{1,3}}{GAP}(?={PREFIX}{QUOTE})"
     rf"|(?:{PREFIX}{QUOTE})?(?!\[redacted\]){_PLAIN}{{3,}})"
 )
@@ -127,20 +129,21 @@ PATTERNS = {
         "pwd": rf"([pP](?i:wd)(?!(?:(?<=\bPWD)|(?<=\bOLDPWD))['\"]?[=:]\s?['\"]?/){_IS}{_VALUE}",
         "secret": rf"([sS](?i:ecret(?:[_-]?string)?){_AGAIN}{_IS}{_VALUE}",
         # A header has it to the end of its line or of its quotes, whatever the scheme. `authorization: str` is source.
-        "authorization": rf"([aA](?i:uthorization)(?:{QUOTE})?\]?{GAP}:{{1,2}}+(?!=){GAP}+)"
+        "authorization": rf"([aA](?i:uthorization)(?:{QUOTE})?\]?{ALIGNED}:{{1,2}}+(?!=){ALIGNED})"
         rf"(?!\[redacted\]|(?:str|bytes|None|null){GAP}[,)}}])"
         rf"(?:{PREFIX}{QUOTED}|(?:{_PARAMETER}|[^\s,'\"\\]++|[^\n\r'\"\\]|\\++(?![rn'\"]))++)",
-        "authorization=": rf"([aA](?i:uthorization)(?:{QUOTE})?\]?{GAP}:?=(?!=)>?{GAP}+)(?!\[redacted\])"
+        "authorization=": rf"([aA](?i:uthorization)(?:{QUOTE})?\]?{ALIGNED}:?=(?!=)>?{ALIGNED})(?!\[redacted\])"
         rf"(?:{PREFIX}{QUOTED}|(?:{QUOTE})?(?:(?:AWS4-HMAC-SHA256|OAuth2|[a-zA-Z-]{_NAME})[ \t]{{1,3}})?"
         rf"(?:{_NAMED}(?:,{BLANKS}{_NAMED})*+|{_PLAIN}{{3,}}))",
         "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY})(?i:_?base)?{_IS}{_VALUE}",
-        "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==)|(?=['\"]\]{GAP}=(?!=))"
-        rf"|(?={GAP}=(?!=){GAP}(?:{PREFIX}{QUOTE}|[^\s'\"(]{FAR}\d))){_IS}{_VALUE}",
+        "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==)|(?=['\"]\]{ALIGNED}=(?!=))"
+        rf"|(?={ALIGNED}=(?!=){ALIGNED}(?:{PREFIX}{QUOTE}|[^\s'\"(]{FAR}\d))){_IS}{_VALUE}",
         # `Cookie: a=b; c=d`, and as requests prints one of its own.
-        "cookie": rf"([cC](?i:ookies?)(?:{BLANKS}[=:]{BLANKS}|(?<=<.{{6}})\s))"
+        "cookie": rf"([cC](?i:ookies?)(?:{ALIGNED}[=:]{BLANKS}|(?<=<.{{6}})\s))"
         rf"{_COOKIE}{_IS_COOKIE}(?:;{BLANKS}{_COOKIE}(?:{_IS_COOKIE})?)*+",
         # Behind a colon it must have a digit: `session_id: str` is source code.
-        "session": rf"([sS](?i:ess(?:ion)?[_.-]?id)(?:(?==(?!=))|(?={GAP}:{GAP}[^\s'\",;&]{FAR}\d)){_IS}{_VALUE}",
+        "session": rf"([sS](?i:ess(?:ion)?[_.-]?id)(?:(?==(?!=))|(?={ALIGNED}:{ALIGNED}[^\s'\",;&]{FAR}\d))"
+        rf"{_IS}{_VALUE}",
         "option": r"(--(?<!-..)(?:[a-zA-Z0-9]++[_-])*"
         r"(?i:pass(?:word|wd|phrase)|pwd|secret|token|(?:api|access|secret|private)[_-]?key)"
         rf"(?:{QUOTE},{GAP}|\s{{1,3}})){_WORD}",
@@ -151,9 +154,9 @@ PATTERNS = {
         "field": rf"((?:\A|{_LINE})([\w.\[\]-]++)(?:{_LINE}) {{2}}(?! )[^\n]{FAR}?, input_value=)"
         r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
         # `'session': 'x'`: data that was made text.
-        "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{GAP}:{GAP}){PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}",
+        "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{ALIGNED}:{ALIGNED}){PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}",
         # `('password', 'x')`: a name and what stands under it, or what a call is given; a list within one, too.
-        "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{GAP})"
+        "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{ALIGNED})"
         rf"{PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}(?=,?{GAP}[)\]])",
         # `<password>x</password>`; also with a prefix, attributes, or as CDATA.
         "element": rf"(<([\w:.-]{_NAME})(?:\s[^<>]{FAR})?>(?:<!\[CDATA\[)?)"

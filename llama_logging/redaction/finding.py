@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
-from llama_logging.redaction.credentials import GAP, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
+from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of
 from llama_logging.redaction.keys import is_folder, is_secret
 
@@ -55,7 +55,7 @@ def suspected(text: str) -> list[TakeOut]:
             if "hook" in lowered or "/bot" in text:
                 found += _WEBHOOKS
         if ("'" in text or '"' in text) and (
-            ("':" in text or '":' in text or " :" in text) and _QUOTED_BEHIND.search(text)
+            ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text)
         ):
             found.append(_quoted_keys)
     if "," in text and ("'," in text or '",' in text):
@@ -147,7 +147,7 @@ def _by_key(match: re.Match[str]) -> str:
 
 
 # How what stands under a quoted key begins.
-_QUOTED_BEHIND = regex(rf":{GAP}{PREFIX}{QUOTE}")
+_QUOTED_BEHIND = regex(rf":{ALIGNED}{PREFIX}{QUOTE}")
 _user_info = _whole("user info", f"://{REDACTED}@")
 _CARD, _LEAST = PATTERNS["card"], len(CARD_DIGITS)
 _quoted_keys, _cards = _whole("quoted key", _by_key), _whole("card", card)
