@@ -865,3 +865,38 @@ def test_a_pair_may_be_a_name_and_a_number() -> None:
         ["port", 80],
         [1, "password"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["mysql", "--password", "battery 'horse'", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),
+        (["app", "--db-token", "$3cret"], ["app", "--db-token", REDACTED]),
+        (["curl", "-u", "bob:battery horse"], ["curl", "-u", f"bob:{REDACTED}"]),
+        (["curl", "--user", ":horse", "http://x"], ["curl", "--user", f":{REDACTED}", "http://x"]),
+        (["app", "--token", "--password", "--secret"], ["app", "--token", "--password", "--secret"]),
+        (["docker", "-u", "1000:1000", "-u", "http://x:80", "-u", "bob"], None),
+        (["app", "--password", "", "--token", 5, "--max-tokens", "5", "--token-file", "/a"], None),
+        (["-p", "8080:80", "--", "password", "-", "x"], None),
+        (["--user", "AKIAIOSFODNN7EXAMPLE"], ["--user", REDACTED]),
+    ],
+)
+def test_words_of_a_command_are_known_in_a_list(words: list[Any], expected: list[Any] | None) -> None:
+    """As in the text of one; whatever is in them."""
+    assert redact_data({"cmd": words}) == {"cmd": expected or words}
+    assert redact_data(expected or words) == (expected or words)
+
+
+@pytest.mark.parametrize("value", ["hunter2", "p4 ss", "bob@horse", 1234])
+def test_a_pair_may_stand_alone(value: str | int) -> None:
+    assert redact_data({"kv": ["password", value]}) == {"kv": ["password", REDACTED]}
+    assert redact_data({"kv": ["user", value]}) == {"kv": ["user", value]}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["password", "email"], ["password", "password2"], ["token", "expires at"], ["secret", "api_key"],
+     ["password", None], ["token", ["a"]], ["password", True], ["password", "hunter2", "x"], ["password"]],
+)  # fmt: skip
+def test_two_names_are_no_pair(names: list[Any]) -> None:
+    assert redact_data({"fields": names}) == {"fields": names}

@@ -24,13 +24,14 @@ from llama_logging import plain
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE
 from llama_logging.redaction.credentials import LONGEST, REDACTED
-from llama_logging.redaction.finding import suspected
+from llama_logging.redaction.finding import behind_option, suspected
 from llama_logging.redaction.keys import is_known_harmless, is_secret
 from llama_logging.redaction.own import on_more, own_keys, own_patterns
 
 _SHORT = 200
 _KNOWN_SHAPES = 2_048
 _DIGIT = regex(r"\d")
+_NAME = regex(r"[a-zA-Z_. -]*")
 # Short texts that hold no secret, their digits made alike.
 _harmless: set[bytes] = set()
 
@@ -111,13 +112,38 @@ def redact_data(value: Any) -> Any:
             for key, item in value.items()
         }
     if type(value) is list:
-        return [redact_data(item) if not _is_pair(item) else [*redact_data(dict([item])).popitem()] for item in value]
+        return _redact_pair(value) if len(value) == 2 and _is_lone_pair(value) else _redact_list(value)
     return value
+
+
+def _redact_list(value: list[Any]) -> list[Any]:
+    redacted: list[Any] = []
+    option = ""
+    for item in value:
+        if type(item) is str:
+            redacted.append(redact(behind_option(option, item) if option else item))
+            option = item if item[:1] == "-" else ""
+        else:
+            redacted.append(_redact_pair(item) if _is_pair(item) else redact_data(item))
+            option = ""
+    return redacted
+
+
+def _redact_pair(pair: list[Any]) -> list[Any]:
+    return [*redact_data(dict([pair])).popitem()]
 
 
 def _is_pair(item: Any) -> bool:
     """Whether it is a name and what stands under it, as headers come in lists."""
     return type(item) is list and len(item) == 2 and type(item[0]) is str
+
+
+def _is_lone_pair(value: list[Any]) -> bool:
+    """Whether it is a pair in no list of others, and not two names: `["password", "email"]`."""
+    if not _is_pair(value) or not is_secret(value[0]):
+        return False
+    under = value[1]
+    return type(under) is int or (type(under) is str and not _NAME.fullmatch(under) and not is_secret(under))
 
 
 @on_more

@@ -99,6 +99,25 @@ def suspected(text: str) -> list[TakeOut]:
     return found
 
 
+def behind_option(option: str, value: str) -> str:
+    """*value* as a word of a command, without what *option*, the word before it, says is secret.
+
+    >>> behind_option("--password", "horse"), behind_option("-u", "bob:horse"), behind_option("--user", "bob")
+    ('[redacted]', 'bob:[redacted]', 'bob')
+    """
+    if not value or value[0] == "-":
+        return value
+    # Whatever is in the value, quotes too: another stands in its place.
+    named = f"{option}', 'a1b'"
+    if _option(named) != named:
+        return REDACTED
+    user, _, password = value.partition(":")
+    named = f"{option}', 'a:b'"
+    if not password or password[:2] == "//" or (user + password).isdigit() or _user(named) == named:
+        return value
+    return f"{user}:{REDACTED}"
+
+
 def _whole(name: str, replacement: str | Callable[[re.Match[str]], str] = REDACTED) -> TakeOut:
     """Takes out all that the pattern finds."""
     found = PATTERNS[name]
