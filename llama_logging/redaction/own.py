@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterable
 
+from llama_logging.patterns import regex
 from llama_logging.redaction.credentials import REDACTED
 
 SLOW = 0.005
@@ -13,6 +15,18 @@ SLOW = 0.005
 
 # Growing: an exponential one is found out at some twenty characters, while it still ends.
 _LENGTHS = (*range(8, 29, 4), 64, 512, 4096)
+_LONGEST = 4096
+_MOST_PIECES = 20
+# A part of a pattern: what parts it from others, how often it comes, one of a class, a character.
+_PART = regex(
+    r"(?P<bar>\(\?(?:[:=!>]|<[=!]|P<\w+>|[a-zA-Z-]+[:)])|[()|])"
+    r"|(?P<times>\{(?P<least>\d*),?\d*\}|[?*+])[?+]?"
+    r"|\[(?P<other>\^)?(?P<member>\\?.)(?:\\.|[^\]\\])*\]"
+    r"|(?P<character>\\?.)",
+    re.DOTALL,
+)
+_ESCAPED = {**dict(zip("dDwWsSnt", "0aa- a\n\t", strict=True)), **dict.fromkeys("bBAZ", "")}
+_SIGNS = {".": "a", "^": "", "$": ""}
 
 SEPARATORS = str.maketrans("", "", "-_. []:")
 """What a key is compared without, in lower case."""
@@ -56,12 +70,42 @@ def safe_pattern(text: str) -> re.Pattern[str]:
         raise ValueError(f"not a regular expression: {error}") from error
     if pattern.search(""):
         raise ValueError(f"{text!r} matches the empty text")
-    for seed in sorted({*"a0 -.=:/", *(character for character in text if character.isalnum())}):
+    for seed in sorted({*"a0 -.=:/", *filter(str.isalnum, text), *_pieces(text)}):
         for length in _LENGTHS:
-            hostile = seed * length + "\0"
+            hostile = (seed * length)[:_LONGEST] + "\0"
             if _seconds(pattern, hostile) > SLOW and min(_seconds(pattern, hostile) for _ in range(3)) > SLOW:
                 raise ValueError(f"{text!r} takes too long on text such as {seed * 8!r}...: bound it, as in {{1,64}}")
     return pattern
+
+
+def _pieces(text: str) -> set[str]:
+    r"""Texts that parts of a pattern match, or nearly: what it has between brackets and bars, and two of these.
+
+    >>> sorted(_pieces(r"(?:no\.\d{2}|[x-z]+)+;"))
+    [';', 'no.00', 'no.00x', 'x', 'x;']
+    """
+    pieces, last = [""], ""
+    for part in _PART.finditer(text):
+        if part["bar"]:
+            pieces.append("")
+            last = ""
+        elif part["times"]:
+            pieces[-1] += last * (min(int(part["least"] or 1), 64) - 1)
+        else:
+            last = _sample(part)
+            pieces[-1] += last
+    found = [piece for piece in pieces if piece][:_MOST_PIECES]
+    return {*found, *map("".join, itertools.pairwise(found))}
+
+
+def _sample(part: re.Match[str]) -> str:
+    """What this part of a pattern matches: a character, or nothing."""
+    told = part["member"] or part["character"]
+    if part["other"]:
+        return "a"
+    if len(told) == 2:
+        return _ESCAPED.get(told[1], told[1])
+    return told if part["member"] else _SIGNS.get(told, told)
 
 
 def _seconds(pattern: re.Pattern[str], text: str) -> float:
