@@ -166,6 +166,8 @@ HARMLESS = [
     "https://hooks.example/webhooks/17/deliveries, /bot/17, /bot17:8080/index.html, IncomingWebhook/short",
     "lin_api_version_of_the_server_that_is_asked_for, shpat_, dop_v1_, dckr_pat_x, user_r8_x, r8_of_the_llamas_there",
     'private_key_id=abcdef0123, \'"private_key_id": "abcdef0123"\', key_base=abcdef, GOCSPX-x, AGE-SECRET-KEY-1',
+    "pplx-70b-online, whsec_of_the_webhook_of_the_whole_shop, rubygems_of_the_whole_company_and_everybody_else, ATATT",
+    "xai-sdk-of-the-whole-company-and-everybody-else, xapp-of-everybody-else, NRAK-1, PMAK-1, sntrys_x, AK-47",
     "name        password        email        token        :",
     "if token    == other:    or primary_key      = 5    or max_tokens    = 5",
     "connection_string=Server=db;Database=shop, conn_str='host=db dbname=shop'",
@@ -597,6 +599,15 @@ SHORTEST = [
     f"lin_api_{LETTERS[:32]}",
     *(f"do{kind}_v1_{'0123456789abcdef' * 4}" for kind in "op"),
     f"r8_{LETTERS}x",
+    f"xai-{LETTERS[:32]}",
+    f"pplx-{LETTERS[:32]}",
+    f"rubygems_{'0123456789abcdef' * 3}",
+    f"xapp-1-A01B2C3D4E5-{LETTERS[:4]}",
+    f"whsec_{LETTERS[:23]}+",
+    f"ATATT{LETTERS[:32]}=1",
+    f"NRAK-{(2 * LETTERS[10:].upper())[:27]}",
+    *(f"sntry{kind}_{LETTERS[:32]}" for kind in "su"),
+    f"PMAK-{'0123456789ab' * 2}-{'0123456789abcdef' * 2}",
 ]
 
 

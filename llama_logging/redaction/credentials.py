@@ -115,6 +115,15 @@ PATTERNS = {
         "Linear": r"lin_api_(?<![\w-].{8})[A-Za-z0-9]{32,}",
         "DigitalOcean": r"do[op]_v\d_(?<![\w-].{7})[a-f0-9]{64,}",
         "Replicate": r"r\d_(?<![\w-]...)[A-Za-z0-9]{37,}",
+        "xAI": r"xai-(?<![\w-]....)[A-Za-z0-9]{32,}",
+        "Perplexity": r"pplx-(?<![\w-].{5})[A-Za-z0-9]{32,}",
+        "RubyGems": r"rubygems_(?<![\w-].{9})[a-f0-9]{48,}",
+        "Slack, of an app": r"xapp-\d-(?<![\w-].{7})[\w-]{16,}",
+        "Stripe, of a webhook": r"whsec_(?<![\w-].{6})[A-Za-z0-9+/=]{24,}",
+        "Atlassian": r"ATATT(?<![\w-].{5})[\w-]{32,}=\w{1,16}",
+        "New Relic": r"NRAK-(?<![\w-].{5})[A-Z0-9]{27,}",
+        "Sentry": r"sntry[su]_(?<![\w-].{7})[\w+/=-]{32,}",
+        "Postman": r"PMAK-(?<![\w-].{5})[a-f0-9]{24}-[a-f0-9]{32,}",
         # The path is the secret, and what it begins with says whose it is: Slack, Discord, Telegram. Also
         # without the host, as urllib3 tells a path.
         "webhook": r"(/(?:(?:services|workflows|triggers)/[ET][A-Z0-9]{6,16}(?:/[A-Z0-9]{6,24}){1,2}/(?=\w{16})"

@@ -27,18 +27,18 @@ def suspected(text: str) -> list[TakeOut]:
     # for every text that has none of them.
     if colon or "=" in text or "%" in text:
         if (
-            "pass" in lowered
-            or "pwd" in lowered
+            "pwd" in lowered
             or "secret" in lowered
             or "key" in lowered
-            or "token" in lowered
             or "authorization" in lowered
-            or "cookie" in lowered
-            or "sess" in lowered
+            or ("ss" in lowered and ("pass" in lowered or "sess" in lowered))
+            or ("ok" in lowered and ("token" in lowered or "cookie" in lowered))
         ):
             found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
         if "sig" in lowered and ("&" in text or "?" in text or "%" in text):
             found.append(_signature)
+        if "T" in text and "ATATT" in text:
+            found.append(_atlassian)
     if hyphen:
         if "--" in text:
             found.append(_option)
@@ -46,7 +46,13 @@ def suspected(text: str) -> list[TakeOut]:
             found.append(_user)
         if "sk-" in text:
             found.append(_sk)
-        if "xox" in text or "glpat-" in text or "pypi-" in text or "GOCSPX-" in text or "AGE-" in text:
+        if (
+            ("x" in text and ("xox" in text or "xai-" in text or "pplx-" in text or "xapp-" in text))
+            or "glpat-" in text
+            or "pypi-" in text
+            or "GOCSPX-" in text
+            or ("K" in text and ("AGE-" in text or "AK-" in text))
+        ):
             found += [take_out for sign, take_out in _WITH_HYPHEN if sign in text]
     if colon:
         if "/" in text:
@@ -73,8 +79,9 @@ def suspected(text: str) -> list[TakeOut]:
             or "npm_" in text
             or "lin_" in text
             or "input_value=" in text
-            or "dop_v" in text
-            or "doo_v" in text
+            or ("_v" in text and ("dop_v" in text or "doo_v" in text))
+            or "whsec_" in text
+            or ("y" in text and ("rubygems_" in text or "sntry" in text))
         ):
             found += [take_out for sign, take_out in _WITH_UNDERSCORE if sign in text]
         if "r8_" in text if alike is None else alike.find(b"r0_") >= 0:
@@ -174,7 +181,7 @@ _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
 _jwt, _bearer, _signature = _whole("JWT"), _behind("bearer"), _behind("signature")
 _option, _user = _behind("option"), _behind("user")
 _sk, _github, _stripe = _whole("sk-"), _whole("GitHub"), _whole("Stripe, Groq")
-_databricks, _replicate = _whole("Databricks"), _whole("Replicate")
+_databricks, _replicate, _atlassian = _whole("Databricks"), _whole("Replicate"), _whole("Atlassian")
 _WEBHOOKS = (_behind("webhook"), _behind("webhook of Teams"))
 _WITH_HYPHEN = (
     ("xox", _whole("Slack")),
@@ -182,6 +189,11 @@ _WITH_HYPHEN = (
     ("pypi-", _whole("PyPI")),
     ("GOCSPX-", _whole("Google client")),
     ("AGE-", _whole("age")),
+    ("xai-", _whole("xAI")),
+    ("pplx-", _whole("Perplexity")),
+    ("xapp-", _whole("Slack, of an app")),
+    ("NRAK-", _whole("New Relic")),
+    ("PMAK-", _whole("Postman")),
 )
 _WITH_UNDERSCORE = (
     ("github_pat_", _github),
@@ -191,6 +203,9 @@ _WITH_UNDERSCORE = (
     ("shpat_", _whole("Shopify")),
     ("lin_", _whole("Linear")),
     ("do", _whole("DigitalOcean")),
+    ("rubygems_", _whole("RubyGems")),
+    ("whsec_", _whole("Stripe, of a webhook")),
+    ("sntry", _whole("Sentry")),
     ("input_value=", _whole("field", _by_key)),
 )
 _WITH_DOT = (("ya", _whole("Google OAuth")), ("SG.", _whole("SendGrid")), ("hvs.", _whole("Vault")))
