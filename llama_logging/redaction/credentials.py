@@ -25,8 +25,9 @@ PREFIX = r"[bBrRfFuU]{0,2}"
 _LINE = r"\n|\\{1,4}n"
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it. Not what another name is compared with.
+# PostgreSQL has the names in brackets, then the values: `Key (user, password)=(bob, x) already exists.`
 _IS = (
-    rf"(?:{QUOTE})?(?:\]|%\d[dD](?==|%))?+{ALIGNED}(?!=={ALIGNED}[a-zA-Z_.]{_NAME}+(?![\w'\"]))"
+    rf"(?:{QUOTE})?(?:\]|%\d[dD](?==|%)|(?:,[^()\n]{FAR}+)?\)(?==\())?+{ALIGNED}(?!=={ALIGNED}[a-zA-Z_.]{_NAME}+(?![\w'\"]))"
     rf"(?:[=:]{{1,2}}+>?+|%\d[dD]){ALIGNED})"
 )
 _AGAIN = r"(?:[_-]?(?:\d{1,3}|(?i:confirm(?:ation)?|repeat(?:ed)?|again|hash)))?"
@@ -145,8 +146,8 @@ PATTERNS = {
         rf"(?:{PREFIX}{QUOTED}|(?:{QUOTE})?(?:(?:AWS4-HMAC-SHA256|OAuth2|[a-zA-Z-]{_NAME})[ \t]{{1,3}})?"
         rf"(?:{_NAMED}(?:,{BLANKS}{_NAMED})*+|{_PLAIN}{{3,}}))",
         "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY})(?i:_?base)?{_IS}{_VALUE}",
-        "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==)|(?=['\"]\]{ALIGNED}=(?!=))"
-        rf"|(?={ALIGNED}=(?!=){ALIGNED}(?:{PREFIX}{QUOTE}|[^\s'\"(]{FAR}\d))){_IS}{_VALUE}",
+        "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==|%\d[dD]|\)=\()"
+        rf"|(?=['\"]\]{ALIGNED}=(?!=))|(?={ALIGNED}=(?!=){ALIGNED}(?:{PREFIX}{QUOTE}|[^\s'\"(]{FAR}\d))){_IS}{_VALUE}",
         # `Cookie: a=b; c=d`, and as requests prints one of its own.
         "cookie": rf"([cC](?i:ookies?)(?:{ALIGNED}[=:]{BLANKS}|(?<=<.{{6}})\s))"
         rf"{_COOKIE}{_IS_COOKIE}(?:;{BLANKS}{_COOKIE}(?:{_IS_COOKIE})?)*+",
@@ -162,8 +163,9 @@ PATTERNS = {
         # As pydantic tells of a field: its name stands in the line above.
         "field": rf"((?:\A|{_LINE})([\w.\[\]-]++)(?:{_LINE}) {{2}}(?! )[^\n]{FAR}?, input_value=)"
         r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
-        # `'session': 'x'`: data that was made text.
-        "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{ALIGNED}:{ALIGNED}){PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}",
+        # `'session': 'x'`, `"token": {`: data that was made text.
+        "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{ALIGNED}:{ALIGNED})(?!(?:{PREFIX}{QUOTE})?\[redacted\])"
+        rf"(?:{PREFIX}{QUOTED}|[(\[{{](?!{GAP}[)\]}}]))",
         # `('password', 'x')`: a name and what stands under it, or what a call is given; a list within one, too.
         "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{ALIGNED})"
         rf"{PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}(?=,?{GAP}[)\]])",
@@ -173,6 +175,10 @@ PATTERNS = {
         # Not `bypass=`, nor the count of a test's passes.
         "pass": rf"([pP](?<![a-zA-Z0-9].)(?i:ass)=(?!=|\s|\d{{1,5}}(?!\w)))"
         rf"(?:{QUOTED}|(?!\[redacted\]){_PLAIN}{{3,}})",
+        # A letter and a digit are asked for; and what makes up a value of its own: `auth=("bob", "x")`.
+        "short": rf"([jJsSaA](?<![a-zA-Z0-9].)(?i:(?<=j)wt|(?<=s)id|(?<=a)uth)=)(?!\[redacted\]|=)"
+        rf"(?:(?:{PREFIX}{QUOTE})?(?={_PLAIN}{FAR}\d)(?={_PLAIN}{FAR}[a-zA-Z]){_PLAIN}{{8,}}"
+        rf"|(?<=(?i:auth)=)[\w.]{FAR}\({GAP}(?={PREFIX}{QUOTE}))",
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }

@@ -1,4 +1,7 @@
-"""Where a value ends that began behind `password=`: at its quotes, its brackets, or what an operator joins to it."""
+"""Where a value ends that began behind `password=`: at its quotes, its brackets, or what an operator joins to it.
+
+Data ends with its bracket, and may have lines of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _JOINED = regex(
     rf"(?:{PREFIX}{QUOTED}|[\w.]*+[(\[{{])"
 )
 _BEHIND = frozenset(" \t+|?%=")
-_BRACKET = regex(rf"{QUOTED}|[()\[\]{{}}\n]")
+_BRACKET = regex(rf"{QUOTED}|[()\[\]{{}}]")
 
 
 def end_of(text: str, begin: int, end: int) -> int:
@@ -25,29 +28,37 @@ def end_of(text: str, begin: int, end: int) -> int:
         if "(" in value or "[" in value or "{" in value:
             depth = sum(map(value.count, "([{")) - sum(map(value.count, ")]}"))
             if depth > 0:
-                end = _closed(text, end, depth)
+                end = _closed(text, end, _far(text, end) if "\n" in value else _line(text, end), depth)
     # Else nothing goes on, and most often nothing does.
     while text[end : end + 1] in _BEHIND and (more := _NEXT.match(text, end) or _JOINED.match(text, end)) is not None:
         end = more.end()
         if text[end - 1] in "([{":
-            end = _closed(text, end, 1)
+            end = _closed(text, end, _line(text, end))
     return end
 
 
-def _closed(text: str, end: int, depth: int) -> int:
-    """Where *depth* brackets are closed; the end of the line if they are not."""
-    line = _line(text, end)
-    for found in _BRACKET.finditer(text, end, line):
+def end_of_data(text: str, begin: int) -> int:
+    """Where the bracket before *begin* is closed; if it is not, the end of as much as a secret may take."""
+    return _closed(text, begin, _far(text, begin))
+
+
+def _closed(text: str, end: int, limit: int, depth: int = 1) -> int:
+    """Where *depth* brackets are closed; *limit* if they are not."""
+    for found in _BRACKET.finditer(text, end, limit):
         if found[0] in "([{":
             depth += 1
         elif found[0] in ")]}":
             depth -= 1
             if not depth:
                 return found.end()
-    return line
+    return limit
 
 
 def _line(text: str, position: int) -> int:
     """The end of the line at *position*, or of as much of it as a secret may take."""
     end = text.find("\n", position, position + LONGEST)
-    return end if end >= 0 else min(len(text), position + LONGEST)
+    return end if end >= 0 else _far(text, position)
+
+
+def _far(text: str, position: int) -> int:
+    return min(len(text), position + LONGEST)

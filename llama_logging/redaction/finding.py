@@ -8,7 +8,7 @@ from collections.abc import Callable
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
 from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
-from llama_logging.redaction.ends import end_of
+from llama_logging.redaction.ends import end_of, end_of_data
 from llama_logging.redaction.keys import is_folder, is_secret
 
 TakeOut = Callable[[str], str]
@@ -30,7 +30,9 @@ def suspected(text: str) -> list[TakeOut]:
             "pwd" in lowered
             or "secret" in lowered
             or "key" in lowered
-            or "authorization" in lowered
+            or "sid=" in lowered
+            or "jwt=" in lowered
+            or ("auth" in lowered and ("authorization" in lowered or "auth=" in lowered))
             or ("ss" in lowered and ("pass" in lowered or "sess" in lowered))
             or ("ok" in lowered and ("token" in lowered or "cookie" in lowered))
         ):
@@ -168,15 +170,30 @@ def _pem(text: str) -> str:
 
 
 def _by_key(match: re.Match[str]) -> str:
-    secret = is_secret(match[2]) and not is_folder(match[2], match[0][len(match[1]) :].lstrip("bBrRuU\\'\""))
-    return f"{match[1]}{REDACTED}" if secret else match[0]
+    return f"{match[1]}{REDACTED}" if _is_under_secret(match) else match[0]
+
+
+def _is_under_secret(match: re.Match[str]) -> bool:
+    return is_secret(match[2]) and not is_folder(match[2], match[0][len(match[1]) :].lstrip("bBrRuU\\'\""))
+
+
+def _quoted_keys(text: str) -> str:
+    """Takes out what stands under the key of a secret: a text, or data to its end."""
+    pieces, begin, position = [], 0, 0
+    while (match := _QUOTED_KEY.search(text, position)) is not None:
+        position = match.end()
+        if _is_under_secret(match):
+            pieces += [text[begin : match.end(1)], REDACTED]
+            begin = position = end_of_data(text, position) if text[position - 1] in "([{" else position
+    return "".join([*pieces, text[begin:]]) if pieces else text
 
 
 # How what stands under a quoted key begins.
-_QUOTED_BEHIND = regex(rf":{ALIGNED}{PREFIX}{QUOTE}")
+_QUOTED_BEHIND = regex(rf":{ALIGNED}(?:{PREFIX}{QUOTE}|[(\[{{])")
+_QUOTED_KEY = PATTERNS["quoted key"]
 _user_info = _whole("user info", f"://{REDACTED}@")
 _CARD, _LEAST = PATTERNS["card"], len(CARD_DIGITS)
-_quoted_keys, _cards = _whole("quoted key", _by_key), _whole("card", card)
+_cards = _whole("card", card)
 _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
 _jwt, _bearer, _signature = _whole("JWT"), _behind("bearer"), _behind("signature")
 _option, _user = _behind("option"), _behind("user")
@@ -223,4 +240,7 @@ _ASSIGNED = (
     ("token", _assigned("token")),
     ("authorization", _behind("authorization")),
     ("authorization", _behind("authorization=")),
+    ("sid=", _assigned("short")),
+    ("jwt=", _assigned("short")),
+    ("auth=", _assigned("short")),
 )
