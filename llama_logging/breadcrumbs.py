@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from llama_logging import tasks
 from llama_logging.context import Breadcrumb, ErrorSeverity
 from llama_logging.records import is_quiet
-from llama_logging.redaction import clean, clean_data
+from llama_logging.redaction import clean, clean_data, message_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -92,7 +92,7 @@ def _breadcrumb(record: logging.LogRecord) -> Breadcrumb:
         if type(said) is dict:  # structlog, and others that log data
             message = clean(str(said.get("event") or clean_data(said)), MAX_TEXT)
         else:
-            message = clean(record.getMessage(), MAX_TEXT)
+            message = clean(message_of(record), MAX_TEXT)
     except BaseException as error:
         message = f"[arguments not formatted: {type(error).__name__}]"
     return Breadcrumb(

@@ -17,7 +17,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
 from llama_logging.records import has_arguments, is_quiet
-from llama_logging.redaction import clean, clean_data, redact
+from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.own import on_more
 from llama_logging.room import with_room
 from llama_logging.variables import VARIABLES
@@ -336,7 +336,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         if type(record.msg) is dict:  # structlog, and others that log data
             return clean(str(record.msg.get("event") or clean_data(record.msg)))
-        return clean(record.getMessage())
+        return clean(message_of(record) if type(record.args) is dict else record.getMessage())
     except KeyboardInterrupt:
         raise  # somebody's wish; what can be told of the error without its message is kept already
     except BaseException as error:

@@ -19,7 +19,7 @@ from llama_logging.capture import CONTEXT, capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, microseconds_of
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
-from llama_logging.redaction import clean, clean_data, redact
+from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.credentials import REDACTED
 from llama_logging.redaction.keys import is_known_harmless, is_secret
 from llama_logging.tried import OutcomeStatus
@@ -148,6 +148,8 @@ class JsonFormatter(_BaseJsonFormatter):
         Every value becomes one that JSON has, without running foreign code and without secrets.
         """
         fields: dict[str, Any] = {}
+        if type(record.args) is dict and type(record.msg) is str:
+            record.message = message_of(record)
         super().add_fields(fields, record, message_dict)
         fields = {
             redact(key): REDACTED if is_secret(key) and not is_known_harmless(key, value) else _jsonable(value)
@@ -283,7 +285,7 @@ def _indented(text: str) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return redact(str(clean_data(record.msg)) if type(record.msg) is dict else record.getMessage())
+        return redact(str(clean_data(record.msg)) if type(record.msg) is dict else message_of(record))
     except Exception as error:
         return clean(f"{plain.plain(record.msg)!r} [arguments not formatted: {type(error).__name__}]")
 

@@ -15,7 +15,7 @@ from llama_logging import tracebacks
 from llama_logging.cli.main import main
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.redaction import clean, redact
+from llama_logging.redaction import clean, message_of, redact
 from llama_logging.redaction.credentials import REDACTED
 from llama_logging.stores import urls
 from tests.conftest import Run
@@ -28,6 +28,8 @@ PLANTED = {
     "message": "AKIAPLANTEDMESSAGE01",
     "argument": "planted-argument-pass",
     "argument named by the template": "planted-by-template",
+    "argument under a key": "planted-under-key",
+    "breadcrumb under a key": "planted-crumb-under-key",
     "f-string": "sk-proj-plantedInFstring01234",
     "exception message": "planted-urlpw",
     "second argument": "ghp_plantedSecondArgument0123456789ab",
@@ -139,6 +141,8 @@ def plant():
     log.error("key AKIAPLANTEDMESSAGE01 is refused")
     log.error("%s is wrong", "password=planted-argument-pass")
     log.error("password=%s is wrong for %s", "planted-by-template", "bob")
+    log.warning("no login as %(user)s with %(db_password)s", {"user": "bob", "db_password": "planted-crumb-under-key"})
+    log.error("no login as %(user)s with %(db_password)s", {"user": "bob", "db_password": "planted-under-key"})
     log.error(f"no answer for {'sk-proj-plantedInFstring01234'}")
     logs("no database", ConnectionError("postgresql://app:planted-urlpw@db:5432/shop refused"))
     logs("two arguments", ValueError("refused", {"a": ["ghp_plantedSecondArgument0123456789ab"]}))
@@ -285,7 +289,7 @@ handlers:
   file: {class: logging.FileHandler, formatter: json, filename: app.jsonl}
 root: {level: INFO, handlers: [registry, recovery, report, channels, console, file]}
 """
-ERRORS = 36
+ERRORS = 37
 PROGRAM = "sk-plantedProgramName0123.py"
 
 
@@ -497,3 +501,33 @@ def test_the_early_error_knows_a_name_and_a_secret_by_their_places() -> None:
     sight = tracebacks.look(ValueError("password", "planted"))
     assert tracebacks.told_by_arguments(sight).messages == (f'["password", "{REDACTED}"]',)
     assert tracebacks.tell(sight).messages == (f"('password', {REDACTED})",)
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments", "expected"),
+    [
+        ("%(user)s with %(password)s", {"user": "bob", "password": "planted"}, f"bob with {REDACTED}"),
+        (
+            "%(token)r of %(pass)d, %(secret)s",
+            {"token": b"planted", "pass": 3, "secret": None},
+            f"'{REDACTED}' of 3, None",
+        ),
+        ("token %(token)d is none", {"token": 17}, "token 17 is none"),
+        ("%(token)s and %(secret)d", {"token": 17, "secret": 4}, "17 and 4"),
+        ("%(a)s", {"a": "b", 1: "c"}, "b"),
+        ("%s", {"a": "b"}, "{'a': 'b'}"),
+    ],
+)
+def test_what_an_argument_is_its_key_says(template: str, arguments: dict[str, object], expected: str) -> None:
+    """But where a number is asked for."""
+    record = logging.LogRecord("app", logging.ERROR, "a.py", 1, template, (arguments,), None)
+    assert message_of(record) == expected
+
+
+def test_a_record_of_another_class_says_what_it_says() -> None:
+    class Braced(logging.LogRecord):
+        def getMessage(self) -> str:
+            return "by braces"
+
+    record = Braced("app", logging.ERROR, "a.py", 1, "{password}", ({"password": "planted"},), None)
+    assert message_of(record) == "by braces"

@@ -17,7 +17,9 @@ own          what a user has redacted besides
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import logging
 from typing import Any
 
 from llama_logging import plain
@@ -114,6 +116,22 @@ def redact_data(value: Any) -> Any:
     if type(value) is list:
         return _redact_pair(value) if len(value) == 2 and _is_lone_pair(value) else _redact_list(value)
     return value
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """What *record* says, without those of its arguments whose names are a secret's: `%(password)s`."""
+    arguments = record.args
+    if type(arguments) is not dict or type(record) is not logging.LogRecord or type(record.msg) is not str:
+        return record.getMessage()
+    secret = [
+        key
+        for key, value in arguments.items()
+        if type(key) is str and is_secret(key) and not is_known_harmless(key, value)
+    ]
+    # In the place of a number, `%(token)d`, there can be no word.
+    with contextlib.suppress(TypeError, ValueError):
+        return record.msg % {**arguments, **dict.fromkeys(secret, REDACTED)}
+    return record.getMessage()
 
 
 def _redact_list(value: list[Any]) -> list[Any]:
