@@ -12,7 +12,7 @@ BOUNDS = {
     "password_confirm=abc, password-CONFIRMATION=abc": "password_confirm=[redacted], password-CONFIRMATION=[redacted]",
     "password_repeat=abc, secret_Repeated=abc": "password_repeat=[redacted], secret_Repeated=[redacted]",
     "password123=abc, password1234=abc": "password123=[redacted], password1234=abc",
-    "user%5Bpassword%5D=planted&x": "user%5Bpassword%5D=[redacted]&x",
+    "user%5Bpassword%5D=planted&x=1": "user%5Bpassword%5D=[redacted]&x=1",
     "MYOLDPWD=/abc, OLDPWD=/abc": "MYOLDPWD=[redacted], OLDPWD=/abc",
     "Pwd={a;b};Server=x": "Pwd=[redacted];Server=x",
     f"password == {'x' * 64}, y": f"password == {'x' * 64}, y",
@@ -36,6 +36,32 @@ BOUNDS = {
     'password="abc" iffy else "x"': 'password=[redacted] iffy else "x"',
     'password="abc" if x elsewhere("y")': 'password=[redacted] if x elsewhere("y")',
     'password="abc" if x orelse "y"': 'password=[redacted] if x orelse "y"',
+    # What would part it from the next value is a part of it, if no other name follows and no blank.
+    "password=a,b2, x": "password=[redacted], x",
+    "password=abc,d2;e)f&g!; x": "password=[redacted]; x",
+    "password=ab,;)c x": "password=[redacted] x",
+    "password=ab,,,,c x": "password=ab,,,,c x",
+    "password=abc'd2' x": "password=[redacted]' x",
+    'password=abc"d2,e x': "password=[redacted] x",
+    "f(password=abc)x y": "f(password=[redacted] y",
+    "password=abc,user=me;x:1&y [a]=b": "password=[redacted],user=me;x:1&y [a]=b",
+    "password=ab,user=me, password=ab;x:1, pwd=a&b=c": "password=ab,user=me, password=ab;x:1, pwd=a&b=c",
+    "password=abc;user[name]=me, password=abc,a.b-c%5B = d": (
+        "password=[redacted];user[name]=me, password=[redacted],a.b-c%5B = d"
+    ),
+    "pwd=abc;Data Source=x;password=abc;Initial =x": "pwd=[redacted];Data Source=x;password=[redacted];Initial =x",
+    "?password=abc&amp;x=1&password=abc&x=1": "?password=[redacted]&amp;x=1&password=[redacted]&x=1",
+    "[f(password=abc), {password:abc}, (password=abc)[0], f(password=abc).x]": (
+        "[f(password=[redacted]), {password:[redacted]}, (password=[redacted])[0], f(password=[redacted]).x]"
+    ),
+    "{password:abc}{x}, f(password=abc)(x), password=abc,(x), password=abc,'x'": (
+        "{password:[redacted]}{x}, f(password=[redacted])(x), password=[redacted],(x), password=[redacted],'x'"
+    ),
+    '{password:abc,\'x\':1}, \'{"q":"password=abc","x":1}\'': (
+        '{password:[redacted],\'x\':1}, \'{"q":"password=[redacted]","x":1}\''
+    ),
+    "'password=abc','x', \"password=abc\"": "'password=[redacted]','x', \"password=[redacted]\"",
+    "?pass=ab,c2&x=1": "?pass=[redacted]&x=1",
     # Options.
     "app --password -v2a now": "app --password -v2a now",
     "app --password value1 now": "app --password [redacted] now",

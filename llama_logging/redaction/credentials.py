@@ -43,10 +43,18 @@ QUOTED = (
 )
 # A character of a value that is in no quotes.
 _PLAIN = r"[^\s'\",;&)}\]]"
+# Not of a value: the next name, which may have blanks behind a semicolon, `a;Data Source=b`.
+_NO_NAME = rf"(?!(?:amp;)?[\w.%\[\]-]{_NAME}+{GAP}[=:]|(?<=;)\w{_NAME}+(?: \w{_NAME}+){{1,2}}=)"
+# Of a value: what would part it from the next one, did a blank follow, or a sign behind a bracket.
+_INNER = rf"[,;&)}}\]]{{1,3}}+(?=\w|(?<=[,;&])[^\s'\",;&)}}\]({{\[<\\]){_NO_NAME}"
+_UNQUOTED = (
+    rf"(?:{_PLAIN}{{1,2}}(?:{_INNER}{_PLAIN}++)++"
+    rf"|(?:[\w.!#$%*+/@^~-]{_NAME}+['\"](?=\w){_NO_NAME}{_PLAIN}++|{_PLAIN}{{3,}}+)(?:{_INNER}{_PLAIN}++)*+)"
+)
 _VALUE = (
     rf"(?!\[redacted\])(?:[\w.\[\]|]{_NAME}(?:\s\|\sNone)?{ALIGNED}={ALIGNED})?"
     rf"(?:{PREFIX}{QUOTED}|\{{[^{{}}\n'\"]{FAR}+\}}|[\[({{]{{1,3}}{GAP}(?={PREFIX}{QUOTE})"
-    rf"|(?:{PREFIX}{QUOTE})?(?!\[redacted\]){_PLAIN}{{3,}})"
+    rf"|(?:{PREFIX}{QUOTE})?(?!\[redacted\]){_UNQUOTED})"
 )
 # What stands behind `--password`, as a word of its own or as the next of a list. Not the next option, a
 # variable of the shell, a place to fill in, or the name of the value in a usage.
@@ -174,7 +182,7 @@ PATTERNS = {
         rf"(?!\[redacted\])[^<]{{1,{LONGEST}}}(?=</|\]\]>)",
         # Not `bypass=`, nor the count of a test's passes.
         "pass": rf"([pP](?<![a-zA-Z0-9].)(?i:ass)=(?!=|\s|\d{{1,5}}(?!\w)))"
-        rf"(?:{QUOTED}|(?!\[redacted\]){_PLAIN}{{3,}})",
+        rf"(?:{QUOTED}|(?!\[redacted\]){_UNQUOTED})",
         # A letter and a digit are asked for; and what makes up a value of its own: `auth=("bob", "x")`.
         "short": rf"([jJsSaA](?<![a-zA-Z0-9].)(?i:(?<=j)wt|(?<=s)id|(?<=a)uth)=)(?!\[redacted\]|=)"
         rf"(?:(?:{PREFIX}{QUOTE})?(?={_PLAIN}{FAR}\d)(?={_PLAIN}{FAR}[a-zA-Z]){_PLAIN}{{8,}}"
