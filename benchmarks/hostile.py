@@ -195,7 +195,7 @@ HOSTILE = {
     "keys of PostgreSQL without end": "password," + "a" * 300,
     "tokens, quoted in a URL": "token%3Dabc&",
     "short": "sid=abcdefg1 ",
-    "short, letters": "jwt=" + "a" * 300,
+    "short, letters": "auth=" + "a" * 300,
     "short, digits": "sid=" + "1" * 300,
     "short, called": "auth=f('a') ",
     "short, called without end": "auth=" + "f" * 250 + "(",

@@ -184,7 +184,7 @@ PATTERNS = {
         "pass": rf"([pP](?<![a-zA-Z0-9].)(?i:ass)=(?!=|\s|\d{{1,5}}(?!\w)))"
         rf"(?:{QUOTED}|(?!\[redacted\]){_UNQUOTED})",
         # A letter and a digit are asked for; and what makes up a value of its own: `auth=("bob", "x")`.
-        "short": rf"([jJsSaA](?<![a-zA-Z0-9].)(?i:(?<=j)wt|(?<=s)id|(?<=a)uth)=)(?!\[redacted\]|=)"
+        "short": rf"([sSaA](?<![a-zA-Z0-9].)(?i:(?<=s)id|(?<=a)uth)=)(?!\[redacted\]|=)"
         rf"(?:(?:{PREFIX}{QUOTE})?(?={_PLAIN}{FAR}\d)(?={_PLAIN}{FAR}[a-zA-Z]){_PLAIN}{{8,}}"
         rf"|(?<=(?i:auth)=)[\w.]{FAR}\({GAP}(?={PREFIX}{QUOTE}))",
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",

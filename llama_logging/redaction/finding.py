@@ -30,13 +30,13 @@ def suspected(text: str) -> list[TakeOut]:
             "pwd" in lowered
             or "secret" in lowered
             or "key" in lowered
-            or "sid=" in lowered
-            or "jwt=" in lowered
-            or ("auth" in lowered and ("authorization" in lowered or "auth=" in lowered))
+            or ("z" in lowered and "authorization" in lowered)
             or ("ss" in lowered and ("pass" in lowered or "sess" in lowered))
             or ("ok" in lowered and ("token" in lowered or "cookie" in lowered))
         ):
             found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
+        if "=" in text and ("auth=" in lowered or "sid=" in lowered):
+            found.append(_short)
         if "sig" in lowered and ("&" in text or "?" in text or "%" in text):
             found.append(_signature)
         if "T" in text and "ATATT" in text:
@@ -49,7 +49,10 @@ def suspected(text: str) -> list[TakeOut]:
         if "sk-" in text:
             found.append(_sk)
         if (
-            ("x" in text and ("xox" in text or "xai-" in text or "pplx-" in text or "xapp-" in text))
+            (
+                "x" in text
+                and ("xox" in text or "xai-" in text or ("pp" in text and ("pplx-" in text or "xapp-" in text)))
+            )
             or "glpat-" in text
             or "pypi-" in text
             or "GOCSPX-" in text
@@ -240,7 +243,5 @@ _ASSIGNED = (
     ("token", _assigned("token")),
     ("authorization", _behind("authorization")),
     ("authorization", _behind("authorization=")),
-    ("sid=", _assigned("short")),
-    ("jwt=", _assigned("short")),
-    ("auth=", _assigned("short")),
 )
+_short = _assigned("short")
