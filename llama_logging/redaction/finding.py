@@ -27,12 +27,12 @@ def suspected(text: str) -> list[TakeOut]:
     # for every text that has none of them.
     if colon or "=" in text or "%" in text:
         if (
-            "pwd" in lowered
-            or "secret" in lowered
+            ("ss" in lowered and ("pass" in lowered or "sess" in lowered))
             or "key" in lowered
-            or ("z" in lowered and "authorization" in lowered)
-            or ("ss" in lowered and ("pass" in lowered or "sess" in lowered))
             or ("ok" in lowered and ("token" in lowered or "cookie" in lowered))
+            or "pwd" in lowered
+            or "secret" in lowered
+            or ("z" in lowered and "authorization" in lowered)
         ):
             found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
         if "=" in text and ("auth=" in lowered or "sid=" in lowered):
