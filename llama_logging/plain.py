@@ -19,8 +19,8 @@ MAX_TEXT = 8_192
 """Characters of one text that are kept; the middle is cut."""
 _MAX_BYTES = 840
 """Characters of bytes as they are written."""
-_READ_BYTES = 5_000
-"""Of each end of bytes: more than what is kept and the longest secret (see `redaction.clean`)."""
+_READ_BYTES = 16_000
+"""Of each end of bytes: more than what is kept, and than what is looked into as a whole (see `redaction.clean`)."""
 
 
 class Limits(Frozen):

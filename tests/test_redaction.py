@@ -560,6 +560,21 @@ def test_nor_where_bytes_are_cut(more: int) -> None:
             assert len(cleaned) < 900
 
 
+@pytest.mark.parametrize("limit", [300, 500, 1000, 8192])
+@pytest.mark.parametrize("length", [5_000, 10_000, 30_000])
+def test_nor_of_a_secret_that_is_longer_than_most(limit: int, length: int) -> None:
+    lines = "\n".join(["Q" * 64] * (length // 65))
+    for text in (
+        f"Bearer eyJ1{'Q' * length}",
+        f"-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----",
+        f"password={'Q' * length}",
+        f"{{'token': '{'Q' * length}'}}",
+    ):
+        assert "Q" not in clean(text, limit)
+        assert "Q" not in clean(f"begin {text}, end", limit)
+        assert "Q" not in redaction.clean_data({"payload": text.encode()})["payload"]
+
+
 def test_of_many_bytes_both_ends_are_told_and_how_many_there_are() -> None:
     cleaned = redaction.clean_data(b"x" * 50_000 + b"y" * 50_000)
     assert (cleaned[:4], cleaned[-20:]) == ("b'xx", "yyy', of 100000 bytes"[-20:])

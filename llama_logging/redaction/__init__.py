@@ -32,6 +32,8 @@ from llama_logging.redaction.own import on_more, own_keys, own_patterns
 
 _SHORT = 200
 _KNOWN_SHAPES = 2_048
+_LONG = 32_768
+"""Characters of a text that is looked into as a whole; of a private key with its certificates, or of a long token."""
 _DIGIT = regex(r"\d")
 _NAME = regex(r"[a-zA-Z_. -]*")
 # Short texts that hold no secret, their digits made alike.
@@ -77,7 +79,7 @@ def clean(value: str, limit: int = plain.MAX_TEXT) -> str:
         return redact(plain.text(value, limit))
     half = limit // 2 - 20
     room = half + LONGEST
-    if len(value) <= 2 * room:
+    if len(value) <= max(2 * room, _LONG):
         return plain.text(redact(value), limit)
     # What was cut off here may have begun as a secret, or ended as one: so much of each end goes as well.
     begin, end = redact(value[:room])[:-LONGEST][:half], redact(value[-room:])[LONGEST:][-half:]
