@@ -192,6 +192,12 @@ HARMLESS = [
     "auth=none, auth=basic, auth=oauth2, auth=(user, password), sid=12345678, sid=ORCL, inside=planted1",
     "author=planted1, auth=None, auth=auth, auth=HTTPBasicAuth(user, secret)",
     "sid=self.session_identifier, jwt=jwt, unauth=planted1",
+    "GET /sk-analytics-dashboard-page, sk-learn-of-the-whole-company",
+    "password: must be at least 8 characters, password: required; pwd: wrong. secret: missing, access_key: invalid!",
+    "password=None, has_password=True, PASSWORD=null&x=1, {password: false}, f(secret=None), auth_token=undefined",
+    "token=next_token(), password = self.form.password()\npassword=getpass(); (password: str, api_key: SecretStr)",
+    "next token=EOF, token=OPEN_BRACKET, (token=EOF)",
+    "api_key=api_key, connect(password=password, db_password=db_password, PASSWD=PASSWD, token=token)",
     "name        password        email        token        :",
     "if token    == other:    or primary_key      = 5    or max_tokens    = 5",
     "connection_string=Server=db;Database=shop, conn_str='host=db dbname=shop'",
@@ -295,6 +301,22 @@ EXACTLY = {
     "Authorization:: [redacted]": "Authorization:: [redacted]",
     "password=[redacted] = x": "password=[redacted] = x",
     "passphrase: abc def": "passphrase: [redacted] def",
+    'password=None or "abc"': "password=[redacted]",
+    'password = getenv() or "abc", password = "None"': "password = [redacted], password = [redacted]",
+    "password=required1, password=nonesuch, password=None,x": (
+        "password=[redacted], password=[redacted], password=[redacted]"
+    ),
+    "password: none, password=abc, password: none": "password: none, password=[redacted], password: none",
+    "api_key=key, password=db_password, password=Password, password=word, db_password=password": (
+        "api_key=key, password=[redacted], password=[redacted], password=[redacted], db_password=password"
+    ),
+    "token=EOFEOFEOFEOFEOFE token=EOFEOFEOFEOFEOFEF token=EOF1 token=Eof auth_token=EOF TOKEN=EOF token=___": (
+        "token=EOFEOFEOFEOFEOFE token=[redacted] token=[redacted] token=[redacted] auth_token=[redacted]"
+        " TOKEN=[redacted] token=[redacted]"
+    ),
+    "password=f(x)() token=f().x password=12()": "password=[redacted]() token=f().x password=[redacted]",
+    "sk-abcdefghijkl-mnop, sk-abcdefghijklm-nop": "sk-abcdefghijkl-mnop, [redacted]",
+    "sk-abcdefgh-ijklmno1, sk-abcdefgh-ijklmno_p": "[redacted], [redacted]",
     '{"token": {"a": {"b": "}"}}, "n": 1}': '{"token": [redacted], "n": 1}',
     "{'token': {\n'a': [1,\n2]\n}, 'n': 1}": "{'token': [redacted], 'n': 1}",
     "{'secret': [redacted], 'token': {'a': 1}}": "{'secret': [redacted], 'token': [redacted]}",

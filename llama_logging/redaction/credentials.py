@@ -103,7 +103,8 @@ PATTERNS = {
         "bearer": rf"([bB](?<!\w.)(?i:earer|asic)\s{{1,3}})(?=\S{FAR}[\d=])[A-Za-z0-9._~+/=-]{{8,}}",
         "JWT": r"eyJ(?<![\w-]...)[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*)?",
         "AWS": r"A(?<![\w-].)(?:KIA|SIA)[0-9A-Z]{16}",
-        "sk-": r"sk-(?<![\w-]...)[\w-]{16,}",
+        # Not the words of an address: `/sk-analytics-dashboard`.
+        "sk-": r"sk-(?<![\w-]...)(?!(?:[a-z]{1,12}-)+[a-z]{1,12}(?![\w-]))[\w-]{16,}",
         "GitHub": r"g(?<![\w-].)(?:h[pousr]_|ithub_pat_)\w{20,}",
         "Hugging Face": r"hf_(?<![\w-]...)[A-Za-z0-9]{20,}",
         "Stripe, Groq": r"[srg](?<![\w-].)(?:k_(?:live|test)_|sk_)\w{10,}",

@@ -9,7 +9,7 @@ from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
 from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of, end_of_data
-from llama_logging.redaction.keys import is_folder, is_secret
+from llama_logging.redaction.keys import is_folder, is_no_secret, is_secret
 
 TakeOut = Callable[[str], str]
 
@@ -153,11 +153,13 @@ def _assigned(name: str) -> TakeOut:
     found = PATTERNS[name]
 
     def take_out(text: str) -> str:
-        pieces, position = [], 0
+        pieces, begin, position = [], 0, 0
         while (match := found.search(text, position)) is not None:
-            pieces += [text[position : match.end(1)], REDACTED]
             position = end_of(text, match.end(1), match.end())
-        return "".join([*pieces, text[position:]]) if pieces else text
+            if not is_no_secret(match, text[match.end(1) : position]):
+                pieces += [text[begin : match.end(1)], REDACTED]
+                begin = position
+        return "".join([*pieces, text[begin:]]) if pieces else text
 
     return take_out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 from llama_logging.patterns import regex
@@ -60,6 +61,18 @@ _KEY_AGAIN = regex(r"(password|passwd|secret|apikey)s?(?:\d{1,3}|confirm(?:ation
 # `db_pass`, and not `bypass`.
 _PASS = regex(r"(?i)(?:^|['\[]|(?<!by)[_.-])pass['\]]?$")
 
+# What is said of a secret, `password: required`, and what source has in the place of one, in lower case.
+_SAID = frozenset(
+    {"cannot", "empty", "expired", "false", "field", "has", "incorrect", "invalid", "is",
+     "may", "missing", "must", "needed", "nil", "no", "none", "not", "null", "optional",
+     "required", "should", "too", "true", "undefined", "unknown", "unset", "was", "wrong"}
+)  # fmt: skip
+_TYPES = frozenset(("str", "bytes", "SecretStr", "Any"))
+_NAME = regex(r"\w+")
+_BARE_TOKEN = regex(r"(?<![\w-])token\b")
+_CALL = regex(r"[a-zA-Z_][\w.]{0,64}\(\)")
+_LONGEST_KIND = 16
+
 
 @functools.lru_cache(maxsize=4096)
 def is_secret(key: str) -> bool:
@@ -93,3 +106,19 @@ def is_known_harmless(key: str, value: Any) -> bool:
 def is_folder(key: str, value: object) -> bool:
     """Whether it is where a shell stands."""
     return key in ("PWD", "OLDPWD") and type(value) is str and value.startswith("/")
+
+
+def is_no_secret(match: re.Match[str], value: str) -> bool:
+    """Whether *value*, in no quotes behind what a pattern found, is what is said of a secret, or source."""
+    if value.rstrip(".!").lower() in _SAID or value in _TYPES or _CALL.fullmatch(value) is not None:
+        return True
+    if not value.isidentifier():
+        return False
+    begin, text = match.start(1), match.string
+    name = _NAME.match(text, begin)
+    if name is not None and text.endswith(value, 0, name.end()):
+        at = name.end() - len(value)
+        return at == 0 or not text[at - 1].isalnum()  # `api_key=api_key`
+    # A kind of token, as parsers and tokenizers have them: `token=EOF`.
+    is_kind = value.isupper() and value.replace("_", "").isalpha() and len(value) <= _LONGEST_KIND
+    return is_kind and _BARE_TOKEN.match(text, begin) is not None
