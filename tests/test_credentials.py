@@ -72,6 +72,8 @@ BOUNDS = {
     "app --one-two-three-four-five-password a1b now": "app --one-two-three-four-five-password [redacted] now",
     "app --password abc": "app --password [redacted]",
     "app --password ab": "app --password ab",
+    "app --password abc1,d;e)f, x": "app --password [redacted], x",
+    "(app --password abc1), x": "(app --password [redacted]), x",
     f"app --password {'x' * 300}": "app --password [redacted]",
     f"app --password {'x' * 256}1 now": "app --password [redacted] now",
     f"app --password {'x' * 257}1 now": f"app --password {'x' * 257}1 now",

@@ -62,7 +62,7 @@ _WORD = (
     rf"(?!\[redacted\]|(?:{QUOTE})?-|\$[A-Z_{{(]|%[s(]|[<{{]|[A-Z_]{_NAME}+(?!\w)"
     r"|(?:arg(?:ument)?|option|flag|parameter|value|given|needed|required|missing)s?\b)"
     # Prose says "--password is needed": letters alone are a secret at the end, and before the next option.
-    rf"(?:{QUOTED}|(?={_PLAIN}{FAR}(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w)){_PLAIN}{{3,}}"
+    rf"(?:{QUOTED}|(?={_PLAIN}{FAR}(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w)){_UNQUOTED}"
     rf"|[a-zA-Z_/-]{{3,}}+(?={GAP}-|[\\'\"]|{BLANKS}(?:\n|\Z)))"
 )
 _COOKIE = r"[\w.!#$%&*+^`|~-]++"
