@@ -174,7 +174,7 @@ PATTERNS = {
         r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
         # `'session': 'x'`, `"token": {`: data that was made text.
         "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{ALIGNED}:{ALIGNED})(?!(?:{PREFIX}{QUOTE})?\[redacted\])"
-        rf"(?:{PREFIX}{QUOTED}|[(\[{{](?!{GAP}[)\]}}]))",
+        rf"(?:{PREFIX}{QUOTED}|[(\[{{](?=(?:\s|\\{{1,4}}[nrt]){{0,64}}+(?:{PREFIX}{QUOTE}|[\d(\[{{<-])))",
         # `('password', 'x')`: a name and what stands under it, or what a call is given; a list within one, too.
         "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{ALIGNED})"
         rf"{PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}(?=,?{GAP}[)\]])",

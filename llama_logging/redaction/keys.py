@@ -63,7 +63,7 @@ _PASS = regex(r"(?i)(?:^|['\[]|(?<!by)[_.-])pass['\]]?$")
 
 # What is said of a secret, `password: required`, and what source has in the place of one, in lower case.
 _SAID = frozenset(
-    {"cannot", "empty", "expired", "false", "field", "has", "incorrect", "invalid", "is",
+    {"cannot", "empty", "expected", "expired", "false", "field", "has", "incorrect", "invalid", "is",
      "may", "missing", "must", "needed", "nil", "no", "none", "not", "null", "optional",
      "required", "should", "too", "true", "undefined", "unknown", "unset", "was", "wrong"}
 )  # fmt: skip
