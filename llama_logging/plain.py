@@ -20,7 +20,7 @@ MAX_TEXT = 8_192
 _MAX_BYTES = 840
 """Characters of bytes as they are written."""
 _READ_BYTES = 16_000
-"""Of each end of bytes: more than what is kept, and than what is looked into as a whole (see `redaction.clean`)."""
+"""Of each end of bytes: more than is kept, and both no more than is looked into as a whole (see `redaction.clean`)."""
 
 
 class Limits(Frozen):

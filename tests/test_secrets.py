@@ -524,6 +524,11 @@ def test_what_an_argument_is_its_key_says(template: str, arguments: dict[str, ob
     assert message_of(record) == expected
 
 
+def test_a_record_that_was_given_no_arguments_is_as_it_is() -> None:
+    record = logging.makeLogRecord({"msg": "100 %% of %(password)s", "args": {}})
+    assert message_of(record) == record.getMessage() == "100 %% of %(password)s"
+
+
 def test_a_record_of_another_class_says_what_it_says() -> None:
     class Braced(logging.LogRecord):
         def getMessage(self) -> str:

@@ -33,7 +33,7 @@ from llama_logging.redaction.own import on_more, own_keys, own_patterns
 _SHORT = 200
 _KNOWN_SHAPES = 2_048
 _LONG = 32_768
-"""Characters of a text that is looked into as a whole; of a private key with its certificates, or of a long token."""
+"""Characters of a text that is looked into as a whole: a private key with its certificates, or a long token."""
 _DIGIT = regex(r"\d")
 _NAME = regex(r"[a-zA-Z_. -]*")
 # Short texts that hold no secret, their digits made alike.
@@ -130,9 +130,10 @@ def message_of(record: logging.LogRecord) -> str:
         for key, value in arguments.items()
         if type(key) is str and is_secret(key) and not is_known_harmless(key, value)
     ]
-    # In the place of a number, `%(token)d`, there can be no word.
-    with contextlib.suppress(TypeError, ValueError):
-        return record.msg % {**arguments, **dict.fromkeys(secret, REDACTED)}
+    if secret:
+        # In the place of a number, `%(token)d`, there can be no word.
+        with contextlib.suppress(TypeError, ValueError):
+            return record.msg % {**arguments, **dict.fromkeys(secret, REDACTED)}
     return record.getMessage()
 
 

@@ -26,6 +26,7 @@ def suspected(text: str) -> list[TakeOut]:
     # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
     # for every text that has none of them.
     if colon or "=" in text or "%" in text:
+        # Two letters before what has them, and a rare one: most texts are done with there.
         if (
             ("ss" in lowered and ("pass" in lowered or "sess" in lowered))
             or "key" in lowered
