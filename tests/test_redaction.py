@@ -544,7 +544,7 @@ def test_of_a_long_text_the_ends_alone_are_looked_at(looked_at: list[str]) -> No
 
 
 def test_a_short_text_is_looked_at_once_whatever_its_digits_are(looked_at: list[str]) -> None:
-    once = ["order 17", "Order 17", "x" * 200]
+    once = ["order 17", "Order 17", "x" * 200, "2026-03-01 12:00:00,123 http://127.0.0.1:11434"]
     for _ in range(3):
         for text in (*once, "order 23"):
             assert clean(text) == text
@@ -554,7 +554,7 @@ def test_a_short_text_is_looked_at_once_whatever_its_digits_are(looked_at: list[
     assert looked_at == [*once, "order 29"]
 
 
-@pytest.mark.parametrize("text", ["x" * 201, "gr\xf6\xdfe", "1234567890123"])
+@pytest.mark.parametrize("text", ["x" * 201, "gr\xf6\xdfe", "1234567890123", "1-23456789 012-3"])
 def test_what_is_long_or_may_be_a_card_is_looked_at_each_time(looked_at: list[str], text: str) -> None:
     assert clean(text) == clean(text) == text
     assert looked_at == [text] * 2

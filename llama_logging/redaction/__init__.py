@@ -90,7 +90,7 @@ def _look_into(value: str, shape: bytes) -> str:
     """As `clean`, of a short text; its *shape* is remembered if it is harmless whatever the digits are."""
     known = _harmless
     cleaned = redact(plain.text(value))
-    if cleaned is value and shape.count(b"0") < len(CARD_DIGITS) and not any(map(_DIGIT.search, own_keys)):
+    if cleaned is value and CARD_DIGITS not in shape.translate(None, b" -") and not any(map(_DIGIT.search, own_keys)):
         if len(known) >= _KNOWN_SHAPES:
             known.clear()
         known.add(shape)
