@@ -835,6 +835,10 @@ def test_no_pattern_tells_one_digit_from_another(text: str) -> None:
         assert (clean(other) is other) == (clean(text) is text)
 
 
+def test_a_value_that_has_the_name_of_its_key_but_for_the_digits_is_none() -> None:
+    assert clean("password1=password1") == clean("password1=password2") == f"password1={REDACTED}"
+
+
 def test_a_card_is_found_though_another_number_in_its_place_was_none() -> None:
     assert clean("paid with 4111111111111112") == "paid with 4111111111111112"
     assert clean("paid with 4111111111111111") == f"paid with {REDACTED}"

@@ -112,13 +112,12 @@ def is_no_secret(match: re.Match[str], value: str) -> bool:
     """Whether *value*, in no quotes behind what a pattern found, is what is said of a secret, or source."""
     if value.rstrip(".!").lower() in _SAID or value in _TYPES or _CALL.fullmatch(value) is not None:
         return True
-    if not value.isidentifier():
-        return False
+    if not value.replace("_", "").isalpha():
+        return False  # no digit is told from another (see `clean`)
     begin, text = match.start(1), match.string
     name = _NAME.match(text, begin)
     if name is not None and text.endswith(value, 0, name.end()):
         at = name.end() - len(value)
         return at == 0 or not text[at - 1].isalnum()  # `api_key=api_key`
     # A kind of token, as parsers and tokenizers have them: `token=EOF`.
-    is_kind = value.isupper() and value.replace("_", "").isalpha() and len(value) <= _LONGEST_KIND
-    return is_kind and _BARE_TOKEN.match(text, begin) is not None
+    return value.isupper() and len(value) <= _LONGEST_KIND and _BARE_TOKEN.match(text, begin) is not None
