@@ -498,7 +498,7 @@ def test_what_its_own_words_alone_would_tell_for_a_secret_is_not_written_before_
 
 def test_the_early_error_knows_a_name_and_a_secret_by_their_places() -> None:
     """As the complete one does, whose text has them as a pair."""
-    sight = tracebacks.look(ValueError("password", "planted"))
+    sight = tracebacks.look(ValueError("password", "planted"), None)
     assert tracebacks.told_by_arguments(sight).messages == (f'["password", "{REDACTED}"]',)
     assert tracebacks.tell(sight).messages == (f"('password', {REDACTED})",)
 
