@@ -467,6 +467,8 @@ REFUSED = """
 import logging, os, signal
 from llama_logging.handlers import RegistryHandler
 
+SECRET = "plan" + "ted"  # a traceback may show these lines
+
 class RefusedError(Exception):
     def __str__(self):
         if DIES:
@@ -476,9 +478,9 @@ class RefusedError(Exception):
 logging.getLogger("app").addHandler(RegistryHandler())
 try:
     try:
-        raise RefusedError("planted")
+        raise RefusedError(SECRET)
     finally:
-        raise RefusedError(b"x", [1], "planted")
+        raise RefusedError(b"x", [1], SECRET)
 except RefusedError:
     logging.getLogger("app").exception("refused")
 os._exit(0)
