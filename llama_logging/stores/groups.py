@@ -61,7 +61,7 @@ class SQLGroups(SQLAccess):
                 there = _alone_there(within) if within.single and not merged else _there(within)
                 rows = execute(
                     f"{there} SELECT shown.id FROM there JOIN groups AS shown ON shown.id = there.id "
-                    f"WHERE shown.count > 0{which} AND there.last_seen >= ? AND there.severity >= ? "
+                    f"WHERE true{which} AND there.last_seen >= ? AND there.severity >= ? "
                     f"ORDER BY there.{order} DESC, shown.id DESC LIMIT ? OFFSET ?",
                     (*parameters, *bounds, limit, offset),
                 ).fetchall()

@@ -161,6 +161,15 @@ def test_of_merged_groups_each_was_seen_somewhere(store: Outbox) -> None:
         assert in_all_ways(store) == count
 
 
+def test_a_group_without_errors_of_its_own_shows_what_is_merged_into_it(store: Outbox) -> None:
+    errors = filled(store)
+    store.merge(errors[0].fingerprint, [OTHER], NOON, "me")
+    store.move([Move(error.error_id, "v1:new", ("new",)) for error in (*errors[:4], errors[5])], NOON + 20 * HOUR)
+    for origin in (EVERYWHERE, API):
+        store.origin = origin
+        assert told(store)[errors[0].fingerprint] == (1, "api 4")
+
+
 def test_errors_that_move_to_another_group_take_their_counts_along(store: Outbox) -> None:
     errors = filled(store)
     moves = [Move(error.error_id, "v1:new", ("new",)) for error in (errors[3], errors[5])]
