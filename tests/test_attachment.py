@@ -315,6 +315,17 @@ def test_the_outcome_of_the_first_error_is_waited_for(cli: Run, own_place: Path,
     assert set(done.out.splitlines()) == told
 
 
+def test_where_no_thread_may_run_what_reacts_is_made_at_once(cli: Run, own_place: Path) -> None:
+    """As in a worker of uWSGI without `enable-threads`, where a thread would be started and never run."""
+    (own_place / "app.py").write_text(
+        "import logging, sys, threading, types\n"
+        "sys.modules['uwsgi'] = types.ModuleType('uwsgi')\n"
+        "logging.getLogger('app').error('failed')\n"
+        "print('llama_logging.recovery.engine' in sys.modules, threading.active_count())\n"
+    )
+    assert attached(cli, shipped_text()).out == "True 1\n"
+
+
 TOLD = """
 import logging, os, sys, threading
 def tell(context):

@@ -20,6 +20,7 @@ from llama_logging.background import is_ours, lending
 from llama_logging.capture import capture
 from llama_logging.config import warn
 from llama_logging.handling import WHOSE
+from llama_logging.native import may_have_threads
 
 CAPACITY = 1_000
 """Records that wait at most; of more, the oldest are not reacted to."""
@@ -64,6 +65,8 @@ class LateSink(tap.Sink):
 
     def _is_being_made(self) -> bool:
         """Whether a thread is at it, or could be started."""
+        if not may_have_threads():
+            return False
         maker = _Maker(self._make_it)
         # setdefault is atomic: of two threads one begins.
         if self._makers.setdefault(forks.pid, maker) is maker:
