@@ -7,6 +7,7 @@ has while the tests' own methods run: their `setUp` and `tearDown` want to find 
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import json
 import logging
@@ -26,6 +27,11 @@ class Outcomes(unittest.TestResult):
         super().__init__()
         self.outcomes: dict[str, str] = {}
         self.texts: dict[str, str] = {}
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        # What an earlier test has left open is not this one's: one asks whether nothing was, when garbage is collected.
+        gc.collect()
+        super().startTest(test)
 
     def stopTest(self, test: unittest.TestCase) -> None:
         self.outcomes.setdefault(test.id(), "ok")
