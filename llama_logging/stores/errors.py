@@ -225,8 +225,9 @@ def _newest_there(
 ) -> list[Sequence[int]]:
     """As `_newest`, of one origin: by the groups that were seen there, the latest first, as far as it takes."""
     found: list[Sequence[int]] = []
-    for skipped in itertools.count(0, _GROUPS_AT_ONCE):
-        among = f" AND group_id IN ({marks(members)})" if members is not None else ""
+    skipped = 0
+    among = f" AND group_id IN ({marks(members)})" if members is not None else ""
+    while True:
         groups = execute(
             "SELECT group_id, min(first_seen), max(last_seen) FROM group_origins WHERE last_seen >= ? AND severity >= ?"
             f"{within.counted}{among} GROUP BY group_id ORDER BY 3 DESC, 1 LIMIT ? OFFSET ?",
@@ -234,7 +235,7 @@ def _newest_there(
         ).fetchall()
         ways = [
             (f"group_id = ? AND severity >= ? AND timestamp <= ?{within.error}", [group, int(at_least), last_seen])
-            for group, first_seen, last_seen in groups
+            for group, _, last_seen in groups
         ]
         starts = max(start, min((row[1] for row in groups), default=start))
         found += _newest(execute, ways, starts, limit) if ways else ()
@@ -242,7 +243,7 @@ def _newest_there(
         # Those that were seen before the last of these have nothing newer.
         if len(groups) < _GROUPS_AT_ONCE or (len(found) == limit and found[-1][1] > groups[-1][2]):
             return found
-    raise AssertionError  # it counts without end
+        skipped += _GROUPS_AT_ONCE
 
 
 def _placed(rows: Sequence[Sequence[int]]) -> tuple[list[int], tuple[int, int] | None]:
