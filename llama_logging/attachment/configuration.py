@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import importlib.resources
 import logging.config
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from llama_logging.attachment.checking import check
+from llama_logging.attachment.run import SHIPPED
 from llama_logging.config import Problem, load, warn
 from llama_logging.exceptions import ConfigError
 
@@ -53,7 +53,8 @@ def configure_safely(path: str) -> None:
 
 def shipped_text() -> str:
     """The logging.yaml that comes with the package."""
-    return importlib.resources.files("llama_logging").joinpath("logging.yaml").read_text(encoding="utf-8")
+    with open(SHIPPED, encoding="utf-8") as file:
+        return file.read()
 
 
 def shipped() -> dict[str, Any]:
