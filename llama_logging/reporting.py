@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -19,6 +20,7 @@ from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, to_microseconds
 from llama_logging.exceptions import StoreError
 from llama_logging.outbox import Outbox, Wanted
+from llama_logging.registry.origins import about
 from llama_logging.reporters.asking import Asking
 from llama_logging.reporters.configuration import Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
@@ -181,22 +183,25 @@ class Reporting:
         return busy
 
     def send_digest(self, store: Outbox, since: datetime, channels: Sequence[str]) -> Report:
-        """Write a digest down for *channels*, besides those that come by themselves."""
+        """Write a digest of the store's origin down for *channels*, besides those that come by themselves."""
         now = self._clock()
         report = report_of(digest(store, since, now))
         store.enqueue(self._asking.wanted(channels, report, f"digest {to_microseconds(now)}", ()), now)
         return report
 
     def _plan_digest(self, store: Outbox, plan: DigestPlan) -> bool:
-        name, now = f"report digest {plan.period:g} {' '.join(plan.channels)}", self._clock()
+        where = "".join([f" {name}={value}" for name, value in asdict(plan.origin).items() if value is not None])
+        what, now = f"digest {plan.period:g}{where}", self._clock()
+        name = f"report {what} {' '.join(plan.channels)}"
         current, before = plan.ended(now), store.recall(name)
         if before and int(before) >= current:
             return False
         wanted: list[Wanted] = []
         if before:
             until = plan.end(current)
-            report = report_of(digest(store, until - timedelta(seconds=plan.period), until))
-            wanted = self._asking.wanted(plan.channels, report, f"digest {plan.period:g} {current}", ())
+            with about(store, plan.origin):
+                report = report_of(digest(store, until - timedelta(seconds=plan.period), until))
+            wanted = self._asking.wanted(plan.channels, report, f"{what} {current}", ())
         return store.advance(name, before, str(current), wanted, now)
 
     def _sweep(self, store: Outbox) -> None:

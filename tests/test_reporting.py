@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from llama_logging import wire
+from llama_logging import transfer, wire
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
@@ -27,6 +27,7 @@ from llama_logging.outbox import GIVEN_UP, Outbox
 from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import Action
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.reporters import sending
 from llama_logging.reporters.configuration import (
     Channel,
@@ -193,11 +194,13 @@ def test_a_recovery_that_failed_is_told_once_for_all_errors_of_its_group(store: 
     assert sent(made, store, kept["ops"]) == ["recovery_failed"]
 
 
+USUAL = {"release": "1.2", "service": "shop", "environment": "production"}
+
+
 def of_process(**changes: Any) -> ErrorContext:
-    where = {"release": "1.2", "environment": "production", **{k: changes.pop(k) for k in list(changes) if k in
-             ("release", "environment")}}  # fmt: skip
-    process = Process(process="p", pid=1, host="h", boot="b", program="p", python="3", **where)
-    return make_context(process=process, **changes)
+    where = {name: changes.pop(name, usual) for name, usual in USUAL.items()}
+    ours = Process(process=" ".join(where.values()), pid=1, host="h", boot="b", program="p", python="3", **where)
+    return make_context(process=ours, **changes)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +211,8 @@ def of_process(**changes: Any) -> ErrorContext:
         ({"tag": {"tenant": "a*"}}, True),
         ({"tag": {"tenant": "b", "none": "*"}}, False),
         ({"release": ["1.*"], "environment": "production"}, True),
+        ({"service": ["billing", "sh*"]}, True),
+        ({"service": "billing"}, False),
         ({"environment": "staging"}, False),
         ({"level": "CRITICAL", "tag": {"tenant": "*"}}, False),
     ],
@@ -314,6 +319,31 @@ def test_a_digest_comes_after_each_period_and_for_none_that_is_past(store: Outbo
     clock.now = NOON + 5 * HOUR
     assert sent(made, store, kept["ops"]) == ["digest"]
     assert sent(made, store, kept["mail"], "mail") == ["digest", "digest"]
+
+
+def test_services_of_one_registry_have_digests_of_their_own(store: Outbox, clock: Clock) -> None:
+    given = {"every": "1h", "channels": ["ops"], "service": "shop"}
+    plan = parse_digest(Options("ReportHandler", {}, ()), given, {"ops": None})
+    made, kept = reporting_of(store, clock, plan=plan)
+    other, _ = reporting_of(store, clock, plan=replace(plan, origin=Origin("billing", "test")))
+    for each in (made, other):
+        each.look(store)
+    transfer.add(store, [of_process(timestamp=NOON + MINUTE, environment="test")])
+    elsewhere = {"service": "billing", "environment": "test", "fingerprint": "v1:billing"}
+    transfer.add(store, [of_process(timestamp=NOON + n * MINUTE, **elsewhere) for n in (2, 3, 4)])
+    predictions = [make_announcement(NOON + n * MINUTE, group=ANY) for n in (1, 2)]
+    store.predicted([predictions[0], replace(predictions[1], service="billing")])
+    clock.now = NOON + HOUR
+    other.look(store)
+    assert sent(made, store, kept["ops"]) == ["digest", "digest"]
+    of_billing, of_shop = kept["ops"].reports
+    assert of_billing.title == "3 errors from billing in test, none in the time before: 1 new, 0 regressed"
+    assert of_shop.text.startswith("Errors from shop from ")
+    told = of_shop.digest
+    assert told is not None
+    assert (told["total"], told["new_count"], told["origin"]) == (1, 1, {"service": "shop", "environment": None})
+    assert [sum(foreseen["fates"].values()) for foreseen in told["foreseen"]] == [1]
+    assert store.origin == EVERYWHERE
 
 
 @pytest.mark.parametrize(("every", "end"), [("1h", NOON), ("1d", NOON - 12 * HOUR), ("7d", NOON - 156 * HOUR)])

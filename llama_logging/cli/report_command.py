@@ -11,11 +11,13 @@ from typing import Any
 
 from llama_logging.cli import registries
 from llama_logging.cli.terminal import (
+    add_origin,
     add_store,
     ago,
     count,
     moment,
     opened,
+    origin_of,
     painted,
     print_json,
     print_table,
@@ -24,7 +26,7 @@ from llama_logging.config import did_you_mean, load
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.reporters.configuration import Channel
+from llama_logging.reporters.configuration import Channel, DigestPlan
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import of_test
 from llama_logging.reporters.sending import SEND_TIMEOUT, failure
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     summed.add_argument("--since", type=moment, metavar="WHEN", help="30m, 24h, 7d, or an ISO moment; default 24h")
     summed.add_argument("--format", choices=("text", "html", "json"), default="text", help="default text")
     summed.add_argument("--send", action="store_true", help="to the digest's channels, else to all")
+    add_origin(summed)
     summed.set_defaults(action=_digest)
     test = commands.add_parser("test", help="send a test to a channel, now, and say what came of it")
     test.add_argument("channel", metavar="CHANNEL", help="as the YAML names it")
@@ -160,8 +163,9 @@ def _digest(args: argparse.Namespace) -> int:
 def _send_digest(args: argparse.Namespace, since: datetime) -> int:
     for reporting, url in _configured(args):
         store = open_registry(url)
-        channels = reporting.plan.channels if reporting.plan else tuple(reporting.channels)
-        reporting.send_digest(store, since, channels)
+        plan = reporting.plan or DigestPlan(0.0, tuple(reporting.channels))
+        store.origin = origin_of(args) if args.service or args.environment else plan.origin
+        reporting.send_digest(store, since, plan.channels)
         store.close()
     return _send(args, timedelta(0))
 

@@ -14,11 +14,13 @@ from llama_logging.cli.terminal import (
     counted,
     local,
     opened,
+    origin_of,
     painted,
     print_json,
     print_table,
 )
 from llama_logging.context import ErrorSeverity
+from llama_logging.registry.origins import Origin
 from llama_logging.summary import ErrorSummary, summarise
 from llama_logging.visible import printable
 
@@ -40,14 +42,13 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json(summary.as_dict())
     else:
-        _print(summary, args.since, [name for name in (args.service, args.environment) if name])
+        _print(summary, args.since, origin_of(args))
     return 0
 
 
-def _print(summary: ErrorSummary, since: datetime | None, place: list[str]) -> None:
+def _print(summary: ErrorSummary, since: datetime | None, origin: Origin) -> None:
     period = f" since {local(since)}" if since else ""
-    there = printable(f" from {' in '.join(place)}") if place else ""
-    print(painted(f"{counted(summary.total_errors, 'error')}{there}{period}", "1"))
+    print(painted(printable(f"{counted(summary.total_errors, 'error')}{origin}{period}"), "1"))
     for level, count in summary.errors_by_severity.items():
         print(f"  {painted(level.name, COLOURS[level])}  {count}")
     if summary.top_error_types:

@@ -71,6 +71,11 @@ def add_origin(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", metavar="NAME", help=f"only what came from that {name}")
 
 
+def origin_of(args: argparse.Namespace) -> Origin:
+    """What they were given; everywhere, if the command has neither."""
+    return Origin(getattr(args, "service", None), getattr(args, "environment", None))
+
+
 def moment(text: str) -> datetime:
     """The moment that *text* names, in UTC.
 
@@ -139,7 +144,7 @@ def opened(args: argparse.Namespace) -> Iterator[Outbox]:
     try:
         for incident in store.incidents():
             print(printable(f"llama-logging: {local(incident.at)} {incident.kind}: {incident.detail}"), file=sys.stderr)
-        store.origin = Origin(getattr(args, "service", None), getattr(args, "environment", None))
+        store.origin = origin_of(args)
         _tell_of_unknown(store)
         yield store
     finally:

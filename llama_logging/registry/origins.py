@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +29,15 @@ class Origin:
         service, environment = (process.service, process.environment) if process is not None else ("", "")
         return self.service in (None, service) and self.environment in (None, environment)
 
+    def __str__(self) -> str:
+        """To stand behind what came from there; empty for everywhere.
+
+        >>> str(Origin("shop", "live")), str(Origin(environment="")), str(Origin())
+        (' from shop in live', ' from (none named)', '')
+        """
+        names = [name or "(none named)" for name in (self.service, self.environment) if name is not None]
+        return f" from {' in '.join(names)}" if names else ""
+
 
 EVERYWHERE = Origin()
 
@@ -36,9 +47,20 @@ class Origins(Protocol):
 
     origin: Origin
     """What the questions that count or list something are about, until another is set: `counts`, `errors`,
-    `errors_after`, `groups`, `group`, and of Figures `timeline`, `activity`, `states` and `changed`. EVERYWHERE
-    at first. Groups are then as they are there, but for what people decided about them."""
+    `errors_after`, `groups`, `group`, of Figures `timeline`, `activity`, `states`, `changed` and `recoveries`, and of
+    Outbox `changes_between` and `healings`. EVERYWHERE at first. Groups are then as they are there, but for what
+    people decided about them."""
 
     def origins(self) -> list[Origin]:
         """Those that errors came from, by their names."""
         ...
+
+
+@contextlib.contextmanager
+def about(store: Origins, origin: Origin) -> Iterator[None]:
+    """Within the block *store* is asked about *origin*."""
+    before, store.origin = store.origin, origin
+    try:
+        yield
+    finally:
+        store.origin = before

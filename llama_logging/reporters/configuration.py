@@ -19,6 +19,7 @@ from llama_logging.matching import MATCH_OPTIONS, Match, as_match
 from llama_logging.outbox import Quota
 from llama_logging.plugins import REPORTERS, plugin
 from llama_logging.prediction.forecast import Prediction
+from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.reporters.protocol import Reporter
 
 SHIPPED = {
@@ -34,9 +35,9 @@ SHIPPED = {
 CHANGES = ("new", "regressed", "unmuted")
 WHEN = (*CHANGES, "recovery_failed", "predicted", "unusual", "every")
 RULE_OPTIONS = ("when", "match", "channels", "name", "hourly", "probability", "horizon")
-_OURS = ("tag", "release", "environment")
+_OURS = ("tag", "release", "service", "environment")
 REPORT_MATCH_OPTIONS = (*MATCH_OPTIONS, *_OURS)
-DIGEST_OPTIONS = ("every", "channels")
+DIGEST_OPTIONS = ("every", "channels", "service", "environment")
 
 HOURLY = 60
 """Reports that a channel gets in an hour, where the YAML says nothing else."""
@@ -87,7 +88,7 @@ class ReportRule:
         key: What its place in the registry is kept under: its name if it was given one, else what it says.
         match: What the error must be like; None for any.
         tags: Globs by the tag's name.
-        releases, environments: Globs, one of which must match.
+        releases, services, environments: Globs, one of which must match.
         hourly: At most so many reports in an hour; None for as many as the channels take.
         probability: Of a prediction, at least.
         horizon: Of a prediction, at most, in seconds; None for any.
@@ -101,6 +102,7 @@ class ReportRule:
     match: Match | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     releases: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     hourly: int | None = None
     probability: float = 0.0
@@ -109,7 +111,7 @@ class ReportRule:
     @property
     def is_for_all(self) -> bool:
         """Whether it asks nothing of an error."""
-        return self.match is None and not self.tags and not self.releases and not self.environments
+        return self.match is None and not (self.tags or self.releases or self.services or self.environments)
 
     def foresees(self, prediction: Prediction) -> bool:
         """Whether such a prediction is one it is for."""
@@ -119,11 +121,14 @@ class ReportRule:
     def applies(self, context: ErrorContext) -> bool:
         """Whether it is for such an error."""
         process = context.process
-        release, environment = (process.release, process.environment) if process else ("", "")
+        release, service, environment = (
+            (process.release, process.service, process.environment) if process else ("", "", "")
+        )
         return (
             (self.match is None or self.match(context))
             and all(fnmatch.fnmatchcase(context.tags.get(name, ""), glob) for name, glob in self.tags.items())
             and _any(self.releases, release)
+            and _any(self.services, service)
             and _any(self.environments, environment)
         )
 
@@ -135,10 +140,11 @@ class ReportRule:
 
 @dataclass(frozen=True, slots=True)
 class DigestPlan:
-    """How often a digest is sent, in seconds, and where to."""
+    """How often a digest is sent, in seconds, where to, and what it is about."""
 
     period: float
     channels: tuple[str, ...]
+    origin: Origin = EVERYWHERE
 
     def ended(self, now: datetime) -> int:
         """How many of its periods have ended by *now*, in UTC."""
@@ -182,7 +188,9 @@ def parse_digest(options: Options, given: object, channels: Mapping[str, object]
     """
     reader = options.nested("digest", as_mapping(given), DIGEST_OPTIONS)
     period = reader.read("every", _as_period, 86_400.0)
-    return DigestPlan(period, reader.required("channels", partial(_known, options, "digest.channels", channels)))
+    names = reader.required("channels", partial(_known, options, "digest.channels", channels))
+    origin = Origin(reader.read("service", as_text, None), reader.read("environment", as_text, None))
+    return DigestPlan(period, names, origin)
 
 
 def _channel(options: Options, name: str, given: object) -> Channel:
@@ -234,6 +242,7 @@ def _rule(options: Options, channels: Mapping[str, object], place: str, given: o
         else None,
         tags={tag: str(glob) for tag, glob in more.read("tag", as_mapping, {}).items()},
         releases=tuple(str(glob) for glob in more.read("release", as_list, [])),
+        services=tuple(str(glob) for glob in more.read("service", as_list, [])),
         environments=tuple(str(glob) for glob in more.read("environment", as_list, [])),
         hourly=reader.read("hourly", as_count, None),
         probability=reader.read("probability", as_share, 0.0),

@@ -13,6 +13,7 @@ from typing import Any
 from llama_logging.context import ErrorSeverity
 from llama_logging.outbox import Healing, Outbox
 from llama_logging.prediction.ledger import KEPT, Action, Announcement
+from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.reporters.report import Report, one_line, visible
 from llama_logging.visible import counted
 
@@ -56,6 +57,7 @@ class Digest:
     """What happened from *since* to *until*.
 
     Attributes:
+        origin: Where; all that follows is of there alone.
         total, before: Errors of this time, and of as long a time before.
         by_severity: The worst first.
         top_types: The most frequent first.
@@ -64,6 +66,7 @@ class Digest:
 
     since: datetime
     until: datetime
+    origin: Origin = EVERYWHERE
     total: int
     before: int
     by_severity: Mapping[str, int]
@@ -81,7 +84,7 @@ class Digest:
 
 
 def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
-    """Sum up what happened from *since* to *until*."""
+    """Sum up what happened from *since* to *until*, where the store's questions are about."""
 
     def total(start: datetime) -> int:
         return sum(store.count_by_severity(start, ErrorSeverity.DEBUG).values())
@@ -96,6 +99,7 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
     return Digest(
         since=since,
         until=until,
+        origin=store.origin,
         total=sum(severities.values()),
         before=total(since - (until - since)) - total(since),
         by_severity={severity.name: severities[severity] for severity in sorted(severities, reverse=True)},
@@ -111,7 +115,8 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
 
 def as_text(told: Digest) -> str:
     """For a terminal or an e-mail."""
-    lines = [f"Errors from {_moment(told.since)} to {_moment(told.until)}", "", _total(told)]
+    heading = f"Errors{told.origin} from {_moment(told.since)} to {_moment(told.until)}"
+    lines = [heading, "", f"{counted(told.total, 'error')}, {_trend(told)}"]
     lines += [f"  {name:<8}  {count:>8}" for name, count in told.by_severity.items()]
     for heading, count, groups in _sections(told):
         lines += ["", f"{heading}: {count}"]
@@ -131,7 +136,7 @@ def as_text(told: Digest) -> str:
 def as_html(told: Digest) -> str:
     """One page, nothing loaded from elsewhere, nothing executed."""
     parts = [
-        f"<h1>{counted(told.total, 'error')}</h1>",
+        f"<h1>{html.escape(visible(_errors(told)))}</h1>",
         f"<p>{_moment(told.since)} to {_moment(told.until)}, {_trend(told)}</p>",
         _table(("Severity", "Errors"), told.by_severity.items()),
     ]
@@ -158,7 +163,7 @@ def report_of(told: Digest) -> Report:
         kind="digest",
         rule="digest",
         created_at=told.until,
-        title=one_line(f"{_total(told)}: {told.new_count} new, {told.regressed_count} regressed"),
+        title=one_line(f"{_errors(told)}, {_trend(told)}: {told.new_count} new, {told.regressed_count} regressed"),
         text=as_text(told),
         html=as_html(told),
         command="llama-logging summary",
@@ -189,10 +194,18 @@ def _foreseen(store: Outbox, since: datetime, until: datetime) -> tuple[Foreseen
     """The groups that were predicted most often first; of all that is kept of this time."""
     groups: dict[str, list[Announcement]] = {}
     for announcement in store.predictions(since=since, limit=KEPT):
-        if announcement.prediction.at < until.timestamp():
+        if announcement.prediction.at < until.timestamp() and _is_there(store, announcement):
             groups.setdefault(announcement.prediction.group, []).append(announcement)
     ordered = sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     return tuple(_of_group(store, group, announcements) for group, announcements in ordered[:TOP])
+
+
+def _is_there(store: Outbox, announcement: Announcement) -> bool:
+    """Whether it is about a group that was seen there, and was announced by the service, if one is asked for."""
+    origin, group = store.origin, announcement.prediction.group
+    return origin.service in (None, announcement.service) and (
+        origin.environment is None or store.group(group) is not None
+    )
 
 
 def _of_group(store: Outbox, fingerprint: str, announcements: list[Announcement]) -> Foreseen:
@@ -221,8 +234,8 @@ def _sections(told: Digest) -> list[tuple[str, int, tuple[Line, ...]]]:
     return [section for section in found if section[1]]
 
 
-def _total(told: Digest) -> str:
-    return f"{counted(told.total, 'error')}, {_trend(told)}"
+def _errors(told: Digest) -> str:
+    return f"{counted(told.total, 'error')}{told.origin}"
 
 
 def _trend(told: Digest) -> str:

@@ -51,7 +51,7 @@ class SQLCharts(SQLAccess):
     def states(self) -> dict[GroupState, int]:
         with self._reading() as execute:
             counts, within = dict.fromkeys(GroupState, 0), Within(execute, self.origin)
-            there = f" AND id IN ({_roots_of(within)})" if within.narrow else ""
+            there = f" AND id IN ({within.shown})" if within.narrow else ""
             for state, count, over in execute(
                 "SELECT state, count(*), sum(CASE WHEN muted_until <= ? THEN 1 ELSE 0 END) FROM groups "
                 f"WHERE count > 0 AND root IS NULL{there} GROUP BY state",
@@ -147,9 +147,9 @@ class SQLCharts(SQLAccess):
     def changed(self, since: datetime, until: datetime) -> dict[str, int]:
         with self._reading() as execute:
             within = Within(execute, self.origin)
-            there = f" AND group_id IN ({within.groups} UNION {_roots_of(within)})" if within.narrow else ""
             rows = execute(
-                f"SELECT kind, count(DISTINCT group_id) FROM changes WHERE at >= ? AND at < ?{there} GROUP BY kind",
+                "SELECT kind, count(DISTINCT group_id) FROM changes "
+                f"WHERE at >= ? AND at < ?{within.change} GROUP BY kind",
                 (to_microseconds(since), to_microseconds(until)),
             )
             return dict(rows)
@@ -157,14 +157,17 @@ class SQLCharts(SQLAccess):
     def recoveries(self, since: datetime, until: datetime) -> Recoveries:
         begin, end = to_microseconds(since), to_microseconds(until)
         with self._reading() as execute:
+            there = Within(execute, self.origin).attempt
             rows = execute(
-                "SELECT status, count(*) FROM attempts WHERE started_at >= ? AND started_at < ? GROUP BY status",
+                "SELECT status, count(*) FROM attempts "
+                f"WHERE started_at >= ? AND started_at < ?{there} GROUP BY status",
                 (begin, end),
             )
             counts = {OutcomeStatus(status): count for status, count in rows}
             healed = execute(
                 "SELECT error_id, started_at + CAST(duration * 1000000 AS BIGINT) FROM attempts "
-                "WHERE started_at >= ? AND started_at < ? AND status = 'recovered' ORDER BY started_at DESC LIMIT ?",
+                f"WHERE started_at >= ? AND started_at < ? AND status = 'recovered'{there} "
+                "ORDER BY started_at DESC LIMIT ?",
                 (begin, end, HEALED),
             ).fetchall()
             # Bounded in time: PostgreSQL need not look for them in every day's table.
@@ -216,11 +219,6 @@ class SQLCharts(SQLAccess):
                 JournalState(name=name, offset=offset, damaged=damaged, process=json.loads(content) if content else {})
                 for name, offset, damaged, content in rows
             ]
-
-
-def _roots_of(within: Within) -> str:
-    """The groups in which those are shown that were seen there."""
-    return f"SELECT coalesce(root, id) FROM groups WHERE count > 0 AND id IN ({within.groups})"
 
 
 def _shown(execute: Execute, fingerprints: Sequence[str]) -> dict[int, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import ORIGIN, Execute
+from llama_logging.stores.statements import DAY, ORIGIN, Execute
 
 
 class SQLOrigins(SQLAccess):
@@ -29,13 +29,16 @@ class Within:
         totals: The table of these, by severity and type; with `counted`.
         counted: Of a row that counts errors of one origin.
         error: Of a row of `errors`.
+        attempt: Of a row of `attempts`; of one whose error is gone nobody knows.
+        change: Of a row of `changes`.
         groups: Those that have been there, as a question for their numbers.
+        shown: Those in which these are shown.
     """
 
     def __init__(self, execute: Execute, origin: Origin) -> None:
         self.narrow, self.single = origin != EVERYWHERE, False
         self.totals = "origin_totals" if self.narrow else "totals"
-        self.counted = self.error = self.groups = ""
+        self.counted = self.error = self.attempt = self.change = self.groups = self.shown = ""
         if self.narrow:
             given = {"service": origin.service, "environment": origin.environment}
             chosen = {name: value for name, value in given.items() if value is not None}
@@ -45,4 +48,11 @@ class Within:
             listed = ", ".join(str(int(row[0])) for row in found) or "NULL"
             self.counted = f" AND origin IN ({listed})"
             self.error = f" AND {ORIGIN} IN ({listed})"
+            # Bounded in time: PostgreSQL need not look for the error in every day's table.
+            self.attempt = (
+                " AND EXISTS (SELECT 1 FROM errors WHERE errors.error_id = attempts.error_id "
+                f"AND errors.timestamp BETWEEN attempts.started_at - {DAY} AND attempts.started_at + {DAY}{self.error})"
+            )
             self.groups = f"SELECT group_id FROM group_origins WHERE origin IN ({listed})"
+            self.shown = f"SELECT coalesce(root, id) FROM groups WHERE count > 0 AND id IN ({self.groups})"
+            self.change = f" AND changes.group_id IN ({self.groups} UNION {self.shown})"

@@ -11,6 +11,7 @@ from llama_logging.ids import new_id
 from llama_logging.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
 from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.origins import Within
 from llama_logging.stores.statements import HOUR, MINUTE, Execute
 
 OUTAGE = 2
@@ -175,8 +176,9 @@ class SQLOutbox(SQLAccess):
 
     def changes_between(self, since: datetime, until: datetime) -> list[Change]:
         with self._reading() as execute:
+            there = Within(execute, self.origin).change
             rows = execute(
-                f"{_CHANGE} WHERE changes.at >= ? AND changes.at < ? ORDER BY changes.id",
+                f"{_CHANGE} WHERE changes.at >= ? AND changes.at < ?{there} ORDER BY changes.id",
                 (to_microseconds(since), to_microseconds(until)),
             )
             return [_change(row) for row in rows]
@@ -246,15 +248,16 @@ class SQLOutbox(SQLAccess):
 
     def healings(self, since: datetime, until: datetime) -> list[Healing]:
         with self._reading() as execute:
+            there = Within(execute, self.origin).attempt
             rows = execute(
-                """
+                f"""
                 SELECT attempts.strategy, sum(CASE WHEN attempts.status = 'recovered' THEN 1 ELSE 0 END),
                        sum(CASE WHEN attempts.status = 'failed' THEN 1 ELSE 0 END),
                        avg(CASE WHEN attempts.status = 'recovered'
                            THEN (attempts.started_at - errors.timestamp) / 1000000.0 + attempts.duration END)
                 FROM attempts LEFT JOIN errors ON errors.error_id = attempts.error_id
                 WHERE attempts.started_at >= ? AND attempts.started_at < ?
-                    AND attempts.status IN ('recovered', 'failed')
+                    AND attempts.status IN ('recovered', 'failed'){there}
                 GROUP BY attempts.strategy ORDER BY 2 DESC, 1
                 """,
                 (to_microseconds(since), to_microseconds(until)),

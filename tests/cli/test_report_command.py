@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from llama_logging import transfer
 from llama_logging.reporters import sending
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.leases import OWN
 from llama_logging.tried import OutcomeStatus
-from tests.cli.test_commands import HOSTILE, NOW, answer, document, keep, some_errors
+from tests.cli.test_commands import HOSTILE, NOW, answer, document, in_place, keep, some_errors
 from tests.conftest import make_context
 from tests.reporters.receivers import Receiver, free_port, receiver, saying
 from tests.stores.test_outbox import attempt
@@ -110,6 +111,15 @@ def test_the_digest_is_printed_in_three_forms(capsys: pytest.CaptureFixture[str]
     store.close()
 
 
+def test_a_digest_is_of_one_service_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.closing(open_store(urls.default())) as store:
+        transfer.add(store, [in_place("shop", "live"), in_place("api", "live", fingerprint="v1:other")])
+    assert document(capsys, "report", "digest", "--service", "shop")["new_count"] == 1
+    assert "Errors from shop from " in answer(capsys, "report", "digest", "--service", "shop")
+    page = answer(capsys, "report", "digest", "--service", "<b>", "--format", "html")
+    assert "<h1>0 errors from &lt;b&gt;</h1>" in page
+
+
 def test_no_error_text_can_add_markup_to_the_digest(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context(timestamp=NOW, error_message="<script>alert(1)</script>", error_type="<b>"))
     page = answer(capsys, "report", "digest", "--format", "html")
@@ -125,3 +135,15 @@ def test_a_digest_is_sent_when_asked_for(web: Receiver, capsys: pytest.CaptureFi
     content = json.loads(received.body)
     assert (content["kind"], content["digest"]["total"]) == ("digest", 4)
     assert content["html"].startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(("words", "total"), [((), 1), (("--service", "api"), 2)])
+def test_a_digest_that_is_sent_is_of_the_service_that_the_yaml_names(
+    web: Receiver, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], total: int
+) -> None:
+    configuration(web.port, "digest: {every: 24h, channels: [ops], service: shop}")
+    with contextlib.closing(open_store(urls.default())) as store:
+        transfer.add(store, [in_place("shop", "live"), in_place("api", "live"), in_place("api", "test")])
+    answer(capsys, "report", "digest", "--since", "7d", "--send", *words)
+    (received,) = web.received
+    assert json.loads(received.body)["digest"]["total"] == total

@@ -23,7 +23,9 @@ from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
 from llama_logging.summary import summarise
+from llama_logging.tried import OutcomeStatus
 from tests.conftest import NOON, make_context
+from tests.stores.test_outbox import attempt
 
 HOUR = timedelta(hours=1)
 SHOP, SHOP_TEST, API = Origin("shop", "production"), Origin("shop", "test"), Origin("api", "production")
@@ -150,6 +152,33 @@ def test_states_and_what_became_of_groups_are_those_of_groups_seen_there(store: 
     store.origin = SHOP
     assert {state: n for state, n in store.states().items() if n} == {GroupState.OPEN: 1}
     assert store.changed(NOON - HOUR, NOON + 10 * HOUR) == {"new": 1}
+
+
+def test_recoveries_are_those_of_errors_from_there(store: Outbox) -> None:
+    errors = filled(store)
+    attempts = [
+        attempt(errors[0], OutcomeStatus.RECOVERED),
+        attempt(errors[2], OutcomeStatus.FAILED),
+        attempt(errors[4], OutcomeStatus.RECOVERED),
+    ]
+    arrive(store, more=tuple(wire.dumps(wire.encode_attempt(each)) for each in attempts))
+    time = NOON - HOUR, NOON + 10 * HOUR
+    for origin, recovered, failed in ((EVERYWHERE, 2, 1), (SHOP, 1, 0), (API, 1, 1), (SHOP_TEST, 0, 0)):
+        store.origin = origin
+        counts = store.recoveries(*time).counts
+        assert (counts.get(OutcomeStatus.RECOVERED, 0), counts.get(OutcomeStatus.FAILED, 0)) == (recovered, failed)
+        healings = store.healings(*time)
+        assert sum(each.recovered for each in healings) == recovered
+        assert sum(each.failed for each in healings) == failed
+        assert (store.recoveries(*time).seconds is not None) == (recovered > 0)
+
+
+def test_what_happened_to_groups_is_told_of_those_seen_there(store: Outbox) -> None:
+    errors = filled(store)
+    store.merge(errors[0].fingerprint, [OTHER], NOON, "me")
+    for origin, kinds in ((API, ["new", "new", "merged"]), (SHOP, ["new"]), (Origin("cron"), [])):
+        store.origin = origin
+        assert [change.kind for change in store.changes_between(NOON - HOUR, NOON + 10 * HOUR)] == kinds
 
 
 def test_of_merged_groups_each_was_seen_somewhere(store: Outbox) -> None:
