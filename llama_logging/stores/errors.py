@@ -63,10 +63,11 @@ class SQLErrors(SQLAccess):
     ) -> list[ErrorContext]:
         with self._reading() as execute:
             within, begin = Within(execute, self.origin), start_of(since)
-            latest = execute("SELECT max(last_seen) FROM groups").fetchone()[0] or 0
+            seen = f"group_origins WHERE true{within.counted}" if within.narrow else "groups"
+            latest = only(execute(f"SELECT max(last_seen) FROM {seen}")) or 0
             members = members_of(execute, fingerprint) if fingerprint is not None else None
-            # Of the last day first: mostly that is all, and PostgreSQL looks into the tables of no other day.
-            for start in sorted({begin, max(begin, latest - DAY)}, reverse=True):
+            # Of the last days first: mostly that is all, and PostgreSQL looks into the tables of no others.
+            for start in sorted({begin, *(max(begin, latest - days * DAY) for days in (1, 8))}, reverse=True):
                 if within.narrow:
                     places = _newest_there(execute, within, members, start, at_least, limit)
                 elif members is not None:

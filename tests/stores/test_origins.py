@@ -114,6 +114,15 @@ def test_all_questions_are_about_one_place(store: Outbox, origin: Origin, messag
     assert [error.error_message for error in summarise(store).recent_errors] == messages
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 9])
+def test_the_newest_are_found_however_long_it_is_since_they_came(store: Outbox, limit: int) -> None:
+    hours = (0, 24 * 16, 24 * 23, 24 * 24)
+    arrive(store, *(error_in(SHOP, at, error_message=f"shop {at}") for at in hours), error_in(API, 24 * 60))
+    store.origin = SHOP
+    newest = [f"shop {at}" for at in reversed(hours)]
+    assert [error.error_message for error in store.errors(limit=limit)] == newest[:limit]
+
+
 def test_the_places_that_errors_came_from_are_named(store: Outbox) -> None:
     assert store.origins() == []
     filled(store)
