@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -106,8 +107,9 @@ class ContextHandler(logging.Handler):
     def handleError(self, record: logging.LogRecord) -> None:
         """Tell on standard error what failed here; of *record* nothing: the stock method prints its arguments."""
         if logging.raiseExceptions:
-            error = sys.exc_info()[1]
-            warn(f"{type(self).__name__} failed: {''.join(traceback.format_exception(error, chain=False)).rstrip()}")
+            with contextlib.suppress(Exception):  # there may be no memory for it
+                told = "".join(traceback.format_exception(sys.exc_info()[1], chain=False)).rstrip()
+                warn(f"{type(self).__name__} failed: {told}")
 
     def _read_ignored(self) -> tuple[Match, ...]:
         return self._options.read("ignore", lambda given: parse_matches(self._options, "ignore", given), ())

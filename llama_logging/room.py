@@ -10,12 +10,13 @@ from llama_logging.native import original
 
 T = TypeVar("T")
 
-BYTES = 2**17
-"""How much memory is set aside."""
+PIECES, BYTES = 4, 2**20 + 2**16
+"""How much memory is set aside; never touched, so that it is address space alone. In pieces of which each is of use:
+both allocators ask for 1 MiB at a time, CPython's for its arenas and the C library where the heap cannot grow."""
 TIMEOUT = 10.0
 """Seconds that the other stack is waited for."""
 
-_set_aside = [bytearray(BYTES)]
+_set_aside = [bytes(BYTES) for _ in range(PIECES)]
 
 
 def with_room(problem: Exception, job: Callable[[], T]) -> T:
@@ -33,7 +34,8 @@ def with_room(problem: Exception, job: Callable[[], T]) -> T:
         return job()
     finally:
         with contextlib.suppress(MemoryError):
-            _set_aside.append(bytearray(BYTES))
+            while len(_set_aside) < PIECES:
+                _set_aside.append(bytes(BYTES))
 
 
 def _on_another_stack(job: Callable[[], T]) -> T:

@@ -375,7 +375,7 @@ def test_a_start_imports_no_more_than_it_needs(cli: Run, run: Run, own_place: Pa
 
 
 def test_a_start_compiles_no_pattern(run: Run) -> None:
-    theirs = "import ast, json, logging, re, string, sys, tokenize"
+    theirs = "import ast, fnmatch, json, logging, re, string, sys, tokenize"
     done = run("-c", f"{theirs}; re.compile = None; import llama_logging.attachment.attaching")
     assert done.code == 0, done.err
 

@@ -483,8 +483,8 @@ error("first")
 wait_for(lambda: os.path.exists("llama_logging.db"))  # a thread that cannot even begin, the interpreter reports
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 64 * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]))
-kept = []
-for _ in range(20):
+kept, outcomes = [], [None] * 20  # there is no memory for a longer list
+for number in range(20):
     block = 2**23
     while True:
         try:
@@ -495,11 +495,12 @@ for _ in range(20):
                 continue
             try:
                 log.exception("no memory")
-                acked.append("full")
             except BaseException as problem:
-                escaped.append(repr(problem))
+                outcomes[number] = problem
             break
 del kept
+acked += ["full"] * outcomes.count(None)
+escaped += filter(None, outcomes)
 done()
 """
     assert acked(run("-c", PRELUDE + code)) == len(recorded()) == 21
@@ -692,7 +693,7 @@ after = len(os.listdir("/proc/self/fd"))
 going = False
 for thread in threads:
     thread.join()
-print(after <= before + 4, len(journal._folders) > 1)
+print(after <= before + 4, len(journal._folders) > 1, flush=True)
 done()
 """
     done = run("-c", PRELUDE + code)

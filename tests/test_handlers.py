@@ -8,6 +8,7 @@ import logging.handlers
 import queue
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,21 @@ def test_ctrl_c_in_the_midst_of_a_message_reaches_the_application_and_the_error_
         logging.getLogger("app").error("asked %s", Slow())
     (context,) = recorded()
     assert (context.log_template, context.complete) == ("asked %s", False)
+
+
+def test_a_handler_that_cannot_even_say_that_it_failed_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(ContextHandler):
+        def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
+            raise MemoryError
+
+    def no_memory(*args: object, **options: object) -> list[str]:
+        asked.append(args)
+        raise MemoryError
+
+    asked: list[object] = []
+    monkeypatch.setattr(traceback, "format_exception", no_memory)
+    Failing().handle(logging.LogRecord("app", logging.ERROR, "app.py", 1, "failed", (), None))
+    assert asked
 
 
 def test_strict_raises_instead() -> None:

@@ -23,7 +23,9 @@ PERIOD = 0.3
 
 _ACCESS = ("gunicorn.access", "hypercorn.access", "uvicorn.access")  # a line for each request, and no error
 
-_HELPERS = regex(r"-c from [\w.]*(resource_tracker|forkserver) import main|(-m llama_logging|llama-logging) run\b")
+_HELPERS = regex(
+    r"-c (import sys; )?from [\w.]*(resource_tracker|forkserver) import main|(-m llama_logging|llama-logging) run\b"
+)
 """How processes are started that run nothing of the application, or are still to become it."""
 
 _NOT_TAKEN = ("the file of `run` has no registry handler for it", "there, under `root`: {handlers: [registry]}")
