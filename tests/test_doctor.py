@@ -146,6 +146,15 @@ def test_a_remedy_is_one_for_that_logger(cli: Run, own_place: Path) -> None:
     assert "remedy: a RegistryHandler at 'lost', or llama-logging run\n" in out
 
 
+def test_what_is_the_same_of_many_loggers_is_said_once(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text("import logging\nfor n in range(90): logging.getLogger(f'a{n:02}')")
+    out = cli("doctor", "--", "app.py").out
+    assert out.count("no registry handler is on its way") == 1
+    (line,) = [line for line in out.splitlines() if "no registry handler" in line]
+    assert line.startswith("  root, a00, a01, a02, a03 and ")
+    assert int(line.split(" and ")[1].split()[0]) >= 86
+
+
 def test_a_command_that_goes_on_is_ended(cli: Run, own_place: Path) -> None:
     (own_place / "app.py").write_text(APP + "import time\ntime.sleep(600)\n")
     done = cli("doctor", "--after", "2s", "--", "app.py")

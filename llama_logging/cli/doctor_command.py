@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from llama_logging.attachment.doctor import examined
 from llama_logging.cli.terminal import add_store, opened, painted, print_json
@@ -19,6 +20,11 @@ EPILOG = (
     "Exits with 1 if there is anything to complain of. Examples: llama-logging doctor ·"
     " doctor -c logging.yaml · doctor --after 5 -- uvicorn app:app --log-config logging.yaml"
 )
+
+NAMED = 5
+"""Loggers of which the same is told that are named."""
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,9 +88,23 @@ def _print_process(process: dict[str, Any]) -> None:
     reached = sum(finding["reached"] for finding in found)
     print(painted(printable(f"{' '.join(process['command'])}, pid {process['pid']}"), "1"))
     print(f"  the errors of {reached} of {len(found)} loggers reach the registry")
-    for finding in found:
-        if not finding["reached"]:
-            print(painted(f"  {printable(finding['logger'])}: {printable(finding['why'])}", "31"))
-            print(f"    remedy: {printable(finding['remedy'])}")
-        for note in finding["notes"]:
-            print(f"  {printable(finding['logger'])}: {printable(note)}")
+    missed = [((finding["why"], finding["remedy"]), finding["logger"]) for finding in found if not finding["reached"]]
+    for (why, remedy), loggers in _alike(missed).items():
+        print(painted(printable(f"  {_listed(loggers)}: {why}"), "31"))
+        print(printable(f"    remedy: {remedy}"))
+    notes = [(note, finding["logger"]) for finding in found for note in finding["notes"]]
+    for note, loggers in _alike(notes).items():
+        print(printable(f"  {_listed(loggers)}: {note}"))
+
+
+def _alike(told: Iterable[tuple[T, str]]) -> dict[T, list[str]]:
+    """The loggers of which the same is to be told: an application has hundreds."""
+    loggers: dict[T, list[str]] = {}
+    for what, logger in told:
+        loggers.setdefault(what, []).append(logger)
+    return loggers
+
+
+def _listed(loggers: list[str]) -> str:
+    more = len(loggers) - NAMED
+    return ", ".join(loggers[:NAMED]) + (f" and {more} more" if more > 0 else "")
