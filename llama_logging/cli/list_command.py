@@ -26,8 +26,8 @@ from llama_logging.visible import printable_lines
 HELP = "list the errors, one line for all occurrences of the same, the latest first"
 EPILOG = "The last column is the newest occurrence, on a terminal how its fingerprint begins: llama-logging show ID"
 
-_CUT = (4, 5)
-"""Where it was, and what."""
+_SEVERITY, _STATE, _WHERE, _ERROR = range(2, 6)
+"""Columns."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,12 +83,16 @@ def execute(args: argparse.Namespace) -> int:
         ]
         for g, name in zip(groups, names, strict=True)
     ]
+    shades = [COLOURS[group.severity] for group in groups]
+    # That all are open says nothing.
+    is_news = any(group.state is not GroupState.OPEN for group in groups)
+    spare = (_WHERE, _SEVERITY, _STATE) if is_news else (_STATE, _WHERE, _SEVERITY)
     if args.stack:
-        for row, group, stack in zip(rows, groups, stacks, strict=True):
-            print_table([heading, row], {2: [COLOURS[group.severity]]}, cut=_CUT)
+        for row, shade, stack in zip(rows, shades, stacks, strict=True):
+            print_table([heading, row], {_SEVERITY: [shade]}, cut=(_WHERE, _ERROR), spare=spare)
             print(printable_lines(stack))
     elif rows:
-        print_table([heading, *rows], {2: [COLOURS[group.severity] for group in groups]}, cut=_CUT)
+        print_table([heading, *rows], {_SEVERITY: shades}, cut=(_WHERE, _ERROR), spare=spare)
     return 0
 
 

@@ -30,8 +30,8 @@ from llama_logging.wording import local as local
 
 T = TypeVar("T")
 
-_NARROWEST, _SHORTEST = 12, 8
-"""Characters of a column that is cut, and of a fingerprint."""
+_NARROWEST, _READABLE, _SHORTEST = 12, 20, 8
+"""Characters of a column that is cut at the worst and while others can be left out, and of a fingerprint."""
 
 COLOURS = {
     ErrorSeverity.DEBUG: "2",
@@ -279,7 +279,11 @@ def short(fingerprints: Sequence[str]) -> list[str]:
 
 
 def print_table(
-    rows: Sequence[Sequence[str]], colours: Mapping[int, Sequence[str]] | None = None, *, cut: Sequence[int] = (-2,)
+    rows: Sequence[Sequence[str]],
+    colours: Mapping[int, Sequence[str]] | None = None,
+    *,
+    cut: Sequence[int] = (-2,),
+    spare: Sequence[int] = (),
 ) -> None:
     """Columns side by side.
 
@@ -287,10 +291,18 @@ def print_table(
         rows: Texts, the first row the headings.
         colours: For a column, the colour of each row.
         cut: The columns that are cut to fit a terminal, the widest first: none that is a name to be typed.
+        spare: The columns that are left out, one after the other, where those that are cut could not be read.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    over = sum(widths) + 2 * (len(widths) - 1) - (room() or sys.maxsize)
+    columns, most = list(range(len(widths))), room() or sys.maxsize
+    cut = [column % len(widths) for column in cut]
+    readable = [min(width, _READABLE) if column in cut else width for column, width in enumerate(widths)]
+    for column in spare:
+        if _across(readable, columns) > most:
+            columns.remove(column)
+    cut = [column for column in cut if column in columns]
+    over = _across(widths, columns) - most
     while over > 0 and len(widths) > 1 and widths[widest := max(cut, key=widths.__getitem__)] > _NARROWEST:
         widths[widest] -= 1
         over -= 1
@@ -299,7 +311,12 @@ def print_table(
         for column, shades in (colours or {}).items():
             if number:
                 cells[column] = painted(cells[column], shades[number - 1])
-        print(painted("  ".join(cells).rstrip(), "2") if not number else "  ".join(cells).rstrip())
+        line = "  ".join([cells[column] for column in columns]).rstrip()
+        print(painted(line, "2") if not number else line)
+
+
+def _across(widths: Sequence[int], columns: Sequence[int]) -> int:
+    return sum([widths[column] + 2 for column in columns]) - 2
 
 
 def _fitted(text: str, width: int) -> str:

@@ -164,6 +164,36 @@ def test_a_terminal_gets_lines_that_fit_and_ids_that_serve(
     assert document(capsys, "list")[0]["last_error_id"] == errors[2].error_id
 
 
+@pytest.mark.parametrize(
+    ("columns", "missing"),
+    [
+        (100, set()),
+        (80, {"STATE"}),
+        (66, {"STATE", "WHERE"}),
+        (48, {"STATE", "WHERE", "SEVERITY"}),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_columns_and_errors_that_can_be_read(
+    terminal: Callable[[int], None], columns: int, missing: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(make_context(timestamp=NOW, module="shop.orders.checkout", error_message="the card was refused by its issuer"))
+    terminal(columns)
+    heading, line = answer(capsys, "list").splitlines()
+    assert {"STATE", "WHERE", "SEVERITY", "ERROR", "ID"} - set(heading.split()) == missing
+    assert len(line) == columns
+    assert "ValueError: the " in line
+
+
+def test_on_a_narrow_terminal_states_stay_where_one_is_not_open(
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(make_context(timestamp=NOW, module="shop.orders.checkout", error_message="the card was refused by its issuer"))
+    answer(capsys, "resolve", "v1:0123456789abcdef")
+    terminal(66)
+    heading = answer(capsys, "list").splitlines()[0].split()
+    assert ("STATE" in heading, "WHERE" in heading) == (True, False)
+
+
 @pytest.mark.parametrize(("columns", "longest"), [(200, 40), (60, 21), (40, 0)])
 def test_bars_take_the_room_that_is_left(
     terminal: Callable[[int], None], columns: int, longest: int, capsys: pytest.CaptureFixture[str]
