@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from llama_logging import wire
-from llama_logging.context import ErrorContext, to_microseconds
+from llama_logging import process, wire
+from llama_logging.context import ErrorContext, Process, to_microseconds
 from llama_logging.exceptions import StoreError
+from llama_logging.frozen import replace
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.origins import Origin
 from llama_logging.visible import counted
 
 BATCH = 500
@@ -120,12 +122,19 @@ def _frames(context: ErrorContext) -> list[str]:
 
 
 def _add_unkept(source: Store, target: Store) -> None:
-    frames = []
+    frames, journal = [], f"import-{os.urandom(8).hex()}"
+    # A count is of the origin of a process, and those that it came from may be gone: one of ours stands for them.
+    processes: dict[Origin, str] = {}
     for entry in source.unkept():
+        origin = entry.origin
+        if origin not in processes:
+            processes[origin] = f"{journal}-{len(processes)}"
+            frames.append(wire.dumps(wire.encode_process(_standing_for(origin, processes[origin]))))
         frames.append(
             wire.dumps(
                 {
                     "k": "count",
+                    "proc": processes[origin],
                     "ts": to_microseconds(entry.minute + timedelta(seconds=1)),
                     "sev": entry.severity.value,
                     "fp": entry.fingerprint,
@@ -134,9 +143,13 @@ def _add_unkept(source: Store, target: Store) -> None:
                 }
             )
         )
-    journal = f"import-{os.urandom(8).hex()}"
     target.ingest(Batch(journal, 0, 1, frames))
     target.forget(journal)
+
+
+def _standing_for(origin: Origin, name: str) -> Process:
+    service, environment = origin.service or "", origin.environment or ""
+    return replace(process.current(), process=name, release="", service=service, environment=environment)
 
 
 def _take_over(group: ErrorGroup, target: Store, at: datetime) -> None:

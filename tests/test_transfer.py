@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
+from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.retention import Retention
 from llama_logging.stores import open_source, open_store, urls
 from tests.conftest import NOON, make_context
@@ -53,6 +55,21 @@ def test_registries_are_put_together_with_right_counts(tmp_path: Path, monkeypat
     transfer.merge(other, one)
     assert totals(one) == expected
     for store in (one, other):
+        store.close()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_what_is_only_counted_stays_with_its_service(tmp_path: Path, kept: int) -> None:
+    shop, cron = (replace(process.current(), process=name, service=name, environment="live") for name in "sc")
+    one, other = store_at(tmp_path / "one.db"), store_at(tmp_path / "other.db")
+    transfer.add(one, [make_context(process=whose) for whose in (shop, cron, shop, None, shop)])
+    while one.prune(Retention(errors=kept), NOON, 100):
+        pass
+    transfer.merge(one, other)
+    for store in (one, other):
+        for origin, count in ((EVERYWHERE, 5), (Origin("s"), 3), (Origin("c", "live"), 1), (Origin(""), 1)):
+            store.origin = origin
+            assert sum(totals(store).values()) == count
         store.close()
 
 

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from llama_logging.context import ErrorSeverity
+from llama_logging.registry.origins import Origin
 from llama_logging.retention import Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unkept:
-    """Errors of one group and minute whose details are not there any more.
+    """Errors of one group, minute and origin whose details are not there any more.
 
     Attributes:
         severity: The worst of the group.
@@ -24,6 +25,7 @@ class Unkept:
     severity: ErrorSeverity
     minute: datetime
     count: int
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
+from llama_logging.registry.origins import Origin
 from llama_logging.registry.upkeep import Gap, Health, Incident, Unkept
 from llama_logging.retention import Retention
 from llama_logging.stores import pruning
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import MINUTE, only
+from llama_logging.stores.statements import MINUTE, ORIGIN, only
 
 
 class SQLUpkeep(SQLAccess):
@@ -42,22 +43,25 @@ class SQLUpkeep(SQLAccess):
             rows = execute(
                 f"""
                 SELECT groups.fingerprint, groups.error_type, groups.severity, counts.minute,
-                       counts.count - coalesce(kept.count, 0)
-                FROM (SELECT group_id, minute, sum(count) AS count FROM counts GROUP BY 1, 2) AS counts
-                JOIN groups ON groups.id = counts.group_id
+                       counts.count - coalesce(kept.count, 0),
+                       coalesce(origins.service, ''), coalesce(origins.environment, '')
+                FROM counts JOIN groups ON groups.id = counts.group_id LEFT JOIN origins ON origins.id = counts.origin
                 LEFT JOIN (
-                    SELECT group_id, timestamp / {MINUTE} AS minute, count(*) AS count FROM errors GROUP BY 1, 2
-                ) AS kept ON kept.group_id = counts.group_id AND kept.minute = counts.minute
+                    SELECT group_id, timestamp / {MINUTE} AS minute, {ORIGIN} AS origin, count(*) AS count
+                    FROM errors GROUP BY 1, 2, 3
+                ) AS kept
+                ON kept.group_id = counts.group_id AND kept.minute = counts.minute AND kept.origin = counts.origin
                 WHERE counts.count > coalesce(kept.count, 0)
                 """
             ).fetchall()
-        for fingerprint, error_type, severity, minute, count in rows:
+        for fingerprint, error_type, severity, minute, count, service, environment in rows:
             yield Unkept(
                 fingerprint=fingerprint,
                 error_type=error_type,
                 severity=ErrorSeverity(severity),
                 minute=from_microseconds(minute * MINUTE),
                 count=int(count),
+                origin=Origin(service, environment),
             )
 
     def note(self, at: datetime, kind: str, detail: str) -> None:
