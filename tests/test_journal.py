@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import gc
 import json
 import os
 import pwd
@@ -41,8 +42,10 @@ def directory(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def journal(directory: str) -> Journal:
-    return Journal([directory], lambda: OPENING)
+def journal(directory: str) -> Iterator[Journal]:
+    made = Journal([directory], lambda: OPENING)
+    yield made
+    made.close()
 
 
 def put(journal: Journal, text: str = "x", name: str = "") -> bool:
@@ -829,6 +832,7 @@ def throw(error: type[Exception]) -> None:
 def test_a_child_leaves_what_is_its_parents_alone(journal: Journal, directory: str) -> None:
     put(journal, "parent")
     journal.tend()
+    gc.collect()  # what other tests have left open is closed now, and not in the child
     before, open_before = sorted(os.listdir(directory)), len(os.listdir("/proc/self/fd"))
     child = os.fork()
     if not child:
