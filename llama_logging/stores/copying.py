@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from llama_logging import wire
 from llama_logging.native import original
-from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
+from llama_logging.stores.plain_errors import COLUMNS, HOT, PlainError, taken_apart
 
 _YIELD_EVERY = 500
 
 _COLUMNS = (
     *("place", "kind", "amount"),
-    *PlainError._fields,
+    *COLUMNS,
     *("attempt_id", "release", "service", "environment", "module", "function", "strategy", "status", "duration"),
 )
 COPY = f"COPY batch ({', '.join(_COLUMNS)}) FROM STDIN"
@@ -34,19 +34,20 @@ def rows(frames: Sequence[str]) -> str:
         Refused: If one is none.
     """
     lines = []
-    for place, frame in enumerate(frames):
+    # One alone is looked at closely: it is alone because something among others was refused.
+    errors = taken_apart(frames) if len(frames) > 1 else [None]
+    for place, (frame, plain) in enumerate(zip(frames, errors, strict=True)):
         if place % _YIELD_EVERY == 0:
             original("time", "sleep")(0)  # the application's threads need not wait for the GIL until all is done
-        # One alone is looked at closely: it is alone because something among others was refused.
-        plain = taken_apart(frame) if len(frames) > 1 else None
         lines.append(_line(place, frame) if plain is None else _plain_line(place, plain))
     return "".join(lines)
 
 
 def _plain_line(place: int, error: PlainError) -> str:
     # Only the content may hold what COPY takes for its own.
-    columns = error._replace(content=error.content.replace("\\", "\\\\")) if "\\" in error.content else error
-    return f"{place}\terror\t1\t" + "\t".join(map(str, columns)) + "\t\\N" * (len(_COLUMNS) - len(error) - 3) + "\n"
+    content = error[-1].replace("\\", "\\\\")
+    columns = "\t".join(map(str, (*error[:-1], content)))
+    return f"{place}\terror\t1\t{columns}" + "\t\\N" * (len(_COLUMNS) - len(error) - 3) + "\n"
 
 
 def _line(place: int, text: str) -> str:

@@ -16,7 +16,7 @@ from llama_logging.exceptions import StoreError
 from llama_logging.mounts import has_no_room, may_write, refuse_network
 from llama_logging.retention import Retention
 from llama_logging.stores import statements, words
-from llama_logging.stores.plain_errors import HOT, PlainError, taken_apart
+from llama_logging.stores.plain_errors import COLUMNS, HOT, taken_apart
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.sqlite_words import Words
@@ -35,8 +35,8 @@ _SMALLEST = 512
 # SQLite, at 14 us a frame. json_extract and not ->>: SQLite 3.34 is still in use.
 _AT_ONCE = 128
 """Plain errors in one statement, or a smaller power of two: each number is a statement that is prepared once."""
-_STAGE_ERRORS = f"INSERT INTO batch (kind, amount, place, {', '.join(PlainError._fields)}) VALUES "
-_ONE_ERROR = f"('error', 1, {', '.join('?' * (len(PlainError._fields) + 1))})"
+_STAGE_ERRORS = f"INSERT INTO batch (kind, amount, place, {', '.join(COLUMNS)}) VALUES "
+_ONE_ERROR = f"('error', 1, {', '.join('?' * (len(COLUMNS) + 1))})"
 _STAGE = f"""
     INSERT INTO batch (place, kind, error_id, attempt_id, timestamp, severity, fingerprint, error_type,
                        message, logger_name, stack, process, release, service, environment, module, function, strategy,
@@ -130,14 +130,13 @@ class SQLiteStore(SQLStore):
     def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
         plain: list[object] = []
         others: list[int] = []
-        for place, frame in enumerate(frames):
-            # One alone is looked at closely: it is alone because something among others was refused.
-            error = taken_apart(frame) if len(frames) > 1 else None
+        # One alone is looked at closely: it is alone because something among others was refused.
+        for place, error in enumerate(taken_apart(frames) if len(frames) > 1 else [None]):
             if error is None:
                 others.append(place)
             else:
                 plain += (place, *error)
-        width, number = len(PlainError._fields) + 1, _AT_ONCE
+        width, number = len(COLUMNS) + 1, _AT_ONCE
         while plain:
             while number * width > len(plain):
                 number //= 2

@@ -69,10 +69,20 @@ def test_the_fast_way_into_a_row_is_the_same_as_the_careful_one(
         assert not set(fast[-1]) & set(HOT)
 
 
+def test_lines_within_a_frame_confuse_no_other() -> None:
+    plain, odd = (wire.encode_error(make_context(error_message=text))[0] for text in ("plain", "odd"))
+    for frames in ([odd + "\n", plain], [plain, odd.replace('"log', '\n"log')], [odd.replace("odd", "o\nd")] * 2):
+        assert taken_apart(frames) == [None, None]
+    many = [plain, '{"k":"again"}', wire.encode_error(make_context(error_message='"'))[0]] * 100
+    found = taken_apart(many)
+    assert [error is not None for error in found] == [True, False, False] * 100
+    assert found[0] == found[-3]
+
+
 def test_a_plain_error_takes_the_fast_way() -> None:
     """Should the format change, this tells that it no longer does."""
     frame = wire.encode_error(make_context(additional_context={"a": 1}, process=process.current()))[0]
-    assert taken_apart(unseal(seal(frame, ',"n":7'))[0][0])
+    assert None not in taken_apart([frame, unseal(seal(frame, ',"n":7'))[0][0]])
 
 
 @pytest.mark.parametrize(
