@@ -73,6 +73,10 @@ def _found(folder: str) -> list[dict[str, Any]]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    if not hasattr(os, "killpg"):  # Windows, where what it has started is ended by nobody
+        process.kill()
+        process.wait()
+        return
     deadline = time.monotonic() + GRACE
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):

@@ -71,6 +71,8 @@ def run(argv: Sequence[str], deadline: Deadline, *, passed: Sequence[str] = (), 
         passed: Names of environment variables that it needs besides PASSED.
         given: What it finds on its standard input; None for nothing.
     """
+    if not hasattr(selectors, "PollSelector"):
+        return Finished(None, f"{argv[0]}: commands need a POSIX system")
     env = {name: os.environ[name] for name in (*PASSED, *passed) if name in os.environ}
     env["LLAMA_LOGGING_TOKEN"] = str(getattr(_local, "token", 0))
     try:

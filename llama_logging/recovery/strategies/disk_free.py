@@ -26,7 +26,7 @@ WANTED = 64 * 2**20
 TRIAL = 64 * 2**10
 """Bytes that it must be possible to write: of a quota `statvfs` knows nothing."""
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 Parts = tuple[str, ...]
 
 
@@ -71,7 +71,12 @@ class DiskFree:
         `roots`: absolute paths of folders. `patterns`: globs below them; `*` stays within a folder, `**`
         goes through all. `older_than`, seconds since a file was written to. `free`: bytes that must be
         free in the end. `reserve`: a file that is there to be deleted first.
+
+        Raises:
+            ConfigError: If this system opens no file by its name within a folder.
         """
+        if os.open not in os.supports_dir_fd:
+            raise ConfigError("needs a system that opens files by their names within a folder, which Windows does not")
         return cls(
             options.required("roots", _as_roots),
             options.required("patterns", _as_patterns),
