@@ -47,7 +47,10 @@ MEMORY_BYTES, FILE_BYTES, CPU_SECONDS = 4 * 2**30, 2**28, 60
 
 PYTEST = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-k", "not postgresql")
 """The statements are the same for PostgreSQL, and each of its tests takes three times as long."""
-_STORES = ("tests/stores/test_store.py", "tests/stores/test_charts.py", "tests/stores/test_sqlite.py")
+_STORES = (
+    *("tests/stores/test_store.py", "tests/stores/test_charts.py", "tests/stores/test_sqlite.py"),
+    "tests/stores/test_origins.py",
+)
 _JOURNAL = ("tests/test_journal.py",)
 _SECRETS = ("tests/test_redaction.py", "tests/test_credentials.py", "tests/test_secrets.py")
 
@@ -83,10 +86,12 @@ TARGETS = {
         (*_STORES, "tests/test_regrouping.py"), "ingest _refused _settle _turn _numbers _gone _writer"
     ),
     "stores.moves": Target((*_STORES, "tests/test_regrouping.py")),
-    "stores.errors": Target(_STORES, "counts count_by_severity count_by_type _counted"),
+    "stores.errors": Target(_STORES, "counts count_by_severity count_by_type errors _counted _newest _newest_there"),
+    "stores.origins": Target(_STORES),
+    "stores.plain_errors": Target(_STORES),
     "stores.pruning": Target((*_STORES, "tests/stores/test_ledger.py")),
     "stores.sqlite": Target(_STORES, "_AT_ONCE _STAGE_ERRORS _ONE_ERROR _STAGE _stage _attempt _transaction _reading"),
-    "stores.charts": Target(_STORES, "states activity timeline vitals _shown"),
+    "stores.charts": Target(_STORES, "states changed recoveries activity timeline vitals _shown"),
 }
 
 

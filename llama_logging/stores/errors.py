@@ -15,7 +15,7 @@ from llama_logging.registry.errors import Counts
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.groups import members_of
 from llama_logging.stores.origins import Within
-from llama_logging.stores.statements import DAY, MINUTE, UNITS, Execute, marks, only, start_of
+from llama_logging.stores.statements import DAY, MINUTE, UNITS, Execute, listed, marks, only, start_of
 
 _ERRORS = """
     SELECT errors.position, errors.error_id, errors.timestamp, errors.severity, groups.fingerprint,
@@ -25,8 +25,8 @@ _ERRORS = """
     LEFT JOIN processes ON processes.id = errors.process
 """
 
-_GROUPS_AT_ONCE = 20
-"""Groups in one question for the newest errors of an origin."""
+_WAYS = 400
+"""So many are put together in one question; SQLite takes 500."""
 
 _EARLIEST = -(2**62)
 """Before every error."""
@@ -63,22 +63,11 @@ class SQLErrors(SQLAccess):
     ) -> list[ErrorContext]:
         with self._reading() as execute:
             within, begin = Within(execute, self.origin), start_of(since)
-            seen = f"group_origins WHERE true{within.counted}" if within.narrow else "groups"
-            latest = only(execute(f"SELECT max(last_seen) FROM {seen}")) or 0
             members = members_of(execute, fingerprint) if fingerprint is not None else None
-            # Of the last days first: mostly that is all, and PostgreSQL looks into the tables of no others.
-            for start in sorted({begin, *(max(begin, latest - days * DAY) for days in (1, 8))}, reverse=True):
-                if within.narrow:
-                    places = _newest_there(execute, within, members, start, at_least, limit)
-                elif members is not None:
-                    ways = [(f"group_id IN ({marks(members)}) AND severity >= ?", [*members, int(at_least)])]
-                    places = _newest(execute, ways, start, limit)
-                else:
-                    # Each severity by its own way through the index: a rare one would else be looked for everywhere.
-                    ways = [("severity = ?", [int(severity)]) for severity in ErrorSeverity if severity >= at_least]
-                    places = _newest(execute, ways, start, limit)
-                if len(places) == limit:
-                    break
+            if within.narrow and limit:
+                places = _newest_there(execute, within, members, begin, at_least, limit)
+            else:
+                places = _newest_anywhere(execute, members, begin, at_least, limit)
             return [context for _, context in _decoded(execute, *_placed(places))]
 
     def errors_after(self, position: int, limit: int = 100) -> tuple[int, list[ErrorContext]]:
@@ -206,45 +195,91 @@ def _counted(since: datetime | None, at_least: ErrorSeverity, within: Within) ->
     )
 
 
-def _newest(execute: Execute, ways: Sequence[tuple[str, list[Any]]], start: int, limit: int) -> list[Sequence[int]]:
-    """Position and timestamp of the newest errors since *start*, each of *ways* by an index of its own."""
-    parts = [
-        f"SELECT * FROM (SELECT position, timestamp FROM errors WHERE {way} AND timestamp >= ? "
-        "ORDER BY timestamp DESC, position DESC LIMIT ?) AS way"
-        for way, _ in ways
-    ]
-    found: list[Sequence[int]] = execute(
-        f"SELECT position, timestamp FROM ({' UNION ALL '.join(parts)}) AS ways "
-        "ORDER BY timestamp DESC, position DESC LIMIT ?",
-        [*(value for _, own in ways for value in (*own, start, limit)), limit],
-    ).fetchall()
+def _first(execute: Execute, ways: Sequence[str], order: str, limit: int, skipped: int = 0) -> list[Sequence[int]]:
+    """The first rows of all *ways* together, each by an index of its own, past *skipped*."""
+    parts = [f"SELECT * FROM ({way} ORDER BY {order} LIMIT {limit + skipped}) AS way" for way in ways]
+    together = f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS ways ORDER BY {order} LIMIT {limit} OFFSET {skipped}"
+    return execute(together).fetchall() if ways else []
+
+
+def _newest(execute: Execute, ways: Sequence[str], limit: int) -> list[Sequence[int]]:
+    """Position and timestamp of the newest errors of which one of *ways* holds."""
+    questions = [f"SELECT position, timestamp FROM errors WHERE {way}" for way in ways]
+    return _first(execute, questions, "timestamp DESC, position DESC", limit)
+
+
+def _newest_anywhere(
+    execute: Execute, members: Sequence[int] | None, start: int, at_least: ErrorSeverity, limit: int
+) -> list[Sequence[int]]:
+    """As `_newest` since *start*, of the groups *members*, or of all."""
+    if members is not None:
+        ways = [f"group_id IN ({listed(members)}) AND severity >= {int(at_least)}"]
+    else:
+        # Each severity by its own way through the index: a rare one would else be looked for everywhere.
+        ways = [f"severity = {int(severity)}" for severity in ErrorSeverity if severity >= at_least]
+    latest = only(execute("SELECT max(last_seen) FROM groups")) or 0
+    found: list[Sequence[int]] = []
+    # Of the last day first: mostly that is all, and PostgreSQL looks into the tables of no other day.
+    for since in sorted({start, max(start, latest - DAY)}, reverse=True):
+        found = _newest(execute, [f"{way} AND timestamp >= {since}" for way in ways], limit)
+        if len(found) == limit:
+            break
     return found
 
 
 def _newest_there(
     execute: Execute, within: Within, members: Sequence[int] | None, start: int, at_least: ErrorSeverity, limit: int
-) -> list[Sequence[int]]:
-    """As `_newest`, of one origin: by the groups that were seen there, the latest first, as far as it takes."""
-    found: list[Sequence[int]] = []
-    skipped = 0
-    among = f" AND group_id IN ({marks(members)})" if members is not None else ""
+) -> Sequence[Sequence[int]]:
+    """As `_newest_anywhere`, of one origin: in the groups that were seen there last, as many as it takes."""
+    which = f"last_seen >= {start} AND severity >= {int(at_least)}"
+    if members is not None:
+        which += f" AND group_id IN ({listed(members)})"
+    ways = [
+        f"SELECT group_id, last_seen FROM group_origins WHERE origin = {origin} AND {which}"
+        for origin in within.origins
+    ]
+    many = limit + 1
     while True:
-        groups = execute(
-            "SELECT group_id, min(first_seen), max(last_seen) FROM group_origins WHERE last_seen >= ? AND severity >= ?"
-            f"{within.counted}{among} GROUP BY group_id ORDER BY 3 DESC, 1 LIMIT ? OFFSET ?",
-            (start, int(at_least), *(members or ()), _GROUPS_AT_ONCE, skipped),
-        ).fetchall()
-        ways = [
-            (f"group_id = ? AND severity >= ? AND timestamp <= ?{within.error}", [group, int(at_least), last_seen])
-            for group, _, last_seen in groups
-        ]
-        starts = max(start, min((row[1] for row in groups), default=start))
-        found += _newest(execute, ways, starts, limit) if ways else ()
-        found = sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
-        # Those that were seen before the last of these have nothing newer.
-        if len(groups) < _GROUPS_AT_ONCE or (len(found) == limit and found[-1][1] > groups[-1][2]):
+        seen = _first(execute, ways, "last_seen DESC", many)
+        # Each has one there from when it was seen last, if its details are kept; the others have nothing newer.
+        since = seen[-1][1] if len(seen) == many else start
+        found = _newest_of(execute, within, sorted({row[0] for row in seen}), since, at_least, limit)
+        if len(seen) < many or (len(found) == limit and found[-1][1] > since):
             return found
-        skipped += _GROUPS_AT_ONCE
+        many *= 8
+
+
+def _newest_of(
+    execute: Execute, within: Within, groups: Sequence[int], start: int, at_least: ErrorSeverity, limit: int
+) -> Sequence[Sequence[int]]:
+    """As `_newest_there`, of *groups*: in the minutes for which errors were counted.
+
+    To look for a rare service among the errors themselves would be to read all that others have of a group.
+    """
+    each = [f"= {group}" for group in groups] if len(groups) <= _WAYS else [f"IN ({listed(groups)})"]
+    ways = [
+        f"SELECT group_id, minute FROM counts WHERE group_id {group} AND minute >= {start // MINUTE}{within.counted}"
+        for group in each
+    ]
+    found: list[tuple[int, int]] = []
+    skipped, some = 0, min(limit + 1, _WAYS)
+    while True:
+        minutes = _first(execute, ways, "minute DESC, group_id", some, skipped)
+        newer = _newest(
+            execute,
+            [
+                f"group_id = {group} AND severity >= {int(at_least)} AND timestamp >= {max(start, minute * MINUTE)} "
+                f"AND timestamp < {(minute + 1) * MINUTE}{within.error}"
+                for group, minute in {(row[0], row[1]) for row in minutes}
+            ],
+            limit,
+        )
+        rows = {*found, *((row[0], row[1]) for row in newer)}
+        found = sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+        # What comes after these was counted in the last one's minute, or before.
+        if len(minutes) < some or (len(found) == limit and found[-1][1] >= (minutes[-1][1] + 1) * MINUTE):
+            return found
+        skipped += some
 
 
 def _placed(rows: Sequence[Sequence[int]]) -> tuple[list[int], tuple[int, int] | None]:

@@ -11,7 +11,7 @@ from llama_logging.context import ErrorSeverity, from_microseconds
 from llama_logging.registry.groups import ErrorGroup, GroupState, Order
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.origins import Within
-from llama_logging.stores.statements import Execute, marks, only, parts, start_of
+from llama_logging.stores.statements import Execute, listed, marks, only, parts, start_of
 
 _GROUPS = """
     SELECT groups.id, groups.fingerprint, groups.error_type, groups.error_message, groups.severity,
@@ -23,6 +23,11 @@ _GROUPS = """
 
 # CROSS JOIN: SQLite would go through all groups of the origin, for fifty of them.
 _THESE = "FROM groups CROSS JOIN group_origins"
+_TOLD = ", ".join(
+    f"{how}(group_origins.{what}) AS {what}"
+    for how, what in (("sum", "count"), ("max", "severity"), ("min", "first_seen"), ("max", "last_seen"))
+)
+"""How a group was somewhere, of all places that are asked about."""
 _WHOLES = 200
 """Groups of which it is asked at once how they are somewhere."""
 
@@ -55,10 +60,9 @@ class SQLGroups(SQLAccess):
                 which += f" AND {condition}"
             if search:
                 matching = self._index().groups(execute, search) if self.exists else ()
-                which += f" AND shown.id IN ({_listed(sorted({roots.get(each, each) for each in matching}))})"
+                which += f" AND shown.id IN ({listed(sorted({roots.get(each, each) for each in matching}))})"
             if within.narrow:
-                # Where nothing is to be added up, the index gives them in their order.
-                there = _alone_there(within) if within.single and not merged else _there(within)
+                there = _there(within) if merged else _alone_there(within)
                 rows = execute(
                     f"{there} SELECT shown.id FROM there JOIN groups AS shown ON shown.id = there.id "
                     f"WHERE true{which} AND there.last_seen >= ? AND there.severity >= ? "
@@ -66,7 +70,7 @@ class SQLGroups(SQLAccess):
                     (*parameters, *bounds, limit, offset),
                 ).fetchall()
                 return _as_there(execute, within, _wholes(execute, [row[0] for row in rows], roots, now))
-            alone = f"{which} AND shown.id NOT IN ({_listed(merged)})" if merged else which
+            alone = f"{which} AND shown.id NOT IN ({listed(merged)})" if merged else which
             # What is skipped is no more than a number.
             found: list[Sequence[Any]] = execute(
                 f"SELECT shown.id, shown.{order} FROM groups AS shown WHERE shown.count > 0 AND shown.last_seen >= ? "
@@ -77,7 +81,7 @@ class SQLGroups(SQLAccess):
                 found += execute(
                     f"SELECT shown.id, {_OF_ALL[order]} FROM groups "
                     "JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id) "
-                    f"WHERE groups.count > 0 AND groups.id IN ({_listed(merged)}){which} GROUP BY shown.id "
+                    f"WHERE groups.count > 0 AND groups.id IN ({listed(merged)}){which} GROUP BY shown.id "
                     "HAVING max(groups.last_seen) >= ? AND max(groups.severity) >= ?",
                     (*parameters, *bounds),
                 ).fetchall()
@@ -108,12 +112,12 @@ def members_of(execute: Execute, fingerprint: str) -> list[int]:
 
 
 def _alone_there(within: Within) -> str:
-    """As `_there`, of one place, where no group is merged into another."""
-    return f"""
-        WITH there AS (
-            SELECT group_id AS id, count, severity, first_seen, last_seen FROM group_origins WHERE true{within.counted}
-        )
-    """
+    """As `_there`, where no group is merged into another."""
+    if len(within.origins) == 1:  # nothing is to be added up, and the index gives them in their order
+        told, order = "count, severity, first_seen, last_seen", ""
+    else:
+        told, order = _TOLD, " GROUP BY group_id"
+    return f"WITH there AS (SELECT group_id AS id, {told} FROM group_origins WHERE true{within.counted}{order})"
 
 
 def _there(within: Within, names: Sequence[str] | None = None) -> str:
@@ -123,9 +127,7 @@ def _there(within: Within, names: Sequence[str] | None = None) -> str:
         tables = f"{_THESE} WHERE group_origins.group_id = groups.id AND groups.fingerprint IN ({marks(names)})"
     return f"""
         WITH there AS (
-            SELECT coalesce(groups.root, groups.id) AS id, sum(group_origins.count) AS count,
-                   max(group_origins.severity) AS severity, min(group_origins.first_seen) AS first_seen,
-                   max(group_origins.last_seen) AS last_seen
+            SELECT coalesce(groups.root, groups.id) AS id, {_TOLD}
             {tables} AND groups.count > 0{within.counted} GROUP BY 1
         )
     """
@@ -206,11 +208,6 @@ def _in(state: GroupState, now: int) -> tuple[str, list[Any]]:
     if state is GroupState.MUTED:
         return "shown.state = 'muted' AND (shown.muted_until > ? OR shown.muted_until IS NULL)", [now]
     return "shown.state = ?", [state.value]
-
-
-def _listed(ids: Sequence[int]) -> str:
-    """*ids* as they are: to send ten thousand parameters takes longer than all the rest of a search (measured)."""
-    return ", ".join(map(str, ids)) or "NULL"
 
 
 def _wholes(execute: Execute, chosen: Sequence[int], roots: Mapping[int, int], now: int) -> list[ErrorGroup]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import DAY, ORIGIN, Execute
+from llama_logging.stores.statements import DAY, ORIGIN, Execute, listed
 
 
 class SQLOrigins(SQLAccess):
@@ -25,7 +25,7 @@ class Within:
 
     Attributes:
         narrow: Whether there are any.
-        single: Whether it is one service in one environment.
+        origins: Their numbers, of all services and environments that there are.
         totals: The table of these, by severity and type; with `counted`.
         counted: Of a row that counts errors of one origin.
         error: Of a row of `errors`.
@@ -36,7 +36,7 @@ class Within:
     """
 
     def __init__(self, execute: Execute, origin: Origin) -> None:
-        self.narrow, self.single = origin != EVERYWHERE, False
+        self.narrow, self.origins = origin != EVERYWHERE, list[int]()
         self.totals = "origin_totals" if self.narrow else "totals"
         self.counted = self.error = self.attempt = self.change = self.groups = self.shown = ""
         if self.narrow:
@@ -44,15 +44,17 @@ class Within:
             chosen = {name: value for name, value in given.items() if value is not None}
             conditions = " AND ".join(f"{name} = ?" for name in chosen)
             found = execute(f"SELECT id FROM origins WHERE {conditions}", list(chosen.values())).fetchall()
-            self.single = len(found) == 1
-            listed = ", ".join(str(int(row[0])) for row in found) or "NULL"
-            self.counted = f" AND origin IN ({listed})"
-            self.error = f" AND {ORIGIN} IN ({listed})"
+            self.origins = [int(row[0]) for row in found]
+            self.counted = f" AND origin IN ({listed(self.origins)})"
+            self.error = f" AND {ORIGIN} IN ({listed(self.origins)})"
             # Bounded in time: PostgreSQL need not look for the error in every day's table.
             self.attempt = (
                 " AND EXISTS (SELECT 1 FROM errors WHERE errors.error_id = attempts.error_id "
                 f"AND errors.timestamp BETWEEN attempts.started_at - {DAY} AND attempts.started_at + {DAY}{self.error})"
             )
-            self.groups = f"SELECT group_id FROM group_origins WHERE origin IN ({listed})"
+            self.groups = f"SELECT group_id FROM group_origins WHERE origin IN ({listed(self.origins)})"
             self.shown = f"SELECT coalesce(root, id) FROM groups WHERE count > 0 AND id IN ({self.groups})"
-            self.change = f" AND changes.group_id IN ({self.groups} UNION {self.shown})"
+            self.change = (
+                " AND EXISTS (SELECT 1 FROM group_origins JOIN groups AS seen ON seen.id = group_origins.group_id "
+                f"WHERE (seen.id = changes.group_id OR seen.root = changes.group_id){self.counted})"
+            )

@@ -473,6 +473,11 @@ def marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values)) or "NULL"
 
 
+def listed(numbers: Sequence[int]) -> str:
+    """*numbers* as they are: to send ten thousand parameters takes longer than all the rest of a search (measured)."""
+    return ", ".join(map(str, numbers)) or "NULL"
+
+
 def parts(values: Sequence[T], size: int = _AT_ONCE) -> Iterator[Sequence[T]]:
     """*values* in parts that one statement can take."""
     for begin in range(0, len(values), size):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -121,6 +123,40 @@ def test_the_newest_are_found_however_long_it_is_since_they_came(store: Outbox, 
     store.origin = SHOP
     newest = [f"shop {at}" for at in reversed(hours)]
     assert [error.error_message for error in store.errors(limit=limit)] == newest[:limit]
+
+
+@pytest.mark.parametrize("minutes", [3, 4000])
+def test_the_newest_are_those_that_are_left_of_all(store: Outbox, minutes: int) -> None:
+    """Whatever else was counted there, is gone, or is not as bad."""
+    chance = random.Random(minutes)
+    places = [Origin("shop", "live"), Origin("shop", "test"), Origin("api", "live"), Origin("cron", "live")]
+    errors = [
+        error_in(
+            chance.choices(places, (60, 30, 9, 1))[0],
+            chance.randrange(minutes) / 60 + chance.choice((0, 0, 0.001)),
+            fingerprint=f"v1:{int(12 * chance.random() ** 3)}",
+            severity=chance.choice((ErrorSeverity.ERROR, ErrorSeverity.ERROR, ErrorSeverity.CRITICAL)),
+        )
+        for _ in range(600)
+    ]
+    arrive(store, *errors)
+    later = to_microseconds(NOON + timedelta(minutes=minutes + 5))
+    counted = {"k": "count", "proc": "api/live", "ts": later, "sev": 40, "fp": "v1:0", "type": "ValueError", "count": 9}
+    arrive(store, more=(wire.dumps(counted),))
+    while store.prune(Retention(errors=500), NOON, 1000):
+        pass
+    left = store.errors(limit=1000)
+    assert len(left) == 500
+    half = NOON + timedelta(minutes=minutes / 2)
+    asked: list[dict[str, Any]] = [{}, {"since": half}, {"at_least": ErrorSeverity.CRITICAL}]
+    asked += [{"fingerprint": "v1:0"}, {"fingerprint": "v1:7", "at_least": ErrorSeverity.CRITICAL, "since": half}]
+    for origin, question in itertools.product((*places, Origin("shop"), Origin(environment="live")), asked):
+        store.origin = EVERYWHERE
+        every = store.errors(limit=1000, **question)
+        wanted = [error.error_id for error in every if origin.includes(error.process)]
+        store.origin = origin
+        for limit in (0, 1, 7, 1000):
+            assert [error.error_id for error in store.errors(limit=limit, **question)] == wanted[:limit]
 
 
 def test_the_places_that_errors_came_from_are_named(store: Outbox) -> None:
