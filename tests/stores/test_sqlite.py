@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
+from llama_logging.context import Breadcrumb, ErrorSeverity, FrameLocals
 from llama_logging.exceptions import StoreError
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.registry.intake import Batch
@@ -38,6 +39,12 @@ def store(store_url: urls.StoreURL) -> Iterator[SQLiteStore]:
     opened.close()
 
 
+DETAILS = {
+    "breadcrumbs": (Breadcrumb(created=1.5, severity=ErrorSeverity.INFO, logger_name="a", message="b"),),
+    "locals": (FrameLocals(exception=0, frame=0, values={"x": 1}),),
+}
+
+
 def staged(store: SQLiteStore, *frames: str) -> list[tuple[Any, ...]]:
     """What `batch` holds of *frames*, in their order."""
     with store._transaction() as execute:
@@ -53,14 +60,16 @@ def staged(store: SQLiteStore, *frames: str) -> list[tuple[Any, ...]]:
     message=st.text(max_size=20),
     logger=st.text(max_size=20),
     extra=st.dictionaries(st.sampled_from(["ctx", "crumbs", "n", "partial"]), st.text() | st.integers() | st.none()),
+    details=st.sets(st.sampled_from(["breadcrumbs", "locals"])),
     complete=st.booleans(),
 )
 def test_the_fast_way_into_a_row_is_the_same_as_the_careful_one(
-    store: SQLiteStore, message: str, logger: str, extra: dict[str, Any], complete: bool
+    store: SQLiteStore, message: str, logger: str, extra: dict[str, Any], details: set[str], complete: bool
 ) -> None:
     context = make_context(
-        error_message=message, logger_name=logger, additional_context=extra, complete=complete, parts=(f"{message}\n",)
-    )
+        error_message=message, logger_name=logger, additional_context=extra, complete=complete, parts=(f"{message}\n",),
+        **{name: DETAILS[name] for name in details},
+    )  # fmt: skip
     frame = wire.encode_error(context)[0]
     for one in (frame, unseal(seal(frame, ',"n":7'))[0][0], unseal(seal(frame, ',"n":7,"lost_before":2'))[0][0]):
         (careful,) = staged(store, one)
