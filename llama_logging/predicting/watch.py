@@ -295,7 +295,7 @@ class Watch:
         telling.announce(prediction, self._name_of(prediction.group))
         if acted:
             # What would have happened, nobody will know.
-            predictor.censor(prediction.at, prediction.group)
+            predictor.censor(prediction.at, prediction.group, prediction.at + prediction.horizon)
 
     def _follow_up(self) -> None:
         """Correct what was said to be done, where nothing could be."""

@@ -26,7 +26,11 @@ class Announced:
 
 
 class Account:
-    """Keeps the books: of every decision its log loss, of every onset and every announcement what became of it."""
+    """Keeps the books: of every decision its log loss, of every onset and every announcement what became of it.
+
+    Attributes:
+        censored: Until then nobody knows what would have come.
+    """
 
     def __init__(self, gate: Gate, names: tuple[str, ...]) -> None:
         self.gate = gate
@@ -34,10 +38,15 @@ class Account:
         self.onsets = self.foreseen = self.announced = self.hits = 0
         self.leads: deque[float] = deque(maxlen=_LEADS)
         self.pending: Announced | None = None
+        self.censored = -math.inf
 
     def settle(self, probabilities: tuple[float, ...], followed: bool, weight: float) -> None:
         """A decision is over: what each said, the predictor first."""
         self.gate.settle(self.tallies.add(probabilities, followed), weight)
+
+    def decide(self, at: float, probability: float, quiet: bool) -> bool:
+        """Whether a prediction goes out."""
+        return at > self.censored and self.gate.decide(at, probability, quiet) and not self.gate.why()
 
     def announce(self, prediction_id: str, at: float) -> None:
         """A prediction goes out."""
@@ -57,6 +66,7 @@ class Account:
 
     def fail(self, at: float, quiet: bool) -> list[Resolution]:
         """There was an error: what came true."""
+        quiet = quiet and at > self.censored
         self.gate.fail(at, quiet)
         pending = self.pending if self.pending is not None and self.pending.at < at else None
         if quiet:
@@ -67,8 +77,9 @@ class Account:
         self.leads.append(at - pending.at)
         return [self._close(Fate.HIT, at - pending.at)]
 
-    def censor(self) -> list[Resolution]:
-        """Nobody will know what would have come."""
+    def censor(self, until: float) -> list[Resolution]:
+        """Nobody will know what would have come, *until* then."""
+        self.censored = max(self.censored, until)
         self.gate.censor()
         return [self._close(Fate.CENSORED)] if self.pending is not None else []
 

@@ -106,6 +106,7 @@ class Stream:
         self.strangers: deque[bool] = deque(maxlen=_RECENT)
         self.strange = 0
         self._short = min(horizons)
+        self._censored = -math.inf
 
     def add(self, observation: Observation) -> None:
         """Take *observation* in; its time must not lie before that of the one before."""
@@ -137,7 +138,7 @@ class Stream:
             seen.leads = Leads()
         elif seen.is_open:
             seen.leads.add(since, False)
-        seen.is_open = True
+        seen.is_open = seen.last > self._censored
         self.recent[seen.number] = seen
         self.recent.move_to_end(seen.number)
         if len(self.recent) > 4 * SOURCES:
@@ -241,6 +242,12 @@ class Stream:
         self.last, self.last_error = map(_infinite, state["moments"])
         for name in _KEPT:
             setattr(self, name, state[name])
+
+    def censor(self, until: float) -> None:
+        """Nobody will know how what is open, or comes before *until*, would have ended."""
+        self._censored = max(self._censored, until)
+        for seen in self.recent.values():
+            seen.is_open = False
 
     def forget_sources(self) -> None:
         """After a long absence: what came when tells nothing any more, only how often."""

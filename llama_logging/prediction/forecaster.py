@@ -134,7 +134,7 @@ class Forecaster:
         number = self._number(group)
         known = self.groups[number]
         for window in reversed(self.open):
-            if window.at < known.last:
+            if window.at < known.last or window.at <= known.account.censored:
                 break
             if window.at < at:
                 self._answer_group(window, number, known, True)
@@ -145,18 +145,18 @@ class Forecaster:
         """A decision at a record, if one is due."""
         return self._decide(at) if at - self.decided >= self.least else []
 
-    def censor(self, at: float, group: str) -> None:
-        """Nobody will know how what was open at *at* would have gone on."""
+    def censor(self, at: float, group: str, until: float) -> None:
+        """Nobody will know how what was open at *at*, or begins before *until*, would have gone on."""
         number = self.numbers.get(group)
         kept = [window for window in self.unanswered if window.at > at]
         self.unanswered = deque(kept)
-        self.resolved += self.account.censor()
+        self.resolved += self.account.censor(until)
         if group == ANY:
             self.open = deque(window for window in self.open if window.at > at)
             for known in self.groups.values():
-                self.resolved += known.account.censor()
+                self.resolved += known.account.censor(until)
         elif number is not None:
-            self.resolved += self.groups[number].account.censor()
+            self.resolved += self.groups[number].account.censor(until)
             for window in self.open:
                 if window.at <= at:
                     window.groups.pop(number, None)
@@ -252,7 +252,7 @@ class Forecaster:
             return number
         if len(self.groups) >= self.limit:
             _, old = self.groups.popitem(last=False)
-            self.resolved += old.account.censor()
+            self.resolved += old.account.censor(self.stream.last)
             del self.numbers[old.name]
         self.numbered += 1
         self.numbers[group] = self.numbered
@@ -268,15 +268,16 @@ class Forecaster:
         if window.groups:
             self.looked = at
         self.open.append(window)
-        self.unanswered.append(window)
+        if at > self.account.censored:
+            self.unanswered.append(window)
         predictions = []
-        if self.account.gate.decide(at, window.any.said[0], window.quiet) and not self.account.gate.why():
+        if self.account.decide(at, window.any.said[0], window.quiet):
             view = window.any
             predictions.append(self._predict(window, thetas, ANY, self.account, view, view.said[2], view.said[3]))
         for number, view in window.groups.items():
             known = self.groups[number]
             quiet = at - known.last > CALM * self.horizon
-            if known.account.gate.decide(at, view.said[0], quiet) and not known.account.gate.why():
+            if known.account.decide(at, view.said[0], quiet):
                 persistence = known.simple.persistence(view.cells[0])
                 predictions.append(
                     self._predict(window, thetas, known.name, known.account, view, persistence, view.said[2])
@@ -316,6 +317,8 @@ class Forecaster:
     def _look_at_groups(self, window: Window, thetas: list[float]) -> None:
         expected = self.additive.expected(window.sources, thetas)
         for number, known in self.groups.items():
+            if window.at <= known.account.censored:
+                continue
             since = min(1e9, window.at - known.last)
             cell = octave(since)
             base, hazard = known.simple.base(), known.simple.hazard(cell)

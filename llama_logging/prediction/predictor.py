@@ -97,14 +97,19 @@ class Predictor:
             return []
         return [prediction for forecaster in self.forecasters for prediction in forecaster.pass_time(now)]
 
-    def censor(self, at: float, group: str = ANY) -> None:
+    def censor(self, at: float, group: str = ANY, until: float = 0.0) -> None:
         """Nobody will ever know how what was open at *at* would have gone on.
 
         After a shutdown, dropped records, or an action that may have kept an error of *group* from coming:
         such windows are neither learned from nor scored. Of one group, it holds for that and for any error.
+
+        Args:
+            until: Nor what would have come of what begins before then. Else what announces an error that is
+                averted each time would soon be known as harmless.
         """
+        self.stream.censor(max(at, until))
         for forecaster in self.forecasters:
-            forecaster.censor(at, group)
+            forecaster.censor(at, group, max(at, until))
 
     def resolutions(self) -> list[Resolution]:
         """What became of predictions since this was last asked."""

@@ -122,6 +122,39 @@ def test_a_censored_group_leaves_the_others_known() -> None:
     assert after["app: other"] > before["app: other"]
 
 
+def test_what_begins_while_an_action_may_keep_errors_away_is_neither_learned_nor_scored() -> None:
+    predictor = Predictor(horizons=(60.0,))
+    learned = watched(predictor)
+    for at, name in ((0.0, "app: one"), (100.0, "app: other")):
+        predictor.observe(error(at, name))
+    predictor.observe(record(200.0))
+    before = {quality.group: quality.decisions for quality in predictor.quality()}
+    predictor.censor(START + 200.0, "app: one", START + 260.0)
+    for step in range(201, 261):
+        predictor.observe(record(float(step)))
+    predictor.observe(error(261.0, "app: one"))
+
+    assert not [at for at, _, _ in learned if 140.0 < at <= 260.0]
+    after = {quality.group: quality.decisions for quality in predictor.quality()}
+    assert (after[""], after["app: one"]) == (before[""], before["app: one"])
+    assert after["app: other"] > before["app: other"]
+
+
+def test_what_announces_an_error_that_is_averted_does_not_become_harmless() -> None:
+    """Each time that it is announced something keeps it away, and the announcement stays as likely to be right."""
+    predictor = Predictor(horizons=(300.0,))
+    averted = 0.0
+    moments = []
+    for observation in announced(120.0):
+        if observation.level < logging.ERROR or observation.at > averted:
+            for prediction in predictor.observe(observation):
+                moments.append(prediction.at)
+                averted = prediction.at + prediction.horizon
+                predictor.censor(prediction.at, "app: failed", averted)
+
+    assert len([at for at in moments if at > START + 60 * 3600.0]) > 150
+
+
 def test_what_announces_errors_is_learned_and_named() -> None:
     predictions = run(Predictor(horizons=(300.0,)), 60.0)
     late = [prediction for prediction in predictions if not prediction.group and prediction.at > START + 40 * 3600.0]
