@@ -238,12 +238,9 @@ class Forecaster:
                 window.shares = self.additive.shares(window.sources)
             self.additive.attribute(window.sources, window.shares, number)
         view = window.groups.pop(number, None)
-        if view is None:
-            if followed:
-                known.simple.base.learn(True)
-            return
-        known.account.settle(view.said, followed, 1.0 / TICKS)
-        known.simple.learn(view.cells, followed)
+        if view is not None:
+            known.account.settle(view.said, followed, 1.0 / TICKS)
+            known.simple.learn(view.cells, followed)
 
     def _number(self, group: str) -> int:
         number = self.numbers.get(group)

@@ -155,6 +155,18 @@ def test_what_announces_an_error_that_is_averted_does_not_become_harmless() -> N
     assert len([at for at in moments if at > START + 60 * 3600.0]) > 150
 
 
+def test_the_usual_rate_of_a_group_is_the_share_of_its_decisions_that_it_followed() -> None:
+    """However many more decisions there are of any error: each second one, and of groups one in three."""
+    predictor = Predictor(horizons=(60.0,))
+    for step in range(4 * 3600):
+        predictor.observe(error(float(step)) if step % 600 == 599 else record(float(step)))
+    (group,) = predictor.forecasters[0].groups.values()
+    told = predictor.quality()[1]
+
+    assert told.group == "app: failed"
+    assert group.simple.base() == pytest.approx(told.positives / told.decisions, rel=0.01)
+
+
 def test_what_announces_errors_is_learned_and_named() -> None:
     predictions = run(Predictor(horizons=(300.0,)), 60.0)
     late = [prediction for prediction in predictions if not prediction.group and prediction.at > START + 40 * 3600.0]
