@@ -66,13 +66,17 @@ class Acting:
     ) -> None:
         self._engine, self._latest, self._chance = engine, latest, chance
         self._trust, self._control = trust, control
-        self._decided: dict[str, tuple[float, Action]] = {}
+        self._decided: dict[str, tuple[float, Decision]] = {}
+
+    def forget(self) -> None:
+        """Decide anew: the clock was ahead."""
+        self._decided.clear()
 
     def decide(self, prediction: Prediction) -> Decision:
         """Decide on *prediction*, and begin what is to be done."""
-        until, action = self._decided.get(prediction.group, (0.0, Action.NONE))
+        until, decision = self._decided.get(prediction.group, (0.0, Decision(Action.NONE)))
         if prediction.at < until:
-            return Decision(action)
+            return Decision(Action.NONE) if decision.undone else decision
         context = self._latest(prediction.group) if prediction.group else None
         rule = self._engine().ahead(_ahead(context, prediction)) if context is not None else None
         if context is None or rule is None or wilson(prediction.hits, prediction.announced)[0] < self._trust:
@@ -80,12 +84,12 @@ class Acting:
         action = Action.OBSERVED if not rule.acts else Action.ACTED
         if action is Action.ACTED and self._chance() < self._control:
             action = Action.CONTROL
+        treated = action is not Action.CONTROL
+        decision = Decision(action, self._engine().prevent(rule, _ahead(context, prediction)) if treated else None)
         if len(self._decided) >= _MOST:
             self._decided.clear()
-        self._decided[prediction.group] = prediction.at + prediction.horizon, action
-        if action is Action.CONTROL:
-            return Decision(action)
-        return Decision(action, self._engine().prevent(rule, _ahead(context, prediction)))
+        self._decided[prediction.group] = prediction.at + prediction.horizon, decision
+        return decision
 
 
 def _ahead(context: ErrorContext, prediction: Prediction) -> ErrorContext:
