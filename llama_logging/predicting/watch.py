@@ -38,6 +38,8 @@ LOOK_EVERY = 60.0
 """Seconds between two looks at what else there is to do: which gates have closed, what is over in the registry."""
 RETRY_AFTER = 30.0
 """Seconds for which a registry that failed is left alone, or a thread that could not be started is not tried again."""
+SET_BACK = 60.0
+"""Seconds by which the clock falls behind what it was, from which on it was wrong before; less is waited for."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing, and so the end of the process, may be delayed."""
 
@@ -142,7 +144,7 @@ class Watch:
             self._retry_at = time.monotonic() + RETRY_AFTER
 
     def _inline(self, now: float) -> None:
-        if now - self._stepped >= self.settings.tick and self._turn.acquire(blocking=False):
+        if abs(now - self._stepped) >= self.settings.tick and self._turn.acquire(blocking=False):
             try:
                 with ours():
                     self._guarded(now)
@@ -168,12 +170,25 @@ class Watch:
     def step(self, now: float) -> None:
         """Learn from what has come until *now*, and see to what the predictor says."""
         self._stepped = now
+        if now < self._now - SET_BACK:
+            self._set_back(now)
         predictor = self._ready(now)
         for prediction in self._learn(predictor, now):
             self._announce(predictor, prediction)
         self._follow_up()
         self._write()
         self._look_after(predictor)
+
+    def _set_back(self, now: float) -> None:
+        """Go on as after a restart: by a clock that was ahead, nothing would be due before it comes by there again."""
+        predictor = self._ready(now)
+        predictor.censor(self._now)
+        self._end_predictions(predictor.resolutions())
+        self._predictor = Predictor.restored(predictor.state(), now, **self.settings.of_predictor)
+        self._now = self._saved = self._looked = now
+        self._resting_until = -math.inf
+        self._errors.clear()
+        self._acting.forget()
 
     def _learn(self, predictor: Predictor, now: float) -> list[Prediction]:
         found: list[Prediction] = []

@@ -249,6 +249,11 @@ class Stream:
         for seen in self.recent.values():
             seen.is_open = False
 
+    def set_back(self, now: float) -> None:
+        """No moment lies ahead of *now*, whatever the clock has said before."""
+        self.last, self.last_error = min(self.last, now), min(self.last_error, now)
+        self.clock.began = min(self.clock.began, now)
+
     def forget_sources(self) -> None:
         """After a long absence: what came when tells nothing any more, only how often."""
         self.recent.clear()

@@ -189,9 +189,9 @@ class Forecaster:
             "numbered": self.numbered,
         }  # fmt: skip
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from *state*: nobody knows how what was open went on."""
-        self.decided = -math.inf if state["decided"] is None else state["decided"]
+    def restore(self, state: Mapping[str, Any], now: float) -> None:
+        """Go on from *state*: nobody knows how what was open went on, nor what was while nobody looked."""
+        self.decided = -math.inf if state["decided"] is None else now
         self.simple.restore(state["simple"])
         self.additive.restore(state["additive"])
         self.logistic.weights = numbered(state["logistic"])
@@ -201,7 +201,7 @@ class Forecaster:
         for number, name, last, simple, account in state["groups"][-self.limit :]:
             known = Group(name, self._account())
             known.simple.restore(simple)
-            known.last = -math.inf if last is None else last
+            known.last = -math.inf if last is None else min(now, last)
             self.resolved += known.account.restore(account)
             self.groups[number] = known
             self.numbers[name] = number

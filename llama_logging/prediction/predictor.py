@@ -153,7 +153,7 @@ class Predictor:
 
         Args:
             state: Of `state()`.
-            now: Seconds since the epoch.
+            now: Seconds since the epoch; less than when *state* was taken, if the clock was ahead then.
             options: Of the constructor.
 
         Raises:
@@ -166,9 +166,10 @@ class Predictor:
             raise ValueError(f"what was learned is for the horizons {state['horizons']}, not {predictor.horizons}")
         predictor.stream.restore(state["stream"])
         for forecaster, learned in zip(predictor.forecasters, state["forecasters"], strict=True):
-            forecaster.restore(learned)
-        if now - predictor.stream.last > _ABSENCE * max(predictor.horizons):
+            forecaster.restore(learned, now)
+        if abs(now - predictor.stream.last) > _ABSENCE * max(predictor.horizons):
             predictor.stream.forget_sources()
+        predictor.stream.set_back(now)
         return predictor
 
 

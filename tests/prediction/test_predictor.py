@@ -247,6 +247,33 @@ def test_after_a_long_absence_counts_stay_and_sources_go() -> None:
     assert again.quality()[0].decisions == predictor.quality()[0].decisions
 
 
+def test_time_in_which_nobody_looked_brings_no_decisions() -> None:
+    before = Predictor(horizons=(60.0,))
+    for step in range(100):
+        before.observe(record(float(step)))
+    after = Predictor.restored(before.state(), START + 300.0, horizons=(60.0,))
+    learned = watched(after)
+    after.observe(record(300.0))
+    after.advance(START + 500.0)
+
+    assert len(learned) > 10
+    assert min(at for at, _, _ in learned) >= 300.0
+
+
+def test_after_a_clock_that_was_ahead_it_goes_on_from_now() -> None:
+    before = Predictor(horizons=(60.0,))
+    run(before, 12.0)
+    before.observe(error(1e8))
+    now = before.stream.last - 5e7
+    after = Predictor.restored(before.state(), now, horizons=(60.0,))
+    learned = watched(after)
+    for step in range(200):
+        after.observe(Observation(at=now + step, level=logging.INFO, template="app: works"))
+
+    assert len(learned) > 100
+    assert after.stream.clock.began <= now
+
+
 def test_what_was_announced_before_a_restart_is_censored() -> None:
     predictor = Predictor(horizons=(300.0,), min_precision=0.0)
     predictor.forecasters[0].account.announce("an-id", START)

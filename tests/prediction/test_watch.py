@@ -374,6 +374,19 @@ def test_a_record_from_the_future_does_not_stop_the_clock(made: Any) -> None:
     assert handler.watch._now <= time.time()
 
 
+def test_a_clock_that_is_set_right_is_followed(made: Any, traffic: Traffic, caplog: Any) -> None:
+    made()
+    traffic.bouts(60)
+    caplog.clear()
+    traffic.log(logging.INFO, "checked out in %d ms", 3, after=1e7)
+    traffic.log(logging.INFO, "checked out in %d ms", 3, after=-1e7)
+    traffic.bouts(10)
+    assert told(caplog)
+    latest = announcements()[: len(told(caplog))]
+    assert all(one.prediction.at < traffic.at for one in latest)
+    assert Fate.HIT in {one.fate for one in latest}
+
+
 def test_what_a_dead_process_has_left_open_is_censored(made: Any, traffic: Traffic) -> None:
     handler = made()
     traffic.bout()
