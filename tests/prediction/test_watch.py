@@ -387,6 +387,20 @@ def test_a_clock_that_is_set_right_is_followed(made: Any, traffic: Traffic, capl
     assert Fate.HIT in {one.fate for one in latest}
 
 
+def test_what_another_process_has_announced_is_left_to_it(made: Any, traffic: Traffic) -> None:
+    handler = made()
+    traffic.bouts(60)
+    traffic.doomed = lambda: False
+    while not handler.watch._predictor.forecasters[0].account.pending:
+        traffic.log(logging.WARNING, "no connection is free", after=20)
+    handler.watch.save()
+    mine = handler.watch._predictor.forecasters[0].account.pending.prediction_id
+    newcomer = PredictionHandler(**QUICK)
+    newcomer.handle(logging.LogRecord("app", logging.INFO, "", 1, "x", (), None))
+    newcomer.close()
+    assert {one.prediction.prediction_id: one.fate for one in announcements()}[mine] is Fate.PENDING
+
+
 def test_what_a_dead_process_has_left_open_is_censored(made: Any, traffic: Traffic) -> None:
     handler = made()
     traffic.bout()
