@@ -35,7 +35,8 @@ _NEVER = 1e9
 _LOGGERS = 1000
 _RECENT = 200
 _STRANGERS = 40
-_KEPT = ("active", "gap", "interval", "hour", "hours", "numbered", "records", "errors")
+_USUAL = 5000
+_KEPT = ("active", "gap", "interval", "hour", "hours", "numbered", "records", "errors", "strangeness")
 
 
 class Seen:
@@ -105,6 +106,7 @@ class Stream:
         self.numbered = self.records = self.errors = 0
         self.strangers: deque[bool] = deque(maxlen=_RECENT)
         self.strange = 0
+        self.strangeness = 0.0
         self._short = min(horizons)
         self._censored = -math.inf
 
@@ -162,6 +164,7 @@ class Stream:
         if len(self.strangers) == _RECENT:
             self.strange -= self.strangers[0]
         self.strangers.append(seen is None)
+        self.strangeness += ((seen is None) - self.strangeness) / min(self.records + 1, _USUAL)
         if seen is not None:
             self.known.move_to_end(observation.template)
             return seen
@@ -241,7 +244,7 @@ class Stream:
             rates.of_errors, rates.at = of_errors, _infinite(at)
         self.last, self.last_error = map(_infinite, state["moments"])
         for name in _KEPT:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name, 0.0))
 
     def censor(self, until: float) -> None:
         """Nobody will know how what is open, or comes before *until*, would have ended."""
@@ -266,8 +269,11 @@ class Stream:
 
     @property
     def is_strange(self) -> bool:
-        """Whether more than a fifth of the last 200 records are of templates that were not known."""
-        return self.strange > _STRANGERS and self.records > 5 * _RECENT
+        """Whether of the last 200 records a fifth more than usual are of templates that were not known.
+
+        Than usual: where names are put into the text before it is logged, some never are.
+        """
+        return self.strange - self.strangeness * _RECENT > _STRANGERS and self.records > 5 * _RECENT
 
     def since_error(self, now: float) -> float:
         """Seconds, at most a billion."""

@@ -121,7 +121,7 @@ class Predictor:
     def renewed(self) -> None:
         """There is a new release: what was learned counts half, and trust must be earned anew.
 
-        It is also noticed without being told: when a fifth of the last 200 records were never seen before.
+        It is also noticed without being told: when of the last 200 records a fifth more than usual were never seen.
         """
         self._renewed = self.stream.records
         for forecaster in self.forecasters:

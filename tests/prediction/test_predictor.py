@@ -219,6 +219,18 @@ def test_a_new_release_is_noticed_by_its_templates() -> None:
     assert not predictor.quality()[0].trusted
 
 
+def test_texts_that_are_new_each_time_are_no_new_release() -> None:
+    """As of an application that puts names into its texts before it logs them."""
+    dice, predictor = random.Random(3), Predictor(horizons=(300.0,))
+    for observation in announced(60.0):
+        predictor.observe(observation)
+        if dice.random() < 0.5:
+            name = "".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=9))
+            predictor.observe(Observation(at=observation.at, level=logging.INFO, template=f"app: welcome {name}"))
+
+    assert predictor.quality()[0].trusted
+
+
 def test_errors_out_of_nothing_are_not_announced() -> None:
     dice, predictor, at, predictions = random.Random(7), Predictor(), 0.0, 0
     while at < 2 * 86400.0:
