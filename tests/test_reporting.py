@@ -38,6 +38,7 @@ from llama_logging.reporters.configuration import (
 )
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import Report
+from llama_logging.reporters.unusual import Unusual
 from llama_logging.reporters.webhook import ID
 from llama_logging.reporting import Reporting
 from llama_logging.stores import open_store, urls
@@ -731,6 +732,34 @@ def test_a_group_that_comes_unusually_often_is_reported_once_until_it_is_as_usua
     add(store, *later, journal="later")
     clock.now += 21 * MINUTE
     assert sent(made, store, kept["ops"]) == ["unusual"]
+
+
+def test_whoever_looks_comes_to_the_same_answer_whenever_they_began_to(store: Outbox) -> None:
+    hourly(store, 24 * 14)
+    add(store, *(make_context(timestamp=NOON + n * 7 * MINUTE, fingerprint="v1:steady") for n in range(5)))
+    always = Unusual()
+    for n in range(150):
+        always.look(store, NOON + n * MINUTE)
+        if n % 49 == 48:
+            newcomer = Unusual()
+            newcomer.look(store, NOON + n * MINUTE)
+            sums = [one._paces["v1:steady"]._sum for one in (always, newcomer)]
+            assert sums[0] == pytest.approx(sums[1])
+
+
+def test_one_who_looked_before_a_late_journal_came_in_does_not_have_it_reported_twice(
+    store: Outbox, clock: Clock
+) -> None:
+    hourly(store, 24 * 14)
+    made, kept = reporting_of(store, clock, {"when": "unusual"})
+    clock.now = NOON + 21 * MINUTE
+    assert sent(made, store, kept["ops"]) == []
+    add(store, *(make_context(timestamp=NOON + n * 20 * SECOND, fingerprint="v1:steady") for n in range(60)))
+    other, others = reporting_of(store, clock, {"when": "unusual"})
+    assert sent(other, store, others["ops"]) == ["unusual"]
+    for _ in range(3):
+        clock.now += MINUTE
+        assert sent(made, store, kept["ops"]) == sent(other, store, others["ops"]) == []
 
 
 def test_what_was_unusual_before_the_rule_and_what_is_new_is_not(store: Outbox, clock: Clock) -> None:

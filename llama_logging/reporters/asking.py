@@ -146,10 +146,13 @@ class Asking:
 
     def _of_unusual(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
         found = self._unusual.look(store, now)
+        # To the minute, and for a while: who looked before a late journal came in may say otherwise meanwhile.
+        at = to_microseconds(now.replace(second=0, microsecond=0))
         # What was so before the rule looked first is nothing to it.
-        known = state.setdefault("unusual", sorted(found))
-        state["unusual"] = sorted(found)
-        for name in found.keys() - set(known):
+        before = state.get("unusual_at", dict.fromkeys(found, at))
+        known = {name: last for name, last in before.items() if from_microseconds(last) > now - QUIET}
+        state["unusual_at"] = {**known, **dict.fromkeys(found, at)}
+        for name in found.keys() - known.keys():
             about = f"unusual {rule.key} {name} {to_microseconds(now)}"
             yield from self._of_group(store, rule, "unusual", name, about, now, found[name])
 

@@ -4,7 +4,8 @@ The likelihood that errors have come at several times their rate since some minu
 at it, summed over all minutes that may be (Shiryaev; Roberts, Technometrics 8, 1966): it finds slow rises that no
 count within a window does, and however often a group comes, chance alone brings no more than so many alarms in a
 month. Many errors log one failure many times; so what is counted is how many minutes' worth of a group there were, by
-the number that it has in a minute that has any. Whoever reads the same registry comes to the same answer.
+the number that it has in a minute that has any. Whoever reads the same registry comes to the same answer, whenever
+they began to: what is expected is learned anew at midnight, UTC, and all is counted from the noon before.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from llama_logging.outbox import Outbox
 
 HISTORY = timedelta(days=28)
 """What is expected is learned from so long a time."""
-RELEARN = timedelta(days=1)
 REPLAYED = timedelta(hours=12)
 """So much of it is gone through minute by minute: what began before is over, or nobody's news."""
 WHOLE = timedelta(seconds=15)
@@ -51,7 +51,7 @@ class Unusual:
     def __init__(self) -> None:
         self._paces: dict[str, Pace] = {}
         self._next: datetime | None = None
-        self._relearn_at: datetime | None = None
+        self._day: datetime | None = None
         self._found: dict[str, str] = {}
         self._turn = threading.Lock()
 
@@ -64,12 +64,14 @@ class Unusual:
             return self._found
 
     def _go_on(self, store: Outbox, until: datetime) -> None:
-        since = self._next
-        if since is None or self._relearn_at is None or until >= self._relearn_at:
-            since, self._relearn_at = until - REPLAYED, until + RELEARN
+        since, day = self._next, until.replace(hour=0, minute=0)
+        if since is None or day != self._day:
+            since, self._day = day - REPLAYED, day
             self._paces = {}
-            for group, hour, minutes, errors, first in store.weekly(until - HISTORY, since):
+            for group, hour, minutes, errors, first in store.weekly(day - HISTORY, since):
                 self._pace(group, _number(first)).learn(hour, minutes, errors, _number(first))
+            for pace in self._paces.values():
+                pace.begin(_number(since))
         for minute, group, count in store.minutes(since, until):
             self._pace(group, _number(minute)).count(_number(minute), count)
         self._next = until
@@ -106,6 +108,11 @@ class Pace:
         self._first = min(self._first, first)
         self._add(hour, minutes, errors)
 
+    def begin(self, minute: int) -> None:
+        """All that was learned was before *minute*, and as usual."""
+        self.at = minute
+        self._sum, _ = self._calm(minute)
+
     def count(self, minute: int, count: int) -> None:
         """There were so many in *minute*; later than the one before."""
         self._pass_time(minute)
@@ -127,16 +134,23 @@ class Pace:
         return f"{lately} within an hour, usually {60 * self._expected(minute) * size:.2g} at this hour of the week"
 
     def _pass_time(self, minute: int) -> None:
-        passed, self.at = max(0, minute - self.at), max(self.at, minute)
+        # By the hour, within which as much is expected of each minute: so it is the same however often anybody looks.
+        while self.at < minute:
+            end = min(minute, self.at - self.at % 60 + 60)
+            calm, fade = self._calm(self.at)
+            self._sum = calm + (self._sum - calm) * math.exp(-fade * (end - self.at))
+            self._alarmed &= self._sum >= OVER
+            self.at = end
+            # Expected is what the hours before this one were like: a burst must not make itself usual.
+            while self._recent and self._recent[0][0] // 60 < end // 60 - 1:
+                at, count = self._recent.popleft()
+                self._add(at // 60 % _HOURS, 1, count)
+
+    def _calm(self, minute: int) -> tuple[float, float]:
+        """What the sum tends to while none comes, and how fast."""
         expected = self._expected(minute)
         fade = (TIMES - 1) * expected
-        grown = min(1.0, expected / _SLOW) / fade
-        self._sum = grown + (self._sum - grown) * math.exp(-fade * passed)
-        self._alarmed &= self._sum >= OVER
-        # Expected is what the hours before this one were like: a burst must not make itself usual.
-        while self._recent and self._recent[0][0] // 60 < minute // 60 - 1:
-            at, count = self._recent.popleft()
-            self._add(at // 60 % _HOURS, 1, count)
+        return min(1.0, expected / _SLOW) / fade, fade
 
     def _add(self, hour: int, minutes: int, errors: int) -> None:
         before = self._by_hour[hour]
@@ -151,7 +165,7 @@ class Pace:
         The hour counts for itself by what part of the variance between hours is more than chance
         (James, Stein 1961), beyond two deviations: four weeks of one an hour say little of each hour.
         """
-        weeks = max(1.0, (minute - self._first) / (7 * 1440))
+        weeks = max(1.0, (minute - minute % 60 - self._first) / (7 * 1440))
         mean = self._minutes / _HOURS
         variance = self._squares / _HOURS - mean * mean
         chance = mean + 2.0 * mean * math.sqrt((2.0 + 1.0 / mean) / _HOURS) if mean else 0.0
