@@ -41,7 +41,7 @@ def test_a_tally_tells_what_all_decisions_would() -> None:
         said = dice.betavariate(0.3, 3.0)
         followed = dice.random() < said
         pairs.append((said, followed))
-        tally.add(said, followed, log_loss(said, followed))
+        assert tally.add(said, followed) == pytest.approx(log_loss(said, followed))
 
     skill = tally.skill("predictor")
 
@@ -53,6 +53,6 @@ def test_a_tally_tells_what_all_decisions_would() -> None:
 def test_a_tally_that_went_through_json_says_the_same() -> None:
     tally = Tally()
     for said in (0.1, 0.5, 0.9):
-        tally.add(said, said > 0.3, 0.2)
+        tally.add(said, said > 0.3)
 
     assert Tally.restored(tally.state()).skill("") == tally.skill("")
