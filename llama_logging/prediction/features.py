@@ -128,18 +128,19 @@ class Stream:
         if is_error:
             self._fail(seen, at)
         if is_error or seen.count * self._short < RARE * max(self.active, self._short):
-            self._occur(seen, at - before)
+            self._occur(seen, at - before, is_error)
         kind = 2 if is_error else 1 if level >= logging.WARNING else 0
         for rates in self.rates.values():
             rates.fresh[kind] += 1
         for place, value in enumerate(observation.numbers[:4]):
             self._measure(seen, place, at, value)
 
-    def _occur(self, seen: Seen, since: float) -> None:
+    def _occur(self, seen: Seen, since: float, is_error: bool) -> None:
         if seen.leads is None:
             seen.leads = Leads()
         elif seen.is_open:
-            seen.leads.add(since, False)
+            # The next occurrence of an error is an error.
+            seen.leads.add(since, is_error)
         seen.is_open = seen.last > self._censored
         self.recent[seen.number] = seen
         self.recent.move_to_end(seen.number)

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from llama_logging.prediction.additive import Additive
 from llama_logging.prediction.blending import Mixture
 from llama_logging.prediction.clock import Clock
+from llama_logging.prediction.features import Stream
 from llama_logging.prediction.gauges import Gauge
 from llama_logging.prediction.leads import Leads
 from llama_logging.prediction.logistic import Logistic, sigmoid
 from llama_logging.prediction.scoring import log_loss
+from tests.prediction.streams import error
 
 HOUR = 3600.0
 
@@ -144,3 +146,14 @@ def test_of_occurrences_that_led_to_errors_the_lead_is_known() -> None:
     assert leads.chance(0.0, 60.0, 0.0)[0] == 0.0
     assert leads.chance(50.0, 60.0, 0.0)[0] > 0.9
     assert leads.chance(150.0, 60.0, 0.0) == (0.0, 0)
+
+
+def test_an_error_that_comes_again_ended_its_own_occurrence_before() -> None:
+    stream = Stream((60.0,), 40, 100)
+    for turn in range(4):
+        stream.add(error(500.0 * turn))
+    leads = stream.known["app: failed"].leads
+
+    assert leads is not None
+    assert leads.failed == [True, True, True]
+    assert leads.chance(450.0, 60.0, 0.1)[0] > 0.7
