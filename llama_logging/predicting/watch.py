@@ -262,10 +262,10 @@ class Watch:
         if learned.content is not None:
             try:
                 predictor = Predictor.restored(learned.content["predictor"], now, **options)
-                if learned.inherited or _differ(learned.content.get("release"), process.current().release):
-                    predictor.renewed()
                 if learned.inherited:
-                    predictor.resolutions()  # of what the other has announced, and will know
+                    predictor.disown()
+                elif _differ(learned.content.get("release"), process.current().release):
+                    predictor.renewed()
                 return predictor
             except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
                 problem = f"{type(error).__name__}: {error}"

@@ -34,11 +34,18 @@ class Account:
 
     def __init__(self, gate: Gate, names: tuple[str, ...]) -> None:
         self.gate = gate
+        self.pending: Announced | None = None
+        self.censored = -math.inf
+        self._open_books(names)
+
+    def disown(self) -> None:
+        """How it came out so far was another's."""
+        self._open_books(self.tallies.names)
+
+    def _open_books(self, names: tuple[str, ...]) -> None:
         self.tallies = Tallies(names)
         self.onsets = self.foreseen = self.announced = self.hits = 0
         self.leads: deque[float] = deque(maxlen=_LEADS)
-        self.pending: Announced | None = None
-        self.censored = -math.inf
 
     def settle(self, probabilities: tuple[float, ...], followed: bool, weight: float) -> None:
         """A decision is over: what each said, the predictor first."""

@@ -171,6 +171,12 @@ class Forecaster:
             known.simple.halve()
             known.account.gate.close()
 
+    def disown(self) -> None:
+        """What was announced so far was another's, and how it came out."""
+        self.resolved.clear()
+        for account in (self.account, *(known.account for known in self.groups.values())):
+            account.disown()
+
     def state(self) -> dict[str, Any]:
         """For `restore`: without the windows that are open."""
         return {

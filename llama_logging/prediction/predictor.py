@@ -127,6 +127,13 @@ class Predictor:
         for forecaster in self.forecasters:
             forecaster.renewed()
 
+    def disown(self) -> None:
+        """What was learned is a copy of what another goes on with: the track record is the other's, and the trust."""
+        self.stream.hours = 0
+        for forecaster in self.forecasters:
+            forecaster.disown()
+        self.renewed()
+
     def quality(self) -> list[Quality]:
         """How well it went: for each horizon any error first, then its groups."""
         hours = self.stream.hours

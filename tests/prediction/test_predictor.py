@@ -211,6 +211,18 @@ def test_a_new_release_must_earn_its_trust_anew() -> None:
     assert not predictor.quality()[0].trusted
 
 
+def test_of_a_copy_the_track_record_and_the_trust_are_anothers() -> None:
+    predictor = Predictor(horizons=(300.0,))
+    run(predictor, 60.0)
+    copy = Predictor.restored(predictor.state(), predictor.stream.last, horizons=(300.0,))
+    copy.disown()
+
+    assert copy.resolutions() == []
+    for told in copy.quality():
+        assert (told.decisions, told.onsets, told.announced, told.median_lead, told.trusted) == (0, 0, 0, None, False)
+    assert copy.forecasters[0].additive.state() != Predictor(horizons=(300.0,)).forecasters[0].additive.state()
+
+
 def test_a_new_release_is_noticed_by_its_templates() -> None:
     predictor = Predictor(horizons=(300.0,))
     run(predictor, 60.0)
