@@ -28,7 +28,7 @@ from llama_logging.recovery import active
 from llama_logging.stores import urls
 from llama_logging.visible import wants_colour
 
-DAYS = 2
+DAYS = 3
 """Days that pass before you watch."""
 WATCH = 86_400.0
 """Seconds of them that it may take until there is something to see."""
