@@ -56,7 +56,7 @@ class Notes:
         self._size, self._error_level = size, error_level
         self._ignore = tuple(f"{name}." for name in (_OURS, *ignore))
         self._wanted: dict[str, bool] = {}
-        self._created, self._id = 0.0, 0
+        self._created, self._id, self._message = 0.0, 0, 0
         self.forget()
 
     def forget(self) -> None:
@@ -71,14 +71,16 @@ class Notes:
         wanted = self._wanted.get(name)
         if wanted is None:
             wanted = self._is_wanted(name)
-        # One that comes by two ways, from a logger and its parent, is one.
-        if not wanted or is_apart() or (created == self._created and id(record) == self._id):
+        message: Any = record.msg
+        # One that comes by two ways, from a logger and its parent, is one. Where the clock stands still, the next
+        # may lie where this one did, with another message.
+        alike = created == self._created and id(record) == self._id and id(message) == self._message
+        if not wanted or alike or is_apart():
             return False
-        self._created, self._id = created, id(record)
+        self._created, self._id, self._message = created, id(record), id(message)
         if len(self._waiting) >= self._size:
             self.dropped = next(self._overflow)
             return True
-        message: Any = record.msg
         arguments: Any = record.args
         if type(message) is not str:
             message, arguments = _told(message)

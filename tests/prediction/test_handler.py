@@ -183,6 +183,16 @@ def test_a_record_that_comes_by_two_ways_counts_once(notes: Notes) -> None:
     assert len(taken(notes, one, one, record())) == 2
 
 
+def test_of_a_clock_that_stands_still_no_record_is_lost(notes: Notes) -> None:
+    """The memory of the record before is that of the next."""
+    for number in range(20):
+        one = logging.LogRecord("app", logging.INFO, "", 1, f"step {'ab'[number % 2]}", (), None)
+        one.created = 1e9
+        notes.note(one)
+        del one
+    assert len(notes.take()) == 20
+
+
 def test_what_comes_out_of_order_is_put_in_order(notes: Notes) -> None:
     early, late = record("early"), record("late")
     late.created = early.created + 1
