@@ -76,6 +76,7 @@ TARGETS = {
     "redaction.credentials": Target(_SECRETS),
     "redaction.finding": Target(_SECRETS),
     "redaction.ends": Target(_SECRETS),
+    "redaction.sql": Target(_SECRETS),
     "redaction.keys": Target(_SECRETS),
     "redaction.cards": Target(_SECRETS),
     "redaction.own": Target(_SECRETS, "SEPARATORS also forgotten remembered safe_pattern _seconds"),

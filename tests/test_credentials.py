@@ -19,6 +19,34 @@ BOUNDS = {
     f"password == {'x' * 65}, y": "password == [redacted], y",
     "pass=12345 pass=123456": "pass=12345 pass=[redacted]",
     "pass=ab pass=abc": "pass=ab pass=[redacted]",
+    # Parameters of a statement: by the place that each has in it, or by their names.
+    "[SQL: INSERT INTO u (a, secret) VALUES (?, lower(?)), (?, ?)]\n[parameters: (1, 'b,(', 2, 3)] 'x'": (
+        "[SQL: INSERT INTO u (a, secret) VALUES (?, lower(?)), (?, ?)]\n"
+        "[parameters: (1, [redacted], 2, [redacted])] 'x'"
+    ),
+    "[SQL: INSERT INTO u (a, secret) VALUES (?, ?)]\n[parameters: [(1, 'b'), (2, None)  ... of 9 ...  (3, 'c')]]": (
+        "[SQL: INSERT INTO u (a, secret) VALUES (?, ?)]\n"
+        "[parameters: [(1, [redacted]), (2, None)  ... of 9 ...  (3, [redacted])]]"
+    ),
+    "[SQL: INSERT INTO u (secret) VALUES ($1) ON CONFLICT DO UPDATE SET a = $2]\n[parameters: ('b', 'c')]": (
+        "[SQL: INSERT INTO u (secret) VALUES ($1) ON CONFLICT DO UPDATE SET a = $2]\n[parameters: ([redacted], 'c')]"
+    ),
+    "[SQL: WHERE a = :1 AND `u`.`secret` NOT IN (:2, :3) AND b='?' AND c > :4]\n[parameters: ('a', 'b', 'c', 4)]": (
+        "[SQL: WHERE a = :1 AND `u`.`secret` NOT IN (:2, :3) AND b='?' AND c > :4]\n"
+        "[parameters: ('a', [redacted], [redacted], 4)]"
+    ),
+    "[SQL: INSERT INTO u (a, token) x]\n[parameters: {'a__0': 1, 'token__0': 'c', 'token_1': 'd', 'tokens': 5}]": (
+        "[SQL: INSERT INTO u (a, token) x]\n"
+        "[parameters: {'a__0': 1, 'token__0': [redacted], 'token_1': [redacted], 'tokens': 5}]"
+    ),
+    # Behind what was left out no place is known.
+    "[SQL: UPDATE u SET secret=? WHERE a IN (?)]\n[parameters: ('b', 'c' ... 5 parameters truncated ... 'd', 'e')]": (
+        "[SQL: UPDATE u SET secret=? WHERE a IN (?)]\n[parameters: ([redacted], [redacted], [redacted])]"
+    ),
+    "[SQL: UPDATE u SET a=? WHERE b IN (?)]\n[parameters: ('b', 'c' ... 5 parameters truncated ... 'd', 'e')]": (
+        "[SQL: UPDATE u SET a=? WHERE b IN (?)]\n[parameters: ('b', 'c' ... 5 parameters truncated ... 'd', 'e')]"
+    ),
+    "[SQL: UPDATE u SET secret=?]\n[parameters: ('b', 'c": "[SQL: UPDATE u SET secret=?]\n[parameters: ([redacted], 'c",
     # Quotes.
     f'password = """{"x" * 4096}""" y': "password = [redacted] y",
     f'password = """{"x" * 4097}""" y': "password = [redacted]",

@@ -152,6 +152,8 @@ HARMLESS = [
     "<b>password</b> is <i>needed</i>, 3 </ 4",
     "key error: 'name'",
     "see https://docs.example/a@b",
+    "[SQL: SELECT u.password FROM u WHERE u.name = ? AND x IN (?)]\n[parameters: ('bob', 'a')]\n('b', 'c')",
+    "[SQL: INSERT INTO u (name, password) VALUES (?, NULL)]\n[parameters: ('bob',)], [parameters: ('a', 'b')]",
     "the cookie: it was stale",
     "cookie_count=3, cookies: 4",
     "Cookie: none, Set-Cookie: none",

@@ -11,6 +11,7 @@ credentials  what they look like
 cards        numbers of payment cards
 keys         under which secrets stand
 ends         where a value ends
+sql          which parameters of a statement are secrets
 finding      what may find something in a text, by its signs
 own          what a user has redacted besides
 """

@@ -10,6 +10,7 @@ from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
 from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of, end_of_data
 from llama_logging.redaction.keys import is_folder, is_no_secret, is_secret
+from llama_logging.redaction.sql import PARAMETERS, without_secrets
 
 TakeOut = Callable[[str], str]
 
@@ -23,6 +24,9 @@ def suspected(text: str) -> list[TakeOut]:
     # First of all: where a value in no quotes ends, a private key goes on.
     if hyphen and "-----BEGIN" in text:
         found.append(_pem)
+    # While the statement still tells which parameter is which.
+    if colon and "[" in text and PARAMETERS in text:
+        found.append(without_secrets)
     # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
     # for every text that has none of them.
     if colon or "=" in text or "%" in text:
