@@ -172,6 +172,15 @@ PATTERNS = {
         # As pydantic tells of a field: its name stands in the line above.
         "field": rf"((?:\A|{_LINE})([\w.\[\]-]++)(?:{_LINE}) {{2}}(?! )[^\n]{FAR}?, input_value=)"
         r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
+        # Its middle cut out, the key with it: `{'user': 'bob', 'pass...ord': 'x'}, input_type=dict`.
+        "cut field": rf"(input_value=(?:b?{QUOTE}\s{{0,8}})?(?:[a-zA-Z_][\w.]{_NAME})?[\[({{]"
+        rf"(?:(?!\.\.\.)[^\n]){FAR}\.\.\.)(?=[^\n]{{0,32}}?['\"])(?!\[redacted\])(?:[^\n,]|,(?! ['\"\w]))++",
+        # As jsonschema tells of an instance, whose value stands in its first line, too.
+        "instance": rf"(On instance(?:\[[^\[\]\n]{_NAME}\]){{0,16}}?\[{QUOTE}([^'\"\n\\]{_NAME}){QUOTE}\]"
+        rf"(?:\[\d{{1,9}}\])?:(?:{_LINE}) {{4}})"
+        rf"(?!\[redacted\])(?:{PREFIX}{QUOTED}|[\w.+-]++|(?:(?!\\{{1,4}}n)[^\n])++)",
+        # One that may not stand in a header; which one that is, is not said. `Illegal header value b'x\n'`.
+        "header value": rf"(header value:? )(?!\[redacted\]){PREFIX}{QUOTED}",
         # `'session': 'x'`, `"token": {`: data that was made text.
         "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{ALIGNED}:{ALIGNED})(?!(?:{PREFIX}{QUOTE})?\[redacted\])"
         rf"(?:{PREFIX}{QUOTED}|[(\[{{](?=(?:\s|\\{{1,4}}[nrt]){{0,64}}+(?:{PREFIX}{QUOTE}|[\d(\[{{<-])))",

@@ -24,9 +24,12 @@ def suspected(text: str) -> list[TakeOut]:
     # First of all: where a value in no quotes ends, a private key goes on.
     if hyphen and "-----BEGIN" in text:
         found.append(_pem)
-    # While the statement still tells which parameter is which.
-    if colon and "[" in text and PARAMETERS in text:
-        found.append(without_secrets)
+    # While a statement still tells which parameter is which, and an instance what it is.
+    if colon and "[" in text:
+        if PARAMETERS in text:
+            found.append(without_secrets)
+        if "On instance[" in text:
+            found.append(_instances)
     # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
     # for every text that has none of them.
     if colon or "=" in text or "%" in text:
@@ -78,6 +81,8 @@ def suspected(text: str) -> list[TakeOut]:
         found.append(_pairs)
     if "</" in text:
         found.append(_elements)
+    if "header value" in text:
+        found.append(_header_value)
     if "_" in text:
         if "gh" in text:
             found.append(_github)
@@ -179,6 +184,19 @@ def _pem(text: str) -> str:
     return "".join([*pieces, text[position:]])
 
 
+def _instances(text: str) -> str:
+    """Takes out what is wrong with an instance under the key of a secret, before that is said as well."""
+    pieces, position = [], 0
+    for match in PATTERNS["instance"].finditer(text):
+        before, value = text[position : match.end(1)], match[0][len(match[1]) :]
+        if is_secret(match[2]):
+            # Words of the message have a short one in them.
+            before, value = before.replace(value, REDACTED) if len(value) > _SHORT else before, REDACTED
+        pieces.append(before + value)
+        position = match.end()
+    return "".join([*pieces, text[position:]])
+
+
 def _by_key(match: re.Match[str]) -> str:
     return f"{match[1]}{REDACTED}" if _is_under_secret(match) else match[0]
 
@@ -198,6 +216,7 @@ def _quoted_keys(text: str) -> str:
     return "".join([*pieces, text[begin:]]) if pieces else text
 
 
+_SHORT = 3
 # How what stands under a quoted key begins.
 _QUOTED_BEHIND = regex(rf":{ALIGNED}(?:{PREFIX}{QUOTE}|[(\[{{])")
 _QUOTED_KEY = PATTERNS["quoted key"]
@@ -208,6 +227,7 @@ _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
 _jwt, _bearer, _signature = _whole("JWT"), _behind("bearer"), _behind("signature")
 _option, _user = _behind("option"), _behind("user")
 _sk, _github, _stripe = _whole("sk-"), _whole("GitHub"), _whole("Stripe, Groq")
+_header_value = _behind("header value")
 _databricks, _replicate, _atlassian = _whole("Databricks"), _whole("Replicate"), _whole("Atlassian")
 _WEBHOOKS = (_behind("webhook"), _behind("webhook of Teams"))
 _WITH_HYPHEN = (
@@ -234,6 +254,7 @@ _WITH_UNDERSCORE = (
     ("whsec_", _whole("Stripe, of a webhook")),
     ("sntry", _whole("Sentry")),
     ("input_value=", _whole("field", _by_key)),
+    ("input_value=", _behind("cut field")),
 )
 _WITH_DOT = (("ya", _whole("Google OAuth")), ("SG.", _whole("SendGrid")), ("hvs.", _whole("Vault")))
 _WITH_I = (_whole("AWS"), _whole("Google"))
