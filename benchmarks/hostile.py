@@ -12,13 +12,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from llama_logging.fingerprint import _VARIABLE, normalise
+from llama_logging import fingerprint
+from llama_logging.fingerprint import normalise
 from llama_logging.redaction import redact
 from llama_logging.redaction.credentials import PATTERNS, REDACTED
 
 SIZE = 200_000
 """Characters."""
 
+VARYING = ("_NUMBER", "_BEHIND", "_SEVERAL", "_LIST", "_ADDRESS", "_TEMPORARY", "_VALUE")
+"""The normaliser's patterns."""
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
 HOSTILE = {
     "a.": "a.",
@@ -35,6 +38,20 @@ HOSTILE = {
     "hex": "0x",
     "hex digest": "d41d8cd98f00b204e9800998ecf8427e ",
     "UUIDs": "123e4567-e89b-12d3-a456-426614174000 ",
+    "addresses of IPv6": "fe80::1a2b:3c4d ",
+    "addresses of IPv6 without end": "a:",
+    "numbers in words": "<n>a<n>a ",
+    "numbers in a word": "<n>a",
+    "words behind numbers": "<n>a <n>e-<n> ",
+    "lists": "<n>, ",
+    "e-mail": "a@b.c ",
+    "e-mail without end": "a.b-",
+    "temporary": "tmpabcdefgh ",
+    "tmp": "tmp",
+    "queries": "?a=b ",
+    "?": "?a",
+    "values": "a='b' 'c': 'd' ",
+    "values without end": "='a",
     "halves of UUIDs": "123e4567-e89b-12d3-",
     "://": "://",
     "URLs": "http://example/a ",
@@ -266,12 +283,14 @@ HOSTILE = {
 
 
 def subjects() -> Iterator[tuple[str, Callable[[str], object]]]:
-    """What is timed: redact, each pattern by itself, the normaliser and its pattern."""
+    """What is timed: redact, each pattern by itself, the normaliser and its patterns."""
     yield "redact", redact
     for name, pattern in PATTERNS.items():
         yield name, lambda text, pattern=pattern: pattern.sub("", text)  # type: ignore[misc]
     yield "normalise", normalise
-    yield "normalise, its pattern", lambda text: _VARIABLE.sub("<n>", text)
+    for name in VARYING:
+        pattern = getattr(fingerprint, name)
+        yield f"normalise, {name}", lambda text, pattern=pattern: pattern.sub("<n>", text)  # type: ignore[misc]
 
 
 def repeated(seed: str, size: int = SIZE) -> str:

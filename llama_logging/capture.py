@@ -33,6 +33,8 @@ _LATEST = 253_402_300_799.0
 """Seconds since the epoch: no calendar has later ones."""
 _KNOWN_SITES = 4_096
 _sites: dict[tuple[Any, ...], Stack] = {}
+_EVENT = ("event", "message", "msg")
+"""The keys under which data that is logged has its message: structlog's, python-json-logger's, and the usual one."""
 _SHORT = 200
 _KNOWN_CONSTANTS = 2_048
 _constants: dict[str, str] = {}
@@ -222,7 +224,7 @@ def _context(
         described, mechanism = parsed, "text"
         message = message[: printed.begin(message)].rstrip()
     logger_name = _word(record.name)
-    stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name)
+    stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name, message)
     grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS
     given = sight.fingerprint if sight is not None else None
     if sight is not None and sight.known.remote >= 0:
@@ -335,7 +337,8 @@ def _message(record: logging.LogRecord) -> str:
         return _constant(record.msg)
     try:
         if type(record.msg) is dict:  # structlog, and others that log data
-            return clean(str(record.msg.get("event") or clean_data(record.msg)))
+            said = _event(record.msg)
+            return clean(str(clean_data(record.msg) if said is None else said))
         return clean(message_of(record) if type(record.args) is dict else record.getMessage())
     except KeyboardInterrupt:
         raise  # somebody's wish; what can be told of the error without its message is kept already
@@ -343,6 +346,13 @@ def _message(record: logging.LogRecord) -> str:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
         template = plain.plain(record.msg, plain.FLAT)
         return clean(f"{template} [arguments not formatted: {type(error).__name__}]")
+
+
+def _event(data: dict[Any, Any], otherwise: str | None = None) -> Any:
+    """What data that was logged says each time; the rest of it is context."""
+    given = (data.get(name) for name in _EVENT)
+    # No object of the application's is asked whether it is true.
+    return next((said for said in given if said is not None and (type(said) is not str or said)), otherwise)
 
 
 def _constant(message: str) -> str:
@@ -405,10 +415,10 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
     return grouping, fingerprint.fingerprint(grouping)
 
 
-def _site(record: logging.LogRecord, logger_name: str) -> Stack:
+def _site(record: logging.LogRecord, logger_name: str, message: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
     sites, rendered = _sites, not has_arguments(record)
-    said = record.msg.get("event") if type(record.msg) is dict else record.msg
+    said = _event(record.msg, message) if type(record.msg) is dict else record.msg
     grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, plain.FLAT))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
     file = _word(record.pathname)

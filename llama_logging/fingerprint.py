@@ -8,6 +8,7 @@ another user's name must not make a new group.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from string import ascii_letters
 
 from llama_logging import plain
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
@@ -20,9 +21,30 @@ except ImportError:
     from hashlib import blake2b
 
 VERSION = "v1"
+_MESSAGE = "message "
+"""What the input begins with that a message is."""
 
-# One pass, no nested quantifier: linear in the length of the text.
-_VARIABLE = regex(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+")
+# Each starts at few characters, looks back from there, and runs over a character once: linear in the text's length.
+# UUIDs, addresses of IPv6 and of Ethernet, digests; numbers, also as `1,234.5` and `10:30`.
+_NUMBER = regex(
+    r"[0-9a-fA-F](?<![0-9A-Za-z].)(?:[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|[0-9a-fA-F]{0,3}(?::[0-9a-fA-F]{0,4}){2,6}:[0-9a-fA-F]{1,4}(?![\w:])"
+    r"|(?:(?<=\d)|(?=[a-fA-F]*+\d))[0-9a-fA-F]{6,}+(?![0-9A-Za-z]))"
+    r"|\d++(?:[.,:]\d++)*+"
+)
+# The rest of a word that a digit begins, as `1st`, `30MB` and `1e-5`; not of `404Error`.
+_BEHIND = regex(r"<n>(?<![0-9A-Za-z]<n>)(?:e[+-]<n>[A-Za-z]*+|(?:[a-z]|[A-Z](?![a-z]))[A-Za-z]*+)")
+# The rest of a word that has several numbers, which is one that nobody wrote: `a8tu75q`, `0x7f3c`.
+_SEVERAL = regex(r"<n>(?:[A-Za-z]++<n>)++[A-Za-z]*+")
+_LIST = regex(r"<n>(?:, <n>)++")
+_ADDRESS = regex(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}")
+# As the standard library names temporary files.
+_TEMPORARY = regex(r"tmp(?<![0-9A-Za-z]...)[a-z0-9_]{8}(?![0-9A-Za-z_])")
+# The query of a URL; `name='bob'`, and `'name': 'bob'`.
+_VALUE = regex(
+    r"\?[\w.%-]{1,64}=[^\s'\"<>)]*+"
+    r"|'(?:(?<==.)|(?<=': .))[^'\n]*+'|\"(?:(?<==.)|(?<=\": .)|(?<=\":.))[^\"\n]*+\""
+)
 
 
 def fingerprint(inputs: Sequence[str]) -> str:
@@ -67,7 +89,7 @@ def main_of(exceptions: Sequence[ExceptionDetail]) -> int:
 def renewed(context: ErrorContext) -> ErrorContext:
     """*context* with a stack that is grouped as this version groups; the same if it is already."""
     stack = context.stack
-    if not stack.fingerprint or stack.fingerprint.startswith(f"{VERSION}:"):
+    if not stack.fingerprint or _is_settled(context):
         return context
     if stack.exceptions:
         inputs = of_exceptions(stack.exceptions)
@@ -75,6 +97,8 @@ def renewed(context: ErrorContext) -> ErrorContext:
         template = context.log_template or context.log_message
         inputs = of_message(context.logger_name, template, rendered=not context.log_template)
     key = fingerprint(inputs)
+    if key == stack.fingerprint:
+        return context
     own = context.grouping == stack.grouping
     return replace(
         context,
@@ -84,6 +108,24 @@ def renewed(context: ErrorContext) -> ErrorContext:
     )
 
 
+def _is_settled(context: ErrorContext) -> bool:
+    """Whether its stack was grouped by this version, in a way that has not changed since.
+
+    What `normalise` takes out may grow without a new version, which would give every group another
+    key: only those of messages that have such things in them change.
+    """
+    stack = context.stack
+    if not stack.fingerprint.startswith(f"{VERSION}:"):
+        return False
+    if stack.exceptions or context.log_template or len(stack.grouping) != 2:
+        return True
+    said = stack.grouping[1]
+    if not said.startswith(_MESSAGE):
+        return True
+    # Of an object that was logged the class is its message there.
+    return not context.log_message.startswith(said.removeprefix(_MESSAGE).partition("<n>")[0])
+
+
 def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str, ...]:
     """The inputs of a record without exception.
 
@@ -91,9 +133,9 @@ def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str,
         logger_name: Name of the logger.
         template: `record.msg`.
         rendered: True if *template* had no arguments: then values are likely to stand in it, and
-            numbers, addresses and UUIDs are taken out.
+            what varies is taken out.
     """
-    return (f"logger {plain.of_main(logger_name)}", f"message {normalise(template) if rendered else template}")
+    return (f"logger {plain.of_main(logger_name)}", f"{_MESSAGE}{normalise(template) if rendered else template}")
 
 
 def normalise(message: str) -> str:
@@ -101,8 +143,23 @@ def normalise(message: str) -> str:
 
     >>> normalise("user 8123 not found at 0x7f00aa")
     'user <n> not found at <n>'
+    >>> normalise("no copy of d41d8cd98f00b204 in /tmp/tmp8tu75q1x for bob@shop.example, name='bob', rows [1, 2]")
+    'no copy of <n> in /tmp/<n> for <n>, name=<n>, rows [<n>]'
     """
-    return _VARIABLE.sub("<n>", message[:2048].partition("\n")[0])
+    line = message[:2048].partition("\n")[0]
+    if "@" in line:
+        line = _ADDRESS.sub("<n>", line)
+    if "tmp" in line:
+        line = _TEMPORARY.sub("<n>", line)
+    if "'" in line or '"' in line or "?" in line:
+        line = _VALUE.sub("<n>", line)
+    line = _NUMBER.sub("<n>", line)
+    *before, rest = _SEVERAL.split(line)
+    # What such a word begins with goes as well.
+    line = "".join([f"{text.rstrip(ascii_letters)}<n>" for text in before]) + rest
+    line = _BEHIND.sub("<n>", line)
+    # However many of them there are.
+    return _LIST.sub("<n>", line) if ", <n>" in line else line
 
 
 def _leaves(exceptions: Sequence[ExceptionDetail]) -> list[int]:

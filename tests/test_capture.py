@@ -450,6 +450,16 @@ def test_tags_and_fingerprint_are_no_context(records: Records) -> None:
     assert captured(records).additional_context == {"tags": ["not", "a", "mapping"]}
 
 
+def test_data_that_names_no_event_is_grouped_by_what_it_says(records: Records) -> None:
+    """Under `message` or `msg`; else by all of it."""
+    for data in ({"msg": "no stock", "n": 1}, {"message": "no stock", "n": 2}, {"msg": "paid", "n": 3}, {"n": 4}):
+        log.error(data)
+    found = [context for context in map(capture, records) if context is not None]
+    assert [context.log_message for context in found] == ["no stock", "no stock", "paid", "{'n': 4}"]
+    assert [found[0].fingerprint == context.fingerprint for context in found] == [True, True, False, False]
+    assert found[3].grouping == ("logger app", "message {'n': <n>}")
+
+
 def test_a_message_may_be_data(records: Records) -> None:
     """As structlog hands it over: the event is what is said each time, the rest is context."""
     for number in range(2):

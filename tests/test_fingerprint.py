@@ -105,6 +105,52 @@ def test_numbers_addresses_and_uuids_are_taken_out_whole(value: str) -> None:
     assert normalise(f"user {value} not found") == "user <n> not found"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("etag d41d8cd98f00b204e9800998ecf8427e", "etag 0cc175b9c0f1b6a831c399e269772661", "etag <n>"),
+        ("no commit fbdcae1", "no commit 1d2c3b4", "no commit <n>"),
+        ("document 5f3a9c0b1d2e4f5a6b7c8d9e", "document abcdef0b1d2e4f5a6b7c8d9e", "document <n>"),
+        ("job 01J8ZQ4X7K failed", "job ABR0DVF1CFSX2R failed", "job <n> failed"),
+        ("request req_0a1b2c3d4e failed", "request req_cafe12345 failed", "request req_<n> failed"),
+        ("client fe80::1a2b:3c4d gone", "client 2001:db8:85a3:0:0:8a2e:370:7334 gone", "client <n> gone"),
+        ("client 10.0.0.1:80 gone", "client 192.168.17.254:8080 gone", "client <n> gone"),
+        ("cannot open /tmp/tmp8tu75q1x/a.csv", "cannot open /tmp/tmpabcdefgh/a.csv", "cannot open /tmp/<n>/a.csv"),
+        ("no user bob@shop.example", "no user eve.x+y@mail.shop.example", "no user <n>"),
+        ("took 3s", "took 1.08e-05s", "took <n>"),
+        ("got 3KB", "got 2.5MB", "got <n>"),
+        ("the 1st time", "the 22nd time", "the <n> time"),
+        ("at 2026-11-26T10:30:00Z", "at 2026-01-02T03:04:05.123Z", "at <n>-<n>-<n>"),
+        ("at 2026-11-26 10:30:00", "at 2026-01-02 03:04:05.123", "at <n>-<n>-<n> <n>"),
+        ("ids [1, 2, 3]", "ids [7]", "ids [<n>]"),
+        ("GET /a?user=bob&x=1", "GET /a?x=y", "GET /a<n>"),
+        ("User(name='bob', n=1)", 'User(name="al", n=2)', "User(name=<n>, n=<n>)"),
+        ("row {'name': 'bob'}", "row {'name': 'al'}", "row {'name': <n>}"),
+        ('row {"name": "bob"}', 'row {"name": "al"}', 'row {"name": <n>}'),
+    ],
+)  # fmt: skip
+def test_what_varies_is_taken_out(one: str, other: str, alike: str) -> None:
+    """Of a message without arguments, as f-strings make them; what Sentry takes out, too."""
+    assert (normalise(one), normalise(other)) == (alike, alike)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "no such file: 'a.csv'", "a facade of deadbeef was added", "std::cafe::bad a:b:c", "is it here? no",
+        "tmp folder, x = 'bob', tmpfile_of_all, user@localhost, a?b, {'a': bob}", "No module named 'cache'",
+    ],
+)  # fmt: skip
+def test_words_are_left(words: str) -> None:
+    assert normalise(words) == words
+
+
+def test_what_a_name_begins_with_is_left() -> None:
+    """Names have a number at their end, or a word behind it."""
+    said = normalise("OAuth2Error of S3Client on worker12 in eu-west-1: 404Error, utf8 in int32, x.1.csv")
+    assert said == "OAuth<n>Error of S<n>Client on worker<n> in eu-west-<n>: <n>Error, utf<n> in int<n>, x.<n>.csv"
+
+
 def old(**changes: object) -> ErrorContext:
     """An error that an older version has grouped."""
     return make_context(fingerprint="v0:1", grouping=("as then",), **changes)
@@ -121,6 +167,24 @@ def test_records_that_an_older_version_grouped_are_grouped_by_their_template() -
     by_template = renewed(old(log_message="user 17", log_template="user %s", logger_name="app"))
     assert by_template.grouping == of_message("app", "user %s", rendered=False)
     assert renewed(old(log_message="user 17", logger_name="app")).grouping == of_message("app", "user 4", rendered=True)
+
+
+def test_messages_are_grouped_anew_by_what_is_taken_out_by_now() -> None:
+    """Under the same version: others keep their key."""
+    then = ("logger app", "message no commit <n>d<n>c<n>b<n>")
+    context = make_context(
+        log_message="no commit 1d2c3b4", logger_name="app", grouping=then, fingerprint=fingerprint(then)
+    )
+    assert renewed(context).grouping == of_message("app", "no commit 5", rendered=True)
+    anew = renewed(context)
+    assert renewed(anew) is anew
+
+
+@pytest.mark.parametrize("then", [("logger app", "message <Job>"), ("MemoryError", "no commit 7"), ("logger app",)])
+def test_what_is_no_message_keeps_its_key(then: tuple[str, ...]) -> None:
+    """Objects that were logged, and what could not be captured in full."""
+    context = make_context(log_message="no commit 7", logger_name="app", grouping=then, fingerprint=fingerprint(then))
+    assert renewed(context) is context
 
 
 @pytest.mark.parametrize("own", [("a",), ("z",)])

@@ -115,3 +115,14 @@ def test_half_the_rules_are_never_used() -> None:
         regrouping.rules_in(configuration)
     assert len(regrouping.rules_in({"handlers": {"registry": {"grouping": [RULE]}}})) == 1
     assert regrouping.rules_in({}) == ()
+
+
+def test_messages_that_were_groups_of_their_own_meet(store: Store) -> None:
+    """What is taken out of messages has grown under the same version; the others stay where they are."""
+    for said, then in (("no commit 1d2c3b4", "no commit <n>d<n>c<n>b<n>"), ("no order 7", "no order <n>")):
+        inputs = ("logger app", f"message {then}")
+        key = fingerprint.fingerprint(inputs)
+        add(store, make_context(logger_name="app", log_message=said, grouping=inputs, fingerprint=key))
+    (change,) = regrouping.changes(store, ())
+    assert (change.count, change.whole) == (1, True)
+    assert change.after == fingerprint.fingerprint(fingerprint.of_message("app", "no commit 8", rendered=True))
