@@ -11,6 +11,7 @@ import enum
 import math
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from llama_logging.frozen import Frozen
@@ -124,6 +125,10 @@ def type_name(cls: type) -> str:
 def module_name(cls: type) -> str:
     """Module of *cls*; `?` where it is not text."""
     module = type.__dict__["__dict__"].__get__(cls).get("__module__")
+    if module is None:
+        # Of a class that was written in C it stands in its name: lxml's.
+        with suppress(AttributeError):
+            module = type.__dict__["__module__"].__get__(cls)
     if type(module) is str:
         return of_main(text(module, 200))
     return "builtins" if module is None or not isinstance(module, str) else "?"

@@ -4,6 +4,7 @@ import collections
 import datetime
 import decimal
 import enum
+import itertools
 import json
 import pathlib
 import uuid
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging.plain import LIMITS, MAX_TEXT, plain, text
+from llama_logging.plain import LIMITS, MAX_TEXT, plain, text, type_name
 
 
 class Trap:
@@ -54,6 +55,11 @@ def test_foreign_objects_are_named_and_never_touched() -> None:
     Trap.touched = 0
     assert plain({"a": trap, "b": [trap]}) == {"a": "<tests.test_plain.Trap>", "b": ["<tests.test_plain.Trap>"]}
     assert Trap.touched == 0
+
+
+def test_a_class_that_was_written_in_c_is_named_with_its_module() -> None:
+    """As lxml's exceptions are, which have it in their name alone."""
+    assert [type_name(cls) for cls in (itertools.count, int)] == ["itertools.count", "int"]
 
 
 def test_a_class_whose_metaclass_lies_is_named() -> None:
