@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from os.path import isabs
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_logging.frozen import Frozen, replace
@@ -76,6 +77,20 @@ class Frame(Frozen):
     source: str
     in_app: bool
     column: int = 0
+
+
+def own_calls(frames: Sequence[Frame]) -> list[Frame]:
+    """The application's own calls among *frames*.
+
+    Of what a library has compiled or generated the file does not tell that it is one's, `<string>` or
+    `pandas/_libs/parsers.pyx`: other calls of its package do.
+    """
+    libraries = {_package(frame) for frame in frames if not frame.in_app} - {"__main__"}
+    return [frame for frame in frames if frame.in_app and (isabs(frame.file) or _package(frame) not in libraries)]
+
+
+def _package(frame: Frame) -> str:
+    return frame.module.partition(".")[0]
 
 
 class ExceptionDetail(Frozen):

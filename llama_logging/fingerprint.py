@@ -8,10 +8,11 @@ another user's name must not make a new group.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from os.path import isabs
 from string import ascii_letters
 
 from llama_logging import plain
-from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.context import ErrorContext, ExceptionDetail, Frame, own_calls
 from llama_logging.frozen import replace
 from llama_logging.patterns import regex
 
@@ -111,13 +112,16 @@ def renewed(context: ErrorContext) -> ErrorContext:
 def _is_settled(context: ErrorContext) -> bool:
     """Whether its stack was grouped by this version, in a way that has not changed since.
 
-    What `normalise` takes out may grow without a new version, which would give every group another
-    key: only those of messages that have such things in them change.
+    What `normalise` takes out may grow, and what counts as the application's, without a new version,
+    which would give every group another key: only those with such things in them change.
     """
     stack = context.stack
     if not stack.fingerprint.startswith(f"{VERSION}:"):
         return False
-    if stack.exceptions or context.log_template or len(stack.grouping) != 2:
+    if stack.exceptions:
+        frames = [frame for exception in stack.exceptions for frame in exception.frames]
+        return all(isabs(frame.file) and "/" not in frame.module for frame in frames)
+    if context.log_template or len(stack.grouping) != 2:
         return True
     said = stack.grouping[1]
     if not said.startswith(_MESSAGE):
@@ -183,10 +187,11 @@ def _of_exception(exception: ExceptionDetail) -> Iterator[str]:
         if exception.relation == "raised"
         else (f"{exception.relation} {exception.qualified_type}")
     )
-    frames = [frame for frame in exception.frames if frame.in_app] or exception.frames
+    frames = own_calls(exception.frames) or exception.frames
     previous: Frame | None = None
     for frame in frames:
         # A recursion ten deep is the error of a recursion a thousand deep.
         if frame != previous:
-            yield f"{frame.module}.{frame.function}: {frame.source}"
+            # A template's module is its path, which is another for each release or machine.
+            yield f"{frame.module.rpartition('/')[2]}.{frame.function}: {frame.source}"
         previous = frame

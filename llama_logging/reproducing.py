@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
-from llama_logging.frames import in_app
+from llama_logging.frames import in_app, innermost
 from llama_logging.visible import printable
 
 VALUE = 200
@@ -33,7 +33,7 @@ def as_test(context: ErrorContext) -> str:
     here stands in comments, and so does what is not the application's: to run the test runs none of it.
     """
     raised = context.exceptions[0] if context.exceptions else None
-    frame = next((frame for frame in reversed(context.frames) if frame.in_app), None)
+    frame = innermost(tuple(frame for frame in context.frames if frame.in_app))
     function = _callable(frame)
     withheld = _withheld(context, frame)
     name = _WORD.sub("_", f"{function or context.source_function}_{context.error_type}".lower()).strip("_")

@@ -43,6 +43,23 @@ def test_installed_packages_do_not_matter_unless_alone() -> None:
     assert of_exceptions([error(library)]) != of_exceptions([error()])
 
 
+def test_what_an_installed_package_has_compiled_or_generated_does_not_matter() -> None:
+    """Other calls of its package tell that it is one; a script has none."""
+    library = frame(module="sqlalchemy.orm.session", in_app=False)
+    for file in ("<sqlalchemy generated _flush>", "lib/sqlalchemy/engine/_util_cy.py"):
+        generated = frame(module="sqlalchemy.orm.session", function="_flush", file=file)
+        assert of_exceptions([error(frame(), library, generated)]) == of_exceptions([error(frame())])
+        assert of_exceptions([error(frame(), generated)]) != of_exceptions([error(frame())])
+        main = [frame(module="__main__", file="<stdin>"), frame(module="__main__", in_app=False)]
+        assert of_exceptions([error(*main)])[1] == "__main__.f: f()"
+
+
+def test_a_template_is_the_same_wherever_it_lies() -> None:
+    """Jinja has its path as the name of its module."""
+    one, other = (frame(module=f"/srv/releases/{release}/a.html", file="/srv/a.html") for release in "12")
+    assert of_exceptions([error(one)]) == of_exceptions([error(other)]) == ("ValueError", "a.html.f: f()")
+
+
 def test_a_recursion_is_one_error_however_deep() -> None:
     assert of_exceptions([error(*[frame()] * 10)]) == of_exceptions([error(*[frame()] * 500)])
 
@@ -178,6 +195,21 @@ def test_messages_are_grouped_anew_by_what_is_taken_out_by_now() -> None:
     assert renewed(context).grouping == of_message("app", "no commit 5", rendered=True)
     anew = renewed(context)
     assert renewed(anew) is anew
+
+
+@pytest.mark.parametrize(
+    ("changes", "anew"),
+    [
+        ({}, False),
+        ({"module": "/srv/a.html"}, True),
+        ({"file": "<string>"}, True),
+    ],
+)
+def test_errors_are_grouped_anew_where_other_calls_count_by_now(changes: dict[str, object], anew: bool) -> None:
+    then = ("ValueError", "as then")
+    context = make_context(exceptions=(error(frame(**changes)),), grouping=then, fingerprint=fingerprint(then))
+    assert (renewed(context).grouping == of_exceptions(context.exceptions)) is anew
+    assert (renewed(context) is context) is not anew
 
 
 @pytest.mark.parametrize("then", [("logger app", "message <Job>"), ("MemoryError", "no commit 7"), ("logger app",)])

@@ -5,7 +5,9 @@ from types import TracebackType
 
 import pytest
 
+from llama_logging.context import Frame
 from llama_logging.frames import calls_of, frames_of, in_app, innermost
+from llama_logging.frozen import replace
 
 
 def here() -> TracebackType:
@@ -31,6 +33,15 @@ def test_the_innermost_frame_is_the_applications_own() -> None:
     found = innermost(frames)
     assert found is not None
     assert (found.function, found.source) == ("here", "traceback.format_tb(len)  # type: ignore[arg-type]")
+
+
+def test_what_no_file_has_is_less_telling_than_what_one_has() -> None:
+    """As what lxml has compiled, and attrs generated."""
+    own = Frame(module="shop", function="read", file="/srv/shop.py", line=3, source="fromstring(text)", in_app=True)
+    compiled = replace(own, module="lxml.etree", file="src/lxml/parser.pxi", source="")
+    generated = replace(own, function="__init__", file="<attrs generated init shop.A>", source="x(self)")
+    assert innermost((own, compiled, generated)) == own
+    assert innermost((replace(own, source=""), compiled)) == compiled
 
 
 def test_without_any_the_last_counts() -> None:
