@@ -85,8 +85,11 @@ def own_calls(frames: Sequence[Frame]) -> list[Frame]:
     Of what a library has compiled or generated the file does not tell that it is one's, `<string>` or
     `pandas/_libs/parsers.pyx`: other calls of its package do.
     """
+    own = [frame for frame in frames if frame.in_app]
+    if all(isabs(frame.file) for frame in own):
+        return own
     libraries = {_package(frame) for frame in frames if not frame.in_app} - {"__main__"}
-    return [frame for frame in frames if frame.in_app and (isabs(frame.file) or _package(frame) not in libraries)]
+    return [frame for frame in own if isabs(frame.file) or _package(frame) not in libraries]
 
 
 def _package(frame: Frame) -> str:

@@ -66,13 +66,15 @@ def digest(text: str) -> str:
 def of_exceptions(exceptions: Sequence[ExceptionDetail]) -> tuple[str, ...]:
     """The inputs of an exception and all it is chained to: types, and the application's own frames.
 
+    Where a chain has none at all, those of the packages count; else not, for an update moves them about.
     A group is what its members are: a TaskGroup in which twenty tasks failed in one way is that one
     error, however many there were (the rule of Sentry's RFC 0079). Members that differ stand sorted,
     one of each, after the group itself.
     """
     leaves = _leaves(exceptions)
     if not leaves:
-        return tuple(line for exception in exceptions for line in _of_exception(exception))
+        alone = not any(own_calls(exception.frames) for exception in exceptions)
+        return tuple(line for exception in exceptions for line in _of_exception(exception, alone=alone))
     distinct = sorted({tuple(_of_exception(replace(exceptions[leaf], relation="raised"))) for leaf in leaves})
     if len(distinct) == 1:
         return distinct[0]
@@ -120,7 +122,8 @@ def _is_settled(context: ErrorContext) -> bool:
         return False
     if stack.exceptions:
         frames = [frame for exception in stack.exceptions for frame in exception.frames]
-        return all(isabs(frame.file) and "/" not in frame.module for frame in frames)
+        alike = all(isabs(frame.file) and "/" not in frame.module for frame in frames)
+        return alike and all(any(frame.in_app for frame in exception.frames) for exception in stack.exceptions)
     if context.log_template or len(stack.grouping) != 2:
         return True
     said = stack.grouping[1]
@@ -181,13 +184,15 @@ def _is_group(exception: ExceptionDetail) -> bool:
     return "BaseExceptionGroup" in exception.bases
 
 
-def _of_exception(exception: ExceptionDetail) -> Iterator[str]:
+def _of_exception(exception: ExceptionDetail, *, alone: bool = True) -> Iterator[str]:
     yield (
         exception.qualified_type
         if exception.relation == "raised"
         else (f"{exception.relation} {exception.qualified_type}")
     )
-    frames = own_calls(exception.frames) or exception.frames
+    frames: Sequence[Frame] = own_calls(exception.frames)
+    if not frames and alone:
+        frames = exception.frames
     previous: Frame | None = None
     for frame in frames:
         # A recursion ten deep is the error of a recursion a thousand deep.

@@ -43,6 +43,14 @@ def test_installed_packages_do_not_matter_unless_alone() -> None:
     assert of_exceptions([error(library)]) != of_exceptions([error()])
 
 
+def test_what_packages_did_among_themselves_does_not_matter() -> None:
+    """Where the application's own call is known: else each update of one would make new groups."""
+    raised, library = error(frame()), frame(module="urllib3", in_app=False)
+    cause = error(library, type="OSError", relation="cause")
+    assert of_exceptions([raised, cause]) == ("ValueError", "app.f: f()", "cause OSError")
+    assert of_exceptions([error(library), cause])[1:] == ("urllib3.f: f()", "cause OSError", "urllib3.f: f()")
+
+
 def test_what_an_installed_package_has_compiled_or_generated_does_not_matter() -> None:
     """Other calls of its package tell that it is one; a script has none."""
     library = frame(module="sqlalchemy.orm.session", in_app=False)
@@ -203,6 +211,7 @@ def test_messages_are_grouped_anew_by_what_is_taken_out_by_now() -> None:
         ({}, False),
         ({"module": "/srv/a.html"}, True),
         ({"file": "<string>"}, True),
+        ({"in_app": False}, True),
     ],
 )
 def test_errors_are_grouped_anew_where_other_calls_count_by_now(changes: dict[str, object], anew: bool) -> None:
