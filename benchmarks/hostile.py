@@ -246,6 +246,8 @@ HOSTILE = {
     "fields cut without end": "input_value={" + "a" * 200 + "..." + "a" * 300,
     "instances": "'abc' On instance['token']:\n    'abc'\n",
     "instances without end": "On instance" + "[1]" * 20 + "['token'",
+    "keys of MongoDB": 'dup key: { token: "abc" }, ',
+    "keys of MongoDB without end": "dup key: { a" + ", {a" * 50 + ": ",
     "header values": "header value: 'abc' ",
     "pairs": "('token', 'abc'), ",
     "pairs of names": "('aa', 'abc'), ",

@@ -62,7 +62,7 @@ _WORD = (
     rf"(?!\[redacted\]|(?:{QUOTE})?-|\$[A-Z_{{(]|%[s(]|[<{{]|[A-Z_]{_NAME}+(?!\w)"
     r"|(?:arg(?:ument)?|option|flag|parameter|value|given|needed|required|missing)s?\b)"
     # Prose says "--password is needed": letters alone are a secret at the end, and before the next option.
-    rf"(?:{QUOTED}|(?={_PLAIN}{FAR}(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w)){_UNQUOTED}"
+    rf"(?:{PREFIX}{QUOTED}|(?={_PLAIN}{FAR}(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w)){_UNQUOTED}"
     rf"|[a-zA-Z_/-]{{3,}}+(?={GAP}-|[\\'\"]|{BLANKS}(?:\n|\Z)))"
 )
 _COOKIE = r"[\w.!#$%&*+^`|~-]++"
@@ -187,6 +187,8 @@ PATTERNS = {
         # `('password', 'x')`: a name and what stands under it, or what a call is given; a list within one, too.
         "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{ALIGNED})"
         rf"{PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}(?=,?{GAP}[)\]])",
+        # What MongoDB has already, `dup key: { token: "x" }`: its keys stand in no quotes.
+        "shell": rf"([{{,]{BLANKS}([\w.$-]{_NAME}):{BLANKS})(?!\[redacted\]){QUOTED}",
         # `<password>x</password>`; also with a prefix, attributes, or as CDATA.
         "element": rf"(<([\w:.-]{_NAME})(?:\s[^<>]{FAR})?>(?:<!\[CDATA\[)?)"
         rf"(?!\[redacted\])[^<]{{1,{LONGEST}}}(?=</|\]\]>)",

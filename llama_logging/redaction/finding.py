@@ -30,6 +30,8 @@ def suspected(text: str) -> list[TakeOut]:
             found.append(without_secrets)
         if "On instance[" in text:
             found.append(_instances)
+    if colon and "dup key: {" in text:
+        found.append(_shell)
     # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
     # for every text that has none of them.
     if colon or "=" in text or "%" in text:
@@ -227,6 +229,7 @@ _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
 _jwt, _bearer, _signature = _whole("JWT"), _behind("bearer"), _behind("signature")
 _option, _user = _behind("option"), _behind("user")
 _sk, _github, _stripe = _whole("sk-"), _whole("GitHub"), _whole("Stripe, Groq")
+_shell = _whole("shell", _by_key)
 _header_value = _behind("header value")
 _databricks, _replicate, _atlassian = _whole("Databricks"), _whole("Replicate"), _whole("Atlassian")
 _WEBHOOKS = (_behind("webhook"), _behind("webhook of Teams"))

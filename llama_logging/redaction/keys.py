@@ -65,7 +65,7 @@ _PASS = regex(r"(?i)(?:^|['\[]|(?<!by)[_.-])pass['\]]?$")
 _SAID = frozenset(
     {"cannot", "empty", "expected", "expired", "false", "field", "has", "incorrect", "invalid", "is",
      "may", "missing", "must", "needed", "nil", "no", "none", "not", "null", "optional",
-     "required", "should", "too", "true", "undefined", "unknown", "unset", "was", "wrong"}
+     "required", "should", "too", "true", "undefined", "unknown", "unset", "was", "wrong", "yes"}
 )  # fmt: skip
 _TYPES = frozenset(("str", "bytes", "SecretStr", "Any"))
 _NAME = regex(r"\w+")
