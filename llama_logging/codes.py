@@ -35,6 +35,8 @@ _WAITS = (
 )
 """Headers that say when to come back."""
 _WAIT = regex(r"[\w .,:+-]{1,40}", re.ASCII)
+_BOTOCORE = {"status_code": "HTTPStatusCode", "headers": "HTTPHeaders"}
+"""How a response names these that is a dict."""
 _MAX_ANSWER = 8_192
 """Bytes of a server's answer that are looked into."""
 
@@ -54,12 +56,19 @@ def codes_of(error: BaseException, names: tuple[str, ...]) -> Codes:
     response, headers, orig = [asked.pop(name, None) for name in CARRIERS]
     if response is not None:
         if type(asked.get("status_code")) is not int:
-            asked["status_code"] = _quiet(response, "status_code")
-        headers = _quiet(response, "headers") if headers is None else headers
+            asked["status_code"] = _told(response, "status_code")
+        headers = _told(response, "headers") if headers is None else headers
     request = own.get("request") or own.get("_request") or _part_of(response, "request")
     texts = {"sqlstate": _sqlstate(asked, orig), "response": _answer(response), "server": _server(request)}
     numbers = {name: value for name, value in asked.items() if type(value) is int}
     return {**numbers, **{name: text for name, text in texts.items() if text}, **_waits(headers)}
+
+
+def _told(response: object, name: str) -> object:
+    if type(response) is not dict:
+        return _quiet(response, name)
+    about = response.get("ResponseMetadata")
+    return about.get(_BOTOCORE[name]) if type(about) is dict else None
 
 
 def _sqlstate(asked: Mapping[str, object], orig: object) -> str:

@@ -36,7 +36,9 @@ _VALUES: dict[str, Callable[[ErrorContext], str]] = {
     "level": lambda context: context.severity.name,
     "module": lambda context: context.source_module,
     "function": lambda context: context.source_function,
+    "code": lambda context: _code_of(context),
 }
+_CODES = ("status_code", "status", "sqlstate", "code", "errno")
 _VALUE = regex(r"\{([\w.-]*)\}")
 
 
@@ -97,6 +99,12 @@ def value_of(name: str, context: ErrorContext) -> str:
     if name.startswith("tags."):
         return context.tags.get(name.removeprefix("tags."), "")
     return _VALUES[name](context)
+
+
+def _code_of(context: ErrorContext) -> str:
+    """The HTTP status, SQLSTATE or number that its main exception carries; empty if it carries none."""
+    codes = context.attributes[context.stack.main] if context.attributes else {}
+    return str(next((codes[name] for name in _CODES if name in codes), ""))
 
 
 def parse_grouping(options: Options, given: object) -> tuple[GroupingRule, ...]:
@@ -167,7 +175,15 @@ def _plain(text: str) -> str:
 
 def rule_that_splits(one: ErrorContext, other: ErrorContext) -> dict[str, Any] | None:
     """A rule that tells the two apart, as it stands in the YAML; None if they are alike in all that one may name."""
-    names = ["type", "message", "logger", "level", "function", *(f"tags.{tag}" for tag in {**one.tags, **other.tags})]
+    names = [
+        "type",
+        "code",
+        "message",
+        "logger",
+        "level",
+        "function",
+        *(f"tags.{tag}" for tag in {**one.tags, **other.tags}),
+    ]
     differing = next((name for name in names if value_of(name, one) != value_of(name, other)), None)
     if differing is None:
         return None

@@ -59,11 +59,26 @@ def test_what_a_rule_no_longer_says_is_taken_back() -> None:
         ("{level} {logger}", "rule CRITICAL shop"),
         ("{message}", "rule after <n> s"),
         ("of {tags.tenant}{tags.none}", "rule of a"),
+        ("{type} {code}", "rule Timeout "),
     ],
 )
 def test_parts_name_what_the_error_says(part: str, line: str) -> None:
     context = error(severity=ErrorSeverity.CRITICAL, tags={"tenant": "a"})
     assert regrouped(context, rules({"match": {"class": "Timeout"}, "fingerprint": [part]})).grouping == (line,)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [({"errno": 104, "status_code": 503}, "503"), ({"sqlstate": "57P01", "retry-after": "3"}, "57P01"), ({}, "")],
+)
+def test_a_part_may_be_the_code_that_the_error_carries(attributes: dict[str, int | str], code: str) -> None:
+    """Of one place an HTTP client's errors are one group, whatever the status."""
+    context = replace(error(), attributes=(attributes,) if attributes else ())
+    found = rules({"match": {"class": "Timeout"}, "fingerprint": ["{code}"]})
+    assert regrouped(context, found).grouping == (f"rule {code}",)
+    rule = rule_that_splits(context, replace(context, attributes=({"status": 404},)))
+    assert rule is not None
+    assert rule["fingerprint"] == ["{default}", "{code}"]
 
 
 def test_default_stands_for_all_that_would_be_there_without_the_rule() -> None:

@@ -510,6 +510,20 @@ def test_headers_say_when_to_come_back() -> None:
     assert describe(StatusError())[1][0].attributes == {"status_code": 429, "x-ratelimit-reset-requests": "1m30s"}
 
 
+def test_a_response_may_be_a_dict() -> None:
+    """As botocore's is."""
+    error: Any = Exception("An error occurred (SlowDown)")
+    headers = {"retry-after": "3", "x-amz-id-2": "secret"}
+    error.response = {
+        "Error": {"Code": "SlowDown"},
+        "ResponseMetadata": {"HTTPStatusCode": 503, "HTTPHeaders": headers},
+    }
+    assert describe(error)[1][0].attributes == {"status_code": 503, "retry-after": "3"}
+    for response in ({}, {"ResponseMetadata": None}, {"ResponseMetadata": {"HTTPStatusCode": "503"}}):
+        error.response = response
+        assert describe(error)[1][0].attributes == {}
+
+
 def test_a_response_is_not_asked_before_the_error_is_safe() -> None:
     """Its attributes may be properties: code of the application's."""
 
