@@ -1,7 +1,7 @@
 """Any value as bounded, JSON-able data, without running foreign code.
 
-Only exact built-in types and a few of the standard library's are looked into; of everything else
-the type is named. No `__repr__`, `__str__`, property or iterator of the application is called: they
+Built-in types, what is derived from them, as what it is there, and a few others are looked into; of
+everything else the type is named. No `__repr__`, `__str__`, property or iterator of the application is called: they
 may block, load from a database, log, or raise.
 """
 
@@ -43,10 +43,14 @@ _SPEAKING = {
     "decimal": ("Decimal",),
     "uuid": ("UUID",),
     "pathlib": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+    "ipaddress": ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network"),
+    "numpy": ("bool_", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "float32", "float16"),
 }
 # By identity: `in` on the classes themselves would run a metaclass's __eq__ or __hash__.
 _QUIET = {id(cls) for cls in (str, int, float, bool, bytes, type(None))}
-_CONTAINERS = {id(cls) for cls in (dict, list, tuple, set, frozenset)}
+# A subclass of one is read as that: `dict.items` and not `value.items`, which may compute, load or raise.
+_SEQUENCES = (list, tuple, set, frozenset)
+_args = BaseException.__dict__["args"].__get__
 
 
 def text(value: str, limit: int = MAX_TEXT) -> str:
@@ -85,20 +89,23 @@ def plain(value: Any, limits: Limits = LIMITS, bounded: Callable[[str, int], str
         return value
     if issubclass(kind, str):
         return bounded(value, limits.text)
-    if kind is int:
+    if issubclass(kind, enum.Enum):
+        return text(f"{_qualname(kind)}.{object.__getattribute__(value, '_name_')}")
+    if issubclass(kind, int):
+        value = int.__int__(value)
         return value if -(2**63) <= value < 2**63 else text(f"{value:#x}", 80)
-    if kind is float:
+    if issubclass(kind, float):
+        value = float.__float__(value)
         return value if math.isfinite(value) else str(value)
     if kind is bytes or kind is bytearray:
         return _bytes(value, limits, bounded)
-    if id(kind) in _CONTAINERS:
+    if issubclass(kind, (dict, *_SEQUENCES)):
         return _container(value, limits, bounded)
     if _is_speaking(kind):
         return text(str(value))
-    if issubclass(kind, enum.Enum):
-        return text(f"{_qualname(kind)}.{object.__getattribute__(value, '_name_')}")
-    if issubclass(kind, dict):
-        return _container(value, limits, bounded)
+    if issubclass(kind, BaseException) and are_quiet(_args(value)):
+        told = [repr(plain(argument, limits, bounded)) for argument in _args(value)[: limits.items]]
+        return bounded(f"{type_name(kind)}({', '.join(told)})", limits.text)
     return f"<{type_name(kind)}>"
 
 
@@ -174,7 +181,6 @@ def _container(value: Any, limits: Limits, bounded: Callable[[str, int], str]) -
 
 def _mapping(value: dict[Any, Any], limits: Limits, bounded: Callable[[str, int], str]) -> Any:
     result: dict[str, Any] = {}
-    # dict.items and not value.items: a subclass may compute, load or raise there.
     for count, (key, item) in enumerate(dict.items(value)):
         if count == limits.items:
             result["..."] = f"{dict.__len__(value) - limits.items} more"
@@ -184,10 +190,11 @@ def _mapping(value: dict[Any, Any], limits: Limits, bounded: Callable[[str, int]
 
 
 def _sequence(value: Any, limits: Limits, bounded: Callable[[str, int], str]) -> Any:
+    own = next(cls for cls in _SEQUENCES if issubclass(type(value), cls))
     result: list[Any] = []
-    for count, item in enumerate(value):
+    for count, item in enumerate(own.__iter__(value)):
         if count == limits.items:
-            result.append(f"... {len(value) - limits.items} more")
+            result.append(f"... {own.__len__(value) - limits.items} more")
             break
         result.append(plain(item, limits, bounded))
     return result

@@ -4,6 +4,7 @@ import collections
 import datetime
 import decimal
 import enum
+import ipaddress
 import itertools
 import json
 import pathlib
@@ -50,10 +51,43 @@ class Colour(enum.Enum):
     RED = 1
 
 
+class Loss(float):
+    """As numpy's float64 is one, with code of its own all over."""
+
+    __float__ = __str__ = __repr__ = Trap.__repr__  # type: ignore[assignment]
+
+
+class Count(int):
+    __int__ = __index__ = __str__ = __repr__ = Trap.__repr__  # type: ignore[assignment]
+
+
+class Rows(list[int]):
+    __iter__ = __len__ = Trap.__repr__  # type: ignore[assignment]
+
+
+class Refused(Exception):
+    __str__ = __repr__ = Trap.__repr__
+    args = property(Trap.__repr__)
+
+
 def test_foreign_objects_are_named_and_never_touched() -> None:
     trap = Trap.__new__(Trap)
     Trap.touched = 0
     assert plain({"a": trap, "b": [trap]}) == {"a": "<tests.test_plain.Trap>", "b": ["<tests.test_plain.Trap>"]}
+    assert Trap.touched == 0
+
+
+def test_what_is_derived_from_a_builtin_is_read_as_that() -> None:
+    """Past all that it overrides; of an exception its arguments, if no code of the application's is in them."""
+    Trap.touched = 0
+    assert plain([Loss(0.5), Count(7), Rows([1, 2]), Refused("no", 7)]) == [
+        0.5,
+        7,
+        [1, 2],
+        f"{__name__}.Refused('no', 7)",
+    ]
+    assert plain(Refused(Trap.__new__(Trap))) == f"<{__name__}.Refused>"
+    assert len(plain(ValueError("x" * 10_000_000))) == MAX_TEXT
     assert Trap.touched == 0
 
 
@@ -82,6 +116,7 @@ def test_a_class_whose_metaclass_lies_is_named() -> None:
         (pathlib.PurePosixPath("/a"), "/a"),
         (datetime.date(2026, 1, 2), "2026-01-02"),
         (collections.OrderedDict(a=1), {"a": 1}),
+        (ipaddress.ip_address("10.0.0.1"), "10.0.0.1"),
         ({1: 2, None: 3}, {"1": 2, "None": 3}),
         ((1, (2,)), [1, [2]]),
         (2**80, "0x100000000000000000000"),
