@@ -20,7 +20,7 @@ from llama_logging.redaction.credentials import PATTERNS, REDACTED
 SIZE = 200_000
 """Characters."""
 
-VARYING = ("_NUMBER", "_BEHIND", "_SEVERAL", "_LIST", "_ADDRESS", "_TEMPORARY", "_VALUE")
+VARYING = ("_NUMBER", "_BEHIND", "_SEVERAL", "_LIST", "_ADDRESS", "_TEMPORARY", "_VALUE", "_WORDLESS")
 """The normaliser's patterns."""
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
 HOSTILE = {
@@ -48,6 +48,8 @@ HOSTILE = {
     "e-mail without end": "a.b-",
     "temporary": "tmpabcdefgh ",
     "tmp": "tmp",
+    "places for arguments": "%(a)s %5.2f ",
+    "places for arguments without end": "%(" + "a" * 70,
     "queries": "?a=b ",
     "?": "?a",
     "values": "a='b' 'c': 'd' ",

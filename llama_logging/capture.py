@@ -419,6 +419,10 @@ def _site(record: logging.LogRecord, logger_name: str, message: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
     sites, rendered = _sites, not has_arguments(record)
     said = _event(record.msg, message) if type(record.msg) is dict else record.msg
+    if not rendered and type(said) is str and fingerprint.is_wordless(said):
+        # `"%s: %s"` would be one group for a whole logger. As far as no code of the application's is run, for the
+        # error that is kept before that.
+        said, rendered = _template(record), True
     grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, plain.FLAT))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
     file = _word(record.pathname)

@@ -47,6 +47,8 @@ _VALUE = regex(
     r"|'(?:(?<==.)|(?<=': .))[^'\n]*+'|\"(?:(?<==.)|(?<=\": .)|(?<=\":.))[^\"\n]*+\""
 )
 
+_WORDLESS = regex(r"(?:%(?:\([^()]{1,64}\))?[#0 +-]*+[\d*]*+(?:\.[\d*]++)?[a-zA-Z%]|[\W\d_])*+")
+
 
 def fingerprint(inputs: Sequence[str]) -> str:
     """The fingerprint of *inputs*: the version, then 16 hex digits (64 bits of BLAKE2b).
@@ -143,6 +145,15 @@ def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str,
             what varies is taken out.
     """
     return (f"logger {plain.of_main(logger_name)}", f"{_MESSAGE}{normalise(template) if rendered else template}")
+
+
+def is_wordless(template: str) -> bool:
+    """Whether *template* says nothing before its arguments are put in.
+
+    >>> is_wordless("[%(name)s] %s: %.2f"), is_wordless("no %s")
+    (True, False)
+    """
+    return _WORDLESS.fullmatch(template) is not None
 
 
 def normalise(message: str) -> str:

@@ -450,6 +450,17 @@ def test_tags_and_fingerprint_are_no_context(records: Records) -> None:
     assert captured(records).additional_context == {"tags": ["not", "a", "mapping"]}
 
 
+def test_a_message_of_arguments_alone_is_grouped_by_them(records: Records) -> None:
+    """As Django has it for its answers, and many a wrapper."""
+    for said in (("Service Unavailable", "/a/1"), ("Service Unavailable", "/a/2"), ("Bad Gateway", "/a/1")):
+        log.error("%s: %s", *said)
+    log.error("%s", ValueError("no 7"))
+    one, other, third, fourth = [context for context in map(capture, records) if context is not None]
+    assert one.fingerprint == other.fingerprint != third.fingerprint
+    assert one.grouping == ("logger app", "message Service Unavailable: /a/<n>")
+    assert (fourth.grouping[1], fourth.log_message) == ("message ValueError('no <n>')", "no 7")
+
+
 def test_data_that_names_no_event_is_grouped_by_what_it_says(records: Records) -> None:
     """Under `message` or `msg`; else by all of it."""
     for data in ({"msg": "no stock", "n": 1}, {"message": "no stock", "n": 2}, {"msg": "paid", "n": 3}, {"n": 4}):

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
-from llama_logging.fingerprint import VERSION, fingerprint, main_of, normalise, of_exceptions, of_message, renewed
+from llama_logging.fingerprint import (
+    VERSION,
+    fingerprint,
+    is_wordless,
+    main_of,
+    normalise,
+    of_exceptions,
+    of_message,
+    renewed,
+)
 from tests.conftest import make_context
 
 
@@ -168,6 +177,21 @@ def test_what_varies_is_taken_out(one: str, other: str, alike: str) -> None:
 )  # fmt: skip
 def test_words_are_left(words: str) -> None:
     assert normalise(words) == words
+
+
+@pytest.mark.parametrize(
+    ("template", "wordless"),
+    [
+        ("", True),
+        ("%s", True),
+        ("%(a b)-5.2f%% 1_2: %*d", True),
+        ("%s a", False),
+        ("é %s", False),
+        ("100% sure", False),
+    ],
+)
+def test_a_template_may_have_no_words(template: str, wordless: bool) -> None:
+    assert is_wordless(template) is wordless
 
 
 def test_what_a_name_begins_with_is_left() -> None:
