@@ -272,7 +272,7 @@ def test_rules_breadcrumbs_and_locals_are_minded(monkeypatch: pytest.MonkeyPatch
     assert context is not None
     assert context.grouping == ("rule one PlainError",)
     assert [crumb.message for crumb in context.breadcrumbs] == ["cannot add"]
-    assert context.locals[0].values["error"].endswith("PlainError>")
+    assert context.locals[0].values["error"].endswith("PlainError('x')")
     assert frame_of(context)["group"] == ["rule one PlainError"]
     assert {"crumbs", "locals"} <= frame_of(context).keys()
 
