@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from types import WrapperDescriptorType
 from typing import Any
 
 from llama_logging.frozen import Frozen
@@ -49,6 +50,7 @@ _SPEAKING = {
 # By identity: `in` on the classes themselves would run a metaclass's __eq__ or __hash__.
 _QUIET = {id(cls) for cls in (str, int, float, bool, bytes, type(None))}
 # A subclass of one is read as that: `dict.items` and not `value.items`, which may compute, load or raise.
+_CONTAINERS = (dict, list, set, frozenset)
 _SEQUENCES = (list, tuple, set, frozenset)
 _args = BaseException.__dict__["args"].__get__
 
@@ -99,14 +101,33 @@ def plain(value: Any, limits: Limits = LIMITS, bounded: Callable[[str, int], str
         return value if math.isfinite(value) else str(value)
     if kind is bytes or kind is bytearray:
         return _bytes(value, limits, bounded)
-    if issubclass(kind, (dict, *_SEQUENCES)):
+    if kind is tuple or issubclass(kind, _CONTAINERS):
         return _container(value, limits, bounded)
+    if issubclass(kind, tuple) and _is_named(kind, value):
+        return _container(dict(zip(_of_class(kind, "_fields"), tuple.__iter__(value), strict=True)), limits, bounded)
     if _is_speaking(kind):
         return text(str(value))
-    if issubclass(kind, BaseException) and are_quiet(_args(value)):
+    if issubclass(kind, BaseException) and are_quiet(_args(value)) and _prints_its_arguments(kind):
         told = [repr(plain(argument, limits, bounded)) for argument in _args(value)[: limits.items]]
         return bounded(f"{type_name(kind)}({', '.join(told)})", limits.text)
     return f"<{type_name(kind)}>"
+
+
+def _is_named(cls: type, value: tuple[Any, ...]) -> bool:
+    """Whether *value* is a named tuple: only its names tell which of it is a secret."""
+    fields = _of_class(cls, "_fields")
+    return type(fields) is tuple and len(fields) == tuple.__len__(value) and all(type(name) is str for name in fields)
+
+
+def _prints_its_arguments(cls: type) -> bool:
+    """Whether no `__str__` of its own says what the arguments are, or keeps one back."""
+    return type(_of_class(cls, "__str__")) is WrapperDescriptorType
+
+
+def _of_class(cls: type, name: str) -> Any:
+    """What *cls* has under *name*, past what its metaclass pretends."""
+    spaces = (type.__dict__["__dict__"].__get__(base) for base in type.__dict__["__mro__"].__get__(cls))
+    return next((names[name] for names in spaces if name in names), None)
 
 
 def are_quiet(values: Iterable[object]) -> bool:

@@ -66,8 +66,20 @@ class Rows(list[int]):
 
 
 class Refused(Exception):
-    __str__ = __repr__ = Trap.__repr__
+    __repr__ = Trap.__repr__
     args = property(Trap.__repr__)
+
+
+class Withheld(Exception):
+    def __str__(self) -> str:
+        return "refused"
+
+
+class Pair(tuple[int, ...]):
+    pass
+
+
+Login = collections.namedtuple("Login", "user password")
 
 
 def test_foreign_objects_are_named_and_never_touched() -> None:
@@ -87,6 +99,8 @@ def test_what_is_derived_from_a_builtin_is_read_as_that() -> None:
         f"{__name__}.Refused('no', 7)",
     ]
     assert plain(Refused(Trap.__new__(Trap))) == f"<{__name__}.Refused>"
+    assert plain([Withheld("horse"), Pair((1, 2))]) == [f"<{__name__}.Withheld>", f"<{__name__}.Pair>"]
+    assert plain(Login("bob", "horse")) == {"user": "bob", "password": "horse"}
     assert len(plain(ValueError("x" * 10_000_000))) == MAX_TEXT
     assert Trap.touched == 0
 

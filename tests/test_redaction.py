@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+from collections import namedtuple
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -228,6 +229,12 @@ def test_secrets_are_taken_out_of_text(text: str, secret: str) -> None:
     assert secret not in redact(f"before {text} after")
     assert REDACTED in redact(text)
     assert redact(redact(text)) == redact(text)
+
+
+def test_what_is_named_in_a_tuple_is_known_by_its_name() -> None:
+    login = namedtuple("login", "user password")
+    assert redaction.clean_data(login("bob", "planted")) == {"user": "bob", "password": REDACTED}
+    assert redaction.clean_data([ValueError("password=planted")]) == [f"ValueError('password={REDACTED}')"]
 
 
 def test_of_headers_the_cookies_alone_are_taken_out() -> None:
