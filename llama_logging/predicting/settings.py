@@ -25,6 +25,7 @@ LONGEST = 900.0
 """Seconds; of a horizon beyond that it is said that no skill was measured there (at 1800 s, on 16 real streams)."""
 
 _MOST_HORIZONS = 4
+_LEAST_KEPT = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ def read_settings(options: Options) -> Settings:
         shadow_errors=shadow.read("errors", as_number, usual.shadow_errors),
         shadow_alerts=shadow.read("alerts", as_number, usual.shadow_alerts),
         control=options.read("control", as_share, usual.control),
-        forget=options.read("forget", as_share, usual.forget),
+        forget=options.read("forget", _as_kept, usual.forget),
         templates=limits.read("templates", as_number, usual.templates),
         keys=limits.read("keys", as_number, usual.keys),
         queue=limits.read("queue", as_number, usual.queue),
@@ -120,6 +121,13 @@ def _as_tick(value: object) -> float:
     if not 0.05 <= seconds <= 60:
         raise ConfigError(f"expected 50 ms to a minute, got {value!r}")
     return seconds
+
+
+def _as_kept(value: object) -> float:
+    kept = as_share(value)
+    if kept < _LEAST_KEPT:
+        raise ConfigError(f"expected at least {_LEAST_KEPT:g}, as it is kept at each of many exposures, got {value!r}")
+    return kept
 
 
 def _nested(options: Options, name: str, known: tuple[str, ...]) -> Options:

@@ -304,6 +304,7 @@ def test_what_cannot_be_noted_is_told_and_nothing_is_raised(made: Any, capsys: p
         ({"min_precision": {"warm": 0.3}}, "min_precision.warm: unknown option, did you mean 'warn'?"),
         ({"limits": {"queue": 0}}, "limits.queue: expected a whole number above 0"),
         ({"control": 20}, "control: expected a share from 0 to 1"),
+        ({"forget": 0}, "forget: expected at least 0.9"),
         ({"tick": "1h"}, "tick: expected 50 ms to a minute"),
         ({"error_level": "ERORR"}, "did you mean 'ERROR'?"),
         ({"horizons": "30m"}, "horizons: 1800 seconds; beyond 900 no skill was measured"),
