@@ -6,6 +6,7 @@ No exception, frame or traceback is kept: they pin memory.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from os.path import isabs
@@ -86,10 +87,16 @@ def own_calls(frames: Sequence[Frame]) -> list[Frame]:
     `pandas/_libs/parsers.pyx`: other calls of its package do.
     """
     own = [frame for frame in frames if frame.in_app]
-    if all(isabs(frame.file) for frame in own):
+    if not [frame for frame in own if not is_file(frame.file)]:
         return own
     libraries = {_package(frame) for frame in frames if not frame.in_app} - {"__main__"}
-    return [frame for frame in own if isabs(frame.file) or _package(frame) not in libraries]
+    return [frame for frame in own if is_file(frame.file) or _package(frame) not in libraries]
+
+
+@functools.lru_cache(maxsize=4_096)
+def is_file(name: str) -> bool:
+    """Whether what a frame has as its file can be one; to ask the path each time is dear."""
+    return isabs(name)
 
 
 def _package(frame: Frame) -> str:

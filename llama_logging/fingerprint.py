@@ -8,11 +8,10 @@ another user's name must not make a new group.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from os.path import isabs
 from string import ascii_letters
 
 from llama_logging import plain
-from llama_logging.context import ErrorContext, ExceptionDetail, Frame, own_calls
+from llama_logging.context import ErrorContext, ExceptionDetail, Frame, is_file, own_calls
 from llama_logging.frozen import replace
 from llama_logging.patterns import regex
 
@@ -75,7 +74,7 @@ def of_exceptions(exceptions: Sequence[ExceptionDetail]) -> tuple[str, ...]:
     """
     leaves = _leaves(exceptions)
     if not leaves:
-        alone = not any(own_calls(exception.frames) for exception in exceptions)
+        alone = len(exceptions) == 1 or not any(own_calls(exception.frames) for exception in exceptions)
         return tuple(line for exception in exceptions for line in _of_exception(exception, alone=alone))
     distinct = sorted({tuple(_of_exception(replace(exceptions[leaf], relation="raised"))) for leaf in leaves})
     if len(distinct) == 1:
@@ -124,7 +123,7 @@ def _is_settled(context: ErrorContext) -> bool:
         return False
     if stack.exceptions:
         frames = [frame for exception in stack.exceptions for frame in exception.frames]
-        alike = all(isabs(frame.file) and "/" not in frame.module for frame in frames)
+        alike = all(is_file(frame.file) and "/" not in frame.module for frame in frames)
         return alike and all(any(frame.in_app for frame in exception.frames) for exception in stack.exceptions)
     if context.log_template or len(stack.grouping) != 2:
         return True

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from types import CodeType, TracebackType
 
 from llama_logging import plain
-from llama_logging.context import Frame, own_calls
+from llama_logging.context import Frame, is_file, own_calls
 from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean
 from llama_logging.redaction.finding import suspected
@@ -85,7 +85,7 @@ def text_of(calls: Sequence[Call]) -> str:
 def innermost(frames: tuple[Frame, ...]) -> Frame | None:
     """The last call in the application's own code that a file has, if one has; the last of all if there is none."""
     own = own_calls(frames)[::-1] or frames[-1:]
-    return next((frame for frame in own if frame.source and os.path.isabs(frame.file)), own[0] if own else None)
+    return next((frame for frame in own if frame.source and is_file(frame.file)), own[0] if own else None)
 
 
 @functools.lru_cache(maxsize=4096)
