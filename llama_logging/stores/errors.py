@@ -27,6 +27,8 @@ _ERRORS = """
 
 _WAYS = 400
 """So many are put together in one question; SQLite takes 500."""
+_MINUTES = 200
+"""So many minutes of groups are looked into before the errors themselves are gone through."""
 
 _EARLIEST = -(2**62)
 """Before every error."""
@@ -235,8 +237,8 @@ def _newest_there(
     if members is not None:
         which += f" AND group_id IN ({listed(members)})"
     ways = [
-        f"SELECT group_id, last_seen FROM group_origins WHERE origin = {origin} AND {which}"
-        for origin in within.origins
+        f"SELECT group_id, last_seen FROM group_origins WHERE {there} AND {which}"
+        for there in _each("origin", within.origins)
     ]
     many = limit + 1
     while True:
@@ -256,14 +258,14 @@ def _newest_of(
 
     To look for a rare service among the errors themselves would be to read all that others have of a group.
     """
-    each = [f"= {group}" for group in groups] if len(groups) <= _WAYS else [f"IN ({listed(groups)})"]
+    each = _each("group_id", groups)
     ways = [
-        f"SELECT group_id, minute FROM counts WHERE group_id {group} AND minute >= {start // MINUTE}{within.counted}"
+        f"SELECT group_id, minute FROM counts WHERE {group} AND minute >= {start // MINUTE}{within.counted}"
         for group in each
     ]
     found: list[tuple[int, int]] = []
     skipped, some = 0, min(limit + 1, _WAYS)
-    while True:
+    while skipped < _MINUTES or len(groups) > _WAYS:
         minutes = _first(execute, ways, "minute DESC, group_id", some, skipped)
         newer = _newest(
             execute,
@@ -280,6 +282,17 @@ def _newest_of(
         if len(minutes) < some or (len(found) == limit and found[-1][1] >= (minutes[-1][1] + 1) * MINUTE):
             return found
         skipped += some
+        some = min(4 * some, _WAYS)
+    # Few of those that were counted are as bad, or are kept.
+    bad = f"severity >= {int(at_least)} AND timestamp >= {start}{within.error}"
+    return _newest(execute, [f"{group} AND {bad}" for group in each], limit)
+
+
+def _each(column: str, numbers: Sequence[int]) -> list[str]:
+    """That *column* is one of *numbers*, for each a way of its own, unless they are very many."""
+    if len(numbers) > _WAYS:
+        return [f"{column} IN ({listed(numbers)})"]
+    return [f"{column} = {number}" for number in numbers]
 
 
 def _placed(rows: Sequence[Sequence[int]]) -> tuple[list[int], tuple[int, int] | None]:

@@ -22,6 +22,7 @@ from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
+from llama_logging.stores import errors as errors_of_stores
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
 from llama_logging.summary import summarise
@@ -125,9 +126,15 @@ def test_the_newest_are_found_however_long_it_is_since_they_came(store: Outbox, 
     assert [error.error_message for error in store.errors(limit=limit)] == newest[:limit]
 
 
-@pytest.mark.parametrize("minutes", [3, 4000])
-def test_the_newest_are_those_that_are_left_of_all(store: Outbox, minutes: int) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "ways", "patience"), [(3, 400, 200), (4000, 400, 200), (4000, 400, 8), (4000, 3, 8)]
+)
+def test_the_newest_are_those_that_are_left_of_all(
+    store: Outbox, minutes: int, ways: int, patience: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever else was counted there, is gone, or is not as bad."""
+    monkeypatch.setattr(errors_of_stores, "_WAYS", ways)
+    monkeypatch.setattr(errors_of_stores, "_MINUTES", patience)
     chance = random.Random(minutes)
     places = [Origin("shop", "live"), Origin("shop", "test"), Origin("api", "live"), Origin("cron", "live")]
     errors = [
