@@ -28,10 +28,15 @@ _INSERT = f"""
         action = excluded.action, fate = CASE WHEN predictions.fate = 'pending' THEN excluded.fate
                                               ELSE predictions.fate END
 """
-# The first error in the time of a prediction, each by its own way through the indexes of `errors`.
+# The first error of the service in the time of a prediction, each by its own way through the indexes of `errors`.
+_THERE = """coalesce((
+    SELECT origins.service FROM processes JOIN origins ON origins.id = processes.origin
+    WHERE processes.id = errors.process
+), '') = predictions.service"""
 _FIRST_OF = {
-    "<> ''": "errors.group_id = (SELECT id FROM groups WHERE groups.fingerprint = predictions.fingerprint)",
-    "= ''": "errors.severity IN (40, 50)",
+    "<> ''": "errors.group_id = (SELECT id FROM groups WHERE groups.fingerprint = predictions.fingerprint)"
+    f" AND {_THERE}",
+    "= ''": f"errors.severity IN (40, 50) AND {_THERE}",
 }
 _SETTLE = """
     UPDATE predictions SET

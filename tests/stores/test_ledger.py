@@ -16,10 +16,12 @@ from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import ANY, Fate, Precursor, Prediction, Quality, Resolution, Skill
 from llama_logging.prediction.ledger import KEPT, Action, Announcement, Arm, Ending
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.origins import Origin
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context
+from tests.stores.test_origins import arrive, error_in
 from tests.stores.test_outbox import attempt
 from tests.stores.test_store import add
 
@@ -131,9 +133,9 @@ def test_one_whose_process_is_gone_is_censored_after_its_time(store: Outbox) -> 
 
 
 def test_the_registry_tells_after_which_the_error_came(store: Outbox) -> None:
-    """Whatever was done about them: of those that were acted on, nobody else could."""
-    came = make_context(timestamp=NOON + 30 * SECOND)
-    add(store, came, make_context(timestamp=NOON + 5 * HOUR, fingerprint="v1:other"))
+    """Whatever was done about them: of those that were acted on, nobody else could. Of the service alone."""
+    came, other = error_in(Origin("shop"), 30 / 3600), error_in(Origin("shop"), 5, fingerprint="v1:other")
+    arrive(store, came, other, *(error_in(Origin("api"), at) for at in (20 / 3600, 50 / 3600, 5 - 1 / 7200)))
     store.predicted(
         [
             make_announcement(NOON, Action.CONTROL),
@@ -151,6 +153,7 @@ def test_the_registry_tells_after_which_the_error_came(store: Outbox) -> None:
         Arm(group=GROUP, horizon=300.0, action=Action.ACTED, announced=1, followed=1),
     ]
     assert [a.error_id for a in store.predictions(group=GROUP) if a.action is Action.CONTROL] == [came.error_id]
+    assert [a.error_id for a in store.predictions(group=ANY)] == [other.error_id]
 
 
 def test_a_hit_counts_as_followed_though_the_registry_does_not_have_the_error(store: Outbox) -> None:
