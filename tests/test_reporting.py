@@ -223,6 +223,21 @@ def test_conditions_of_a_rule(store: Outbox, clock: Clock, match: dict[str, Any]
     assert made.rules[0].applies(of_process(tags={"tenant": "a1"})) is fits
 
 
+def test_a_rule_for_a_service_counts_what_came_from_there(store: Outbox, clock: Clock) -> None:
+    rule = {"when": ["new", "3 in 5 minutes"], "match": {"service": "shop"}}
+    made, kept = reporting_of(store, clock, rule)
+    looked(made, store)
+    elsewhere = [of_process(timestamp=NOON + n * SECOND, service="billing") for n in range(5)]
+    transfer.add(store, [of_process(timestamp=NOON), *elsewhere])
+    clock.now = NOON + MINUTE
+    assert sent(made, store, kept["ops"]) == ["new"]
+    assert kept["ops"].reports[0].group["count"] == 1
+    transfer.add(store, [of_process(timestamp=NOON + n * SECOND) for n in (1, 2)])
+    assert sent(made, store, kept["ops"]) == ["frequent"]
+    assert "3 within 300 s" in kept["ops"].reports[0].text
+    assert store.origin == EVERYWHERE
+
+
 def test_a_muted_group_is_left_alone(store: Outbox, clock: Clock) -> None:
     made, kept = reporting_of(store, clock, {"when": ["every", "2 in 5 minutes"]})
     add(store, make_context(timestamp=NOON - HOUR))

@@ -292,6 +292,8 @@ class Watch:
         return next(fitting, "")
 
     def _announce(self, predictor: Predictor, prediction: Prediction) -> None:
+        # First: what is done about it tells of itself, from a thread of its own.
+        telling.announce(prediction, self._name_of(prediction.group))
         decision = self._acting.decide(prediction)
         acted = decision.action is Action.ACTED
         who = process.current()
@@ -309,7 +311,6 @@ class Watch:
         self._rows.append(announcement)
         if decision.outcome is not None:
             self._climbing.append((announcement, decision))
-        telling.announce(prediction, self._name_of(prediction.group))
         if acted:
             # What would have happened, nobody will know.
             predictor.censor(prediction.at, prediction.group, prediction.at + prediction.horizon)

@@ -48,8 +48,8 @@ class Origins(Protocol):
     origin: Origin
     """What the questions that count or list something are about, until another is set: `counts`, `errors`,
     `errors_after`, `groups`, `group`, of Figures `timeline`, `activity`, `states`, `changed` and `recoveries`, and of
-    Outbox `changes_between` and `healings`. EVERYWHERE at first. Groups are then as they are there, but for what
-    people decided about them."""
+    Outbox `changes_between`, `frequent` and `healings`. EVERYWHERE at first. Groups are then as they are there, but
+    for what people decided about them."""
 
     def origins(self) -> list[Origin]:
         """Those that errors came from, by their names."""

@@ -17,6 +17,7 @@ from llama_logging.exceptions import ErrorNotFound
 from llama_logging.outbox import Outbox, Wanted
 from llama_logging.prediction.ledger import Announcement
 from llama_logging.registry.groups import ErrorGroup, GroupState
+from llama_logging.registry.origins import about
 from llama_logging.reporters.configuration import CHANGES, Channel, ReportRule
 from llama_logging.reporters.report import Report, of_error, of_prediction
 from llama_logging.reporters.unusual import Unusual
@@ -57,7 +58,8 @@ class Asking:
         name, now = f"report rule {rule.key}", self._clock()
         before = store.recall(name)
         state = json.loads(before) if before else self._start(store)
-        wanted = list(self._reports(store, rule, state, now))
+        with about(store, rule.origin):
+            wanted = list(self._reports(store, rule, state, now))
         after = json.dumps(state, separators=(",", ":"), sort_keys=True)
         return after != before and store.advance(name, before, after, wanted, now)
 

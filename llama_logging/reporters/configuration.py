@@ -45,6 +45,7 @@ SHORTEST_DIGEST = 60.0
 """Seconds: counts are kept by the minute."""
 
 _FREQUENT = re.compile(r"(\d{1,6}) in (?:(\d{1,5}) ?(minute|hour|day)s?|(minute|hour|day)|(\d+(?:m|h|d)))")
+_GLOB = re.compile(r"[*?\[]")
 _WEEK, _MONDAY = 7 * 86_400.0, 4 * 86_400.0
 """Seconds of a week, and to the first Monday since 1970."""
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400}
@@ -107,6 +108,11 @@ class ReportRule:
     hourly: int | None = None
     probability: float = 0.0
     horizon: float | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """The one service and environment that it is for, as far as it names one."""
+        return Origin(_only(self.services), _only(self.environments))
 
     @property
     def is_for_all(self) -> bool:
@@ -293,6 +299,10 @@ def _known(options: Options, place: str, channels: Mapping[str, object], given: 
     if not given:
         raise ConfigError("at least one is needed")
     return tuple(dict.fromkeys(options.every(place, given, known)))
+
+
+def _only(globs: tuple[str, ...]) -> str | None:
+    return globs[0] if len(globs) == 1 and not _GLOB.search(globs[0]) else None
 
 
 def _any(globs: tuple[str, ...], value: str) -> bool:

@@ -186,12 +186,13 @@ class SQLOutbox(SQLAccess):
     def frequent(self, since: datetime, count: int) -> dict[str, int]:
         start = to_microseconds(since)
         with self._reading() as execute:
+            there = Within(execute, self.origin).counted
             rows = execute(
-                """
+                f"""
                 SELECT shown.fingerprint, sum(counts.count)
                 FROM groups JOIN counts ON counts.group_id = groups.id
                 JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
-                WHERE groups.last_seen >= ? AND counts.minute >= ?
+                WHERE groups.last_seen >= ? AND counts.minute >= ?{there}
                 GROUP BY shown.id, shown.fingerprint HAVING sum(counts.count) >= ? ORDER BY 2 DESC, 1 LIMIT 1000
                 """,
                 (start // MINUTE * MINUTE, start // MINUTE, count),

@@ -22,7 +22,8 @@ from llama_logging.context import ErrorContext
 from llama_logging.handlers import PredictionHandler, RecoveryHandler, RegistryHandler
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import flush, open_registry
-from llama_logging.prediction.forecast import ANY, Fate
+from llama_logging.predicting.acting import Acting, Decision
+from llama_logging.prediction.forecast import ANY, Fate, Prediction
 from llama_logging.prediction.ledger import Action, Announcement
 from llama_logging.recovery import active
 from llama_logging.stores import urls
@@ -142,6 +143,24 @@ def test_an_error_is_announced_ahead_of_it_with_what_speaks_for_it(made: Any, tr
     assert {one.prediction.prediction_id for one in announcements()} == {
         one.__dict__["prediction_id"] for one in told(caplog)
     }
+
+
+def test_it_is_said_before_anything_is_done_about_it(
+    made: Any, traffic: Traffic, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done tells of itself, from another thread."""
+    decided: list[tuple[str, str]] = []
+    decide = Acting.decide
+
+    def seen(acting: Acting, prediction: Prediction) -> Decision:
+        decided.append((prediction.prediction_id, told(caplog)[-1].__dict__["prediction_id"]))
+        return decide(acting, prediction)
+
+    monkeypatch.setattr(Acting, "decide", seen)
+    made()
+    traffic.bouts(60)
+    assert len(decided) > 10
+    assert all(this == last_told for this, last_told in decided)
 
 
 def test_the_registry_knows_which_error_it_was(made: Any, traffic: Traffic) -> None:
