@@ -31,14 +31,13 @@ class Within:
         error: Of a row of `errors`.
         attempt: Of a row of `attempts`; of one whose error is gone nobody knows.
         change: Of a row of `changes`.
-        groups: Those that have been there, as a question for their numbers.
-        shown: Those in which these are shown.
+        shown: The groups in which those are shown that have been there, as a question for their numbers.
     """
 
     def __init__(self, execute: Execute, origin: Origin) -> None:
         self.narrow, self.origins = origin != EVERYWHERE, list[int]()
         self.totals = "origin_totals" if self.narrow else "totals"
-        self.counted = self.error = self.attempt = self.change = self.groups = self.shown = ""
+        self.counted = self.error = self.attempt = self.change = self.shown = ""
         if self.narrow:
             given = {"service": origin.service, "environment": origin.environment}
             chosen = {name: value for name, value in given.items() if value is not None}
@@ -52,8 +51,8 @@ class Within:
                 " AND EXISTS (SELECT 1 FROM errors WHERE errors.error_id = attempts.error_id "
                 f"AND errors.timestamp BETWEEN attempts.started_at - {DAY} AND attempts.started_at + {DAY}{self.error})"
             )
-            self.groups = f"SELECT group_id FROM group_origins WHERE origin IN ({listed(self.origins)})"
-            self.shown = f"SELECT coalesce(root, id) FROM groups WHERE count > 0 AND id IN ({self.groups})"
+            seen = f"SELECT group_id FROM group_origins WHERE true{self.counted}"
+            self.shown = f"SELECT coalesce(root, id) FROM groups WHERE count > 0 AND id IN ({seen})"
             self.change = (
                 " AND EXISTS (SELECT 1 FROM group_origins JOIN groups AS seen ON seen.id = group_origins.group_id "
                 f"WHERE (seen.id = changes.group_id OR seen.root = changes.group_id){self.counted})"
