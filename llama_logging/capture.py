@@ -57,9 +57,9 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
     """The ErrorContext of *record*, made at the first call and the same at every later one.
 
     Captured are records with exc_info and records of level ERROR and above; at ERROR and above
-    without exc_info, the exception the caller is handling is linked as an implicit one. Our own
-    records are not errors of the application. What is logged on a thread of ours is: a collection
-    may run the application's `__del__` on any thread.
+    without exc_info, the exception the caller is handling is linked as an implicit one, else one
+    among the message and its arguments. Our own records are not errors of the application. What is
+    logged on a thread of ours is: a collection may run the application's `__del__` on any thread.
 
     Args:
         record: What was logged.
@@ -137,9 +137,8 @@ def _capture(
     keep: Callable[[ErrorContext], object] | None,
 ) -> ErrorContext:
     sight, before, implicit, printed_here = None, "", False, False
-    # A finaliser runs in the midst of anything: what is being handled there is not its concern.
-    if exception is None and _MECHANISM not in record.__dict__ and record.funcName != "__del__":
-        exception = sys.exc_info()[1]
+    if exception is None:
+        exception = _linked(record)
         implicit = exception is not None
     if exception is not None:
         # What is no traceback, the standard library may know how to print.
@@ -311,6 +310,33 @@ def _given(record: logging.LogRecord) -> tuple[BaseException | None, Any]:
     if isinstance(info, tuple) and len(info) == 3:
         return (info[1], info[2]) if issubclass(type(info[1]), BaseException) else (None, None)
     return (info, tracebacks.own_traceback(info)) if issubclass(type(info), BaseException) else (None, None)
+
+
+def exception_of(record: logging.LogRecord) -> BaseException | None:
+    """The exception of which `capture` makes an error, as long as it is asked for where *record* was logged."""
+    exception, _ = _given(record)
+    return exception if exception is not None else _linked(record)
+
+
+def _linked(record: logging.LogRecord) -> BaseException | None:
+    # A finaliser runs in the midst of anything: what is being handled there is not its concern.
+    if _MECHANISM in record.__dict__ or record.funcName == "__del__":
+        return None
+    handled = sys.exc_info()[1]
+    return handled if handled is not None else _told_of(record)
+
+
+def _told_of(record: logging.LogRecord) -> BaseException | None:
+    """What was raised and is told of elsewhere: `gather(return_exceptions=True)` and futures hand it on."""
+    given: list[Any] = [record.msg]
+    for values in (record.msg, record.args):
+        if type(values) is tuple:
+            given += values
+        elif type(values) is dict:
+            given += values.values()
+    return next(
+        (error for error in given if issubclass(type(error), BaseException) and tracebacks.was_raised(error)), None
+    )
 
 
 def _is_quiet(record: logging.LogRecord, sight: tracebacks.Sight | None) -> bool:

@@ -263,7 +263,7 @@ class ErrorContext(Frozen):
             for a stack trace that was read back from a message, or `import` and `sentry` for what
             somebody else has recorded: whatever it says may be made up.
         handled: False if nobody caught the exception.
-        implicit: True if the record had no exc_info and the exception being handled was linked.
+        implicit: True if the record had no exc_info, and the exception being handled was linked, or one it tells of.
         again: True if this exception, or one it was raised from, was captured before: then
             `error_id` is that error's, and this is one more layer that logged it.
         complete: False while code of the application's that tells the rest, such as the exception's

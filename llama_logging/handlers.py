@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llama_logging import mounts, tracing
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
+from llama_logging.capture import exception_of
 from llama_logging.config import as_bool, as_bytes, as_callable, as_count, as_text, is_collecting
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GROUPING, parse_grouping
@@ -336,7 +337,7 @@ def _as_bridge(value: object) -> tuple[str, str]:
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
     """Put *outcome* where it will be looked for: on the exception, and on the record for formatters."""
     record.__dict__["_llama_logging_outcome"] = outcome
-    exception = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    exception = exception_of(record)
     # An exception without a __dict__, or with a __setattr__ of its own, goes without.
     with contextlib.suppress(Exception):
         if exception is not None:

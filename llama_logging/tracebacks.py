@@ -251,6 +251,11 @@ def last_line(exception: BaseException, said: str) -> str:
     return f"{head}: {said}" if said else head
 
 
+def was_raised(error: BaseException) -> bool:
+    """Whether *error* was raised, here or in another process."""
+    return own_traceback(error) is not None or _cause(error) is not None
+
+
 def message_of(error: BaseException) -> str:
     """`str(error)`, bounded, secrets out; if that raises, text that says so, as the standard library puts it."""
     return clean(_said(error))

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from logging.handlers import QueueHandler
 from queue import SimpleQueue
 from typing import Any
@@ -207,6 +208,66 @@ def test_the_exception_being_handled_is_linked_to_an_error(records: Records) -> 
     assert context.error_type == "ValueError"
     log_failure(log.warning, "failed")
     assert capture(records[-1]) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("%s failed: %r", ("job", "error")),
+        ("%(job)s failed: %(error)s", ({"job": 7, "error": "error"},)),
+        ("error", ()),
+        ({"event": "failed", "error": "error"}, ()),
+    ],
+)
+def test_an_exception_that_a_message_tells_of_is_linked_to_it(records: Records, message: Any, arguments: Any) -> None:
+    """Far from where it was caught, as what `gather(return_exceptions=True)` returns."""
+
+    async def work() -> None:
+        fail()
+
+    async def gather() -> Any:
+        return await asyncio.gather(work(), return_exceptions=True)
+
+    (error,) = asyncio.run(gather())
+
+    def put_in(given: Any) -> Any:
+        if isinstance(given, dict):
+            return {key: put_in(value) for key, value in given.items()}
+        return error if given == "error" else given
+
+    log.error(put_in(message), *map(put_in, arguments))
+    context = captured(records)
+    assert context.implicit
+    assert (context.error_type, context.source_function) == ("ValueError", "fail")
+    assert "failed" in context.log_message or context.log_message == "no such article"
+    assert records[-1].exc_text is None, "the application's own output stays as it was"
+    log.warning(put_in(message), *map(put_in, arguments))
+    assert capture(records[-1]) is None
+
+
+def test_what_was_never_raised_is_part_of_the_message_alone(records: Records) -> None:
+    log.error("refused: %s", ValueError("no such article"))
+    assert captured(records).error_type == "LogMessage"
+
+
+def test_what_failed_in_another_process_is_linked_though_it_has_no_traceback_here(records: Records) -> None:
+    with ProcessPoolExecutor(1) as pool:
+        log.error("the job failed: %s", pool.submit(fail).exception())
+    context = captured(records)
+    assert (context.error_type, context.implicit) == ("ValueError", True)
+    assert "in fail" in context.stack_trace
+
+
+def test_the_exception_being_handled_comes_before_one_that_is_told_of(records: Records) -> None:
+    try:
+        fail()
+    except ValueError as error:
+        earlier = error
+    try:
+        raise KeyError("x")
+    except KeyError:
+        log.error("after %s", earlier)
+    assert captured(records).error_type == "KeyError"
 
 
 def test_a_finaliser_is_not_concerned_with_what_is_being_handled(records: Records) -> None:

@@ -500,6 +500,19 @@ def test_one_interpreter_of_several_may_end(run: Run) -> None:
     assert registry_size() == 1
 
 
+def test_a_recovery_reaches_the_caller_of_a_call_without_exc_info() -> None:
+    rules = [{"match": {"class": "AIGenerationError"}, "ladder": [{"fallback_value": {"value": "Once upon a time"}}]}]
+    configure({"recovery": {"class": "llama_logging.handlers.RecoveryHandler", "rules": rules}})
+    error = AIGenerationError("no model")
+    try:
+        raise error
+    except AIGenerationError:
+        logging.getLogger("app").error("not generated")
+    outcome = error.__llama_outcome__  # type: ignore[attr-defined]
+    assert outcome.wait(10) is False
+    assert outcome.value == "Once upon a time"
+
+
 def test_a_recovery_reaches_the_caller() -> None:
     """By outcome(), and on the exception for those who do not import us."""
     rules = [{"match": {"class": "AIGenerationError"}, "ladder": [{"fallback_value": {"value": "Once upon a time"}}]}]
