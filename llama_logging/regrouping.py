@@ -97,6 +97,7 @@ def apply(store: Store, rules: tuple[GroupingRule, ...], progress: Progress = bo
             moved += len(waiting)
             waiting = []
     store.move(waiting, at)
+    store.hand_over(at)
     return moved + len(waiting)
 
 

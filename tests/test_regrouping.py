@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GroupingRule, parse_grouping
 from llama_logging.registry import Store
+from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests.conftest import make_context
@@ -126,3 +128,105 @@ def test_messages_that_were_groups_of_their_own_meet(store: Store) -> None:
     (change,) = regrouping.changes(store, ())
     assert (change.count, change.whole) == (1, True)
     assert change.after == fingerprint.fingerprint(fingerprint.of_message("app", "no commit 8", rendered=True))
+
+
+AT = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def joined(store: Store, *classes: str) -> str:
+    """The fingerprint of the group that the errors of these classes are now in."""
+    regrouping.apply(store, rules(*({"match": {"class": name}, "fingerprint": ["joined"]} for name in classes)))
+    return fingerprint.fingerprint(("rule joined",))
+
+
+def state_of(store: Store, key: str) -> GroupState:
+    group = store.group(key)
+    assert group is not None
+    return group.state
+
+
+def test_what_was_decided_about_a_group_goes_on_in_the_one_that_it_becomes(store: Store) -> None:
+    some(store)
+    before = {group.error_type: group for group in store.groups()}
+    store.mute(before["Timeout"].fingerprint, AT, count=5, period=60)
+    key = joined(store, "Timeout")
+    muted = store.group(key)
+    assert muted is not None
+    assert (muted.state, muted.state_at, muted.muted_count, muted.muted_period) == (GroupState.MUTED, AT, 5, 60)
+    assert [(change.kind, change.detail) for change in store.changes(key)] == [("moved", before["Timeout"].fingerprint)]
+    store.undo_move()
+    assert store.changes(key) == []
+    assert state_of(store, before["Timeout"].fingerprint) is GroupState.MUTED
+
+
+def test_a_group_that_another_became_is_not_new_with_its_next_error(store: Store) -> None:
+    some(store)
+    key = joined(store, "KeyError")
+    context = make_context(fingerprint=key, grouping=("rule joined",))
+    add(store, context)
+    assert [change.kind for change in store.changes(key)] == ["moved"]
+
+
+def test_groups_in_one_state_that_become_one_leave_it_in_this_and_others_leave_it_open(store: Store) -> None:
+    some(store)
+    before = {group.error_type: group.fingerprint for group in store.groups()}
+    for name in ("Timeout", "Refused"):
+        store.resolve(before[name], AT, release="1.1")
+    key = joined(store, "Timeout", "Refused")
+    assert state_of(store, key) is GroupState.RESOLVED
+    store.undo_move()
+    key = joined(store, "Timeout", "KeyError")
+    assert state_of(store, key) is GroupState.OPEN
+
+
+def test_a_group_of_which_a_part_stays_hands_nothing_over(store: Store) -> None:
+    bases = ("shop.Timeout", "OSError")
+    add(store, error("Timeout", bases, "eu"), error("Timeout", bases, "us"))
+    store.mute(store.groups()[0].fingerprint, AT)
+    regrouping.apply(store, rules({"match": {"message": "eu"}, "fingerprint": ["eu"]}))
+    key = fingerprint.fingerprint(("rule eu",))
+    assert (state_of(store, key), store.changes(key)) == (GroupState.OPEN, [])
+
+
+def test_what_came_by_itself_to_a_group_is_not_resolved(store: Store) -> None:
+    """The rule was there before it was applied to the past: such errors come after all."""
+    some(store)
+    add(store, make_context(fingerprint=fingerprint.fingerprint(("rule joined",)), grouping=("rule joined",)))
+    before = {group.error_type: group.fingerprint for group in store.groups()}
+    store.resolve(before["KeyError"], AT)
+    key = joined(store, "KeyError")
+    assert state_of(store, key) is GroupState.OPEN
+    store.undo_move()
+    store.mute(before["KeyError"], AT)
+    assert state_of(store, joined(store, "KeyError")) is GroupState.MUTED
+    store.undo_move()
+    assert state_of(store, key) is GroupState.OPEN
+
+
+def test_what_was_decided_about_a_group_before_or_since_stays(store: Store) -> None:
+    some(store)
+    key = fingerprint.fingerprint(("rule joined",))
+    add(store, make_context(fingerprint=key, grouping=("rule joined",)))
+    before = {group.error_type: group.fingerprint for group in store.groups()}
+    store.mute(before["KeyError"], AT)
+    store.resolve(key, AT + timedelta(days=1))
+    joined(store, "KeyError")
+    assert state_of(store, key) is GroupState.RESOLVED
+    store.undo_move()
+    assert state_of(store, key) is GroupState.RESOLVED
+
+
+@pytest.mark.parametrize("moves", ["Timeout", "KeyError"])
+def test_a_group_that_was_merged_or_merged_into_is_shown_where_it_was(store: Store, moves: str) -> None:
+    some(store)
+    before = {group.error_type: group.fingerprint for group in store.groups()}
+    store.merge(before["Timeout"], [before["KeyError"]], AT)
+    store.mute(before["Timeout"], AT)
+    key = joined(store, moves)
+    group = store.group(key)
+    assert group is not None
+    assert (group.fingerprint, group.count, group.state) == (before["Timeout"], 4, GroupState.MUTED)
+    store.undo_move()
+    shown = store.group(before["KeyError"])
+    assert shown is not None
+    assert (shown.fingerprint, shown.count, shown.merged) == (before["Timeout"], 4, (before["KeyError"],))

@@ -14,7 +14,7 @@ class Change:
 
     Attributes:
         kind: `new`, `resolved`, `reopened`, `muted`, `unmuted`, `regressed`, `merged`, `unmerged`,
-            `deleted`.
+            `moved`, `deleted`.
         by: Who did it; empty for what the registry did by itself.
         detail: The release, the end of a mute, the other group: what there is to say besides.
     """
@@ -126,6 +126,15 @@ class Triage(Protocol):
         """
         ...
 
+    def hand_over(self, at: datetime) -> None:
+        """Have what was known of groups go on where they became others by what was moved *at* this moment.
+
+        A group became another if all its errors went there: that one is no new group then. It is also in
+        the same state, or shown in the same group, if all that came to it agree in this and nobody
+        has decided about it; but not resolved if it has errors of its own.
+        """
+        ...
+
     def undo_move(self) -> int:
-        """Put the errors of the latest moment of `move` back to where they were; how many."""
+        """Put the errors of the latest moment of `move` back to where they were, and states; how many."""
         ...

@@ -7,10 +7,42 @@ from datetime import datetime
 
 from llama_logging import wire
 from llama_logging.context import to_microseconds
+from llama_logging.registry.groups import GroupState
 from llama_logging.registry.triage import Move
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import Execute, only
+from llama_logging.stores.statements import Execute, marks, only
+
+_DECIDED = "state, state_at, resolved_in, resolved_after, muted_until, muted_count, muted_period"
+_WENT = """
+    SELECT became, was, count(*) OVER (PARTITION BY was) = 1
+        AND NOT EXISTS (SELECT 1 FROM errors WHERE errors.group_id = was)
+    FROM (
+        SELECT DISTINCT errors.group_id AS became, moves.group_id AS was
+        FROM moves JOIN errors ON errors.error_id = moves.error_id WHERE moves.moved_at = ?
+    ) AS went
+"""
+_MEMBER = "SELECT max(shown.root) FROM groups AS shown WHERE shown.root = groups.id"
+_UNDECIDED = f"groups.state_at = 0 AND groups.root IS NULL AND ({_MEMBER}) IS NULL"
+_OWN = """
+    SELECT 1 FROM errors WHERE group_id = ?
+        AND NOT EXISTS (SELECT 1 FROM moves WHERE moves.moved_at = ? AND moves.error_id = errors.error_id)
+    LIMIT 1
+"""
+_CAME = """
+    FROM changes JOIN groups AS source ON source.fingerprint = changes.detail
+    WHERE changes.group_id = groups.id AND changes.at = ? AND changes.kind = 'moved'
+"""
+_TAKE_BACK = (
+    # What was decided since has another moment.
+    f"""
+    UPDATE groups SET state = 'open', state_at = 0, resolved_in = '', resolved_after = 0, muted_until = NULL,
+        muted_count = NULL, muted_period = NULL
+    WHERE state_at <> 0 AND EXISTS (SELECT 1 {_CAME} AND source.state_at = groups.state_at)
+    """,
+    f"UPDATE groups SET root = NULL WHERE EXISTS (SELECT 1 {_CAME} AND groups.root IN (source.root, source.id))",
+    "DELETE FROM changes WHERE at = ? AND kind = 'moved'",
+)
 
 
 class SQLMoves(SQLAccess):
@@ -44,10 +76,28 @@ class SQLMoves(SQLAccess):
             )
             self._rearrange(execute)
             execute("DELETE FROM moving")
+            for statement in _TAKE_BACK:
+                execute(statement, (latest,))
             return int(execute("DELETE FROM moves WHERE moved_at = ?", (latest,)).rowcount)
 
+    def hand_over(self, at: datetime) -> None:
+        moment = to_microseconds(at)
+        with self._transaction() as execute:
+            came: dict[int, dict[int, bool]] = {}
+            for became, was, whole in execute(_WENT, (moment,)).fetchall():
+                came.setdefault(became, {})[was] = bool(whole)
+            for became, sources in came.items():
+                for was in [was for was, whole in sources.items() if whole]:
+                    execute(
+                        "INSERT INTO changes (group_id, at, kind, by, detail) "
+                        "SELECT ?, ?, 'moved', '', fingerprint FROM groups WHERE id = ?",
+                        (became, moment, was),
+                    )
+                if all(sources.values()):
+                    _hand_over(execute, list(sources), became, moment)
+
     def _rearrange(self, execute: Execute) -> None:
-        """Errors of the past: a group that they make is new with its next error, and then only."""
+        """Errors of the past: a group that they make is new with its next error, and only if no other became it."""
         carry_out(execute)
         execute("DELETE FROM turned")
         self._index().moved(execute, [position for (position,) in execute("SELECT position FROM moving").fetchall()])
@@ -60,3 +110,24 @@ def carry_out(execute: Execute) -> None:
         execute(statement)
     execute("DELETE FROM batch")
     execute("DELETE FROM told")
+
+
+def _hand_over(execute: Execute, sources: Sequence[int], became: int, moment: int) -> None:
+    """Have *became* in the state of all its *sources*, or shown where they are, if they agree."""
+    them = f"id IN ({marks(sources)})"
+    rows = execute(f"SELECT state, coalesce(root, ({_MEMBER})) FROM groups WHERE {them}", tuple(sources)).fetchall()
+    states, places = {state for state, _ in rows}, {place for _, place in rows}
+    if len(places) > 1 or (places == {None} and len(states) > 1):
+        return
+    ((state, place), *_) = rows
+    if place is not None:
+        execute(f"UPDATE groups SET root = ? WHERE id = ? AND id <> ? AND {_UNDECIDED}", (place, became, place))
+    elif state != GroupState.OPEN.value and not (
+        state == GroupState.RESOLVED.value and execute(_OWN, (became, moment)).fetchone()
+    ):
+        execute(
+            f"UPDATE groups SET ({_DECIDED}) = "
+            f"(SELECT {_DECIDED} FROM groups AS source WHERE source.{them} ORDER BY state_at DESC LIMIT 1) "
+            f"WHERE id = ? AND {_UNDECIDED}",
+            (*sources, became),
+        )
