@@ -154,9 +154,12 @@ def test_what_was_decided_about_a_group_goes_on_in_the_one_that_it_becomes(store
     assert muted is not None
     assert (muted.state, muted.state_at, muted.muted_count, muted.muted_period) == (GroupState.MUTED, AT, 5, 60)
     assert [(change.kind, change.detail) for change in store.changes(key)] == [("moved", before["Timeout"].fingerprint)]
+    decided = store.group(key), store.group(before["Timeout"].fingerprint)
     store.undo_move()
     assert store.changes(key) == []
     assert state_of(store, before["Timeout"].fingerprint) is GroupState.MUTED
+    joined(store, "Timeout")
+    assert (store.group(key), store.group(before["Timeout"].fingerprint)) == decided
 
 
 def test_a_group_that_another_became_is_not_new_with_its_next_error(store: Store) -> None:
@@ -177,6 +180,19 @@ def test_groups_in_one_state_that_become_one_leave_it_in_this_and_others_leave_i
     store.undo_move()
     key = joined(store, "Timeout", "KeyError")
     assert state_of(store, key) is GroupState.OPEN
+    store.undo_move()
+    assert state_of(store, joined(store, "Refused")) is GroupState.RESOLVED
+
+
+def test_groups_that_are_shown_in_different_places_become_one_of_its_own(store: Store) -> None:
+    some(store)
+    before = {group.error_type: group.fingerprint for group in store.groups()}
+    store.merge(before["Refused"], [before["Timeout"]], AT)
+    store.mute(before["Refused"], AT)
+    store.mute(before["KeyError"], AT)
+    group = store.group(joined(store, "Timeout", "KeyError"))
+    assert group is not None
+    assert (group.count, group.state, group.merged) == (4, GroupState.OPEN, ())
 
 
 def test_a_group_of_which_a_part_stays_hands_nothing_over(store: Store) -> None:
