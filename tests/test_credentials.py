@@ -46,6 +46,15 @@ BOUNDS = {
     "[SQL: UPDATE u SET a=? WHERE b IN (?)]\n[parameters: ('b', 'c' ... 5 parameters truncated ... 'd', 'e')]": (
         "[SQL: UPDATE u SET a=? WHERE b IN (?)]\n[parameters: ('b', 'c' ... 5 parameters truncated ... 'd', 'e')]"
     ),
+    "[SQL: SELECT 1 WHERE [a]=@P1 AND [secret] like @P2 AND b = @P3]\n[parameters: ('b', 'c', 'd')]": (
+        "[SQL: SELECT 1 WHERE [a]=@P1 AND [secret] like @P2 AND b = @P3]\n[parameters: ('b', [redacted], 'd')]"
+    ),
+    "[SQL: select 1 where secret not like ? and a = '' and b in (?) and c = '']\n[parameters: ('b', 'c')]": (
+        "[SQL: select 1 where secret not like ? and a = '' and b in (?) and c = '']\n[parameters: ([redacted], 'c')]"
+    ),
+    "[SQL: INSERT INTO u (a, secret) VALUES (coalesce(%s, %s), %s)]\n[parameters: ('b', 'c', 'd')]": (
+        "[SQL: INSERT INTO u (a, secret) VALUES (coalesce(%s, %s), %s)]\n[parameters: ('b', 'c', [redacted])]"
+    ),
     "[SQL: UPDATE u SET secret=?]\n[parameters: ('b', 'c": "[SQL: UPDATE u SET secret=?]\n[parameters: ([redacted], 'c",
     # Quotes.
     f'password = """{"x" * 4096}""" y': "password = [redacted] y",
