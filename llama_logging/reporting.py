@@ -20,11 +20,10 @@ from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, to_microseconds
 from llama_logging.exceptions import StoreError
 from llama_logging.outbox import Outbox, Wanted
-from llama_logging.registry.origins import about
+from llama_logging.registry.origins import EVERYWHERE, Origin, about
 from llama_logging.reporters.asking import Asking
 from llama_logging.reporters.configuration import Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
-from llama_logging.reporters.report import Report
 from llama_logging.reporters.sending import KEPT, Sending
 
 BUSY_PAUSE = 0.1
@@ -182,12 +181,18 @@ class Reporting:
         self._sweep(store)
         return busy
 
-    def send_digest(self, store: Outbox, since: datetime, channels: Sequence[str]) -> Report:
-        """Write a digest of the store's origin down for *channels*, besides those that come by themselves."""
-        now = self._clock()
-        report = report_of(digest(store, since, now))
+    def write_digest(self, store: Outbox, since: datetime, origin: Origin) -> None:
+        """Write a digest down, besides those that come by themselves: for their channels, else for all.
+
+        Args:
+            origin: What it is about; for everywhere, what they are about.
+        """
+        channels, now = tuple(self.channels), self._clock()
+        if self.plan is not None:
+            channels, origin = self.plan.channels, self.plan.origin if origin == EVERYWHERE else origin
+        with about(store, origin):
+            report = report_of(digest(store, since, now))
         store.enqueue(self._asking.wanted(channels, report, f"digest {to_microseconds(now)}", ()), now)
-        return report
 
     def _plan_digest(self, store: Outbox, plan: DigestPlan) -> bool:
         where = "".join([f" {name}={value}" for name, value in asdict(plan.origin).items() if value is not None])

@@ -26,7 +26,7 @@ from llama_logging.config import did_you_mean, load
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler
 from llama_logging.pipeline import open_registry
-from llama_logging.reporters.configuration import Channel, DigestPlan
+from llama_logging.reporters.configuration import Channel
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import of_test
 from llama_logging.reporters.sending import SEND_TIMEOUT, failure
@@ -163,9 +163,7 @@ def _digest(args: argparse.Namespace) -> int:
 def _send_digest(args: argparse.Namespace, since: datetime) -> int:
     for reporting, url in _configured(args):
         store = open_registry(url)
-        plan = reporting.plan or DigestPlan(0.0, tuple(reporting.channels))
-        store.origin = origin_of(args) if args.service or args.environment else plan.origin
-        reporting.send_digest(store, since, plan.channels)
+        reporting.write_digest(store, since, origin_of(args))
         store.close()
     return _send(args, timedelta(0))
 

@@ -137,13 +137,14 @@ def test_a_digest_is_sent_when_asked_for(web: Receiver, capsys: pytest.CaptureFi
     assert content["html"].startswith("<!DOCTYPE html>")
 
 
-@pytest.mark.parametrize(("words", "total"), [((), 1), (("--service", "api"), 2)])
+@pytest.mark.parametrize(("words", "total"), [((), 1), (("--service", "api"), 2), (("--service", ""), 3)])
 def test_a_digest_that_is_sent_is_of_the_service_that_the_yaml_names(
     web: Receiver, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], total: int
 ) -> None:
     configuration(web.port, "digest: {every: 24h, channels: [ops], service: shop}")
     with contextlib.closing(open_store(urls.default())) as store:
         transfer.add(store, [in_place("shop", "live"), in_place("api", "live"), in_place("api", "test")])
+        transfer.add(store, [in_place("", "live") for _ in range(3)])
     answer(capsys, "report", "digest", "--since", "7d", "--send", *words)
     (received,) = web.received
     assert json.loads(received.body)["digest"]["total"] == total
