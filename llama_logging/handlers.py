@@ -240,7 +240,7 @@ class ReportHandler(ContextHandler):
         # One with a mistake, which was told, is named rightly all the same, and not the only one.
         named = options["channels"] if isinstance(options["channels"], dict) else channels
         plan = read("digest", lambda given: parse.parse_digest(self._options, given, named), None)
-        usual = () if options.get("digest") is not None or not channels else (parse.usual_rule(channels),)
+        usual = () if options.get("digest") is not None or not channels else (parse.usual_rule(named),)
         rules = read("rules", lambda given: parse.parse_report_rules(self._options, given, named), usual)
         pipeline = self.pipeline = self._pipeline()
         return Reporting(

@@ -21,7 +21,7 @@ from llama_logging.context import ErrorContext, to_microseconds
 from llama_logging.exceptions import StoreError
 from llama_logging.outbox import Outbox, Wanted
 from llama_logging.registry.origins import EVERYWHERE, Origin, about
-from llama_logging.reporters.asking import Asking
+from llama_logging.reporters.asking import Asking, wanted
 from llama_logging.reporters.configuration import Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.sending import KEPT, Sending
@@ -192,7 +192,7 @@ class Reporting:
             channels, origin = self.plan.channels, self.plan.origin if origin == EVERYWHERE else origin
         with about(store, origin):
             report = report_of(digest(store, since, now))
-        store.enqueue(self._asking.wanted(channels, report, f"digest {to_microseconds(now)}", ()), now)
+        store.enqueue(wanted(channels, report, f"digest {to_microseconds(now)}"), now)
 
     def _plan_digest(self, store: Outbox, plan: DigestPlan) -> bool:
         where = "".join([f" {name}={value}" for name, value in asdict(plan.origin).items() if value is not None])
@@ -201,13 +201,13 @@ class Reporting:
         current, before = plan.ended(now), store.recall(name)
         if before and int(before) >= current:
             return False
-        wanted: list[Wanted] = []
+        reports: list[Wanted] = []
         if before:
             until = plan.end(current)
             with about(store, plan.origin):
                 report = report_of(digest(store, until - timedelta(seconds=plan.period), until))
-            wanted = self._asking.wanted(plan.channels, report, f"{what} {current}", ())
-        return store.advance(name, before, str(current), wanted, now)
+            reports = wanted(plan.channels, report, f"{what} {current}")
+        return store.advance(name, before, str(current), reports, now)
 
     def _sweep(self, store: Outbox) -> None:
         """Once an hour, by one of all."""

@@ -35,6 +35,7 @@ from llama_logging.reporters.configuration import (
     parse_channels,
     parse_digest,
     parse_report_rules,
+    usual_rule,
 )
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import Report
@@ -259,6 +260,53 @@ def test_caps_hold_for_a_rule_and_for_a_channel_and_the_next_tells_of_it(store: 
     add(store, make_context(timestamp=clock.now))
     assert len(sent(made, store, kept["ops"])) == 1
     assert "8 reports before this one were held back" in kept["ops"].reports[0].message
+
+
+def test_the_cap_of_a_rule_holds_for_each_of_its_channels(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every", "hourly": 2, "channels": ["ops", "mail"]})
+    looked(made, store)
+    add(store, *(make_context(timestamp=NOON + n * SECOND) for n in range(3)))
+    assert len(sent(made, store, kept["ops"])) == 2
+    assert len(sent(made, store, kept["mail"], "mail")) == 2
+    clock.now = NOON + HOUR
+    add(store, make_context(timestamp=clock.now))
+    for name in ("ops", "mail"):
+        sent(made, store, kept[name], name)
+        assert "1 report before this one was held back" in kept[name].reports[0].message
+
+
+def test_a_process_that_lacks_a_channels_secret_leaves_its_reports_to_one_that_has_it(
+    store: Outbox, clock: Clock
+) -> None:
+    given = {
+        "channels": {
+            "ops": {"webhook": {"url": "env://HOOK"}},
+            "team": {"webhook": {"url": "https://hooks.example/a"}},
+        },
+        "rules": [{"when": "every", "channels": ["ops"]}],
+    }
+    lacking, has_none = (ReportHandler(**each).reporting for each in (given, {"channels": given["channels"]}))
+    assert lacking is not None
+    assert has_none is not None
+    assert [rule.channels for rule in has_none.rules] == [("ops", "team")]
+    made = Reporting(lambda: store, lacking.channels, lacking.rules, since=NOON, clock=clock)
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    looked(made, store)
+    assert list(made.channels) == ["team"]
+    assert store.due(NOON) == ["ops"]
+
+
+def test_without_rules_what_is_new_goes_to_the_channels_of_each_service(store: Outbox, clock: Clock) -> None:
+    kept = {name: Kept() for name in ("ops", "mail")}
+    services = [
+        Reporting(lambda: store, channels, [usual_rule(channels)], since=NOON, clock=clock)
+        for channels in ({name: Channel(name, reporter)} for name, reporter in kept.items())
+    ]
+    for each in services:
+        looked(each, store)
+    add(store, make_context(timestamp=NOON))
+    assert [sent(each, store, kept[name], name) for each, name in zip(services, kept, strict=True)] == [["new"]] * 2
 
 
 def test_a_channel_that_is_down_is_tried_again_with_growing_delays_and_loses_nothing(

@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from llama_logging.context import ErrorContext, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.outbox import Outbox, Wanted
+from llama_logging.outbox import Outbox, Quota, Wanted
 from llama_logging.prediction.ledger import Announcement
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.registry.origins import about
-from llama_logging.reporters.configuration import CHANGES, Channel, ReportRule
+from llama_logging.reporters.configuration import CHANGES, HOURLY, Channel, ReportRule
 from llama_logging.reporters.report import Report, of_error, of_prediction
 from llama_logging.reporters.unusual import Unusual
 
@@ -144,7 +145,7 @@ class Asking:
         if self._may_tell(rule, context, group) if context is not None else rule.is_for_all:
             report = of_prediction(rule.name, now, announcement, context, group)
             about = f"predicted {announcement.prediction.prediction_id}"
-            yield from self.wanted(rule.channels, report, about, rule.quotas)
+            yield from self._wanted(rule, report, about)
 
     def _of_unusual(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
         found = self._unusual.look(store, now)
@@ -193,25 +194,24 @@ class Asking:
         told: str = "",
     ) -> Iterator[Wanted]:
         if self._may_tell(rule, context, group):
-            yield from self.wanted(
-                rule.channels, of_error(kind, rule.name, now, context, group, told), about, rule.quotas
-            )
+            yield from self._wanted(rule, of_error(kind, rule.name, now, context, group, told), about)
 
     def _may_tell(self, rule: ReportRule, context: ErrorContext, group: ErrorGroup | None) -> bool:
         muted = group is not None and group.state is GroupState.MUTED
         return not muted and self._keep(context) and rule.applies(context)
 
-    def wanted(self, channels: Sequence[str], report: Report, about: str, quotas: tuple[Any, ...]) -> list[Wanted]:
-        """*report* for each of *channels* that there is."""
-        content = json.dumps(report.as_dict(), default=str)
-        limited = report.kind != "digest"
+    def _wanted(self, rule: ReportRule, report: Report, about: str) -> list[Wanted]:
         return [
-            Wanted(
-                channel=name,
-                about=about,
-                content=content,
-                quotas=(*quotas, self._channels[name].quota) if limited else (),
-            )
-            for name in channels
-            if name in self._channels
+            replace(each, quotas=(*rule.quotas(each.channel), self._quota(each.channel)))
+            for each in wanted(rule.channels, report, about)
         ]
+
+    def _quota(self, channel: str) -> Quota:
+        known = self._channels.get(channel)
+        return Quota(f"channel {channel}", known.hourly if known is not None else HOURLY)
+
+
+def wanted(channels: Sequence[str], report: Report, about: str) -> list[Wanted]:
+    """*report* for each of *channels*, also one that this process cannot send to: another may have its secret."""
+    content = json.dumps(report.as_dict(), default=str)
+    return [Wanted(channel=name, about=about, content=content) for name in channels]

@@ -63,11 +63,6 @@ class Channel:
     reporter: Reporter
     hourly: int = HOURLY
 
-    @property
-    def quota(self) -> Quota:
-        """Its hourly limit."""
-        return Quota(f"channel {self.name}", self.hourly)
-
 
 @dataclass(frozen=True, slots=True)
 class Frequency:
@@ -90,7 +85,7 @@ class ReportRule:
         match: What the error must be like; None for any.
         tags: Globs by the tag's name.
         releases, services, environments: Globs, one of which must match.
-        hourly: At most so many reports in an hour; None for as many as the channels take.
+        hourly: At most so many reports in an hour to each channel; None for as many as it takes.
         probability: Of a prediction, at least.
         horizon: Of a prediction, at most, in seconds; None for any.
     """
@@ -138,10 +133,9 @@ class ReportRule:
             and _any(self.environments, environment)
         )
 
-    @property
-    def quotas(self) -> tuple[Quota, ...]:
-        """Its hourly limit, if it has one."""
-        return () if self.hourly is None else (Quota(f"rule {self.key}", self.hourly),)
+    def quotas(self, channel: str) -> tuple[Quota, ...]:
+        """Its hourly limit for *channel*, if it has one."""
+        return () if self.hourly is None else (Quota(f"rule {self.key} {channel}", self.hourly),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +177,8 @@ def parse_report_rules(options: Options, given: object, channels: Mapping[str, o
 
 def usual_rule(channels: Mapping[str, object]) -> ReportRule:
     """Where none is given: what asks for attention goes to every channel."""
-    return ReportRule(name="usual", key="usual", when=frozenset(CHANGES), frequency=None, channels=tuple(channels))
+    key = f"usual {' '.join(sorted(channels))}"
+    return ReportRule(name="usual", key=key, when=frozenset(CHANGES), frequency=None, channels=tuple(channels))
 
 
 def parse_digest(options: Options, given: object, channels: Mapping[str, object]) -> DigestPlan:
