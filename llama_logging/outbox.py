@@ -144,8 +144,8 @@ class Outbox(Figures, Protocol):
         """How sending goes, of every channel there ever was."""
         ...
 
-    def sweep(self, before: datetime) -> None:
-        """Drop what ended before then; what waits is kept."""
+    def sweep(self, before: datetime, at: datetime) -> None:
+        """Drop what ended before then, and give up what has waited since before then."""
         ...
 
     def positions(self, before: datetime) -> tuple[int, int]:

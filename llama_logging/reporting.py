@@ -214,4 +214,4 @@ class Reporting:
         now, before = self._clock(), store.recall("report sweep")
         hour = f"{now:%Y-%m-%dT%H}"
         if hour > before and store.advance("report sweep", before, hour, (), now):
-            store.sweep(now - KEPT)
+            store.sweep(now - KEPT, now)

@@ -609,6 +609,17 @@ def test_what_was_sent_is_swept_after_a_week(store: Outbox, clock: Clock) -> Non
     assert store.deliveries() == []
 
 
+def test_what_has_waited_for_more_than_a_week_is_no_news(store: Outbox, clock: Clock) -> None:
+    """Nobody was there to send it, or its channel is no more."""
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    looked(made, store)
+    clock.now = NOON + timedelta(days=8)
+    assert sent(made, store, kept["ops"]) == []
+    assert [delivery.status for delivery in store.deliveries()] == [GIVEN_UP]
+
+
 def test_the_end_of_the_process_waits_for_no_locked_registry(own_place: Path, run: Run) -> None:
     """What is to be reported is kept; the thread waits, and the process does not."""
     code = "from llama_logging.stores import sqlite; sqlite.BUSY_TIMEOUT = 1000.0\n"

@@ -152,9 +152,13 @@ class SQLOutbox(SQLAccess):
             for channel, waiting, given_up, sent, sent_at, failures, failure, failed_at, due_at in rows
         ]
 
-    def sweep(self, before: datetime) -> None:
+    def sweep(self, before: datetime, at: datetime) -> None:
         with self._transaction() as execute:
             execute("DELETE FROM outbox WHERE ended_at < ?", (to_microseconds(before),))
+            execute(
+                "UPDATE outbox SET ended_at = ?, status = ? WHERE ended_at IS NULL AND created_at < ?",
+                (to_microseconds(at), GIVEN_UP, to_microseconds(before)),
+            )
             execute("DELETE FROM quotas WHERE hour < ?", (to_microseconds(before) // HOUR,))
 
     # --- what there is to tell of

@@ -138,11 +138,16 @@ def test_quotas_are_by_hour_and_what_they_held_back_is_told(store: Outbox) -> No
     }  # fmt: skip
 
 
-def test_what_is_over_is_swept_and_what_waits_stays(store: Outbox) -> None:
+def test_what_is_over_is_swept_and_what_has_waited_for_as_long_is_given_up(store: Outbox) -> None:
     store.enqueue([wanted("a"), wanted("b")], NOON)
     store.sent(following(store), NOON)
-    store.sweep(NOON + HOUR)
-    assert [each.about for each in store.deliveries()] == ["b"]
+    store.sweep(NOON, NOON + HOUR)
+    assert [each.status for each in store.deliveries()] == [WAITING, SENT]
+    store.sweep(NOON + SECOND, NOON + HOUR)
+    assert [(each.about, each.status) for each in store.deliveries()] == [("b", GIVEN_UP)]
+    assert store.due(NOON + HOUR) == []
+    store.sweep(NOON + MINUTE, NOON + 2 * HOUR)
+    assert len(store.deliveries()) == 1
 
 
 def test_changes_are_followed_from_a_moment_on(store: Outbox) -> None:
