@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from llama_logging.figures import Figures
@@ -12,6 +12,8 @@ from llama_logging.registry.triage import Change
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 """What becomes of a delivery."""
+LONGEST_HOLD = timedelta(days=1)
+"""For so long a receiver that asks for it is left alone, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,10 @@ class Outbox(Figures, Protocol):
         ...
 
     def sweep(self, before: datetime, at: datetime) -> None:
-        """Drop what ended before then, and give up what has waited since before then."""
+        """Drop what ended before then, and give up what has waited since before then.
+
+        What shall wait for longer than LONGEST_HOLD is due now: some clock was ahead.
+        """
         ...
 
     def positions(self, before: datetime) -> tuple[int, int]:
@@ -160,8 +165,8 @@ class Outbox(Figures, Protocol):
         """What became of groups in a time, in order."""
         ...
 
-    def frequent(self, since: datetime, count: int) -> dict[str, int]:
-        """Groups with at least so many errors since that minute, and how many."""
+    def frequent(self, since: datetime, until: datetime, count: int) -> dict[str, int]:
+        """Groups with at least so many errors from that minute on and up to that one, and how many."""
         ...
 
     def weekly(self, since: datetime, until: datetime) -> list[tuple[str, int, int, int, datetime]]:

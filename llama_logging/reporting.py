@@ -29,6 +29,8 @@ from llama_logging.reporters.sending import KEPT, Sending
 BUSY_PAUSE = 0.1
 IDLE_PAUSE = 2.0
 """Seconds between two looks: from the first, doubling to the second while nothing happens."""
+AHEAD = timedelta(hours=1)
+"""What is written down of a later moment than that was so by a clock that was ahead: it counts no more."""
 
 
 class Reporting:
@@ -199,10 +201,11 @@ class Reporting:
         what, now = f"digest {plan.period:g}{where}", self._clock()
         name = f"report {what} {' '.join(plan.channels)}"
         current, before = plan.ended(now), store.recall(name)
-        if before and int(before) >= current:
+        number = int(before) if before else 0
+        if current <= number <= plan.ended(now + AHEAD):
             return False
         reports: list[Wanted] = []
-        if before:
+        if 0 < number < current:
             until = plan.end(current)
             with about(store, plan.origin):
                 report = report_of(digest(store, until - timedelta(seconds=plan.period), until))
@@ -213,5 +216,5 @@ class Reporting:
         """Once an hour, by one of all."""
         now, before = self._clock(), store.recall("report sweep")
         hour = f"{now:%Y-%m-%dT%H}"
-        if hour > before and store.advance("report sweep", before, hour, (), now):
+        if hour != before and store.advance("report sweep", before, hour, (), now):
             store.sweep(now - KEPT, now)

@@ -609,6 +609,21 @@ def test_what_was_sent_is_swept_after_a_week(store: Outbox, clock: Clock) -> Non
     assert store.deliveries() == []
 
 
+def test_a_clock_that_was_ahead_makes_rules_and_digests_deaf_for_no_longer(store: Outbox, clock: Clock) -> None:
+    plan = DigestPlan(3600.0, ("mail",))
+    made, kept = reporting_of(store, clock, {"when": ["2 in 5 minutes", "recovery_failed"]}, plan=plan)
+    for key, now in (("ahead", NOON + timedelta(days=400)), ("right", NOON)):
+        clock.now = now
+        looked(Reporting(lambda: store, made.channels, made.rules, plan, since=now, clock=clock), store)
+        context = make_context(timestamp=now)
+        add(store, context, *(make_context(timestamp=now, fingerprint=f"v1:{key}") for _ in range(2)))
+        store.ingest(Batch(key, 0, 1, [wire.dumps(wire.encode_attempt(attempt(context, OutcomeStatus.FAILED)))]))
+        clock.now = now + MINUTE
+        assert sorted(sent(made, store, kept["ops"])) == ["frequent", "recovery_failed"]
+    clock.now = NOON + HOUR
+    assert sent(made, store, kept["mail"], "mail") == ["digest"]
+
+
 def test_what_has_waited_for_more_than_a_week_is_no_news(store: Outbox, clock: Clock) -> None:
     """Nobody was there to send it, or its channel is no more."""
     made, kept = reporting_of(store, clock, {"when": "every"})

@@ -59,6 +59,7 @@ class Asking:
         name, now = f"report rule {rule.key}", self._clock()
         before = store.recall(name)
         state = json.loads(before) if before else self._start(store)
+        state["since"] = min(state["since"], to_microseconds(now))  # a clock may have been ahead
         with about(store, rule.origin):
             wanted = list(self._reports(store, rule, state, now))
         after = json.dumps(state, separators=(",", ":"), sort_keys=True)
@@ -108,9 +109,7 @@ class Asking:
 
     def _of_recoveries(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
         since = max(now - LOOK_BACK, from_microseconds(state["since"]))
-        failed = {
-            name: at for name, at in state["failed"].items() if from_microseconds(at) > now - QUIET
-        }  # fmt: skip
+        failed = _lately(state["failed"], now)
         for error_id, fingerprint in store.unhealed(since, now - SETTLED):
             known = fingerprint in failed
             # To the minute: one that goes on failing must not write this row at every look.
@@ -153,7 +152,7 @@ class Asking:
         at = to_microseconds(now.replace(second=0, microsecond=0))
         # What was so before the rule looked first is nothing to it.
         before = state.get("unusual_at", dict.fromkeys(found, at))
-        known = {name: last for name, last in before.items() if from_microseconds(last) > now - QUIET}
+        known = _lately(before, now)
         state["unusual_at"] = {**known, **dict.fromkeys(found, at)}
         for name in found.keys() - known.keys():
             about = f"unusual {rule.key} {name} {to_microseconds(now)}"
@@ -165,7 +164,7 @@ class Asking:
             return
         # The minute that has just begun counts, and what happened before we were there does not.
         start = max(now - timedelta(seconds=limit.period), from_microseconds(state["since"]))
-        counts = store.frequent(start, -(-limit.count // 2))
+        counts = store.frequent(start, now, -(-limit.count // 2))
         # Over only when it is below half: a number that goes up and down around the limit is one incident.
         before = [name for name in state["often"] if name in counts]
         often = [name for name, count in counts.items() if count >= limit.count and name not in before]
@@ -215,3 +214,8 @@ def wanted(channels: Sequence[str], report: Report, about: str) -> list[Wanted]:
     """*report* for each of *channels*, also one that this process cannot send to: another may have its secret."""
     content = json.dumps(report.as_dict(), default=str)
     return [Wanted(channel=name, about=about, content=content) for name in channels]
+
+
+def _lately(moments: Mapping[str, int], now: datetime) -> dict[str, int]:
+    """Those of *moments* that are not long ago; nor far ahead, as a clock may have been."""
+    return {name: at for name, at in moments.items() if abs(now - from_microseconds(at)) < QUIET}

@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from llama_logging.config import Options, as_bool, as_seconds, as_text
 from llama_logging.exceptions import ConfigError, ReportError
+from llama_logging.outbox import LONGEST_HOLD
 from llama_logging.redaction import clean
 
 TIMEOUT = 10.0
@@ -32,6 +33,7 @@ REDIRECTS = 3
 OPTIONS = ("timeout", "allow_private", "ca_file")
 
 _KEPT = 65_536
+_LONGEST_HOLD = LONGEST_HOLD.total_seconds()
 _BUSY = (408, 425, 429)
 _ASTRAY = (401, 403, 404, 405, 410)
 _OURSELVES = "llama_logging"
@@ -240,13 +242,13 @@ def retry_after(text: str, now: float | None = None) -> float | None:
     (120.0, 60.0, None)
     """
     if text.strip().isdecimal():
-        return min(86_400.0, float(text))
+        return min(_LONGEST_HOLD, float(text))
     try:
         moment = email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
     left = moment - (time.time() if now is None else now)
-    return min(86_400.0, max(0.0, left)) if math.isfinite(left) else None
+    return min(_LONGEST_HOLD, max(0.0, left)) if math.isfinite(left) else None
 
 
 def _named(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_logging.context import from_microseconds, to_microseconds
 from llama_logging.ids import new_id
-from llama_logging.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
+from llama_logging.outbox import GIVEN_UP, LONGEST_HOLD, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
 from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.origins import Within
@@ -159,6 +159,9 @@ class SQLOutbox(SQLAccess):
                 "UPDATE outbox SET ended_at = ?, status = ? WHERE ended_at IS NULL AND created_at < ?",
                 (to_microseconds(at), GIVEN_UP, to_microseconds(before)),
             )
+            for table in ("outbox", "channels"):
+                due = to_microseconds(at), to_microseconds(at + LONGEST_HOLD)
+                execute(f"UPDATE {table} SET due_at = ? WHERE due_at > ?", due)
             execute("DELETE FROM quotas WHERE hour < ?", (to_microseconds(before) // HOUR,))
 
     # --- what there is to tell of
@@ -187,8 +190,8 @@ class SQLOutbox(SQLAccess):
             )
             return [_change(row) for row in rows]
 
-    def frequent(self, since: datetime, count: int) -> dict[str, int]:
-        start = to_microseconds(since)
+    def frequent(self, since: datetime, until: datetime, count: int) -> dict[str, int]:
+        start, end = to_microseconds(since), to_microseconds(until)
         with self._reading() as execute:
             there = Within(execute, self.origin).counted
             rows = execute(
@@ -196,10 +199,10 @@ class SQLOutbox(SQLAccess):
                 SELECT shown.fingerprint, sum(counts.count)
                 FROM groups JOIN counts ON counts.group_id = groups.id
                 JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
-                WHERE groups.last_seen >= ? AND counts.minute >= ?{there}
+                WHERE groups.last_seen >= ? AND counts.minute >= ? AND counts.minute <= ?{there}
                 GROUP BY shown.id, shown.fingerprint HAVING sum(counts.count) >= ? ORDER BY 2 DESC, 1 LIMIT 1000
                 """,
-                (start // MINUTE * MINUTE, start // MINUTE, count),
+                (start // MINUTE * MINUTE, start // MINUTE, end // MINUTE, count),
             )
             return {fingerprint: int(total) for fingerprint, total in rows}
 

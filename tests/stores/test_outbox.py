@@ -150,6 +150,15 @@ def test_what_is_over_is_swept_and_what_has_waited_for_as_long_is_given_up(store
     assert len(store.deliveries()) == 1
 
 
+def test_what_is_due_after_a_clock_that_was_ahead_is_due_now(store: Outbox) -> None:
+    store.enqueue([wanted("a"), wanted("b")], NOON)
+    store.failed(following(store), NOON, "asks for a day", NOON, NOON + 24 * HOUR, False)
+    store.enqueue([wanted("c", "mail")], NOON)
+    store.failed(following(store, "mail"), NOON, "down", NOON + 48 * HOUR, NOON + 48 * HOUR, False)
+    store.sweep(NOON - HOUR, NOON)
+    assert store.due(NOON) == ["mail"]
+
+
 def test_changes_are_followed_from_a_moment_on(store: Outbox) -> None:
     add(store, make_context(fingerprint="v1:old", timestamp=NOON - HOUR))
     change, error = store.positions(NOON)
@@ -164,11 +173,13 @@ def test_changes_are_followed_from_a_moment_on(store: Outbox) -> None:
 
 def test_frequent_groups_are_counted_whole_however_they_are_merged(store: Outbox) -> None:
     add(store, *(make_context(timestamp=NOON + n * SECOND, fingerprint=f"v1:{n % 2}") for n in range(10)))
-    assert store.frequent(NOON, 6) == {}
-    assert store.frequent(NOON, 5) == {"v1:0": 5, "v1:1": 5}
-    assert store.frequent(NOON + HOUR, 1) == {}
+    add(store, make_context(timestamp=NOON + MINUTE, fingerprint="v1:0"))
+    assert store.frequent(NOON, NOON, 6) == {}
+    assert store.frequent(NOON, NOON, 5) == {"v1:0": 5, "v1:1": 5}
+    assert store.frequent(NOON, NOON + MINUTE, 6) == {"v1:0": 6}
+    assert store.frequent(NOON + HOUR, NOON + HOUR, 1) == {}
     store.merge("v1:0", ["v1:1"], NOON)
-    assert store.frequent(NOON, 6) == {"v1:0": 10}
+    assert store.frequent(NOON, NOON, 6) == {"v1:0": 10}
 
 
 def attempt(context: ErrorContext, status: OutcomeStatus, strategy: str = "restart") -> RecoveryAttempt:
