@@ -360,6 +360,21 @@ def test_reports_go_to_the_callback_off_the_callers_thread() -> None:
     assert len(reported) == handler.channel.sent == 3
 
 
+async def report_later(context: ErrorContext) -> None:
+    await asyncio.sleep(0)
+    reported.append(context)
+
+
+def test_a_callback_may_be_a_coroutine_function() -> None:
+    reported.clear()
+    handler = ReportHandler(callback=report_later)
+    logging.getLogger("app").addHandler(handler)
+    log_failure(logging.getLogger("app"))
+    assert handler.channel is not None
+    assert handler.channel.finish(5)
+    assert len(reported) == 1
+
+
 def test_a_failing_callback_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     handler = ReportHandler(callback=broken)
     logging.getLogger("app").addHandler(handler)

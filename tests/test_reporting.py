@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -354,6 +355,15 @@ def test_one_that_is_refused_holds_up_no_other_and_is_given_up(store: Outbox, cl
         sent(made, store, kept["ops"])
         clock.now += HOUR
     assert {delivery.status for delivery in store.deliveries()} == {GIVEN_UP, "sent"}
+
+
+def test_a_task_that_was_cancelled_within_a_reporter_is_a_failure(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    kept["ops"].failures = [asyncio.CancelledError()]
+    assert sent(made, store, kept["ops"]) == []
+    assert [(each.tries, each.failure) for each in store.deliveries()] == [(1, "CancelledError: ")]
 
 
 def test_two_do_not_send_to_one_channel_at_once(store: Outbox, store_url: urls.StoreURL, clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -31,12 +32,16 @@ class CallbackReporter:
         owner: object = self.function if hasattr(self.function, "__qualname__") else type(self.function)
         return f"the report callback {owner.__module__}.{owner.__qualname__}"  # type: ignore[attr-defined]
 
-    def report(self, context: ErrorContext) -> None:
-        """Call it."""
-        self.function(context)
+    def report(self, context: ErrorContext, timeout: float | None = None) -> None:
+        """Call it; a coroutine is run to its end on a loop of its own."""
+        told = self.function(context)
+        if inspect.iscoroutine(told):
+            import asyncio  # here and not above: few have one
+
+            asyncio.run(asyncio.wait_for(told, timeout))
 
     def send(self, report: Report, timeout: float) -> None:
         """Call it with the error that *report* tells of; of one that tells of none, nothing is said."""
         context = report.context
         if context is not None:
-            self.function(context)
+            self.report(context, timeout)

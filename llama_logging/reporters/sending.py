@@ -74,7 +74,7 @@ class Sending:
                 break
             try:
                 channel.reporter.send(of_delivery(delivery, json.loads(delivery.content)), min(left, SEND_TIMEOUT))
-            except (Exception, SystemExit) as error:
+            except BaseException as error:  # as a task that was cancelled, or gevent's timeout, is one
                 if not self._failed(store, channel, delivery, error):
                     break
             else:

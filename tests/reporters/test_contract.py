@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import re
@@ -45,6 +46,14 @@ calls: list[ErrorContext] = []
 
 def called(context: ErrorContext) -> None:
     calls.append(context)
+
+
+async def called_later(context: ErrorContext) -> None:
+    calls.append(context)
+
+
+async def hanging(context: ErrorContext) -> None:
+    await asyncio.sleep(3600)
 
 
 def failing(context: ErrorContext) -> None:
@@ -312,6 +321,14 @@ def test_no_error_text_can_add_a_header_to_a_mail() -> None:
 def test_a_password_is_never_sent_in_the_clear() -> None:
     with pytest.raises(ConfigError, match="for all to read"):
         channel("mail", **{**options_of("mail", 25, Path()), "user": "bob", "password": "x"})
+
+
+def test_a_coroutine_is_run_to_its_end_or_until_its_time_is_over() -> None:
+    calls.clear()
+    channel("callback", function=f"{__name__}.called_later").reporter.send(a_report(), 20.0)
+    assert [context.error_id for context in calls] == [ERROR_ID]
+    with pytest.raises(TimeoutError):
+        channel("callback", function=f"{__name__}.hanging").reporter.send(a_report(), 0.05)
 
 
 def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
