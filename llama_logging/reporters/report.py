@@ -11,6 +11,7 @@ from typing import Any
 from llama_logging import wire
 from llama_logging.context import ErrorContext
 from llama_logging.documents import context_of
+from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery
 from llama_logging.prediction.ledger import Action, Announcement
 from llama_logging.prediction.wording import sentence
@@ -166,10 +167,9 @@ def of_delivery(delivery: Delivery, content: Mapping[str, Any]) -> Report:
 
 def of_test(channel: str) -> Report:
     """One that says no more than that it arrived."""
+    title = f"test of the channel {channel}"
     text = f"This is a test of the channel {channel}. Whoever reads it gets the reports.\n"
-    return Report(
-        kind="test", created_at=datetime.now(UTC), title=f"test of the channel {channel}", text=text, report_id="test"
-    )
+    return Report(kind="test", created_at=datetime.now(UTC), title=title, text=text, report_id=new_id())
 
 
 def one_line(text: str) -> str:
