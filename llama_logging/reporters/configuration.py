@@ -163,7 +163,7 @@ def parse_channels(options: Options, given: object) -> dict[str, Channel]:
     """Read the channels; one with a mistake is told of and left out."""
     made = [
         options.part(f"channels.{name}", partial(_channel, options, name, entry), None)
-        for name, entry in as_mapping(given).items()
+        for name, entry in _as_options(given).items()
     ]
     return {channel.name: channel for channel in made if channel is not None}
 
@@ -195,7 +195,7 @@ def parse_digest(options: Options, given: object, channels: Mapping[str, object]
 
 
 def _channel(options: Options, name: str, given: object) -> Channel:
-    given = as_mapping(given)
+    given = _as_options(given)
     kinds = [kind for kind in given if kind != "hourly"]
     if len(kinds) != 1:
         raise ConfigError(f"expected one of {', '.join(SHIPPED)}, with its options, and perhaps `hourly`")
@@ -207,14 +207,22 @@ def _channel(options: Options, name: str, given: object) -> Channel:
 
 def _reporter(options: Options, place: str, kind: str, given: object) -> Reporter:
     reporter = _class_of(kind)
-    return reporter.configure(options.nested(place, as_mapping(given), reporter.option_names))
+    return reporter.configure(options.nested(place, _as_options(given), reporter.option_names))
+
+
+def _as_options(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        # Not what stands there: it may be the URL of a webhook.
+        raise ConfigError(f"expected a mapping, got {type(value).__name__}")
+    return as_mapping(value)
 
 
 def _class_of(kind: str) -> type[Reporter]:
     if kind not in SHIPPED:
         other: type[Reporter] | None = plugin(REPORTERS, kind)
         if other is None:
-            raise ConfigError(f"unknown reporter {kind!r}{did_you_mean(kind, SHIPPED)}")
+            known = ", ".join(SHIPPED)
+            raise ConfigError(f"unknown reporter {kind!r}{did_you_mean(kind, SHIPPED)}; there are {known}")
         return other
     module, _, cls = SHIPPED[kind].partition(".")
     # Only what is named is imported.

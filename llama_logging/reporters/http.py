@@ -160,7 +160,7 @@ def as_url(value: object) -> str:
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         fine = False
-    if not fine or not text.isprintable() or " " in text:
+    if not fine or not text.isprintable() or " " in text or not f"{parts.path}{parts.query}".isascii():
         raise ConfigError("expected a URL such as https://hooks.example/a; what stands there is none")
     if parts.username or parts.password:
         raise ConfigError("a URL with a user's name or password in it is not taken; use a header")

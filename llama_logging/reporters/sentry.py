@@ -88,12 +88,13 @@ def _as_dsn(value: object) -> tuple[str, str]:
     try:
         parts = urlsplit(as_text(value))
         folder, _, project = parts.path.rpartition("/")
-        port = f":{parts.port}" if parts.port else ""
+        known = parts.scheme in ("http", "https") and parts.username and parts.hostname and parts.port != 0
     except ValueError:
-        raise ConfigError("expected a DSN such as https://KEY@sentry.example/1; what stands there is none") from None
-    if parts.scheme not in ("http", "https") or not parts.username or not parts.hostname or not project.isalnum():
+        known = False
+    if not known or not project.isalnum():
         raise ConfigError("expected a DSN such as https://KEY@sentry.example/1; what stands there is none")
-    return f"{parts.scheme}://{parts.hostname}{port}{folder}/api/{project}/envelope/", parts.username
+    user, _, host = parts.netloc.rpartition("@")  # an IPv6 address keeps its brackets
+    return f"{parts.scheme}://{host}{folder}/api/{project}/envelope/", user.partition(":")[0]
 
 
 def _hex(text: str) -> str:

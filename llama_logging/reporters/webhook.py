@@ -80,8 +80,9 @@ def as_headers(value: object) -> tuple[tuple[str, str], ...]:
     """Headers of a request: a mapping of names to texts."""
     headers = tuple(as_mapping(value).items())
     for name, text in headers:
-        if not isinstance(text, str) or not text.isprintable() or not name.replace("-", "").isalnum():
-            raise ConfigError(f"the header {name!r} needs one line of text")
+        fine = isinstance(text, str) and text.isprintable() and f"{name}{text}".isascii()
+        if not fine or not name.replace("-", "").isalnum():
+            raise ConfigError(f"the header {name!r} needs one line of ASCII text")
     return headers
 
 

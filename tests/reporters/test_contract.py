@@ -29,6 +29,7 @@ from llama_logging.reporters import notify
 from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
 from llama_logging.reporters.report import Report, of_error, of_test
 from llama_logging.reporters.sending import failure
+from llama_logging.reporters.sentry import SentryReporter
 from llama_logging.reporters.webhook import ID, SIGNATURE
 from tests.conftest import NOON, make_context
 from tests.reporters.receivers import Receiver, certificate, free_port, receiver, saying, until
@@ -368,6 +369,34 @@ def test_sentry_gets_an_envelope_with_the_event_in_its_format(web: Receiver) -> 
     assert event["contexts"]["trace"]["trace_id"] == an_error().trace_id
     assert event["fingerprint"] == [an_error().fingerprint]
     assert (event["tags"]["tenant"], event["level"]) == ("a", "error")
+
+
+def test_a_dsn_may_name_an_ipv6_address() -> None:
+    made = channel("sentry", dsn="http://key@[::1]:8000/1", allow_private=True).reporter
+    assert isinstance(made, SentryReporter)
+    assert (made.target.url, made.key) == ("http://[::1]:8000/api/1/envelope/", "key")
+
+
+@pytest.mark.parametrize("dsn", ["http://key@[::1/1", "http://key@host:port/1", "https://host/1", "https://key@host/"])
+def test_what_is_no_dsn_is_told_without_it(dsn: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        channel("sentry", dsn=dsn)
+    assert dsn not in str(caught.value)
+
+
+def test_a_header_that_no_request_can_carry_is_told() -> None:
+    for headers in ({"X-Team": "\u20ac"}, {"X-T\u00e4m": "shop"}, {"X-Team": "a\nb"}, {"X-Team": ["a"]}):
+        with pytest.raises(ConfigError, match="needs one line of ASCII text"):
+            channel("webhook", url="https://hooks.example/a", headers=headers)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "sentry", "apprise"])
+def test_a_url_where_options_belong_is_told_without_it(kind: str) -> None:
+    reader = Options("ReportHandler", {}, (), strict=True)
+    for given in ({"it": {kind: f"https://hooks.example/{SECRET}"}}, {"it": f"https://hooks.example/{SECRET}"}):
+        with pytest.raises(ConfigError, match="expected a mapping, got str") as caught:
+            parse_channels(reader, given)
+        assert SECRET not in str(caught.value)
 
 
 def test_what_sentry_gets_can_be_imported_again(web: Receiver) -> None:

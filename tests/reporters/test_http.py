@@ -112,7 +112,9 @@ def test_a_name_that_is_resolved_twice_is_another_no_time(web: Receiver, monkeyp
     assert web.received[0].headers["host"] == f"hooks.example:{web.port}"
 
 
-@pytest.mark.parametrize("url", ["", "hooks.example", "ftp://a/b", "https://", "https://a:b/", "https://a/\n", 7])
+@pytest.mark.parametrize(
+    "url", ["", "hooks.example", "ftp://a/b", "https://", "https://a:b/", "https://a/\n", "https://a/ö", 7]
+)
 def test_what_is_no_url_is_told_without_it(url: object) -> None:
     with pytest.raises(ConfigError):
         as_url(url)
