@@ -91,6 +91,5 @@ class _Answer:
 
 
 def _of_asgi(scope: MutableMapping[str, Any], header: str) -> str:
-    found = [value for name, value in scope.get("headers") or () if name == header.encode()]
-    # More than one is none (W3C Trace Context, 3.2): nobody knows which is meant.
-    return found[0].decode("latin-1") if len(found) == 1 else ""
+    # As WSGI has them: several of tracestate are one list (RFC 9110, 5.3), of traceparent none.
+    return ",".join(value.decode("latin-1") for name, value in scope.get("headers") or () if name == header.encode())

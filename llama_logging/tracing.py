@@ -46,12 +46,13 @@ def parse(traceparent: str) -> tuple[str, str]:
 def followed(traceparent: object, tracestate: object = "") -> Iterator[None]:
     """Within this block, what is logged belongs to that trace; to no other than before if it is none."""
     global _followed
-    trace = parse(traceparent) if isinstance(traceparent, str) else NO_TRACE
+    came = _read(traceparent, tracestate)
+    trace = came[:2]
     if trace == NO_TRACE:
         yield
         return
     _followed = True
-    token = _current.set((*trace, str(traceparent).strip(), tracestate if isinstance(tracestate, str) else ""))
+    token = _current.set(came)
     try:
         yield
     except Exception as error:
@@ -139,13 +140,19 @@ def _span() -> Any:
         return None  # half imported, or another version of it
 
 
-def _of_environment() -> tuple[str, str, str, str]:
-    traceparent = os.environ.get("TRACEPARENT", "").strip()
-    trace = parse(traceparent) if traceparent else NO_TRACE
-    return ("", "", "", "") if trace == NO_TRACE else (*trace, traceparent, os.environ.get("TRACESTATE", ""))
+def _read(traceparent: object, tracestate: object) -> tuple[str, str, str, str]:
+    """Trace id, span id, and both headers as they are passed on; all empty if it is no trace."""
+    trace = parse(traceparent) if isinstance(traceparent, str) else NO_TRACE
+    if trace == NO_TRACE:
+        return "", "", "", ""
+    # Without what a later version says at the end (W3C Trace Context, 3.2.4).
+    header = f"00{str(traceparent).strip()[2:55]}"
+    state = tracestate.strip() if isinstance(tracestate, str) else ""
+    # With any other text in a header the application's clients raise.
+    return *trace, header, state if state.isascii() and state.isprintable() else ""
 
 
-_inherited = _of_environment()
+_inherited = _read(os.environ.get("TRACEPARENT"), os.environ.get("TRACESTATE"))
 _followed = _inherited[:2] != NO_TRACE
 _current: ContextVar[tuple[str, str, str, str]] = ContextVar("llama_logging_trace", default=_inherited)
-"""Trace id, span id, and both headers as they came."""
+"""As `_read` gives it."""

@@ -51,6 +51,36 @@ def test_a_traceparent_is_read_as_its_standard_says(text: str, fine: bool) -> No
     assert tracing.parse(text) == ((TRACE, SPAN) if fine else tracing.NO_TRACE)
 
 
+@pytest.mark.parametrize(
+    ("traceparent", "tracestate", "carried"),
+    [
+        (HEADER, " a=1,b=2 ", {"traceparent": HEADER, "tracestate": "a=1,b=2"}),
+        (f" cc-{TRACE}-{SPAN}-01-what-the-future-will-be", "", {"traceparent": HEADER}),
+        (HEADER, "a=\u00f6", {"traceparent": HEADER}),
+        (HEADER, "a=1\r\nX-Evil: 1", {"traceparent": HEADER}),
+        (f"{HEADER}-more", "a=1", {}),
+    ],
+)
+def test_what_is_passed_on_is_what_any_client_can_send(
+    traceparent: str, tracestate: str, carried: dict[str, str]
+) -> None:
+    headers: dict[str, str] = {}
+    with tracing.followed(traceparent, tracestate):
+        tracing.carry(headers)
+    assert headers == carried
+
+
+@pytest.mark.parametrize(("count", "state"), [(1, "a=1,b=2"), (2, None)])
+def test_several_headers_of_one_name_are_a_list(count: int, state: str | None) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        tracing.carry(headers)
+
+    headers: dict[str, str] = {}
+    came = [(b"traceparent", HEADER.encode())] * count + [(b"tracestate", b"a=1"), (b"tracestate", b"b=2")]
+    asyncio.run(TraceASGI(app)({"type": "http", "headers": came}, None, None))  # type: ignore[arg-type]
+    assert headers.get("tracestate") == state
+
+
 def fails() -> None:
     try:
         raise ValueError("x")
