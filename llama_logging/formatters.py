@@ -152,8 +152,8 @@ class JsonFormatter(_BaseJsonFormatter):
             record.message = message_of(record)
         super().add_fields(fields, record, message_dict)
         fields = {
-            redact(key): REDACTED if is_secret(key) and not is_known_harmless(key, value) else _jsonable(value)
-            for key, value in fields.items()
+            _jsonable(key): REDACTED if is_secret(key) and not is_known_harmless(key, value) else _jsonable(value)
+            for key, value in zip(map(_key, fields), fields.values(), strict=True)
         }
         severity = ErrorSeverity.from_level(record.levelno).name
         own = {
@@ -262,9 +262,15 @@ class ConsoleFormatter(logging.Formatter):
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
 
 
+def _key(key: Any) -> str:
+    # `extra` may have any, and logging takes them.
+    return key if type(key) is str else str(plain.plain(key, plain.FLAT))
+
+
 def _jsonable(value: Any) -> Any:
     if type(value) is str:
-        return redact(value)
+        # At half a surrogate pair, as it stands for a byte in a file's name, strict readers of JSON stop.
+        return redact(value if value.isascii() else value.encode(errors="backslashreplace").decode())
     # What python-json-logger renders itself, by ISO 8601.
     return value if isinstance(value, datetime.date | datetime.time) else clean_data(value)
 

@@ -137,6 +137,7 @@ def test_json_is_one_ascii_line_whatever_it_holds() -> None:
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["message"] == ATTACK
+    assert json.loads(line)["lone"] == "\\udcff"
 
 
 def test_json_has_a_line_for_every_extra() -> None:
@@ -148,16 +149,20 @@ def test_json_has_a_line_for_every_extra() -> None:
 
     cycle: dict[str, Any] = {}
     cycle["self"] = cycle
-    extra: dict[str, Any] = {
+    extra: dict[Any, Any] = {
         "cycle": cycle,
         "odd": Unprintable(),
         "nan": float("nan"),
         "keys": {(1, 2): 3},
+        7: "seven",
+        ("a", "b"): "pair",
         "day": date(2026, 1, 2),
     }
-    data = json.loads(JsonFormatter().format(record_of(**extra)), parse_constant=pytest.fail)
+    record = record_of()
+    record.__dict__.update(extra)
+    data = json.loads(JsonFormatter().format(record), parse_constant=pytest.fail)
     assert data["odd"].endswith("Unprintable>")
-    assert (data["nan"], data["day"]) == ("nan", "2026-01-02")
+    assert (data["nan"], data["day"], data["7"]) == ("nan", "2026-01-02", "seven")
     assert JsonFormatter().format(record_of(message="x" * 100_000)).count("x") >= 100_000
 
 
