@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from typing import Any, ClassVar, Literal, Self
 
 from llama_logging.config import Options, as_seconds, as_text
@@ -57,9 +57,7 @@ class MailReporter:
             host=options.required("host", as_text),
             port=options.read("port", _as_port, _PORTS[security]),
             sender=options.required("from", _as_address),
-            recipients=tuple(
-                options.required("to", lambda to: options.every("to", to, lambda _place, each: _as_address(each)))
-            ),
+            recipients=options.required("to", lambda to: _as_recipients(options, to)),
             security=security,
             user=user,
             password=options.read("password", as_text, ""),
@@ -131,12 +129,19 @@ class _TimelyTLS(_Timely, smtplib.SMTP_SSL):
     """The same, with TLS from the start."""
 
 
+def _as_recipients(options: Options, given: object) -> tuple[str, ...]:
+    if not given:
+        raise ConfigError("at least one is needed")
+    return tuple(options.every("to", given, lambda _place, each: _as_address(each)))
+
+
 def _as_address(value: object) -> str:
-    name, address = parseaddr(as_text(value))
+    found = getaddresses([as_text(value)])
     try:
+        ((name, address),) = found  # of several in one text each but the first would be left out
         return str(Address(name, addr_spec=address))
     except Exception as error:
-        raise ConfigError(f"expected an address such as ops@example.org, got {value!r}") from error
+        raise ConfigError(f"expected one address such as ops@example.org, got {value!r}") from error
 
 
 def _as_security(value: object) -> Security:

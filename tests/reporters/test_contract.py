@@ -319,6 +319,12 @@ def test_no_error_text_can_add_a_header_to_a_mail() -> None:
     assert mailbox.messages[0].rcpt_tos == ["b@example.org"]
 
 
+@pytest.mark.parametrize("to", ["a@example.org, b@example.org", ["a@example.org", "nobody"], [], "a@"])
+def test_a_recipient_that_would_be_left_out_is_told(to: object) -> None:
+    with pytest.raises(ConfigError, match=r"mail\.to.*: (expected one address|at least one is needed)"):
+        channel("mail", **{"host": "h", "from": "Shop <a@example.org>", "to": to})
+
+
 def test_a_password_is_never_sent_in_the_clear() -> None:
     with pytest.raises(ConfigError, match="for all to read"):
         channel("mail", **{**options_of("mail", 25, Path()), "user": "bob", "password": "x"})
