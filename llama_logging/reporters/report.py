@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ from llama_logging.visible import counted
 
 TITLE = 200
 """Characters of a title."""
+MOST = 200_000
+"""Characters of an error as JSON, from which on its details stay behind: gateways before a webhook often take 256 KiB,
+PagerDuty 512, and Sentry a megabyte."""
 KINDS = {
     "new": "new error",
     "regressed": "is back, although resolved",
@@ -131,7 +135,7 @@ def of_error(
         title=one_line(f"{KINDS[kind]}: {error_type}: {message}"),
         text=visible("\n".join([*lines, "", command, ""])),
         command=command,
-        error=None if context is None else wire.as_document(context),
+        error=None if context is None else _document(context),
         group={} if group is None else _of_group(group),
     )
 
@@ -190,6 +194,15 @@ def visible(text: str) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _document(context: ErrorContext) -> dict[str, Any]:
+    document = wire.as_document(context)
+    left_out = {"...": f"left out; `llama-logging show {context.error_id}` has it"}
+    for name, instead in (("locals", []), ("breadcrumbs", []), ("additional_context", left_out)):
+        if len(json.dumps(document, default=str)) > MOST:
+            document[name] = instead
+    return document
 
 
 def _of_group(group: ErrorGroup) -> dict[str, Any]:

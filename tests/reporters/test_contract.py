@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,7 @@ from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
 from llama_logging.recovery.strategies.notify import message
 from llama_logging.reporters import notify
 from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
-from llama_logging.reporters.report import Report, of_error, of_test
+from llama_logging.reporters.report import MOST, Report, of_error, of_test
 from llama_logging.reporters.sending import failure
 from llama_logging.reporters.sentry import SentryReporter
 from llama_logging.reporters.webhook import ID, SIGNATURE
@@ -190,6 +191,18 @@ def test_a_receiver_that_echoes_what_it_got_gives_nothing_away(kind: str, tmp_pa
         with pytest.raises(ReportError) as caught:
             made.reporter.send(a_report(), 20.0)
     assert SECRET not in failure(made, caught.value)
+
+
+def test_an_error_with_more_details_than_a_receiver_takes_is_reported_without_them() -> None:
+    crumb = Breadcrumb(created=1.0, severity=ErrorSeverity.INFO, logger_name="db", message="x" * MOST)
+    whole = of_error("new", "r", NOON, an_error(), None)
+    long = of_error("new", "r", NOON, replace(an_error(), breadcrumbs=(crumb,)), None)
+    longest = of_error("new", "r", NOON, replace(an_error(), additional_context={"answer": "x" * MOST}), None)
+    told = [report.context for report in (whole, long, longest)]
+    assert [context and len(context.breadcrumbs) for context in told] == [1, 0, 0]
+    assert [context and context.additional_context.get("article") for context in told] == [7, 7, None]
+    assert ERROR_ID in str(longest.error)
+    assert len(json.dumps(longest.as_dict())) < MOST
 
 
 def test_a_webhook_is_signed_and_names_the_report(web: Receiver) -> None:
