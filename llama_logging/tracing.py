@@ -73,10 +73,12 @@ def current(attributes: Mapping[str, Any], error: BaseException | None = None) -
         attributes: Those of a record. OpenTelemetry's logging instrumentation and ddtrace put ids
             there; else OpenTelemetry is asked, where the application has imported it.
     """
-    for trace_name, span_name in (("otelTraceID", "otelSpanID"), ("dd.trace_id", "dd.span_id")):
-        trace = attributes.get(trace_name)
-        if type(trace) is str and trace.strip("0"):
-            return trace[:64], str(attributes.get(span_name, ""))[:32]
+    trace = attributes.get("otelTraceID")
+    if type(trace) is str and trace.strip("0"):
+        return trace[:64], str(attributes.get("otelSpanID", ""))[:32]
+    trace = attributes.get("dd.trace_id")
+    if type(trace) is str and trace.strip("0"):
+        return _of_datadog(trace[:64], 32), _of_datadog(str(attributes.get("dd.span_id", ""))[:32], 16)
     return active_or_of(error)
 
 
@@ -138,6 +140,15 @@ def _span() -> Any:
         return span if span is not None and span.get_span_context().is_valid else None
     except Exception:
         return None  # half imported, or another version of it
+
+
+def _of_datadog(text: str, digits: int) -> str:
+    """An id in hex digits: ddtrace writes those of up to 64 bits as decimals.
+
+    >>> _of_datadog("1234567890123456789", 16), _of_datadog("68d3f6d800000000aabbccddeeff0011", 32)
+    ('112210f47de98115', '68d3f6d800000000aabbccddeeff0011')
+    """
+    return f"{int(text):0{digits}x}" if text.isdecimal() and len(text) <= 20 else text
 
 
 def _read(traceparent: object, tracestate: object) -> tuple[str, str, str, str]:

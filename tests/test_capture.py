@@ -554,6 +554,10 @@ def test_the_trace_is_that_of_the_record_or_of_opentelemetry(records: Records, m
     assert (captured(records).trace_id, captured(records).span_id) == ("", "")
     log.error("x", extra={"otelTraceID": "a" * 32, "otelSpanID": "b" * 16})
     assert (captured(records).trace_id, captured(records).span_id) == ("a" * 32, "b" * 16)
+    for trace in ("c" * 32, "1234567890123456789"):
+        log.error("x", extra={"dd.trace_id": trace, "dd.span_id": "1234567890123456789"})
+        told = trace if trace == "c" * 32 else f"{'0' * 16}112210f47de98115"
+        assert (captured(records).trace_id, captured(records).span_id) == (told, "112210f47de98115")
 
     class Context:
         trace_id, span_id, is_valid = 0xABC, 0xDEF, True
