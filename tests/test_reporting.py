@@ -357,6 +357,27 @@ def test_one_that_is_refused_holds_up_no_other_and_is_given_up(store: Outbox, cl
     assert {delivery.status for delivery in store.deliveries()} == {GIVEN_UP, "sent"}
 
 
+def test_each_outage_is_told_once_and_every_report_that_is_given_up(
+    store: Outbox, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    for failures in (["down", "down"], ["down again"]):
+        add(store, make_context(timestamp=clock.now))
+        kept["ops"].failures = [ReportError(failure) for failure in failures]
+        for _ in (*failures, "sent"):
+            sent(made, store, kept["ops"])
+            clock.now += HOUR
+    add(store, make_context(timestamp=clock.now))
+    kept["ops"].failures = [ReportError("no", refused=True)] * sending.TRIES
+    for _ in range(sending.TRIES):
+        sent(made, store, kept["ops"])
+        clock.now += HOUR
+    told = [record.getMessage() for record in caplog.records if record.name == "llama_logging.reporters"]
+    assert [message.partition(";")[0].partition(": ")[2] for message in told] == ["down", "down again", "no", "no"]
+    assert "is given up" in told[-1]
+
+
 def test_a_task_that_was_cancelled_within_a_reporter_is_a_failure(store: Outbox, clock: Clock) -> None:
     made, kept = reporting_of(store, clock, {"when": "every"})
     looked(made, store)

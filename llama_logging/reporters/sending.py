@@ -79,6 +79,7 @@ class Sending:
                     break
             else:
                 store.sent(delivery, self._clock())
+                self._complained.discard(channel.name)
                 count += 1
         return count
 
@@ -92,14 +93,15 @@ class Sending:
         held = timedelta(seconds=max(_delay(state.failures if state else 0), wait or 0.0))
         final = now - delivery.created_at > KEPT or (refused and delivery.tries + 1 >= TRIES)
         store.failed(delivery, now, told, again, None if refused else now + held, final)
-        if channel.name not in self._complained:
+        if final or channel.name not in self._complained:
             self._complained.add(channel.name)
             say(
                 "reporters",
                 logging.WARNING,
-                "the report channel %s failed: %s; it is tried again, `llama-logging report list` tells how it goes",
+                "the report channel %s failed: %s; %s, `llama-logging report list` tells how it goes",
                 channel.name,
                 told,
+                f"the report {delivery.about} is given up" if final else "it is tried again",
             )
         return refused
 
