@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from llama_logging.config import Options, as_text
@@ -17,11 +19,18 @@ else:
     apprise = _installed
 
 
+_REMEMBERED = 1_000
+
+
 @dataclass(frozen=True)
 class AppriseReporter:
-    """Sends each report to all of *urls*, https://github.com/caronc/apprise/wiki says which there are."""
+    """Sends each report to all of *urls*, https://github.com/caronc/apprise/wiki says which there are.
+
+    One that is tried again goes to those alone that have not taken it, as far as this process knows.
+    """
 
     urls: tuple[str, ...]
+    _taken: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False, compare=False)
 
     option_names: ClassVar[tuple[str, ...]] = ("urls",)
 
@@ -38,12 +47,24 @@ class AppriseReporter:
         return self.urls
 
     def send(self, report: Report, timeout: float) -> None:
-        """Send it; apprise tells no more than whether all went well."""
-        service = apprise.Apprise()
-        for url in self.urls:
-            service.add(url)
-        if not service.notify(title=report.title, body=report.message, body_format=apprise.NotifyFormat.TEXT):
-            raise ReportError("apprise could not send it to every URL; its own log tells more")
+        """Send it; apprise tells no more than whether it went well."""
+        until = time.monotonic() + timeout
+        left = [url for url in self.urls if (report.report_id, url) not in self._taken]
+        taken = [url for url in left if time.monotonic() < until and _sent(url, report)]
+        if len(taken) < len(left):
+            self._taken.extend((report.report_id, url) for url in taken)
+            failed = len(left) - len(taken)
+            raise ReportError(
+                f"apprise could not send it to {failed} of {len(self.urls)} URLs; its own log tells more",
+                # Those that take it are not to wait for one that is down.
+                refused=failed < len(self.urls),
+            )
+
+
+def _sent(url: str, report: Report) -> bool:
+    service = apprise.Apprise()
+    service.add(url)
+    return bool(service.notify(title=report.title, body=report.message, body_format=apprise.NotifyFormat.TEXT))
 
 
 def _url(_place: str, given: object) -> str:

@@ -463,6 +463,19 @@ def test_otlp_that_was_rejected_is_no_success(web: Receiver) -> None:
         channel("otlp", endpoint=web.url, allow_private=True).reporter.send(a_report(), 20.0)
 
 
+def test_one_url_of_several_that_is_down_has_the_others_not_told_again(web: Receiver) -> None:
+    urls = [f"json://127.0.0.1:{port}/" for port in (web.port, free_port())]
+    made = channel("apprise", urls=urls).reporter
+    for _ in range(2):
+        with pytest.raises(ReportError, match="to 1 of 2 URLs") as caught:
+            made.send(a_report(), 20.0)
+        assert caught.value.refused
+    assert len(web.received) == 1
+    with pytest.raises(ReportError, match="to 1 of 1 URLs") as caught:
+        channel("apprise", urls=urls[1:]).reporter.send(a_report(), 20.0)
+    assert not caught.value.refused
+
+
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify, "apprise", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'llama_logging\[notify\]'"):
