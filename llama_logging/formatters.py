@@ -279,7 +279,7 @@ def _footer(context: ErrorContext, outcome: Outcome | None) -> str:
     command = f"llama-logging show {context.error_id}"
     if outcome is None or outcome.status is OutcomeStatus.UNMATCHED:
         return command
-    return f"recovery {outcome.status} · {command}"
+    return f"recovery {outcome.status}; {command}"
 
 
 def _indented(text: str) -> str:
