@@ -25,6 +25,7 @@ from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.handling import ContextHandler
 from llama_logging.pipeline import flush, open_registry
+from llama_logging.reporters import channel
 from llama_logging.saying import say
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import OutcomeStatus
@@ -386,6 +387,24 @@ def test_a_failing_callback_is_counted_and_logged_once(caplog: pytest.LogCapture
     told = [record for record in caplog.records if record.name == "llama_logging.reporters"]
     assert len(told) == 1
     assert "test_handlers.broken failed with SystemExit" in told[0].getMessage()
+
+
+def test_a_callback_that_does_not_keep_up_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "CAPACITY", 1)
+    go_on = threading.Event()
+    handler = ReportHandler(callback=lambda context: go_on.wait(30))
+    logging.getLogger("app").addHandler(handler)
+    for _ in range(5):
+        log_failure(logging.getLogger("app"))
+    go_on.set()
+    assert handler.channel is not None
+    assert handler.channel.finish(5)
+    assert handler.channel.sent + handler.channel.dropped == 5
+    told = [record.getMessage() for record in caplog.records if record.name == "llama_logging.reporters"]
+    assert len(told) == 1
+    assert "does not keep up" in told[0]
 
 
 def stumbling(context: ErrorContext) -> None:

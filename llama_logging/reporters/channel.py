@@ -29,6 +29,14 @@ class Channel:
         """Have *context* reported soon; never blocks, never raises."""
         if not self._worker.submit(lambda: self._report(context)):
             self.dropped += 1
+            if self.dropped == 1:
+                say(
+                    "reporters",
+                    logging.WARNING,
+                    "%s does not keep up, and is not told of error %s; further ones are only counted",
+                    self._reporter.name,
+                    context.error_id,
+                )
 
     def finish(self, timeout: float) -> bool:
         """Wait for the reports under way, *timeout* seconds at most; False if some are left."""
