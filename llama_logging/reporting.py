@@ -25,6 +25,7 @@ from llama_logging.reporters.asking import Asking, wanted
 from llama_logging.reporters.configuration import Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.sending import KEPT, Sending
+from llama_logging.reporters.unusual import WHOLE
 
 BUSY_PAUSE = 0.1
 IDLE_PAUSE = 2.0
@@ -200,7 +201,7 @@ class Reporting:
         where = "".join([f" {name}={value}" for name, value in asdict(plan.origin).items() if value is not None])
         what, now = f"digest {plan.period:g}{where}", self._clock()
         name = f"report {what} {' '.join(plan.channels)}"
-        current, before = plan.ended(now), store.recall(name)
+        current, before = plan.ended(now - WHOLE), store.recall(name)
         number = int(before) if before else 0
         if current <= number <= plan.ended(now + AHEAD):
             return False

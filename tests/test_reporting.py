@@ -40,7 +40,7 @@ from llama_logging.reporters.configuration import (
 )
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import Report
-from llama_logging.reporters.unusual import Unusual
+from llama_logging.reporters.unusual import WHOLE, Unusual
 from llama_logging.reporters.webhook import ID
 from llama_logging.reporting import Reporting
 from llama_logging.stores import open_store, urls
@@ -403,15 +403,19 @@ def test_two_do_not_send_to_one_channel_at_once(store: Outbox, store_url: urls.S
 
 def test_a_digest_comes_after_each_period_and_for_none_that_is_past(store: Outbox, clock: Clock) -> None:
     made, kept = reporting_of(store, clock, plan=DigestPlan(3600.0, ("ops", "mail")))
-    add(store, make_context(timestamp=NOON - HOUR), *(make_context(timestamp=NOON + MINUTE) for _ in range(3)))
+    clock.now = NOON + MINUTE
+    add(store, make_context(timestamp=NOON - HOUR), *(make_context(timestamp=NOON + MINUTE) for _ in range(2)))
     assert sent(made, store, kept["ops"]) == []
     clock.now = NOON + HOUR
+    assert sent(made, store, kept["ops"]) == []  # what was logged at its very end may still come in
+    add(store, make_context(timestamp=NOON + HOUR - SECOND))
+    clock.now = NOON + HOUR + WHOLE
     assert sent(made, store, kept["ops"]) == ["digest"]
     told = kept["ops"].reports[0].digest
     assert told is not None
     assert (told["total"], told["before"], told["since"]) == (3, 1, NOON.isoformat())
     assert sent(made, store, kept["ops"]) == []
-    clock.now = NOON + 5 * HOUR
+    clock.now = NOON + 5 * HOUR + MINUTE
     assert sent(made, store, kept["ops"]) == ["digest"]
     assert sent(made, store, kept["mail"], "mail") == ["digest", "digest"]
 
@@ -421,6 +425,7 @@ def test_services_of_one_registry_have_digests_of_their_own(store: Outbox, clock
     plan = parse_digest(Options("ReportHandler", {}, ()), given, {"ops": None})
     made, kept = reporting_of(store, clock, plan=plan)
     other, _ = reporting_of(store, clock, plan=replace(plan, origin=Origin("billing", "test")))
+    clock.now = NOON + MINUTE
     for each in (made, other):
         each.look(store)
     transfer.add(store, [of_process(timestamp=NOON + MINUTE, environment="test")])
@@ -428,7 +433,7 @@ def test_services_of_one_registry_have_digests_of_their_own(store: Outbox, clock
     transfer.add(store, [of_process(timestamp=NOON + n * MINUTE, **elsewhere) for n in (2, 3, 4)])
     predictions = [make_announcement(NOON + n * MINUTE, group=ANY) for n in (1, 2)]
     store.predicted([predictions[0], replace(predictions[1], service="billing")])
-    clock.now = NOON + HOUR
+    clock.now = NOON + HOUR + MINUTE
     other.look(store)
     assert sent(made, store, kept["ops"]) == ["digest", "digest"]
     of_billing, of_shop = kept["ops"].reports
@@ -643,7 +648,7 @@ def test_what_was_sent_is_swept_after_a_week(store: Outbox, clock: Clock) -> Non
 def test_a_clock_that_was_ahead_makes_rules_and_digests_deaf_for_no_longer(store: Outbox, clock: Clock) -> None:
     plan = DigestPlan(3600.0, ("mail",))
     made, kept = reporting_of(store, clock, {"when": ["2 in 5 minutes", "recovery_failed"]}, plan=plan)
-    for key, now in (("ahead", NOON + timedelta(days=400)), ("right", NOON)):
+    for key, now in (("ahead", NOON + timedelta(days=400, minutes=1)), ("right", NOON + MINUTE)):
         clock.now = now
         looked(Reporting(lambda: store, made.channels, made.rules, plan, since=now, clock=clock), store)
         context = make_context(timestamp=now)
@@ -651,7 +656,7 @@ def test_a_clock_that_was_ahead_makes_rules_and_digests_deaf_for_no_longer(store
         store.ingest(Batch(key, 0, 1, [wire.dumps(wire.encode_attempt(attempt(context, OutcomeStatus.FAILED)))]))
         clock.now = now + MINUTE
         assert sorted(sent(made, store, kept["ops"])) == ["frequent", "recovery_failed"]
-    clock.now = NOON + HOUR
+    clock.now = NOON + HOUR + MINUTE
     assert sent(made, store, kept["mail"], "mail") == ["digest"]
 
 
