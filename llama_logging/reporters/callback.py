@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from llama_logging.config import Options, as_callable
 from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ReportError
 from llama_logging.reporters.report import Report
 
 
@@ -45,3 +46,5 @@ class CallbackReporter:
         context = report.context
         if context is not None:
             self.report(context, timeout)
+        elif report.kind == "test":
+            raise ReportError("it is called with errors alone, and was not called")

@@ -198,10 +198,17 @@ def addresses(host: str, port: int, allow_private: bool) -> list[str]:
 
 
 def trusted(ca_file: str) -> ssl.SSLContext:
-    """Certificates and names are checked."""
+    """Certificates and names are checked.
+
+    Raises:
+        ReportError: If *ca_file* has no certificates.
+    """
     context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(ca_file)
+    try:
+        if ca_file:
+            context.load_verify_locations(ca_file)
+    except OSError as error:
+        raise ReportError(f"the certificates of the ca_file {ca_file} cannot be read: {_named(error)}") from error
     return context
 
 

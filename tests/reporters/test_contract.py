@@ -343,6 +343,13 @@ def test_a_password_is_never_sent_in_the_clear() -> None:
         channel("mail", **{**options_of("mail", 25, Path()), "user": "bob", "password": "x"})
 
 
+def test_the_test_of_a_callback_says_that_it_was_not_called() -> None:
+    calls.clear()
+    with pytest.raises(ReportError, match="was not called"):
+        channel("callback", function=f"{__name__}.called").reporter.send(of_test("it"), 20.0)
+    assert calls == []
+
+
 def test_a_coroutine_is_run_to_its_end_or_until_its_time_is_over() -> None:
     calls.clear()
     channel("callback", function=f"{__name__}.called_later").reporter.send(a_report(), 20.0)

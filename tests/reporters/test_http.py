@@ -63,6 +63,14 @@ def test_certificates_and_names_are_checked(tmp_path: Path) -> None:
         assert len(web.received) == 1
 
 
+@pytest.mark.parametrize("ca_file", ["missing.pem", "empty.pem"])
+def test_a_ca_file_without_certificates_is_named(ca_file: str, web: Receiver) -> None:
+    Path("empty.pem").touch()
+    target = Target(web.url.replace("http:", "https:"), allow_private=True, ca_file=ca_file)
+    with pytest.raises(ReportError, match=f"the ca_file {ca_file} cannot be read"):
+        target.post(b"", {}, 20.0)
+
+
 def test_redirects_stay_with_the_host(web: Receiver) -> None:
     web.answers = [saying(307, Location="/moved"), saying(200, b"here")]
     assert post(f"{web.url}/hook") == b"here"
