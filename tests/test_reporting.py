@@ -859,6 +859,14 @@ def test_a_group_that_comes_unusually_often_is_reported_once_until_it_is_as_usua
     assert sent(made, store, kept["ops"]) == ["unusual"]
 
 
+def test_what_is_unusual_is_seen_by_a_process_whose_clock_was_ahead(store: Outbox) -> None:
+    hourly(store, 24 * 14)
+    found = Unusual()
+    assert found.look(store, NOON + 12 * HOUR) == {}
+    add(store, *(make_context(timestamp=NOON + n * 20 * SECOND, fingerprint="v1:steady") for n in range(60)))
+    assert list(found.look(store, NOON + 21 * MINUTE)) == ["v1:steady"]
+
+
 def test_whoever_looks_comes_to_the_same_answer_whenever_they_began_to(store: Outbox) -> None:
     hourly(store, 24 * 14)
     add(store, *(make_context(timestamp=NOON + n * 7 * MINUTE, fingerprint="v1:steady") for n in range(5)))

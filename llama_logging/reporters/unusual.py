@@ -24,6 +24,8 @@ REPLAYED = timedelta(hours=12)
 """So much of it is gone through minute by minute: what began before is over, or nobody's news."""
 WHOLE = timedelta(seconds=15)
 """A minute is looked at when it has been over for so long: journals come in late."""
+SET_BACK = timedelta(minutes=1)
+"""By more than that a clock that was ahead was set back, and all is learned anew; less is waited for."""
 KNOWN_FOR = 1440
 """Minutes for which a group must have been known: of a new one nothing is expected."""
 TIMES = 8.0
@@ -59,6 +61,8 @@ class Unusual:
         """The groups that come unusually often, or are not yet as usual again, and how often they came."""
         until = (now - WHOLE).replace(second=0, microsecond=0)
         with self._turn:
+            if self._next is not None and self._next - until > SET_BACK:
+                self._next = None
             if self._next is None or until > self._next:
                 self._go_on(store, until)
             return self._found
