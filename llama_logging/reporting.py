@@ -24,6 +24,7 @@ from llama_logging.registry.origins import EVERYWHERE, Origin, about
 from llama_logging.reporters.asking import Asking, wanted
 from llama_logging.reporters.configuration import Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
+from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.sending import KEPT, Sending
 from llama_logging.reporters.unusual import WHOLE
 
@@ -67,8 +68,8 @@ class Reporting:
         self._asking = Asking(self.channels, keep, since or clock(), clock)
         self.sending = Sending(self.channels, clock)
         self.failure: StoreError | None = None
-        self._looker = Worker("llama_logging-reports")
-        self._senders = {name: Worker(f"llama_logging-report-{name}", capacity=1) for name in self.channels}
+        self._looker = Worker(f"{THREADS}s")
+        self._senders = {name: Worker(f"{THREADS}-{name}", capacity=1) for name in self.channels}
         self._pid = os.getpid()
         self._started = False
         self._stop = threading.Event()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -23,7 +25,7 @@ from llama_logging import transfer, wire
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
-from llama_logging.handlers import ReportHandler
+from llama_logging.handlers import RegistryHandler, ReportHandler
 from llama_logging.outbox import GIVEN_UP, Outbox
 from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import Action
@@ -247,6 +249,22 @@ def test_a_muted_group_is_left_alone(store: Outbox, clock: Clock) -> None:
     store.mute(make_context().fingerprint, NOON)
     add(store, *(make_context(timestamp=NOON + SECOND) for _ in range(5)))
     assert sent(made, store, kept["ops"]) == []
+
+
+def stumbling(context: ErrorContext | None) -> None:
+    logging.getLogger("app").error("the callback has a problem of its own")
+
+
+def test_what_a_reporter_logs_is_recorded_and_not_reported(own_place: Path) -> None:
+    channels = {"ops": {"callback": {"function": f"{__name__}.stumbling"}}}
+    report = ReportHandler(channels=channels, rules=[{"when": "every", "channels": ["ops"], "name": "all"}])
+    for handler in (RegistryHandler(), report):
+        logging.getLogger("app").addHandler(handler)
+    stumbling(None)
+    with contextlib.closing(open_store(urls.default())) as store:
+        until(lambda: json.loads(store.recall("report rule all") or '{"error": 0}')["error"] == 2)
+        assert len(store.deliveries()) == 1
+    report.close()
 
 
 def test_caps_hold_for_a_rule_and_for_a_channel_and_the_next_tells_of_it(store: Outbox, clock: Clock) -> None:

@@ -20,6 +20,7 @@ from llama_logging.prediction.ledger import Announcement
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.registry.origins import about
 from llama_logging.reporters.configuration import CHANGES, HOURLY, Channel, ReportRule
+from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.report import Report, of_error, of_prediction
 from llama_logging.reporters.unusual import Unusual
 
@@ -197,7 +198,8 @@ class Asking:
 
     def _may_tell(self, rule: ReportRule, context: ErrorContext, group: ErrorGroup | None) -> bool:
         muted = group is not None and group.state is GroupState.MUTED
-        return not muted and self._keep(context) and rule.applies(context)
+        ours = context.thread_name.startswith(THREADS)
+        return not muted and not ours and self._keep(context) and rule.applies(context)
 
     def _wanted(self, rule: ReportRule, report: Report, about: str) -> list[Wanted]:
         return [

@@ -7,6 +7,7 @@ import logging
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext
 from llama_logging.reporters.callback import CallbackReporter
+from llama_logging.reporters.protocol import THREADS
 from llama_logging.saying import say
 
 CAPACITY = 1_000
@@ -22,7 +23,7 @@ class Channel:
 
     def __init__(self, reporter: CallbackReporter) -> None:
         self._reporter = reporter
-        self._worker = Worker("llama_logging-reporter", capacity=CAPACITY)
+        self._worker = Worker(f"{THREADS}er", capacity=CAPACITY)
         self.sent = self.failed = self.dropped = 0
 
     def send(self, context: ErrorContext) -> None:

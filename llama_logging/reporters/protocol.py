@@ -7,6 +7,10 @@ from typing import ClassVar, Protocol, Self
 from llama_logging.config import Options
 from llama_logging.reporters.report import Report
 
+THREADS = "llama_logging-report"
+"""How the names of the threads begin on which reporters run. What is logged there is recorded and not reported: a
+callback that logs an error would be called with that one, and so on."""
+
 
 class Reporter(Protocol):
     """Sends reports outside, one at a time.
