@@ -77,10 +77,13 @@ class Target:
         left = until - time.monotonic()
         if left <= 0:
             raise ReportError("no answer in time")
-        host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+        secure = url.scheme == "https"
+        usual = 443 if secure else 80
+        host, port = url.hostname or "", url.port or usual
         connection = http.client.HTTPConnection(host, port, timeout=left)
+        connection.default_port = usual  # else `Host` has it, too, and Envoy, for one, knows no such host
         try:
-            connection.sock = self._connect(host, port, url.scheme == "https", until)
+            connection.sock = self._connect(host, port, secure, until)
             path = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", path, body, {"User-Agent": _OURSELVES, **headers})
             answer = http.client.HTTPResponse(Paced(connection.sock, until), method="POST")  # type: ignore[arg-type]

@@ -63,6 +63,16 @@ def test_certificates_and_names_are_checked(tmp_path: Path) -> None:
         assert len(web.received) == 1
 
 
+def test_the_usual_port_is_no_part_of_the_hosts_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cert, context = certificate(tmp_path)
+    connect = socket.create_connection
+    with receiver(tls=context) as web:
+        elsewhere = {443: web.port}  # 443 is for root alone
+        monkeypatch.setattr(socket, "create_connection", lambda at, **more: connect((at[0], elsewhere[at[1]]), **more))
+        Target("https://localhost/a", allow_private=True, ca_file=cert).post(b"", {}, 20.0)
+        assert web.received[0].headers["host"] == "localhost"
+
+
 @pytest.mark.parametrize("ca_file", ["missing.pem", "empty.pem"])
 def test_a_ca_file_without_certificates_is_named(ca_file: str, web: Receiver) -> None:
     Path("empty.pem").touch()
