@@ -491,6 +491,21 @@ def test_a_mistake_in_a_rule_is_told(entry: dict[str, Any], message: str) -> Non
     assert message in str(caught.value)
 
 
+def test_two_rules_of_one_name_are_told() -> None:
+    """The second would see nothing of what the first has seen."""
+    options = Options("ReportHandler", {}, (), strict=True)
+    given = [{"when": when, "channels": ["ops"], "name": "a"} for when in ("new", "every")]
+    with pytest.raises(ConfigError, match=r"rules\[1\]: rules\[0\] has the name 'a' as well"):
+        parse_report_rules(options, given, {"ops": None})
+
+
+def test_two_counts_in_one_rule_are_told() -> None:
+    options = Options("ReportHandler", {}, (), strict=True)
+    given = [{"when": ["5 in 1 minute", "new", "50 in 1 hour"], "channels": ["ops"]}]
+    with pytest.raises(ConfigError, match="5 in 1 minute and 50 in 1 hour are two rules"):
+        parse_report_rules(options, given, {"ops": None})
+
+
 def test_a_mistake_in_a_channel_or_a_digest_is_told() -> None:
     options = Options("ReportHandler", {}, (), strict=True)
     for given, message in (

@@ -172,7 +172,7 @@ def parse_report_rules(options: Options, given: object, channels: Mapping[str, o
     """Read the rules; one with a mistake is told of and left out."""
     if not isinstance(given, list):
         raise ConfigError(f"expected a list of rules, got {given!r}")
-    return tuple(options.each("rules", given, partial(_rule, options, channels)))
+    return tuple(options.each("rules", given, partial(_rule, options, channels, {})))
 
 
 def usual_rule(channels: Mapping[str, object]) -> ReportRule:
@@ -230,21 +230,28 @@ def _class_of(kind: str) -> type[Reporter]:
     return shipped
 
 
-def _rule(options: Options, channels: Mapping[str, object], place: str, given: object) -> ReportRule:
+def _rule(
+    options: Options, channels: Mapping[str, object], named: dict[str, str], place: str, given: object
+) -> ReportRule:
     given = as_mapping(given)
     reader = options.nested(place, given, RULE_OPTIONS)
     when = reader.required("when", lambda words: options.every(f"{place}.when", words, _word))
+    counts = [word for word in when if word not in WHEN]
+    if len(counts) > 1:
+        raise ConfigError(f"{' and '.join(counts)} are two rules, each with a count of its own")
     names = reader.required("channels", partial(_known, options, f"{place}.channels", channels))
     conditions = reader.read("match", as_mapping, {})
     extra: dict[str, object] = {name: conditions.pop(name) for name in _OURS if name in conditions}
     more = reader.nested("match", extra, extra)
     told = hashlib.blake2b(json.dumps(given, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
     name = reader.read("name", as_text, "")
+    if name and named.setdefault(name, place) != place:
+        raise ConfigError(f"{named[name]} has the name {name!r} as well: what was reported is kept under it")
     return ReportRule(
         name=name or f"{', '.join(when)}",
         key=name or told,
         when=frozenset(word for word in when if word in WHEN),
-        frequency=next((_frequency(word) for word in when if word not in WHEN), None),
+        frequency=next(map(_frequency, counts), None),
         channels=names,
         match=options.needed(f"{place}.match", partial(as_match, options, f"{place}.match", conditions))
         if conditions
