@@ -182,7 +182,7 @@ class Outbox(Figures, Protocol):
         ...
 
     def unhealed(self, since: datetime, until: datetime) -> list[tuple[str, str]]:
-        """Errors whose recovery was tried since then, in vain, and over by then: ids and fingerprints, in order."""
+        """Errors whose recovery was in vain, and over in that time: ids and fingerprints, in order."""
         ...
 
     def healings(self, since: datetime, until: datetime) -> list[Healing]:

@@ -199,6 +199,16 @@ def test_a_recovery_that_failed_is_told_once_for_all_errors_of_its_group(store: 
     assert sent(made, store, kept["ops"]) == ["recovery_failed"]
 
 
+def test_a_recovery_that_failed_after_an_hour_is_told(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "recovery_failed"})
+    looked(made, store)
+    add(store, error := make_context(timestamp=NOON))
+    long = replace(attempt(error, OutcomeStatus.FAILED), duration=3600.0)
+    store.ingest(Batch("k", 0, 1, [wire.dumps(wire.encode_attempt(long))]))
+    clock.now = NOON + HOUR + MINUTE
+    assert sent(made, store, kept["ops"]) == ["recovery_failed"]
+
+
 USUAL = {"release": "1.2", "service": "shop", "environment": "production"}
 
 

@@ -27,7 +27,7 @@ from llama_logging.reporters.unusual import Unusual
 HORIZON = timedelta(days=1)
 """What is older when it comes to light, from an import or after a long silence, is for the digest."""
 LOOK_BACK = timedelta(minutes=10)
-"""A recovery that ends comes to light so long after it began, at most."""
+"""That a recovery has ended comes to light so long after, at most."""
 SETTLED = timedelta(seconds=5)
 """After so long without another try, a ladder that has failed is over."""
 QUIET = timedelta(minutes=30)

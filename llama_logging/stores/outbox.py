@@ -26,6 +26,8 @@ _CHANGE = """
     JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id)
 """
 _HOUR_OF_WEEK = "(counts.minute / 60) % 168"
+LONGEST_TRY = 2 * HOUR
+"""Microseconds: of a step of recovery that takes longer it may not come to light that it failed."""
 _ENDS = "('recovered', 'fallback', 'advice')"
 AFTERWARDS = "NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction_id = attempts.error_id)"
 """Of attempts: that they were not made ahead of an error."""
@@ -245,12 +247,13 @@ class SQLOutbox(SQLAccess):
                 f"""
                 SELECT error_id, min(fingerprint) FROM attempts WHERE started_at >= ? AND {AFTERWARDS}
                 GROUP BY error_id
-                HAVING sum(pending) = 0 AND max(started_at + CAST(duration * 1000000 AS BIGINT)) <= ?
+                HAVING sum(pending) = 0
+                    AND max(started_at + CAST(duration * 1000000 AS BIGINT)) BETWEEN ? AND ?
                     AND sum(CASE WHEN status IN {_ENDS} THEN 1 ELSE 0 END) = 0
                     AND sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) > 0
                 ORDER BY max(started_at), error_id LIMIT 1000
                 """,
-                (to_microseconds(since), to_microseconds(until)),
+                (to_microseconds(since) - LONGEST_TRY, to_microseconds(since), to_microseconds(until)),
             )
             return [(error_id, fingerprint) for error_id, fingerprint in rows]
 
