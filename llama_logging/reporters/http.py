@@ -157,7 +157,7 @@ def target(options: Options, url: str) -> Target:
 
 def as_url(value: object) -> str:
     """A URL of a web server; what is wrong is said without it, for it may hold a secret."""
-    text = as_text(value)
+    text = value if isinstance(value, str) else ""
     try:
         parts = urlsplit(text)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from llama_logging.config import Options, as_text
+from llama_logging.config import Options
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
 from llama_logging.reporters.report import Report
 
@@ -68,7 +68,6 @@ def _sent(url: str, report: Report) -> bool:
 
 
 def _url(_place: str, given: object) -> str:
-    url = as_text(given)
-    if not apprise.Apprise().add(url):
+    if not isinstance(given, str) or not apprise.Apprise().add(given):
         raise ConfigError("apprise does not know what to do with it")
-    return url
+    return given

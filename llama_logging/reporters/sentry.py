@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from llama_logging.config import Options, as_text
+from llama_logging.config import Options
 from llama_logging.context import ErrorContext, ExceptionDetail, Process
 from llama_logging.exceptions import ConfigError
 from llama_logging.reporters import http
@@ -86,7 +86,7 @@ def event(report: Report) -> dict[str, Any]:
 def _as_dsn(value: object) -> tuple[str, str]:
     """The URL of the envelopes' endpoint, and the key."""
     try:
-        parts = urlsplit(as_text(value))
+        parts = urlsplit(value if isinstance(value, str) else "")
         folder, _, project = parts.path.rpartition("/")
         known = parts.scheme in ("http", "https") and parts.username and parts.hostname and parts.port != 0
     except ValueError:

@@ -419,10 +419,15 @@ def test_a_header_that_no_request_can_carry_is_told() -> None:
 @pytest.mark.parametrize("kind", ["webhook", "sentry", "apprise"])
 def test_a_url_where_options_belong_is_told_without_it(kind: str) -> None:
     reader = Options("ReportHandler", {}, (), strict=True)
-    for given in ({"it": {kind: f"https://hooks.example/{SECRET}"}}, {"it": f"https://hooks.example/{SECRET}"}):
+    url = f"https://hooks.example/{SECRET}"
+    for given in ({"it": {kind: url}}, {"it": url}):
         with pytest.raises(ConfigError, match="expected a mapping, got str") as caught:
             parse_channels(reader, given)
         assert SECRET not in str(caught.value)
+    option = {"webhook": "url", "sentry": "dsn", "apprise": "urls"}[kind]
+    with pytest.raises(ConfigError) as caught:
+        channel(kind, **{option: [[url]]})
+    assert SECRET not in str(caught.value)
 
 
 def test_what_sentry_gets_can_be_imported_again(web: Receiver) -> None:
