@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -78,14 +79,16 @@ class MailReporter:
                     server.starttls(context=http.trusted(self.ca_file))
                 if self.user:
                     server.login(self.user, self.password)
-                server.send_message(self._message(report))
+                refused = server.send_message(self._message(report))
         except smtplib.SMTPRecipientsRefused as error:
-            told = "; ".join(f"{code} {_text(said)}" for code, said in error.recipients.values())
-            raise ReportError(f"no recipient was taken: {told}") from error
+            raise ReportError(f"no recipient was taken: {_refusals(error.recipients)}") from error
         except smtplib.SMTPResponseException as error:
             # 5xx to the message itself is for good (RFC 5321, 4.2.1); to a login it is the channel's trouble.
-            refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
-            raise ReportError(f"SMTP {error.smtp_code}: {_text(error.smtp_error)}", refused=refused) from error
+            for_good = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
+            raise ReportError(f"SMTP {error.smtp_code}: {_text(error.smtp_error)}", refused=for_good) from error
+        if refused and report.kind == "test":
+            # Any other is not sent anew for their sake: who has taken it would have it twice.
+            raise ReportError(f"it was taken, but not for all: {_refusals(refused)}")
 
     def _connect(self, timeout: float) -> smtplib.SMTP:
         if self.security == "tls":
@@ -156,6 +159,10 @@ def _as_port(value: object) -> int:
     if isinstance(value, str) and value.isdecimal():
         return _as_port(int(value))
     raise ConfigError(f"expected a port, got {value!r}")
+
+
+def _refusals(recipients: Mapping[str, tuple[int, bytes | str]]) -> str:
+    return "; ".join(f"{code} {_text(said)}" for code, said in recipients.values())
 
 
 def _text(said: bytes | str) -> str:

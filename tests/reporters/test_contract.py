@@ -291,6 +291,28 @@ def test_mail_that_is_refused_for_good_is_told_from_a_server_in_trouble() -> Non
         assert (caught.value.refused, str(caught.value)) == (refused, f"SMTP {answer[:3]}: {answer[4:]}")
 
 
+class Choosy(Mailbox):
+    """Knows nobody whose name begins with an x."""
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address.startswith("x"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+
+def test_the_test_of_a_mail_channel_tells_of_a_recipient_that_was_refused() -> None:
+    mailbox = Choosy()
+    with mail_server(mailbox) as port:
+        made = channel(
+            "mail", **options_of("mail", port, Path()) | {"to": ["ops@example.org", "x@example.org"]}
+        ).reporter
+        made.send(a_report(), 20.0)
+        with pytest.raises(ReportError, match="not for all: 550 no such user"):
+            made.send(of_test("it"), 20.0)
+    assert [envelope.rcpt_tos for envelope in mailbox.messages] == [["ops@example.org"]] * 2
+
+
 def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye() -> None:
     class Rude(Mailbox):
         async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
