@@ -489,6 +489,7 @@ def test_a_digest_is_of_whole_hours_days_and_weeks(every: str, end: datetime) ->
         ({"when": "new", "channels": ["opps"]}, "there is no channel 'opps', did you mean 'ops'?"),
         ({"when": "new", "chanels": ["ops"]}, "chanels: unknown option, did you mean 'channels'?"),
         ({"when": "0 in 5 minutes", "channels": ["ops"]}, "is always so"),
+        ({"when": "5 in 9999999d", "channels": ["ops"]}, "a year is the longest"),
         ({"when": "new", "channels": ["ops"], "match": {"tags": {}}}, "tags: unknown option"),
         ({"when": "new", "channels": []}, "at least one is needed"),
         ({"channels": ["ops"]}, "the option 'when' is needed"),
@@ -527,8 +528,9 @@ def test_a_mistake_in_a_channel_or_a_digest_is_told() -> None:
             parse_channels(options, given)
         assert message in str(caught.value)
         assert "hunter22" not in str(caught.value)
-    with pytest.raises(ConfigError, match="at least 60 seconds"):
-        parse_digest(options, {"every": 5, "channels": ["a"]}, {"a": None})
+    for every, told in ((5, "at least 60 seconds"), ("999999d", "a year is the longest")):
+        with pytest.raises(ConfigError, match=told):
+            parse_digest(options, {"every": every, "channels": ["a"]}, {"a": None})
 
 
 APP = """

@@ -43,6 +43,8 @@ HOURLY = 60
 """Reports that a channel gets in an hour, where the YAML says nothing else."""
 SHORTEST_DIGEST = 60.0
 """Seconds: counts are kept by the minute."""
+LONGEST = 366 * 86_400.0
+"""Seconds that a digest may be of, and errors be counted in: beyond some thousand years there are no dates."""
 
 _FREQUENT = re.compile(r"(\d{1,6}) in (?:(\d{1,5}) ?(minute|hour|day)s?|(minute|hour|day)|(\d+(?:m|h|d)))")
 _GLOB = re.compile(r"[*?\[]")
@@ -290,6 +292,8 @@ def _frequency(word: str) -> Frequency:
     period = as_seconds(short) if short else float(number or 1) * _UNITS[unit or alone]
     if not int(count) or not period:
         raise ConfigError(f"{word!r} is always so")
+    if period > LONGEST:
+        raise ConfigError(f"{word!r}: a year is the longest")
     return Frequency(int(count), period)
 
 
@@ -297,6 +301,8 @@ def _as_period(value: object) -> float:
     period = as_seconds(value)
     if period < SHORTEST_DIGEST:
         raise ConfigError(f"at least {SHORTEST_DIGEST:g} seconds; counts are kept by the minute")
+    if period > LONGEST:
+        raise ConfigError("a year is the longest")
     return period
 
 
