@@ -6,6 +6,7 @@ Each channel has a thread of its own: one that is down keeps up nobody.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import sys
@@ -27,6 +28,7 @@ from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.sending import KEPT, Sending
 from llama_logging.reporters.unusual import WHOLE
+from llama_logging.saying import say
 
 BUSY_PAUSE = 0.1
 IDLE_PAUSE = 2.0
@@ -67,7 +69,7 @@ class Reporting:
         self._on_start = begin
         self._asking = Asking(self.channels, keep, since or clock(), clock)
         self.sending = Sending(self.channels, clock)
-        self.failure: StoreError | None = None
+        self._complained = False
         self._looker = Worker(f"{THREADS}s")
         self._senders = {name: Worker(f"{THREADS}-{name}", capacity=1) for name in self.channels}
         self._pid = os.getpid()
@@ -154,13 +156,20 @@ class Reporting:
                 for name in store.due(self._clock()):
                     if name in self._senders:
                         busy |= self._senders[name].submit(partial(self._send, name))
-                self.failure = None
+                self._complained = False
             except Exception as error:
                 # An unforeseen fault must not end it: the next look may go well.
-                busy, self.failure = False, StoreError.of(error)
+                busy = False
+                self._complain(error)
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
         if store is not None:
             store.close()
+
+    def _complain(self, error: Exception) -> None:
+        """Once, until it has gone well; that the registry cannot be reached is told by who asks it."""
+        if not self._complained and not isinstance(error, StoreError):
+            self._complained = True
+            say("reporters", logging.WARNING, "no reports are made or sent: %s", type(error).__name__, exc_info=True)
 
     def _send(self, name: str) -> None:
         with contextlib.closing(self._open_store()) as store:

@@ -730,20 +730,23 @@ def test_the_end_of_the_process_waits_for_no_locked_registry(own_place: Path, ru
     locked.close()
 
 
-def test_a_registry_that_cannot_be_opened_at_first_is_tried_again(store_url: urls.StoreURL) -> None:
+def test_a_registry_that_cannot_be_opened_at_first_is_tried_again(
+    store_url: urls.StoreURL, caplog: pytest.LogCaptureFixture
+) -> None:
     """The first error of a process may be that there are no descriptors left."""
     opened: list[int] = []
 
     def opening() -> Outbox:
         opened.append(1)
-        if len(opened) == 1:
+        if len(opened) < 3:
             raise OSError(errno.EMFILE, "too many open files")
         return open_store(store_url)
 
     made = Reporting(opening, {}, ())
     made.wake()
-    until(lambda: len(opened) > 1)
+    until(lambda: len(opened) > 2)
     made.finish(20)
+    assert [record.getMessage() for record in caplog.records] == ["no reports are made or sent: OSError"]
 
 
 def test_the_end_of_the_process_waits_for_no_receiver(own_place: Path, run: Run) -> None:
