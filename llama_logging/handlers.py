@@ -251,6 +251,7 @@ class ReportHandler(ContextHandler):
             bring_in=pipeline.ingester.drain,
             begin=pipeline.ingester.wake,
             keep=lambda context: context.severity >= self.level and not self._is_ignored(context),
+            hourly=parse.hourly_of(named),
         )
 
 

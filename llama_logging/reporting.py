@@ -47,6 +47,7 @@ class Reporting:
         bring_in: Has what waits in the journals brought into the store, so many seconds at most.
         begin: Called when the thread starts: what dead processes have left is to be brought in, too.
         keep: Whether an error may be reported at all.
+        hourly: What channels take in an hour that rules name and this process cannot send to.
         since: What happened before is nothing to a rule that the registry has not seen yet.
         clock: Aware now; tests pass their own.
     """
@@ -61,13 +62,15 @@ class Reporting:
         bring_in: Callable[[float], object] = lambda timeout: None,
         begin: Callable[[], object] = lambda: None,
         keep: Callable[[ErrorContext], bool] = lambda context: True,
+        hourly: Mapping[str, int] | None = None,
         since: datetime | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.channels, self.rules, self.plan = dict(channels), tuple(rules), plan
         self._open_store, self._bring_in, self._clock = open_store, bring_in, clock
         self._on_start = begin
-        self._asking = Asking(self.channels, keep, since or clock(), clock)
+        caps = {**(hourly or {}), **{channel.name: channel.hourly for channel in channels.values()}}
+        self._asking = Asking(caps, keep, since or clock(), clock)
         self.sending = Sending(self.channels, clock)
         self._complained = False
         self._looker = Worker(f"{THREADS}s")

@@ -304,26 +304,21 @@ def test_the_cap_of_a_rule_holds_for_each_of_its_channels(store: Outbox, clock: 
         assert "1 report before this one was held back" in kept[name].reports[0].message
 
 
-def test_a_process_that_lacks_a_channels_secret_leaves_its_reports_to_one_that_has_it(
-    store: Outbox, clock: Clock
-) -> None:
-    given = {
-        "channels": {
-            "ops": {"webhook": {"url": "env://HOOK"}},
-            "team": {"webhook": {"url": "https://hooks.example/a"}},
-        },
-        "rules": [{"when": "every", "channels": ["ops"]}],
-    }
-    lacking, has_none = (ReportHandler(**each).reporting for each in (given, {"channels": given["channels"]}))
-    assert lacking is not None
-    assert has_none is not None
-    assert [rule.channels for rule in has_none.rules] == [("ops", "team")]
-    made = Reporting(lambda: store, lacking.channels, lacking.rules, since=NOON, clock=clock)
-    looked(made, store)
-    add(store, make_context(timestamp=NOON))
-    looked(made, store)
+def test_a_process_that_lacks_a_channels_secret_leaves_its_reports_to_one_that_has_it(own_place: Path) -> None:
+    team = {"webhook": {"url": "https://hooks.example/a"}}
+    channels = {"ops": {"webhook": {"url": "env://HOOK"}, "hourly": 2}, "team": team}
+    report = ReportHandler(channels=channels, rules=[{"when": "every", "channels": ["ops"]}])
+    made = report.reporting
+    assert made is not None
     assert list(made.channels) == ["team"]
-    assert store.due(NOON) == ["ops"]
+    with contextlib.closing(open_store(urls.default())) as store:
+        looked(made, store)
+        add(store, *(make_context(timestamp=datetime.now(UTC)) for _ in range(3)))
+        looked(made, store)
+        assert [delivery.channel for delivery in store.deliveries()] == ["ops", "ops"]
+    usual = ReportHandler(channels=channels).reporting
+    assert usual is not None
+    assert [rule.channels for rule in usual.rules] == [("ops", "team")]
 
 
 def test_without_rules_what_is_new_goes_to_the_channels_of_each_service(store: Outbox, clock: Clock) -> None:

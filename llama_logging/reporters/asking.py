@@ -19,7 +19,7 @@ from llama_logging.outbox import Outbox, Quota, Wanted
 from llama_logging.prediction.ledger import Announcement
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.registry.origins import about
-from llama_logging.reporters.configuration import CHANGES, HOURLY, Channel, ReportRule
+from llama_logging.reporters.configuration import CHANGES, HOURLY, ReportRule
 from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.report import Report, of_error, of_prediction
 from llama_logging.reporters.unusual import Unusual
@@ -40,6 +40,7 @@ class Asking:
     """Makes reports by rules.
 
     Args:
+        hourly: How many reports each channel takes in an hour.
         keep: Whether an error may be reported at all.
         since: What happened before is nothing to a rule that the registry has not seen yet.
         clock: Aware now.
@@ -47,12 +48,12 @@ class Asking:
 
     def __init__(
         self,
-        channels: Mapping[str, Channel],
+        hourly: Mapping[str, int],
         keep: Callable[[ErrorContext], bool],
         since: datetime,
         clock: Callable[[], datetime],
     ) -> None:
-        self._channels, self._keep, self.since, self._clock = channels, keep, since, clock
+        self._hourly, self._keep, self.since, self._clock = hourly, keep, since, clock
         self._unusual = Unusual()
 
     def ask(self, store: Outbox, rule: ReportRule) -> bool:
@@ -208,8 +209,7 @@ class Asking:
         ]
 
     def _quota(self, channel: str) -> Quota:
-        known = self._channels.get(channel)
-        return Quota(f"channel {channel}", known.hourly if known is not None else HOURLY)
+        return Quota(f"channel {channel}", self._hourly.get(channel, HOURLY))
 
 
 def wanted(channels: Sequence[str], report: Report, about: str) -> list[Wanted]:

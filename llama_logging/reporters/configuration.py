@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import importlib
@@ -12,7 +13,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from llama_logging.config import Options, as_count, as_list, as_mapping, as_seconds, as_share, as_text, did_you_mean
+from llama_logging.config import (
+    Options,
+    as_count,
+    as_list,
+    as_mapping,
+    as_seconds,
+    as_share,
+    as_text,
+    convert,
+    did_you_mean,
+)
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import MATCH_OPTIONS, Match, as_match
@@ -168,6 +179,16 @@ def parse_channels(options: Options, given: object) -> dict[str, Channel]:
         for name, entry in _as_options(given).items()
     ]
     return {channel.name: channel for channel in made if channel is not None}
+
+
+def hourly_of(given: Mapping[str, object]) -> dict[str, int]:
+    """What the channels take in an hour that say so, also those left out: another process may send to them."""
+    caps: dict[str, int] = {}
+    for name, entry in given.items():
+        if isinstance(entry, dict) and "hourly" in entry:
+            with contextlib.suppress(ConfigError):
+                caps[name] = as_count(convert(entry["hourly"]))
+    return caps
 
 
 def parse_report_rules(options: Options, given: object, channels: Mapping[str, object]) -> tuple[ReportRule, ...]:
