@@ -72,7 +72,7 @@ class Reporting:
         caps = {**(hourly or {}), **{channel.name: channel.hourly for channel in channels.values()}}
         self._asking = Asking(caps, keep, since or clock(), clock)
         self.sending = Sending(self.channels, clock)
-        self._complained = False
+        self._failing: set[str] = set()
         self._looker = Worker(f"{THREADS}s")
         self._senders = {name: Worker(f"{THREADS}-{name}", capacity=1) for name in self.channels}
         self._pid = os.getpid()
@@ -159,20 +159,21 @@ class Reporting:
                 for name in store.due(self._clock()):
                     if name in self._senders:
                         busy |= self._senders[name].submit(partial(self._send, name))
-                self._complained = False
+                self._failing.discard("any rule")
             except Exception as error:
                 # An unforeseen fault must not end it: the next look may go well.
                 busy = False
-                self._complain(error)
+                self._complain("any rule", error)
             pause = BUSY_PAUSE if busy else min(pause * 2, IDLE_PAUSE)
         if store is not None:
             store.close()
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, what: str, error: Exception) -> None:
         """Once, until it has gone well; that the registry cannot be reached is told by who asks it."""
-        if not self._complained and not isinstance(error, StoreError):
-            self._complained = True
-            say("reporters", logging.WARNING, "no reports are made or sent: %s", type(error).__name__, exc_info=True)
+        if what not in self._failing and not isinstance(error, StoreError):
+            self._failing.add(what)
+            told = "no reports of %s are made: %s"
+            say("reporters", logging.WARNING, told, what, type(error).__name__, exc_info=True)
 
     def _send(self, name: str) -> None:
         with contextlib.closing(self._open_store()) as store:
@@ -190,10 +191,18 @@ class Reporting:
     def look(self, store: Outbox) -> bool:
         """Write down what the rules and the digest ask for; whether there was anything to look at."""
         busy = False
-        for rule in self.rules:
-            busy |= self._asking.ask(store, rule)
+        looks = [(f"the rule {rule.name}", partial(self._asking.ask, store, rule)) for rule in self.rules]
         if self.plan is not None:
-            busy |= self._plan_digest(store, self.plan)
+            looks.append(("the digest", partial(self._plan_digest, store, self.plan)))
+        for what, look in looks:
+            try:
+                busy |= look()
+                self._failing.discard(what)
+            except StoreError:
+                raise
+            except Exception as error:
+                # Nobody foresaw it; the others, and what is to be sent, do not wait for it.
+                self._complain(what, error)
         self._sweep(store)
         return busy
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never
 
 import pytest
 
@@ -741,7 +741,42 @@ def test_a_registry_that_cannot_be_opened_at_first_is_tried_again(
     made.wake()
     until(lambda: len(opened) > 2)
     made.finish(20)
-    assert [record.getMessage() for record in caplog.records] == ["no reports are made or sent: OSError"]
+    assert [record.getMessage() for record in caplog.records] == ["no reports of any rule are made: OSError"]
+
+
+def test_a_rule_that_fails_holds_up_no_other(
+    store: Outbox, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told once, until it goes well again."""
+    made, kept = reporting_of(store, clock, {"when": "every", "name": "odd"}, {"when": "new"})
+
+    def fail(*args: object) -> Never:
+        raise LookupError("nobody foresaw it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(made._asking, "_of_errors", fail)
+        looked(made, store)
+        add(store, make_context(timestamp=NOON))
+        assert sent(made, store, kept["ops"]) == ["new"]
+        told = ["no reports of the rule odd are made: LookupError"]
+        assert [record.getMessage() for record in caplog.records] == told
+    looked(made, store)
+    monkeypatch.setattr(made._asking, "_of_errors", fail)
+    looked(made, store)
+    assert [record.getMessage() for record in caplog.records] == 2 * told
+
+
+def test_what_somebody_resolves_is_reported_where_a_rule_asks_for_it(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": ["new", "resolved"]})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    assert sent(made, store, kept["ops"]) == ["new"]
+    store.resolve(make_context().fingerprint, NOON + MINUTE, release="1.1")
+    clock.now += HOUR
+    assert sent(made, store, kept["ops"]) == ["resolved"]
+    (report,) = kept["ops"].reports
+    assert report.title == "resolved: ValueError: no such article"
+    assert report.text.startswith("resolved: 1.1\n")
 
 
 def test_the_end_of_the_process_waits_for_no_receiver(own_place: Path, run: Run) -> None:

@@ -25,7 +25,7 @@ from llama_logging.reporters.report import Report, of_error, of_prediction
 from llama_logging.reporters.unusual import Unusual
 
 HORIZON = timedelta(days=1)
-"""What is older when it comes to light, from an import or after a long silence, is for the digest."""
+"""What is older when it comes to light, from an import or after a long silence, is no news."""
 LOOK_BACK = timedelta(minutes=10)
 """That a recovery has ended comes to light so long after, at most."""
 SETTLED = timedelta(seconds=5)
@@ -80,7 +80,7 @@ class Asking:
 
     def _reports(self, store: Outbox, rule: ReportRule, state: dict[str, Any], now: datetime) -> Iterator[Wanted]:
         """What *rule* wants after *state*, which goes on."""
-        if rule.when & set(CHANGES):
+        if rule.when & {*CHANGES, "resolved"}:
             yield from self._of_changes(store, rule, state, now)
         if "every" in rule.when:
             yield from self._of_errors(store, rule, state, now)

@@ -44,7 +44,7 @@ SHIPPED = {
 }
 """Reporters by the name that the YAML gives them, and where they are."""
 CHANGES = ("new", "regressed", "unmuted")
-WHEN = (*CHANGES, "recovery_failed", "predicted", "unusual", "every")
+WHEN = (*CHANGES, "resolved", "recovery_failed", "predicted", "unusual", "every")
 RULE_OPTIONS = ("when", "match", "channels", "name", "hourly", "probability", "horizon")
 _OURS = ("tag", "release", "service", "environment")
 REPORT_MATCH_OPTIONS = (*MATCH_OPTIONS, *_OURS)

@@ -29,6 +29,7 @@ KINDS = {
     "new": "new error",
     "regressed": "is back, although resolved",
     "unmuted": "asks for attention again",
+    "resolved": "resolved",
     "frequent": "comes often",
     "recovery_failed": "could not be recovered from",
     "predicted": "is predicted",
