@@ -96,7 +96,8 @@ class Incident:
                 break
             remedy = self._try(step, deadline)
             if remedy.status in _ENDS:
-                return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at)
+                ready_at = time.monotonic() + _seconds_until(remedy)
+                return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at, ready_at)
         if self._stopped:
             return Resolution(OutcomeStatus.REFUSED, detail=self._stopped)
         told = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in self._attempts)
@@ -145,7 +146,7 @@ class Incident:
             attempt,
             status=remedy.status,
             detail=clean(remedy.detail, commands.TAIL),
-            duration=round((datetime.now(UTC) - attempt.started_at).total_seconds(), 6),
+            duration=round((datetime.now(UTC) - attempt.started_at).total_seconds() + _seconds_until(remedy), 6),
         )
         self._attempts.append(ended)
         self._audit(ended)
@@ -273,6 +274,13 @@ class Incident:
 
     def _retry_at(self) -> datetime | None:
         return datetime.now(UTC) + timedelta(seconds=self._denial.retry_in) if self._denial is not None else None
+
+
+def _seconds_until(remedy: Remedy) -> float:
+    """Until what has recovered may be tried again."""
+    if remedy.status is not OutcomeStatus.RECOVERED or remedy.retry_at is None:
+        return 0.0
+    return max(0.0, (remedy.retry_at - datetime.now(UTC)).total_seconds())
 
 
 def named(error: BaseException) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
@@ -20,14 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The end of a recovery."""
+    """The end of a recovery.
+
+    Attributes:
+        ready_at: Until then, on the monotonic clock, it is still under way; all that is left is to wait.
+    """
 
     status: OutcomeStatus
     value: object = None
     detail: str = ""
     advice: str = ""
     retry_at: datetime | None = None
+    ready_at: float = 0.0
     attempts: tuple[RecoveryAttempt, ...] = ()
+
+    def left(self) -> float:
+        """Seconds until it is over."""
+        return max(0.0, self.ready_at - time.monotonic())
 
 
 class Outcome:
@@ -55,10 +66,13 @@ class Outcome:
         On an event loop this would stop the loop: await the outcome there.
         """
         if not isinstance(self._end, Resolution):
+            until = math.inf if timeout is None else time.monotonic() + timeout
             try:
-                self._end.result(timeout)
+                end = self._end.result(timeout)
             except Exception:
                 return False
+            while (left := min(end.left(), until - time.monotonic())) > 0:
+                time.sleep(left)
         return bool(self)
 
     def __await__(self) -> Generator[object, None, bool]:
@@ -66,6 +80,8 @@ class Outcome:
             import asyncio  # who awaits has it
 
             yield from asyncio.shield(asyncio.wrap_future(self._end)).__await__()
+            while left := self._end.result().left():
+                yield from asyncio.sleep(left).__await__()
         return bool(self)
 
     def __bool__(self) -> bool:
@@ -74,7 +90,7 @@ class Outcome:
     def __reduce__(self) -> tuple[type[Outcome], tuple[str, Resolution]]:
         # Exceptions and records carry it, and go to other processes: as it is now, and without the value, which may
         # be anything. Else what cannot be pickled would be reported there, in place of the application's own error.
-        return Outcome, (self.error_id, replace(self._now, value=None))
+        return Outcome, (self.error_id, replace(self._now, value=None, ready_at=0.0))
 
     def __repr__(self) -> str:
         return f"<Outcome {self.status} of {self.error_id or 'no error'}: {self.detail or 'no detail'}>"
@@ -82,7 +98,7 @@ class Outcome:
     @property
     def is_over(self) -> bool:
         """Whether nothing more comes of it."""
-        return isinstance(self._end, Resolution) or self._end.done()
+        return self._now is not _PENDING
 
     @property
     def status(self) -> OutcomeStatus:
@@ -118,7 +134,8 @@ class Outcome:
     def _now(self) -> Resolution:
         if isinstance(self._end, Resolution):
             return self._end
-        return self._end.result() if self._end.done() else _PENDING
+        end = self._end.result() if self._end.done() else _PENDING
+        return _PENDING if end.left() else end
 
 
 def outcome() -> Outcome:

@@ -27,7 +27,7 @@ class Remedy:
         value: What the caller gets: the strategy's result or the value that stands in.
         detail: What was done and seen, for the audit trail.
         advice: What somebody should do, where no strategy can.
-        retry_at: When it is worth trying again, where that is known; aware UTC.
+        retry_at: When it is worth trying again, where that is known; aware UTC. What has `recovered` is over only then.
     """
 
     status: OutcomeStatus

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import pickle
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -10,10 +12,14 @@ import pytest
 
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.recovery.engine import THREADS, Engine
+from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategies.later import Rounds, moment_of
+from llama_logging.recovery.strategy import StrategyTable
 from llama_logging.tried import OutcomeStatus
 from tests.conftest import NOON
 from tests.recovery.acting import attempt, failed, make
+from tests.recovery.test_engine import engine
 
 
 def seconds(value: float) -> timedelta:
@@ -80,11 +86,49 @@ def test_a_moment_beyond_the_deadline_is_advice() -> None:
     assert remedy.retry_at.isoformat(timespec="seconds") in remedy.advice
 
 
+def soon() -> ErrorContext:
+    return failed(attributes={"retry-after-ms": "40"}, timestamp=datetime.now(UTC))
+
+
 def test_a_moment_before_the_deadline_is_waited_for() -> None:
-    remedy = attempt(make("rate_limit"), failed(attributes={"retry-after-ms": "40"}, timestamp=datetime.now(UTC)))
-    assert remedy.status is OutcomeStatus.RECOVERED
-    assert remedy.retry_at is not None
-    assert datetime.now(UTC) >= remedy.retry_at
+    result = engine(make("rate_limit")).dispatch(soon())
+    assert result.wait(10)
+    assert result.retry_at is not None
+    assert datetime.now(UTC) >= result.retry_at
+
+
+def test_it_is_waited_for_on_an_event_loop() -> None:
+    async def main() -> None:
+        result = engine(make("rate_limit")).dispatch(soon())
+        assert await result
+        assert result.retry_at is not None
+        assert datetime.now(UTC) >= result.retry_at
+
+    asyncio.run(main())
+
+
+def test_until_then_it_is_under_way_and_nobody_waits_longer_than_asked() -> None:
+    waiting = engine(make("rate_limit", delay=20)).dispatch(failed(timestamp=datetime.now(UTC)))
+    assert waiting.wait(0.2) is False
+    assert (waiting.is_over, waiting.status, waiting.retry_at) == (False, OutcomeStatus.PENDING, None)
+    assert pickle.loads(pickle.dumps(waiting)).status is OutcomeStatus.PENDING
+
+
+def test_those_who_wait_hold_up_no_other_recovery() -> None:
+    """A limit is met by many callers at once, far more than there are threads."""
+    limited, fallback = make("rate_limit", delay=20), make("fallback_value", value="instead")
+    shop = Engine(
+        [
+            Rule(name="limited", match=lambda context: context.tags == {"limited": "yes"}, ladder=(Step(limited),)),
+            Rule(name="others", match=lambda context: True, ladder=(Step(fallback),)),
+        ],
+        table=StrategyTable(),
+    )
+    told = [shop.dispatch(failed(timestamp=datetime.now(UTC), tags={"limited": "yes"})) for _ in range(THREADS * 3)]
+    other = shop.dispatch(failed())
+    other.wait(10)
+    assert other.value == "instead"
+    assert {outcome.status for outcome in told} == {OutcomeStatus.PENDING}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -103,7 +102,7 @@ class Retry:
         return f"try again, {counted(self.attempts, 'time')} at most"
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """Say when; if that is before the deadline, wait for it."""
+        """Say when."""
         if context.additional_context.get(MARK) is not True:
             return Remedy(OutcomeStatus.FAILED, detail=f"the caller has not said extra={{'{MARK}': True}}")
         number, retry_at = self.rounds.next(context.fingerprint, context.timestamp, self.delay, self.longest)
@@ -138,7 +137,7 @@ class RateLimit:
         return "come back when the server says"
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """Find the moment; if it is before the deadline, wait for it."""
+        """Find the moment."""
         found = next(_told(context), None)
         if found is None and self.delay is not None:
             found = ("nothing", context.timestamp + timedelta(seconds=self.delay))
@@ -152,12 +151,12 @@ class RateLimit:
 
 
 def come_back(moment: datetime, deadline: Deadline, why: str) -> Remedy:
-    """Wait for *moment*; if that is beyond the deadline, it is advice when to try again."""
+    """Have the recovery be over at *moment*; if that is beyond the deadline, it is advice when to try again."""
     left = (moment - datetime.now(UTC)).total_seconds()
     if left > deadline.remaining():
         advice = f"try again at {moment.isoformat(timespec='seconds')}"
         return Remedy(OutcomeStatus.ADVICE, detail=why, advice=advice, retry_at=moment)
-    time.sleep(max(0.0, left))
+    # Not waited for here: of those who are told so at once there may be many more than threads.
     return Remedy(OutcomeStatus.RECOVERED, detail=why, retry_at=moment)
 
 
