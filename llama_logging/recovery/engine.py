@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, Stack
-from llama_logging.recovery.incident import Incident, is_inside, named
+from llama_logging.recovery.incident import ENDS, Incident, is_inside, named
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import OwnScopes, Scopes
-from llama_logging.recovery.strategy import REGISTERED, Call, StrategyTable
+from llama_logging.recovery.strategy import REGISTERED, Call, Deadline, StrategyTable
 from llama_logging.recovery.switch import Switch, off_in_environment
 from llama_logging.registry.attempts import Record
 from llama_logging.saying import say
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
-THREADS = 4
+THREADS = 8
 """Ladders that run at once; more wait."""
-WAITING = 32
-"""Ladders that may wait; one more is refused."""
+WAITING = 1_000
+"""Ladders that may wait, each until its deadline; one more is refused."""
 
 _REMEMBERED = 1_000
 
@@ -92,8 +94,7 @@ class Engine:
         """Begin what *rule*, one that `ahead` gave, does about *context*, or join what is under way."""
         if self._pid != os.getpid():
             self._forget()
-        shared = self._under_way.get(_shared(rule)) if rule.scope else None
-        return shared.shared_with(context.error_id) if shared else self._begin(rule, context)
+        return self._begin(rule, context)
 
     def finish(self, timeout: float) -> bool:
         """Wait until nothing is under way, so many seconds at most; whether that is so."""
@@ -101,7 +102,7 @@ class Engine:
 
     def _forget(self) -> None:
         self._pid = os.getpid()
-        self._under_way: dict[str, Outcome] = {}
+        self._under_way: dict[int, Future[Resolution]] = {}
         self._outcomes: OrderedDict[str, Outcome] = OrderedDict()
 
     def _decide(self, rule: Rule, context: ErrorContext) -> Outcome:
@@ -112,8 +113,7 @@ class Engine:
             return _refused(context, off)
         if rule.mode == "off":
             return _refused(context, f"the rule {rule.name} is off")
-        shared = self._under_way.get(_shared(rule)) if rule.scope else None
-        return shared.shared_with(context.error_id) if shared else self._begin(rule, context)
+        return self._begin(rule, context)
 
     def _rule_for(self, context: ErrorContext) -> Rule | None:
         for rule in self._rules_for(context.stack):
@@ -136,35 +136,68 @@ class Engine:
 
     def _begin(self, rule: Rule, context: ErrorContext) -> Outcome:
         future: Future[Resolution] = Future()
-        outcome = Outcome(context.error_id, future)
-        if rule.scope:
-            # setdefault is atomic: of two errors at the same moment one begins and one joins.
-            first = self._under_way.setdefault(_shared(rule), outcome)
-            if first is not outcome:
-                return first.shared_with(context.error_id)
-        if not self._worker.submit(lambda: self._run(rule, context, future)):
-            self._under_way.pop(_shared(rule), None)
-            why = f"{WAITING} recoveries are waiting already, or no thread can be started"
-            future.set_result(Resolution(OutcomeStatus.REFUSED, detail=why))  # also for whoever has joined meanwhile
-        return outcome
+        self._begin_or_join(rule, context, future)
+        return Outcome(context.error_id, future)
 
-    def _run(self, rule: Rule, context: ErrorContext, future: Future[Resolution]) -> None:
+    def _begin_or_join(self, rule: Rule, context: ErrorContext, future: Future[Resolution]) -> None:
+        """Errors of one rule about one thing have one recovery; two rules know each other by their lease alone."""
+        # setdefault is atomic: of two errors at the same moment one begins and one joins.
+        first = self._under_way.setdefault(id(rule), future) if rule.scope else future
+        if first is future:
+            self._submit(rule, context, future)
+        else:
+            first.add_done_callback(lambda over: self._follow(rule, context, future, over.result()))
+
+    def _follow(self, rule: Rule, context: ErrorContext, future: Future[Resolution], shared: Resolution) -> None:
+        """What was done about the thing holds for all who have joined; what is handed over is each one's own."""
+        rest = _rest(rule, shared)
+        if not rest:
+            future.set_result(shared)
+        elif any(step.strategy.scope for step in rest):
+            self._begin_or_join(rule, context, future)  # it was not the thing that helped the first
+        else:
+            tried = tuple(attempt for attempt in shared.attempts if attempt.status not in ENDS)
+            self._submit(replace(rule, ladder=rest), context, future, tried)
+
+    def _submit(
+        self, rule: Rule, context: ErrorContext, future: Future[Resolution], tried: Sequence[RecoveryAttempt] = ()
+    ) -> None:
+        deadline = Deadline(rule.deadline)  # from now on: of what has waited for longer nobody wants to know any more
+
+        def run() -> None:
+            resolution = self._climbed(rule, context, deadline, tried)
+            # Before it is logged: a filter or handler of the application's may raise, or wait for who waits for this.
+            self._end(rule, future, resolution)
+            _tell(rule, context, resolution)
+
+        if not self._worker.submit(run):
+            why = f"{WAITING} recoveries are waiting already, or no thread can be started"
+            self._end(rule, future, Resolution(OutcomeStatus.REFUSED, detail=why))
+
+    def _climbed(
+        self, rule: Rule, context: ErrorContext, deadline: Deadline, tried: Sequence[RecoveryAttempt]
+    ) -> Resolution:
         try:
             incident = Incident(
-                rule, context, scopes=self._scopes, switch=self._switch, audit=self._audit, records=self._records
+                rule, context, tried, scopes=self._scopes, switch=self._switch, audit=self._audit, records=self._records
             )
-            resolution = incident.run()
+            return incident.run(deadline)
         except BaseException as error:
-            resolution = Resolution(OutcomeStatus.FAILED, detail=named(error))
-        self._under_way.pop(_shared(rule), None)
-        # Before it is logged: a filter or handler of the application's may raise, or wait for who waits for this.
-        future.set_result(resolution)
-        _tell(rule, context, resolution)
+            return Resolution(OutcomeStatus.FAILED, detail=named(error))
+
+    def _end(self, rule: Rule, future: Future[Resolution], resolution: Resolution) -> None:
+        if self._under_way.get(id(rule)) is future:
+            del self._under_way[id(rule)]
+        future.set_result(resolution)  # also for whoever has joined meanwhile
 
 
-def _shared(rule: Rule) -> str:
-    """Errors with this in common have one recovery: of one thing, but where one rule acts another may only observe."""
-    return f"{rule.mode} {rule.scope}"
+def _rest(rule: Rule, shared: Resolution) -> tuple[Step, ...]:
+    """What is left of the ladder for an error that has joined another: all from the rung that has helped only that."""
+    helped = [attempt.strategy for attempt in shared.attempts if attempt.status in ENDS][:1]
+    rest = tuple(itertools.dropwhile(lambda step: step.name not in helped, rule.ladder))
+    # A scope that is none of the strategies' was given to the rule: then a function's result is that of the thing.
+    of_thing = shared.status is OutcomeStatus.RECOVERED and rule.scope not in {s.strategy.scope for s in rule.ladder}
+    return () if not rest or rest[0].strategy.scope or of_thing else rest
 
 
 def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:

@@ -24,6 +24,8 @@ from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import Scopes
+from llama_logging.recovery.strategies.advice import Advice
+from llama_logging.recovery.strategies.fallback import FallbackValue
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
@@ -39,7 +41,8 @@ ESCALATION = 10.0
 GRACE = 1.0
 """Seconds in which a strategy that keeps its deadline can still say what it saw."""
 
-_ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
+ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
+"""How a rung ends the ladder."""
 _LOOKS = 0.2
 _inside = threading.local()
 
@@ -53,6 +56,7 @@ class Incident:
     """The climb of one ladder.
 
     Args:
+        tried: What was tried already, for this error too.
         audit: Gets every attempt twice, before (pending) and after; must not raise.
         records: What each strategy has done for a group so far.
     """
@@ -61,6 +65,7 @@ class Incident:
         self,
         rule: Rule,
         context: ErrorContext,
+        tried: Sequence[RecoveryAttempt] = (),
         *,
         scopes: Scopes,
         switch: Switch,
@@ -74,28 +79,30 @@ class Incident:
         self._overtaken = False
         self._stopped = ""
         self._denial: Denial | None = None
-        self._attempts: list[RecoveryAttempt] = []
+        self._attempts = list(tried)
 
-    def run(self) -> Resolution:
+    def run(self, deadline: Deadline) -> Resolution:
         """Climb until a rung helps, none is left, or the time is over."""
-        resolution = self._climb(Deadline(self._rule.deadline))
+        resolution = self._climb(deadline)
         lease, self._lease = self._lease, None
         if lease is not None:
             healed = resolution.status is OutcomeStatus.RECOVERED
             status = OutcomeStatus.RECOVERED if healed else OutcomeStatus.FAILED
             acted = [attempt for attempt in self._attempts if attempt.token]
             self._scopes.finish(lease, status, acted[-1].detail if acted else resolution.detail, self._rule.policy)
-        failed = resolution.status not in _ENDS or resolution.status is OutcomeStatus.FALLBACK
+        failed = resolution.status not in ENDS or resolution.status is OutcomeStatus.FALLBACK
         if failed and (lease is not None or (self._denial is not None and self._denial.escalate)):
             self._escalate()
         return dataclasses.replace(resolution, attempts=tuple(self._attempts))
 
     def _climb(self, deadline: Deadline) -> Resolution:
         for step in self._ladder():
-            if self._off() or not deadline.remaining():
+            if self._off():
                 break
+            if not deadline.remaining() and not isinstance(step.strategy, FallbackValue | Advice):
+                continue  # what only hands something over takes no time
             remedy = self._try(step, deadline)
-            if remedy.status in _ENDS:
+            if remedy.status in ENDS:
                 ready_at = time.monotonic() + _seconds_until(remedy)
                 return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at, ready_at)
         if self._stopped:

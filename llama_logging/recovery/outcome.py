@@ -56,10 +56,6 @@ class Outcome:
         """An outcome that is over before it began."""
         return cls(error_id, Resolution(status, detail=detail))
 
-    def shared_with(self, error_id: str) -> Outcome:
-        """The same recovery, for another error that it is to heal too."""
-        return Outcome(error_id, self._end)
-
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, *timeout* seconds at most; True if it is worth trying again.
 

@@ -59,7 +59,7 @@ class Rule:
     Attributes:
         mode: `act`, `observe` or `off`; None: destructive strategies observe, the others act.
         ahead: Whether it is for errors that are predicted, and for no others.
-        scope: Name of the thing acted on; errors of one scope share one recovery. Empty for none.
+        scope: Name of the thing acted on; errors of the rule share one recovery. Empty for none.
         deadline: Seconds for the whole ladder.
         policy: How often the thing may be acted on, by all who share the registry.
         verify: What must work before a strategy's success is believed.

@@ -16,9 +16,11 @@ import pytest
 from llama_logging.config import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.handlers import RecoveryHandler, RegistryHandler
-from llama_logging.recovery.engine import WAITING, Engine
-from llama_logging.recovery.outcome import outcome
+from llama_logging.recovery.engine import THREADS, WAITING, Engine
+from llama_logging.recovery.outcome import Outcome, outcome
 from llama_logging.recovery.rules import Rule, Step
+from llama_logging.recovery.strategies.advice import Advice
+from llama_logging.recovery.strategies.fallback import FallbackText, FallbackValue
 from llama_logging.recovery.strategy import Call, Deadline, Remedy, Strategy, StrategyTable
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import make_context
@@ -52,9 +54,10 @@ RECOVERED = Remedy(OutcomeStatus.RECOVERED, "value", "healed")
 FAILED = Remedy(OutcomeStatus.FAILED, detail="no luck")
 
 
-def failing() -> ErrorContext:
+def failing(**extra: Any) -> ErrorContext:
     return make_context(
-        exceptions=(ExceptionDetail(type="E", module="app", message="m", bases=("app.E", "ValueError", "Exception")),)
+        exceptions=(ExceptionDetail(type="E", module="app", message="m", bases=("app.E", "ValueError", "Exception")),),
+        additional_context=extra,
     )
 
 
@@ -163,6 +166,105 @@ def test_errors_of_one_scope_share_one_recovery() -> None:
     assert len(runs) == 1
 
 
+def vain(gate: threading.Event) -> Act:
+    """Acts on the server, until *gate* is open, and to no avail."""
+
+    def act(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return FAILED
+
+    return Act(act, scope="server")
+
+
+def in_turn(shared: Engine, gate: threading.Event) -> tuple[Outcome, Outcome]:
+    """The outcomes of an error and of one that happens while the first is being recovered from."""
+    outcomes = shared.dispatch(failing(caller="Ada")), shared.dispatch(failing(caller="Bob"))
+    gate.set()
+    for each in outcomes:
+        each.wait(10)
+    return outcomes
+
+
+def test_what_is_handed_over_is_each_ones_own() -> None:
+    """Who shares a recovery in vain gets the text that is filled from its own error, and not another user's."""
+    gate, tried = threading.Event(), list[str]()
+
+    def restart(context: ErrorContext, deadline: Deadline) -> Remedy:
+        tried.append("restarted")
+        gate.wait(10)
+        return FAILED
+
+    first, second = in_turn(engine(Act(restart, scope="server"), FallbackText("for {caller}"), scope="server"), gate)
+    assert (first.value, second.value, tried) == ("for Ada", "for Bob", ["restarted"])
+    assert [attempt.error_id for attempt in second.attempts] == [first.error_id, second.error_id]
+
+
+def test_a_result_of_a_call_is_each_ones_own_unless_the_rule_says_that_it_is_of_one_thing() -> None:
+    def results(scope: str) -> list[object]:
+        gate = threading.Event()
+        call = Call(lambda context: context.additional_context["caller"])
+        return [each.value for each in in_turn(engine(vain(gate), call, scope=scope), gate)]
+
+    assert results("server") == ["Ada", "Bob"]
+    assert results("cache") == ["Ada", "Ada"]
+
+
+def test_who_has_joined_one_that_was_helped_otherwise_has_the_thing_recovered() -> None:
+    """The first may be tried again as it is; the second is not idempotent, and needs the server."""
+    gate, restarted = threading.Event(), list[str]()
+
+    def retry(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return RECOVERED if context.additional_context == {"caller": "Ada"} else FAILED
+
+    server = Act(noting(restarted, Remedy(OutcomeStatus.RECOVERED, detail="restarted")), scope="server")
+    first, second = in_turn(engine(Act(retry), server, scope="server"), gate)
+    assert (first.detail, second.detail, restarted) == ("healed", "restarted", ["ran"])
+
+
+def test_two_rules_about_one_thing_have_two_recoveries() -> None:
+    """One that waits for a queue to empty holds up none that restarts what has died, and each hands over its own."""
+    gate = threading.Event()
+    rules = [
+        Rule(
+            name=caller, match=lambda context, caller=caller: context.additional_context == {"caller": caller},  # type: ignore[misc]
+            scope="server", ladder=(Step(vain(gate)), Step(doing(end))),
+        )
+        for caller, end in (("Ada", Remedy(OutcomeStatus.ADVICE)), ("Bob", Remedy(OutcomeStatus.FALLBACK, "instead")))
+    ]  # fmt: skip
+    first, second = in_turn(Engine(rules, table=StrategyTable()), gate)
+    assert (first.status, second.value) == (OutcomeStatus.ADVICE, "instead")
+
+
+@pytest.mark.parametrize("hands_over", [FallbackValue("instead"), Advice("instead")])
+def test_what_takes_no_time_is_handed_over_when_there_is_none_left(hands_over: Strategy) -> None:
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        time.sleep(deadline.remaining())
+        return FAILED
+
+    notes = list[str]()
+    result = engine(Act(wait), Act(noting(notes, RECOVERED)), hands_over, deadline=0.1).dispatch(failing())
+    result.wait(10)
+    assert (result.value or result.advice, notes) == ("instead", [])
+
+
+def test_of_what_has_waited_too_long_nothing_is_tried() -> None:
+    """Its caller has long given up; those that came later have not."""
+    gate, notes = threading.Event(), list[str]()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        notes.append("ran")
+        gate.wait(10)
+        return RECOVERED
+
+    crowded = engine(Act(wait), deadline=0.3)
+    outcomes = [crowded.dispatch(failing()) for _ in range(THREADS + 1)]
+    assert outcomes[-1].wait(10) is False
+    gate.set()
+    assert outcomes[-1].detail == "there was no time left"
+    assert notes == ["ran"] * THREADS
+
+
 def test_without_a_scope_each_error_gets_its_own_result() -> None:
     own = engine(Act(lambda context, deadline: Remedy(OutcomeStatus.RECOVERED, context.error_id)))
     for result in [own.dispatch(failing()) for _ in range(10)]:
@@ -248,7 +350,7 @@ def test_too_many_at_once_are_refused_and_nobody_waits() -> None:
         return RECOVERED
 
     flooded = engine(Act(wait))
-    outcomes = [flooded.dispatch(failing()) for _ in range(WAITING * 3)]
+    outcomes = [flooded.dispatch(failing()) for _ in range(WAITING * 2)]
     refused = [outcome for outcome in outcomes if outcome.status is OutcomeStatus.REFUSED]
     gate.set()
     assert refused
