@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from llama_logging import process
 from llama_logging.background import stand_apart
 from llama_logging.context import ErrorContext
+from llama_logging.exceptions import StoreError
 from llama_logging.ids import new_id
 from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
@@ -26,7 +27,7 @@ from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import Scopes
 from llama_logging.recovery.strategies.advice import Advice
 from llama_logging.recovery.strategies.fallback import FallbackValue
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Call, Deadline, Remedy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Record
@@ -83,7 +84,10 @@ class Incident:
 
     def run(self, deadline: Deadline) -> Resolution:
         """Climb until a rung helps, none is left, or the time is over."""
-        resolution = self._climb(deadline)
+        try:
+            resolution = self._climb(deadline)
+        except Exception as error:  # the lease must be given back all the same
+            resolution = Resolution(OutcomeStatus.FAILED, detail=named(error))
         lease, self._lease = self._lease, None
         if lease is not None:
             healed = resolution.status is OutcomeStatus.RECOVERED
@@ -122,7 +126,11 @@ class Incident:
     def _ladder(self) -> Sequence[Step]:
         if not self._rule.learned:
             return self._rule.ladder
-        return learning.ordered(self._rule.ladder, self._records(self._context.fingerprint), random.Random())
+        try:
+            records = self._records(self._context.fingerprint)
+        except StoreError:
+            return self._rule.ladder
+        return learning.ordered(self._rule.ladder, records, random.Random())
 
     def _try(self, step: Step, deadline: Deadline) -> Remedy:
         acts = step.strategy.destructive and not self._rule.observes(step.strategy)
@@ -196,7 +204,7 @@ class Incident:
         if self._rule.observes(step.strategy):
             return self._observed(step, deadline)
         remedy = self._answer(step, deadline.within(step.timeout or deadline.remaining()))
-        if remedy.status is OutcomeStatus.RECOVERED and step.strategy.scope:
+        if remedy.status is OutcomeStatus.RECOVERED and (step.strategy.scope or isinstance(step.strategy, Call)):
             return self._verified(remedy, deadline, self._rule.settle)
         return remedy
 
@@ -256,7 +264,10 @@ class Incident:
             stand_apart()
             try:
                 with commands.fenced(lease.token if lease is not None else 0):
-                    answers.put(job())
+                    answer = job()
+                if not isinstance(answer, Remedy):
+                    raise TypeError(f"{name} gave {type(answer).__name__} and not a Remedy")
+                answers.put(answer)
             except BaseException as error:
                 answers.put(Remedy(OutcomeStatus.FAILED, detail=named(error)))
 

@@ -38,7 +38,7 @@ def as_probe(value: object) -> Probe:
     if parts.scheme == "tcp" and parts.hostname and parts.port:
         address = (parts.hostname, parts.port)
         return lambda deadline: _tcp_problem(address, deadline)
-    if "://" in text:
+    if "://" in text or text.rpartition(":")[2].isdecimal():
         raise ConfigError(f"unknown probe {text!r}; expected http://..., tcp://HOST:PORT or a dotted path")
     function = as_callable(text)
     return lambda _deadline: _function_problem(function)

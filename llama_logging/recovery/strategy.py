@@ -36,6 +36,12 @@ class Remedy:
     advice: str = ""
     retry_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", OutcomeStatus(self.status))
+        object.__setattr__(self, "detail", str(self.detail))  # an exception, often
+        if self.retry_at is not None and self.retry_at.tzinfo is None:
+            raise ValueError("retry_at needs a time zone, such as datetime.now(UTC)")
+
 
 class Deadline:
     """A moment by which something must be over.

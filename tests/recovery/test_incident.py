@@ -10,17 +10,20 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llama_logging.exceptions import StoreError
 from llama_logging.pipeline import open_registry
 from llama_logging.recovery import incident, learning
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
-from llama_logging.recovery.strategy import Deadline, Remedy, StrategyTable
+from llama_logging.recovery.strategies.fallback import FallbackValue
+from llama_logging.recovery.strategy import Call, Deadline, Remedy, StrategyTable
 from llama_logging.recovery.switch import FILE, ROW, Switch
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, Record
 from llama_logging.stores import open_store, urls
@@ -46,6 +49,39 @@ def test_a_success_that_does_not_last_is_none() -> None:
     result = outcome_of(engine(restart, mode="act", scope="s", verify=probe, settle=5.0))
     assert result.status is OutcomeStatus.FAILED
     assert "healed; but then: it is down again" in result.detail
+
+
+def test_a_function_has_not_helped_either_until_the_probe_says_so() -> None:
+    rebuild = Call(lambda context: "rebuilt")
+    assert outcome_of(engine(rebuild, verify=lambda deadline: ""))
+    result = outcome_of(engine(rebuild, verify=lambda deadline: "still empty"))
+    assert (result.status, "rebuilt; but then: still empty" in result.detail) == (OutcomeStatus.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda: None, "restart gave NoneType and not a Remedy"),
+        (lambda: Remedy("healed"), "'healed' is not a valid OutcomeStatus"),  # type: ignore[arg-type]
+        (lambda: Remedy(OutcomeStatus.ADVICE, retry_at=datetime(2026, 3, 1)), "retry_at needs a time zone"),
+        (lambda: Remedy(OutcomeStatus.FAILED, detail=OSError("no shop")), "no shop"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_strategy_that_gives_nonsense_has_failed_and_the_ladder_goes_on(given: Any, told: str) -> None:
+    nonsense = Restart(lambda context, deadline: given(), scope="s")
+    result = outcome_of(engine(nonsense, FallbackValue("instead"), mode="act", scope="s"))
+    assert result.value == "instead"
+    assert told in result.attempts[0].detail
+
+
+def test_what_cannot_say_what_it_would_do_leaves_no_lease_behind() -> None:
+    scopes = OwnScopes()
+    mute = Restart(lambda context, deadline: RECOVERED, scope="s", intent=None)  # type: ignore[arg-type]
+    rule = Rule(name="r", match=bool, mode="act", scope="s", ladder=(Step(mute),))
+    assert outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes)).status is OutcomeStatus.FAILED
+    answer = scopes.acquire("s", "another", 1.0, Policy())
+    assert isinstance(answer, Denial)
+    assert answer.reason is DenialReason.COOLDOWN
 
 
 def test_a_success_is_believed_once_it_has_settled() -> None:
@@ -135,6 +171,14 @@ def test_a_strategy_that_was_overtaken_is_not_waited_for(monkeypatch: pytest.Mon
     rule = Rule(name="r", match=bool, ladder=(Step(Restart(slow, scope="s")),), mode="act", scope="s")
     result = outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes))
     assert (result.status, "another has taken over" in result.detail) == (OutcomeStatus.FAILED, True)
+
+
+def test_a_ladder_is_climbed_as_given_while_the_records_cannot_be_read() -> None:
+    def records(fingerprint: str) -> list[Record]:
+        raise StoreError("the registry cannot be reached")
+
+    rule = Rule(name="r", match=bool, learned=True, ladder=(Step(Act(lambda context, deadline: RECOVERED)),))
+    assert outcome_of(Engine([rule], table=StrategyTable(), records=records))
 
 
 @pytest.mark.parametrize("lasts", [0.0, 1.5])

@@ -127,6 +127,10 @@ def test_text_alone_never_triggers_a_recovery() -> None:
         ({"match": {"class": "X"}, "ladder": [{"ollama.restart": {}}]}, "needs `start: [ollama, serve]`"),
         ({"match": {"class": "X"}, "ladder": [{"ollama.restart": {"start": "ollama serve"}}]}, "list of words"),
         ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "gopher://x"}}]}, "unknown probe"),
+        ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "h:1"}}]}, "expected http://..., tcp://"),
+        ({"match": {"class": "X"}, "ladder": ["queue.Queue"]}, "one has name, option_names, destructive, configure"),
+        ({"match": {"class": "X"}, "ladder": [f"{__name__}.Unfinished"]}, "one has scope, intent too"),
+        ({"match": {"class": "X"}, "ladder": [f"{__name__}.Stumbling"]}, "RuntimeError: no such shop"),
         ({"match": {"message": "("}, "ladder": ["x"]}, "not a regular expression"),
         ({"match": {"errno": "ENOSUCH"}, "ladder": ["x"]}, "rules[0].match.errno"),
         ({"match": {"class": "X", "not": {}}, "ladder": ["x"]}, "rules[0].match.not: needs at least one of"),
@@ -202,6 +206,24 @@ def test_a_function_is_a_strategy_by_its_dotted_path() -> None:
     assert problems == []
     assert parsed.ladder[0].strategy.intent == "call tests.recovery.test_rules.outage"
     assert parsed.ladder[0].name == "tests.recovery.test_rules.outage"
+
+
+class Unfinished:
+    """A class of another package that is a strategy in part."""
+
+    name, option_names, destructive = "unfinished", (), False
+
+    @classmethod
+    def configure(cls, options: Options) -> Unfinished:
+        return cls()
+
+    def recover(self) -> None: ...
+
+
+class Stumbling(Unfinished):
+    @classmethod
+    def configure(cls, options: Options) -> Unfinished:
+        raise RuntimeError("no such shop")
 
 
 def test_every_shipped_strategy_says_what_it_is() -> None:
