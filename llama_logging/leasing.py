@@ -9,7 +9,7 @@ from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted
 
 LONGEST_REST = 300.0
-"""Seconds; the rest after a failure doubles with each, up to this."""
+"""Seconds; the rest after a failure doubles with each, up to this, or is the `cooldown` that was asked for."""
 LONGEST_OPEN = 1_800.0
 """Seconds that a breaker stays open at most."""
 
@@ -32,15 +32,17 @@ def asked(
         told = f"it has failed {counted(state.failures, 'time')} in a row"
         return Denial(DenialReason.OPEN, told, state.open_for), state
     recent = tuple(moment for moment in state.incidents if moment > now - policy.period)
-    if len(recent) >= policy.attempts and not state.owner:
+    ours = state.owner == owner
+    # What a lost owner has begun may be gone on with beyond the budget, but not by one after the other: perhaps it is
+    # the recovery itself that ends them.
+    if not ours and len(recent) >= policy.attempts + bool(state.owner):
         within = f"within {policy.period:g} s"
         told = f"{counted(len(recent), f'incident {within} is', f'incidents {within} are')} all that is allowed"
         wait = recent[0] + policy.period - now
         denial = Denial(DenialReason.BUDGET, told, wait, escalate=not state.escalated)
         return denial, replace(state, incidents=recent, escalated=True)
-    lost = state.owner if state.owner != owner else ""
-    # What a lost owner has begun goes on: it is the same incident.
-    incidents = recent if state.owner else (*recent, now)
+    lost = "" if ours else state.owner
+    incidents = recent if ours else (*recent, now)
     granted = replace(
         state, token=state.token + 1, owner=owner, leased_for=seconds, incidents=incidents, escalated=False
     )
@@ -51,8 +53,10 @@ def ended(state: ScopeState, status: OutcomeStatus, detail: str, policy: Policy)
     """What is known after a lease that ended so."""
     failed = status is OutcomeStatus.FAILED
     failures = state.failures + 1 if failed else 0
-    rest = min(LONGEST_REST, policy.cooldown * 2 ** (failures - 1)) if failed else policy.cooldown
-    beyond = failures - policy.failures
+    # 30: a number with a thousand bits is no float any more.
+    doubled = policy.cooldown * 2 ** min(failures - 1, 30) if failed else 0.0
+    rest = max(policy.cooldown, min(LONGEST_REST, doubled))
+    beyond = min(failures - policy.failures, 30)
     return replace(
         state,
         owner="",

@@ -429,7 +429,7 @@ def test_an_owner_that_is_killed_is_succeeded(own_place: Path) -> None:
     acted = [attempt for attempt in store.recent_attempts() if attempt.token]
     assert [attempt.status for attempt in acted] == [OutcomeStatus.RECOVERED, OutcomeStatus.PENDING]
     (state,) = store.scopes()
-    assert (state.token, len(state.incidents)) == (2, 1)
+    assert (state.token, len(state.incidents)) == (2, 2)
     store.close()
 
 

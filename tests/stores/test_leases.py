@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from llama_logging.leasing import LONGEST_OPEN, LONGEST_REST, ended
 from llama_logging.registry import Store
-from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy
+from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sql import SQLStore
 from llama_logging.tried import OutcomeStatus
@@ -64,7 +65,6 @@ def test_one_acts_and_the_others_are_told_who(store: Store, clock: Clock) -> Non
 
 
 def test_an_owner_that_is_lost_is_succeeded_and_its_late_word_refused(store: Store, clock: Clock) -> None:
-    """And its incident goes on: it is no second one."""
     lost = lease(store)
     clock.now += 11
     taken = lease(store, "b")
@@ -73,7 +73,28 @@ def test_an_owner_that_is_lost_is_succeeded_and_its_late_word_refused(store: Sto
     assert not store.finish(lost, OutcomeStatus.RECOVERED, "late", POLICY)
     assert store.finish(taken, OutcomeStatus.FAILED, "no", POLICY)
     (state,) = store.scopes()
-    assert (state.status, state.detail, len(state.incidents)) == (OutcomeStatus.FAILED, "no", 1)
+    assert (state.status, state.detail, len(state.incidents)) == (OutcomeStatus.FAILED, "no", 2)
+
+
+def test_what_ends_each_of_its_owners_is_not_gone_on_with_for_ever(store: Store, clock: Clock) -> None:
+    """A service that restarts itself is lost each time, and would be restarted every ten seconds."""
+    for owner in "abcd":
+        lease(store, owner)
+        clock.now += 11
+    assert denied(store, "e").reason is DenialReason.BUDGET
+    clock.now += POLICY.period
+    assert lease(store, "e").lost_owner == "d"
+
+
+def test_a_rest_that_was_asked_for_is_not_cut_short_by_a_failure(store: Store, clock: Clock) -> None:
+    hour = Policy(cooldown=3_600)
+    store.finish(lease(store), OutcomeStatus.FAILED, "no", hour)
+    assert denied(store).retry_in == 3_600
+
+
+def test_any_number_of_failures_can_be_counted() -> None:
+    state = ended(ScopeState(scope="s", status=OutcomeStatus.FAILED, failures=5_000), OutcomeStatus.FAILED, "", POLICY)
+    assert (state.rests_for, state.open_for) == (LONGEST_REST, LONGEST_OPEN)
 
 
 def test_a_lease_is_prolonged(store: Store, clock: Clock) -> None:
