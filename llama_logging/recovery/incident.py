@@ -42,6 +42,9 @@ ESCALATION = 10.0
 GRACE = 1.0
 """Seconds in which a strategy that keeps its deadline can still say what it saw."""
 
+MOST = 16
+"""Threads of one strategy. More than are at work at once have been left behind, and each further one would be, too."""
+
 ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
 """How a rung ends the ladder."""
 _LOOKS = 0.2
@@ -222,7 +225,7 @@ class Incident:
             passed = time.monotonic() - began
             return Remedy(OutcomeStatus.RECOVERED, detail=f"{told}; it came back by itself within {passed:.1f} s")
 
-        seen = self._apart("verify", watched, watch.remaining())
+        seen = self._apart(f"verify of {self._rule.name}", watched, watch.remaining())
         if seen.status is OutcomeStatus.FAILED:  # the probe has, and not what was never tried
             return Remedy(OutcomeStatus.OBSERVED, detail=f"{told}; {seen.detail}")
         return seen
@@ -242,20 +245,21 @@ class Incident:
                     return remedy
                 time.sleep(min(0.5, settled.remaining()))
 
-        return self._apart("verify", looked, settle + deadline.remaining())
+        return self._apart(f"verify of {self._rule.name}", looked, settle + deadline.remaining())
 
     def _answer(self, step: Step, deadline: Deadline) -> Remedy:
         if self._off():  # to lease, and to write down what is tried, may have taken long
             return Remedy(OutcomeStatus.REFUSED, detail=self._stopped)
-        return self._apart(
-            step.strategy.name, lambda: step.strategy.recover(self._context, deadline), deadline.remaining()
-        )
+        return self._apart(step.name, lambda: step.strategy.recover(self._context, deadline), deadline.remaining())
 
     def _apart(self, name: str, job: Callable[[], Remedy], allowed: float) -> Remedy:
         """Run *job* on a thread of its own; one that blocks for longer than it may is left behind there.
 
         Nobody takes the lease meanwhile.
         """
+        thread_name = f"llama_logging-{name}"
+        if sum(thread.name == thread_name for thread in threading.enumerate()) >= MOST:
+            return Remedy(OutcomeStatus.FAILED, detail=f"{name}: {MOST} of it are at work, and do not come to an end")
         answers: queue.SimpleQueue[Remedy] = queue.SimpleQueue()
         lease = self._lease
 
@@ -271,7 +275,7 @@ class Incident:
             except BaseException as error:
                 answers.put(Remedy(OutcomeStatus.FAILED, detail=named(error)))
 
-        threading.Thread(target=work, name=f"llama_logging-{name}", daemon=True).start()
+        threading.Thread(target=work, name=thread_name, daemon=True).start()
         patience = Deadline(allowed + GRACE)
         while True:
             try:

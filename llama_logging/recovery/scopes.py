@@ -131,7 +131,8 @@ class SharedScopes:
             return self._own.finish(lease, status, detail, policy)
         held = self._held.pop((lease.scope, lease.token), None)
         if held is not None:
-            os.close(held)  # and with it goes the lock
+            fcntl.flock(held, fcntl.LOCK_UN)  # to close it is not enough: a child that was forked meanwhile has it, too
+            os.close(held)
             return True
         try:
             with contextlib.closing(self._open_store()) as store:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -123,6 +123,27 @@ def test_a_probe_that_never_answers_is_left_behind(monkeypatch: pytest.MonkeyPat
     result = outcome_of(engine(restart, mode="act", scope="s", verify=probe, deadline=0.5))
     gate.set()
     assert (result.status, "it was left behind" in result.detail) == (OutcomeStatus.FAILED, True)
+
+
+def test_what_never_comes_to_an_end_is_not_begun_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time one more thread would be left behind, until the application can start none itself."""
+    monkeypatch.setattr(incident, "GRACE", 0.0)
+    gate, begun = threading.Event(), list[str]()
+
+    def hang(context: Any, deadline: Deadline) -> Remedy:
+        begun.append("begun")
+        gate.wait()
+        return RECOVERED
+
+    class Hang(Act):
+        name: ClassVar[str] = "hang"
+
+    hanging = engine(Hang(hang), FallbackValue("instead"), deadline=0.01)
+    outcomes = [outcome_of(hanging) for _ in range(incident.MOST + 3)]
+    gate.set()
+    assert len(begun) == incident.MOST
+    assert "do not come to an end" in outcomes[-1].attempts[0].detail
+    assert {outcome.value for outcome in outcomes} == {"instead"}
 
 
 def test_what_comes_back_by_itself_while_a_rule_observes_is_told() -> None:
@@ -281,6 +302,25 @@ def unreachable(own_place: Path) -> SharedScopes:
     (own_place / "file").write_text("")
     url = urls.parse(f"sqlite:///{own_place}/file/errors.db")
     return SharedScopes(lambda: SQLiteStore(url), str(own_place / "leases"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_that_was_forked_meanwhile_keeps_nobody_out(own_place: Path) -> None:
+    """It has all descriptors, that of the lock too, for as long as it lives."""
+    scopes = unreachable(own_place)
+    granted = scopes.acquire("s", "a", 10, Policy())
+    assert isinstance(granted, Lease)
+    child = os.fork()
+    if not child:
+        signal.pause()
+    try:
+        scopes.finish(granted, OutcomeStatus.RECOVERED, "", Policy())
+        answer = unreachable(own_place).acquire("s", "b", 10, Policy())
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert isinstance(answer, Denial)
+    assert answer.reason is DenialReason.BUDGET
 
 
 def test_without_the_registry_a_host_is_careful(own_place: Path) -> None:
