@@ -24,7 +24,7 @@ from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
 from llama_logging.recovery.strategies.fallback import FallbackValue
 from llama_logging.recovery.strategy import Call, Deadline, Remedy, StrategyTable
-from llama_logging.recovery.switch import FILE, ROW, Switch
+from llama_logging.recovery.switch import FILE, ROW, SILENT, Switch
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, Record
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
@@ -296,6 +296,24 @@ def test_the_switch_of_the_registry_is_for_all(own_place: Path) -> None:
     store.remember(ROW, "")
     assert Switch([], store.recall).off() == ""
     store.close()
+
+
+def test_a_registry_that_cannot_be_asked_is_left_alone_for_a_while_and_what_it_said_last_holds() -> None:
+    now, asked, reachable = [0.0], list[str](), [True]
+
+    def recall(name: str) -> str:
+        asked.append(name)
+        if not reachable[0]:
+            raise StoreError("the registry cannot be reached")
+        return "by ada"
+
+    switch = Switch([], recall, lambda: now[0])
+    told = switch.off()
+    reachable[0] = False
+    assert [switch.off() for _ in range(3)] == [told] * 3
+    assert len(asked) == 2
+    now[0] += SILENT
+    assert (switch.off(), len(asked)) == (told, 3)
 
 
 def unreachable(own_place: Path) -> SharedScopes:
