@@ -18,6 +18,12 @@ def as_hooks(value: object) -> tuple[Hook, ...]:
     return tuple(as_callable(path) for path in as_list(value))
 
 
+def as_named(value: object) -> tuple[str, Hook]:
+    """A function with its dotted path; by the name of its class alone a method of one object is that of any other."""
+    hook = as_callable(value)
+    return value if isinstance(value, str) else function_name(hook), hook
+
+
 def problem_of(hook: Hook, deadline: Deadline, *arguments: object) -> str:
     """What went wrong in *hook*; empty if it came to its end. What it returns is not looked at."""
     try:

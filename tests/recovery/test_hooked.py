@@ -17,7 +17,7 @@ HOOKED = {
     "reload_config": ("reload", "check"),
 }
 
-patient = Patient()
+patient, another = Patient(), Patient()
 
 
 @pytest.fixture(params=HOOKED)
@@ -72,6 +72,16 @@ def test_only_what_a_new_connection_cures_is_reconnected(
     assert ("treated" in patient.notes) is acts
     assert (remedy.status is OutcomeStatus.RECOVERED) is acts
     assert acts or remedy.detail == "SQLSTATE 23505 does not come from the connection"
+
+
+def test_the_same_of_two_objects_is_about_two_things(name: str) -> None:
+    """Two databases have two pools, and what helped the one says nothing of the other."""
+    mend, probe = HOOKED[name]
+    scopes = {
+        make(name, **{mend: f"{__name__}:{one}.treat", probe: f"{__name__}:{one}.is_well"}).scope
+        for one in ("patient", "another")
+    }
+    assert len(scopes) == 2
 
 
 class Pool:

@@ -57,7 +57,7 @@ class Provider:
         raise PermissionError("the refresh token has expired")
 
 
-provider = Provider()
+provider, other = Provider(), Provider()
 
 
 @pytest.fixture
@@ -91,6 +91,13 @@ def test_an_error_after_the_last_new_token_needs_another(new_provider: Provider)
     attempt(refresh, failed(timestamp=datetime.now(UTC)))
     attempt(refresh, failed(timestamp=datetime.now(UTC) + timedelta(seconds=1)))
     assert new_provider.given == 2
+
+
+def test_two_providers_of_one_class_have_two_tokens(new_provider: Provider) -> None:
+    failed_before = failed(timestamp=datetime.now(UTC))
+    for one in ("provider", "other"):
+        attempt(make("token.refresh", refresh=f"{__name__}:{one}.refresh"), failed_before)
+    assert (new_provider.given, other.given) == (1, 1)
 
 
 def test_a_refusal_is_a_failure_and_the_next_may_try(new_provider: Provider) -> None:

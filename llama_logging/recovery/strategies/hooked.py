@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_callable
+from llama_logging.config import Options
 from llama_logging.context import ErrorContext
 from llama_logging.matching import sqlstate
-from llama_logging.recovery.hooks import Hook, problem_of
+from llama_logging.recovery.hooks import Hook, as_named, problem_of
 from llama_logging.recovery.naming import within_process
 from llama_logging.recovery.probes import ANSWER_TIMEOUT, Probe, as_probe
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy, function_name
+from llama_logging.recovery.strategy import Deadline, Remedy
 
 OF_CONNECTIONS = ("08", "57P", "53300", "25006")
 """SQLSTATEs that another connection may cure: lost, server going down, too many of them, a primary no more."""
@@ -28,6 +28,7 @@ class Hooked:
     name: ClassVar[str] = ""
     option_names: ClassVar[tuple[str, ...]] = ()
     destructive: ClassVar[bool] = True
+    path: str
     mend: Hook
     probe: Probe
 
@@ -35,17 +36,17 @@ class Hooked:
     def configure(cls, options: Options) -> Self:
         """Options: a function and a probe, both needed: what is not verified has not worked."""
         mend, probe = cls.option_names
-        return cls(options.required(mend, as_callable), options.required(probe, as_probe))
+        return cls(*options.required(mend, as_named), options.required(probe, as_probe))
 
     @property
     def scope(self) -> str:
         """What the function mends, in this process."""
-        return within_process(function_name(self.mend))
+        return within_process(self.path)
 
     @property
     def intent(self) -> str:
         """Names the function."""
-        return f"call {function_name(self.mend)}"
+        return f"call {self.path}"
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Probe; call; probe until the deadline."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_callable, as_text
+from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
-from llama_logging.recovery.hooks import Hook, problem_of
+from llama_logging.recovery.hooks import Hook, as_named, problem_of
 from llama_logging.recovery.naming import within_process
 from llama_logging.recovery.probes import Probe, as_probe
 from llama_logging.recovery.strategies.verdict import verdict
@@ -51,10 +51,10 @@ class TokenRefresh:
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `refresh`, a function; `credential`, a name for what it refreshes; `check`, a probe."""
-        refresh = options.required("refresh", as_callable)
+        path, refresh = options.required("refresh", as_named)
         return cls(
             refresh,
-            options.read("credential", as_text, function_name(refresh)),
+            options.read("credential", as_text, path),
             options.read("check", as_probe, None),
         )
 
