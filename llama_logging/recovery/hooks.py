@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Iterable
 
 from llama_logging.config import as_callable, as_list
-from llama_logging.recovery.strategy import Deadline, function_name
+from llama_logging.recovery.strategy import Deadline, called, function_name
 from llama_logging.tracebacks import message_of
 
 Hook = Callable[..., object]
@@ -27,9 +25,7 @@ def as_named(value: object) -> tuple[str, Hook]:
 def problem_of(hook: Hook, deadline: Deadline, *arguments: object) -> str:
     """What went wrong in *hook*; empty if it came to its end. What it returns is not looked at."""
     try:
-        result = hook(*arguments)
-        if inspect.iscoroutine(result):
-            asyncio.run(asyncio.wait_for(result, deadline.remaining()))
+        called(hook, deadline, *arguments)
     except Exception as error:
         return f"{function_name(hook)}: {type(error).__name__}: {message_of(error)}"
     return ""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from llama_logging.config import as_callable, as_text
 from llama_logging.exceptions import ConfigError
-from llama_logging.recovery.strategy import Deadline
+from llama_logging.recovery.strategy import Deadline, called
 
 Probe = Callable[[Deadline], str]
 ANSWER_TIMEOUT = 5.0
@@ -26,7 +26,8 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def as_probe(value: object) -> Probe:
     """A probe by its address: `http://HOST/PATH`, `tcp://HOST:PORT`, or the dotted path of a function.
 
-    The function gets nothing; what is true means well, what is false or an exception does not.
+    The function gets nothing, and may be a coroutine function; what is true means well, what is false or an
+    exception does not.
 
     Raises:
         ConfigError: If *value* is none of these.
@@ -41,7 +42,7 @@ def as_probe(value: object) -> Probe:
     if "://" in text or text.rpartition(":")[2].isdecimal():
         raise ConfigError(f"unknown probe {text!r}; expected http://..., tcp://HOST:PORT or a dotted path")
     function = as_callable(text)
-    return lambda _deadline: _function_problem(function)
+    return lambda deadline: _function_problem(function, deadline)
 
 
 def problem_now(probe: Probe | None) -> str | None:
@@ -107,9 +108,9 @@ def _tcp_problem(address: tuple[str, int], deadline: Deadline) -> str:
     return ""
 
 
-def _function_problem(function: Callable[[], object]) -> str:
+def _function_problem(function: Callable[[], object], deadline: Deadline) -> str:
     try:
-        return "" if function() else "the probe said no"
+        return "" if called(function, deadline) else "the probe said no"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 

@@ -147,9 +147,7 @@ class Call:
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Call it; a coroutine is run to its end on a loop of its own."""
-        result = self.function(context)
-        if inspect.iscoroutine(result):
-            result = asyncio.run(asyncio.wait_for(result, deadline.remaining()))
+        result = called(self.function, deadline, context)
         if isinstance(result, Remedy):
             return result
         detail = f"{function_name(self.function)} returned {clean_data(result, plain.Limits(depth=1))}"
@@ -193,6 +191,15 @@ class StrategyTable:
                     if known in self._functions:
                         return known, self._functions[known]
         return self._parent.find(context) if self._parent else None
+
+
+def called(function: Callable[..., Any], deadline: Deadline, *arguments: object) -> Any:
+    """What *function* gives; a coroutine is run to its end on a loop of its own."""
+    result = function(*arguments)
+    if not inspect.iscoroutine(result):
+        return result
+    # 0 would not let it begin, and hide what it has to say at the last look.
+    return asyncio.run(asyncio.wait_for(result, max(0.05, deadline.remaining())))
 
 
 def function_name(function: Callable[..., Any]) -> str:

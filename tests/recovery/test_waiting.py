@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Timer
 
@@ -45,6 +46,32 @@ def test_all_dependencies_are_waited_for() -> None:
         assert attempt(wait).status is OutcomeStatus.RECOVERED
         timer.join()
         servers[0].close()
+
+
+async def works() -> bool:
+    return True
+
+
+async def does_not_work() -> bool:
+    return False
+
+
+async def never_says() -> bool:
+    await asyncio.sleep(30)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("probe", "status", "told"),
+    [
+        (works, OutcomeStatus.RECOVERED, "answers"),
+        (does_not_work, OutcomeStatus.FAILED, "the probe said no"),
+        (never_says, OutcomeStatus.FAILED, "TimeoutError"),
+    ],
+)
+def test_a_probe_may_be_a_coroutine_function(probe: Callable[..., object], status: OutcomeStatus, told: str) -> None:
+    remedy = attempt(make("wait_and_probe", probe=f"{__name__}.{probe.__name__}"), timeout=0.2)
+    assert (remedy.status, told in remedy.detail) == (status, True)
 
 
 @pytest.mark.parametrize("address", ["db", "db:port", "postgresql:///shop", [], "sqlite:///x.db", "tcp://:5"])
