@@ -22,6 +22,7 @@ def test_the_caller_is_told_how_to_ask_again_but_not_for_ever() -> None:
     assert (first.status, first.value) == (OutcomeStatus.RECOVERED, HINTS)
     assert (second.status, third.status) == (OutcomeStatus.RECOVERED, OutcomeStatus.FAILED)
     assert recover(strategy, fingerprint="v1:another").status is OutcomeStatus.RECOVERED
+    assert recover(strategy, trace_id="another").status is OutcomeStatus.RECOVERED
     now[0] = 60.0
     assert recover(strategy).status is OutcomeStatus.RECOVERED
 

@@ -12,6 +12,7 @@ import pytest
 
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
+from llama_logging.frozen import replace
 from llama_logging.recovery.engine import THREADS, Engine
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategies.later import Rounds, moment_of
@@ -75,6 +76,15 @@ def test_it_ends_after_so_many_attempts() -> None:
         statuses.append(attempt(retry, marked(at)).status)
         at += seconds(2)
     assert statuses == [OutcomeStatus.RECOVERED, OutcomeStatus.RECOVERED, OutcomeStatus.FAILED]
+
+
+@pytest.mark.parametrize("whose", ["trace_id", "task_name", "thread_name"])
+def test_nobody_is_kept_from_another_try_by_what_others_have_met(whose: str) -> None:
+    """A service in which one call of twenty fails has an error each second, and none of them is a second try."""
+    retry, at = make("retry", attempts=2), LONG_AGO
+    for number in range(20):
+        context = replace(marked(at + seconds(number)), **{whose: str(number)})
+        assert attempt(retry, context).status is OutcomeStatus.RECOVERED
 
 
 def test_a_moment_beyond_the_deadline_is_advice() -> None:

@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 
 from llama_logging.config import Options, as_count, as_seconds
 from llama_logging.context import ErrorContext
+from llama_logging.recovery.naming import in_a_row
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted
@@ -43,20 +44,20 @@ _RESET_HEADERS = (
 
 
 class Rounds:
-    """How often the errors of a group came back after they were told to.
+    """How often errors that one caller meets in a row came back after they were told to.
 
-    Errors of one round get one number, however many callers there are: the next round begins with
-    the first error that happens after a moment which one of them was told.
+    Errors of one round get one number, however many there are: the next round begins with the first
+    error that happens after a moment which one of them was told.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
 
-    def next(self, group: str, at: datetime, delay: float, longest: float) -> tuple[int, datetime]:
+    def next(self, row: str, at: datetime, delay: float, longest: float) -> tuple[int, datetime]:
         """The number of the round in which an error has happened *at*, from 1, and when to try again."""
         with self._lock:
-            number, told = self._known.pop(group, (0, at))
+            number, told = self._known.pop(row, (0, at))
             if number and at > told + timedelta(seconds=2 * longest):
                 number = 0  # it was well in the meantime
             if not number or at > told:
@@ -64,7 +65,7 @@ class Rounds:
             # Half of it fixed, half by chance (Brooker, Exponential Backoff And Jitter, 2015).
             pause = min(delay * 2 ** min(number - 1, 30), longest) * random.uniform(0.5, 1.0)
             retry_at = at + timedelta(seconds=pause)
-            self._known[group] = (number, max(told, retry_at))
+            self._known[row] = (number, max(told, retry_at))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
             return number, retry_at
@@ -105,7 +106,7 @@ class Retry:
         """Say when."""
         if context.additional_context.get(MARK) is not True:
             return Remedy(OutcomeStatus.FAILED, detail=f"the caller has not said extra={{'{MARK}': True}}")
-        number, retry_at = self.rounds.next(context.fingerprint, context.timestamp, self.delay, self.longest)
+        number, retry_at = self.rounds.next(in_a_row(context), context.timestamp, self.delay, self.longest)
         if number > self.attempts:
             told = counted(self.attempts, "attempt in a row has failed", "attempts in a row have failed")
             return Remedy(OutcomeStatus.FAILED, detail=told)

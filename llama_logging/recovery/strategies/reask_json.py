@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from llama_logging.config import Options, as_count, as_mapping, as_seconds
 from llama_logging.context import ErrorContext
+from llama_logging.recovery.naming import in_a_row
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted
@@ -29,7 +30,7 @@ class ReaskJson:
     """Says that it is worth asking again, and how: `outcome().value` are the hints.
 
     A model that never gets it right must not be asked for ever, so it says so only `times` times
-    within `period` for errors of one group; then the ladder goes on.
+    within `period` for errors that one caller meets in a row; then the ladder goes on.
     """
 
     name: ClassVar[str] = "llm.reask_json"
@@ -63,7 +64,7 @@ class ReaskJson:
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Give the hints, if they were not given too often."""
         now = self.clock()
-        asked = self._asked.setdefault(context.fingerprint, deque(maxlen=max(1, self.times)))
+        asked = self._asked.setdefault(in_a_row(context), deque(maxlen=max(1, self.times)))
         while len(self._asked) > _REMEMBERED:
             self._asked.pop(next(iter(self._asked)), None)
         if not self.times or (len(asked) == self.times and now - asked[0] < self.period):
