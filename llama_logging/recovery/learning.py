@@ -22,7 +22,7 @@ SECONDS = 2.0
 def ordered(steps: Sequence[Step], records: Iterable[Record], draw: random.Random) -> list[Step]:
     """*steps* with the likeliest to help soon first; destructive ones never ahead of harmless ones.
 
-    What hands a fallback over stays at the end: it heals nothing, and would end the ladder.
+    What acts on nothing stays where it is: to come back later, before anything is restarted; a fallback, at the end.
     """
     known = {record.strategy: record for record in records}
 
@@ -31,7 +31,7 @@ def ordered(steps: Sequence[Step], records: Iterable[Record], draw: random.Rando
         chance = draw.betavariate(1 + record.recovered, 1 + record.tried - record.recovered)
         return chance / ((SECONDS + record.seconds * record.tried) / (1 + record.tried))
 
-    heals = [step for step in steps if step.strategy.scope]
-    rest = [step for step in steps if not step.strategy.scope]
-    worths = {id(step): worth(step) for step in heals}
-    return sorted(heals, key=lambda step: (step.strategy.destructive, -worths[id(step)])) + rest
+    acting = [step for step in steps if step.strategy.scope]
+    worths = {id(step): worth(step) for step in acting}
+    best = iter(sorted(acting, key=lambda step: (step.strategy.destructive, -worths[id(step)])))
+    return [next(best) if step.strategy.scope else step for step in steps]

@@ -525,10 +525,11 @@ def test_of_two_that_help_alike_the_quicker_goes_first() -> None:
     assert {order([step("slow"), step("quick")], records, seed)[0] for seed in range(50)} == {"quick"}
 
 
-def test_destructive_ones_never_go_ahead_and_fallbacks_stay_last() -> None:
-    steps = [step("wait"), step("restart", destructive=True), step("text", scope="")]
-    records = [record("wait", 99, 0), record("restart", 99, 99), record("text", 99, 99)]
-    assert {tuple(order(steps, records, seed)) for seed in range(50)} == {("wait", "restart", "text")}
+def test_destructive_ones_never_go_ahead_and_what_acts_on_nothing_stays_where_it_is() -> None:
+    """Nothing is restarted because of a rate limit that says when to come back, nor after a fallback."""
+    steps = [step("limit", scope=""), step("restart", destructive=True), step("wait"), step("text", scope="")]
+    records = [record("wait", 99, 0), record("restart", 99, 99), record("text", 99, 99), record("limit", 99, 0)]
+    assert {tuple(order(steps, records, seed)) for seed in range(50)} == {("limit", "wait", "restart", "text")}
 
 
 def test_what_is_not_known_is_tried_now_and_then() -> None:
