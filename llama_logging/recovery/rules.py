@@ -142,7 +142,7 @@ def _rules(options: Options, place: str, given: dict[str, Any], mode: str | None
 def _rule(options: Options, place: str, reader: Options, mode: str | None, about: About) -> Rule:
     match = reader.required("match", partial(as_match, options, f"{place}.match"))
     ladder = reader.required("ladder", partial(_ladder, options, f"{place}.ladder"))
-    return Rule(
+    rule = Rule(
         name=reader.read("name", as_text, place),
         match=lambda context: match(context) and about(context),
         ladder=ladder,
@@ -156,6 +156,9 @@ def _rule(options: Options, place: str, reader: Options, mode: str | None, about
         escalate=reader.read("escalate", partial(_steps, options, f"{place}.escalate"), ()),
         fits=match.fits,
     )
+    if rule.escalate and not any(step.strategy.destructive for step in ladder):
+        reader.complain("escalate", "nothing in the ladder is destructive, so it is never run: end the ladder with it")
+    return rule
 
 
 def _policy(reader: Options) -> Policy:

@@ -149,6 +149,15 @@ def test_a_mistake_is_named_with_its_place(given: Any, problem: str) -> None:
     assert [rule.name for rule in rules] == ["good"]
 
 
+def test_what_would_never_be_run_is_told_of() -> None:
+    tell = {"notify": {"webhook": "http://hooks.example/x"}}
+    wait = {"wait_and_probe": {"probe": "tcp://127.0.0.1:1"}}
+    restart = {"command": {"argv": ["true"]}}
+    _, problems = parse({"match": {"class": "X"}, "ladder": [wait], "escalate": [tell]})
+    assert "rules[0].escalate: nothing in the ladder is destructive" in problems[0]
+    assert parse({"match": {"class": "X"}, "ladder": [wait, restart], "escalate": [tell]})[1] == []
+
+
 WRONG = {"match": {"class": "X"}, "ladder": [{"advice": {"txt": "x"}}], "mode": "akt"}
 TOLD = "RecoveryHandler: rules[0].ladder[0].advice"
 
