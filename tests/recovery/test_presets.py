@@ -115,6 +115,14 @@ def test_another_address_is_another_server() -> None:
     assert rule_for(refused, base_url="http://gpu.example:11434") == "ollama-connection"
 
 
+@pytest.mark.parametrize("name", ["ollama._types.ResponseError", "shop.AIGenerationError"])
+def test_a_client_of_ollamas_that_asked_another_server_tells_nothing_of_this_one(name: str) -> None:
+    """With two servers the second would never be recovered, but the first be restarted for it."""
+    other = error(name, "CUDA error: out of memory", server="gpu.example:11434", status_code=500)
+    assert rule_for(other) == ""
+    assert rule_for(other, base_url="http://gpu.example:11434") == "ollama-memory"
+
+
 def ladder(name: str, **given: Any) -> list[str]:
     rules, problems = parse(**given)
     assert problems == []

@@ -70,19 +70,21 @@ LOADING_ADVICE = "loading takes too long: raise OLLAMA_LOAD_TIMEOUT, or use a sm
 
 @dataclass(frozen=True)
 class About:
-    """Whether an error is about an Ollama server: a client of its own was used, or one of *servers* was asked."""
+    """Whether an error is about an Ollama server: it was asked, by one of its names, or a client of its own was used.
+
+    Where it is told which server was asked, that counts: of two servers the one that has failed is to be recovered.
+    """
 
     servers: frozenset[str]
 
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is."""
-        return any(map(self._concerns, context.exceptions))
+        asked = {error.attributes["server"] for error in context.exceptions if "server" in error.attributes}
+        return not asked.isdisjoint(self.servers) if asked else any(map(self._is_ollamas, context.exceptions))
 
-    def _concerns(self, error: ExceptionDetail) -> bool:
-        return (
-            error.attributes.get("server") in self.servers
-            or any(base.startswith(CLIENTS) or base.rpartition(".")[2] in OWN_CLASSES for base in error.bases)
-            or any(frame.module.startswith(CLIENTS) for frame in error.frames)
+    def _is_ollamas(self, error: ExceptionDetail) -> bool:
+        return any(base.startswith(CLIENTS) or base.rpartition(".")[2] in OWN_CLASSES for base in error.bases) or any(
+            frame.module.startswith(CLIENTS) for frame in error.frames
         )
 
 
