@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from llama_logging.exceptions import MissingExtraError
+from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.pipeline import Pipeline
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule
@@ -24,8 +24,14 @@ def shared_engine(rules: Sequence[Rule], pipeline: Pipeline) -> Engine:
     path, state = pipeline.url.path, pipeline.url.state
     folders = [*([os.path.dirname(path)] if path else []), os.path.dirname(os.path.dirname(state))]
 
+    def opened() -> Store:
+        try:
+            return open_store(pipeline.url)
+        except MissingExtraError as error:  # then it is as one that cannot be reached
+            raise StoreError(str(error)) from error
+
     def ask(question: Callable[[Store], T]) -> T:
-        with contextlib.closing(open_store(pipeline.url)) as store:
+        with contextlib.closing(opened()) as store:
             return question(store)
 
     # Now, so that the first recovery holds up no event loop by what it imports.
@@ -34,7 +40,7 @@ def shared_engine(rules: Sequence[Rule], pipeline: Pipeline) -> Engine:
     return Engine(
         rules,
         audit=pipeline.add_attempt,
-        scopes=SharedScopes(lambda: open_store(pipeline.url), f"{state}.leases"),
+        scopes=SharedScopes(opened, f"{state}.leases"),
         switch=Switch(folders, lambda name: ask(lambda store: store.recall(name))),
         records=lambda fingerprint: ask(lambda store: store.records(fingerprint)),
     )

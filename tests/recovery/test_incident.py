@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from llama_logging.exceptions import StoreError
-from llama_logging.pipeline import open_registry
+from llama_logging.exceptions import MissingExtraError, StoreError
+from llama_logging.pipeline import open_registry, pipeline_for
+from llama_logging.recovering import shared_engine
 from llama_logging.recovery import incident, learning
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule, Step
@@ -25,6 +26,7 @@ from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
 from llama_logging.recovery.strategies.fallback import FallbackValue
 from llama_logging.recovery.strategy import Call, Deadline, Remedy, StrategyTable
 from llama_logging.recovery.switch import FILE, ROW, SILENT, Switch
+from llama_logging.registry import Store
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, Record
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
@@ -192,6 +194,18 @@ def test_a_strategy_that_was_overtaken_is_not_waited_for(monkeypatch: pytest.Mon
     rule = Rule(name="r", match=bool, ladder=(Step(Restart(slow, scope="s")),), mode="act", scope="s")
     result = outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes))
     assert (result.status, "another has taken over" in result.detail) == (OutcomeStatus.FAILED, True)
+
+
+def test_recovery_goes_on_where_the_store_lacks_its_package(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host then acts alone, as it does while the registry cannot be reached."""
+
+    def missing(url: urls.StoreURL) -> Store:
+        raise MissingExtraError("a PostgreSQL store needs psycopg")
+
+    monkeypatch.setattr("llama_logging.recovering.open_store", missing)
+    restart = Step(Restart(lambda context, deadline: RECOVERED, scope="s"))
+    rule = Rule(name="r", match=bool, mode="act", scope="s", learned=True, ladder=(restart,))
+    assert outcome_of(shared_engine([rule], pipeline_for(urls.default())))
 
 
 def test_a_ladder_is_climbed_as_given_while_the_records_cannot_be_read() -> None:
