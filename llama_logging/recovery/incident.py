@@ -95,8 +95,9 @@ class Incident:
         if lease is not None:
             healed = resolution.status is OutcomeStatus.RECOVERED
             status = OutcomeStatus.RECOVERED if healed else OutcomeStatus.FAILED
-            acted = [attempt for attempt in self._attempts if attempt.token]
-            self._scopes.finish(lease, status, acted[-1].detail if acted else resolution.detail, self._rule.policy)
+            # Others are told this, and of them is neither a fallback nor advice.
+            acted = [attempt.detail for attempt in self._attempts if attempt.token and attempt.status not in ENDS[1:]]
+            self._scopes.finish(lease, status, acted[-1] if acted else resolution.detail, self._rule.policy)
         failed = resolution.status not in ENDS or resolution.status is OutcomeStatus.FALLBACK
         if failed and (lease is not None or (self._denial is not None and self._denial.escalate)):
             self._escalate()

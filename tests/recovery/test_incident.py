@@ -182,6 +182,14 @@ def test_one_lease_is_for_the_whole_ladder(own_place: Path) -> None:
     store.close()
 
 
+def test_others_are_told_what_was_done_about_the_thing_and_not_what_was_handed_over() -> None:
+    ladder = (Step(Restart(lambda context, deadline: FAILED, scope="s")), Step(FallbackValue("Ada's own")))
+    acting = Engine([Rule(name="r", match=bool, mode="act", scope="s", ladder=ladder)], table=StrategyTable())
+    first, second = outcome_of(acting), outcome_of(acting)
+    assert (first.value, second.value) == ("Ada's own", "Ada's own")
+    assert "it failed a moment ago: no luck" in second.attempts[0].detail
+
+
 def test_a_strategy_that_was_overtaken_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incident, "LEASE", 0.3)
     scopes = OwnScopes()
