@@ -197,7 +197,7 @@ def _rest(rule: Rule, shared: Resolution) -> tuple[Step, ...]:
     rest = tuple(itertools.dropwhile(lambda step: step.name not in helped, rule.ladder))
     # A scope that is none of the strategies' was given to the rule: then a function's result is that of the thing.
     of_thing = shared.status is OutcomeStatus.RECOVERED and rule.scope not in {s.strategy.scope for s in rule.ladder}
-    return () if not rest or rest[0].strategy.scope or of_thing else rest
+    return () if not rest or rest[0].for_all or of_thing else rest
 
 
 def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:

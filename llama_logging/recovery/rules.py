@@ -51,6 +51,11 @@ class Step:
         """What the records call it: by the strategy's name, or that of the function."""
         return function_name(self.strategy.function) if isinstance(self.strategy, Call) else self.strategy.name
 
+    @property
+    def for_all(self) -> bool:
+        """Whether what it brings holds for every error that shares the recovery, and is not the one's own."""
+        return bool(self.strategy.scope or getattr(self.strategy, "for_all", False))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:

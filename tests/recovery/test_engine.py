@@ -21,6 +21,7 @@ from llama_logging.recovery.outcome import Outcome, outcome
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategies.advice import Advice
 from llama_logging.recovery.strategies.fallback import FallbackText, FallbackValue
+from llama_logging.recovery.strategies.fallback_model import FallbackModel
 from llama_logging.recovery.strategy import Call, Deadline, Remedy, Strategy, StrategyTable
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import make_context
@@ -207,6 +208,19 @@ def test_a_result_of_a_call_is_each_ones_own_unless_the_rule_says_that_it_is_of_
 
     assert results("server") == ["Ada", "Bob"]
     assert results("cache") == ["Ada", "Ada"]
+
+
+def test_another_model_is_looked_for_once() -> None:
+    """Not once for each of hundreds of callers: it is the same for all, and would be asked for a token each time."""
+    gate, asked = threading.Event(), list[str]()
+
+    class Another(Act):
+        name: ClassVar[str] = "another"
+        for_all: ClassVar[bool] = FallbackModel.for_all
+
+    another = Another(noting(asked, Remedy(OutcomeStatus.FALLBACK, {"model": "llama3.2"})))
+    first, second = in_turn(engine(vain(gate), another, scope="server"), gate)
+    assert (first.value, second.value, asked) == ({"model": "llama3.2"}, {"model": "llama3.2"}, ["ran"])
 
 
 def test_who_has_joined_one_that_was_helped_otherwise_has_the_thing_recovered() -> None:

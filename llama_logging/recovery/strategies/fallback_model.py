@@ -49,6 +49,8 @@ class FallbackModel:
     name: ClassVar[str] = "llm.fallback_model"
     option_names: ClassVar[tuple[str, ...]] = ("models",)
     destructive: ClassVar[bool] = False
+    for_all: ClassVar[bool] = True
+    """What it brings is the same for every error: of many callers at once one asks for the token."""
     models: tuple[Endpoint, ...]
 
     @classmethod
