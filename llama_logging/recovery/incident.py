@@ -95,7 +95,7 @@ class Incident:
         if lease is not None:
             healed = resolution.status is OutcomeStatus.RECOVERED
             status = OutcomeStatus.RECOVERED if healed else OutcomeStatus.FAILED
-            # Others are told this, and of them is neither a fallback nor advice.
+            # Others are told this; a fallback and advice were for one.
             acted = [attempt.detail for attempt in self._attempts if attempt.token and attempt.status not in ENDS[1:]]
             self._scopes.finish(lease, status, acted[-1] if acted else resolution.detail, self._rule.policy)
         failed = resolution.status not in ENDS or resolution.status is OutcomeStatus.FALLBACK

@@ -94,6 +94,21 @@ class TestRestart:
             is RECOVERED
         )
 
+    @pytest.mark.parametrize(("fault", "generation"), [("busy", "0.6"), ("busy", "2026"), ("unauthorized", "0.6")])
+    def test_one_that_refuses_or_has_much_to_do_is_not_restarted(
+        self, ollama: Ollama, fault: str, generation: str
+    ) -> None:
+        """Its calls under way would be lost, and it would say the same again."""
+        ollama.fault(fault, times=None, generation=generation, path="/api/generate")
+        remedy = recover(configured("ollama.restart", base_url=ollama.url, restart=ollama.command("restart")))
+        assert (remedy.status, ollama.commands()) == (FAILED, [])
+        assert "changes nothing" in remedy.detail
+
+    def test_for_a_model_that_is_not_there_nothing_is_restarted(self, ollama: Ollama) -> None:
+        restart = ollama.command("restart")
+        remedy = recover(configured("ollama.restart", base_url=ollama.url, restart=restart, model="nope"))
+        assert (remedy.status, "not found" in remedy.detail, ollama.commands()) == (FAILED, True, [])
+
     def test_without_a_command_that_restarts_one_that_answers_is_left_alone(self, ollama: Ollama) -> None:
         ollama.fault("died", path="/api/generate")
         remedy = recover(configured("ollama.restart", base_url=ollama.url, start=["no-such-command"]))

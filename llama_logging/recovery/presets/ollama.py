@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from llama_logging.config import Options, as_argv, as_bytes, as_number, as_seconds, as_text, as_texts
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.matching import as_match
-from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
+from llama_logging.recovery.strategies.ollama.server import BUSY, PATIENCE, OllamaServer
 
 OPTIONS = (
     *("base_url", "model", "start", "restart", "models", "max_size", "smaller_models", "num_ctx"),
@@ -47,7 +47,6 @@ TOO_LONG = (
     r"|exceeds? (the )?(maximum |available |model's )?context (length|size|window)"
 )
 MISSING = r"model \\?[\"'][^\"'\\]+\\?[\"'] not found"
-BUSY = r"(?i)server busy, please try again|maximum pending requests exceeded|llm busy - no slots|server overloaded"
 MEMORY = (
     r"(?i)requires more system memory|out of memory|cudaMalloc failed|unable to load full model on GPU"
     r"|unable to allocate .*buffer|failed to allocate .*buffer"

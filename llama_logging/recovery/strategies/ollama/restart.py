@@ -66,11 +66,14 @@ class OllamaRestart(OnServer):
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Probe; start or restart; wait for an answer; verify by a generate request."""
         model = wanted(context, self.model)
-        first = self.server.version_problem(deadline.within(2.0))
-        wrong = first or self.server.generate(model, deadline.within(self.patience)).problem
+        version = self.server.version(deadline.within(2.0))
+        answer = version if version.problem else self.server.generate(model, deadline.within(self.patience))
+        wrong = answer.problem
         if not wrong:
             return Remedy(OutcomeStatus.RECOVERED, detail=f"{self.server.base_url} works already")
-        if not first and not self.restart:
+        if not answer.restartable:
+            return Remedy(OutcomeStatus.FAILED, detail=f"a restart of {self.server.base_url} changes nothing: {wrong}")
+        if not version.problem and not self.restart:
             detail = f"{self.server.base_url} answers but does not generate, and no `restart` is configured"
             return Remedy(OutcomeStatus.FAILED, detail=f"{detail}: {wrong}")
         problem = self._run(deadline) or deadline.wait_for(self.server.version_problem)

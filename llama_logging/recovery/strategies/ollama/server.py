@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Generator
@@ -19,6 +20,9 @@ from llama_logging.recovery.strategy import Deadline
 DEFAULT_PORT = 11434
 PATIENCE = 60.0
 """Seconds one token may take: a model may have to be read from a cold disk first."""
+
+BUSY = r"(?i)server busy, please try again|maximum pending requests exceeded|llm busy - no slots|server overloaded"
+"""What it says when its queue is full."""
 
 _BRIEF = 5.0
 _MAX_ANSWER = 2**20
@@ -45,6 +49,12 @@ class Answer:
     def passing(self) -> bool:
         """Whether what went wrong may pass by itself: no answer yet, or too busy."""
         return self.status in _PASSING
+
+    @property
+    def restartable(self) -> bool:
+        """Whether a restart may change it; not if the request is refused, or the server has much to do."""
+        refused = 400 <= self.status < 500 and self.status != 408
+        return not (refused or re.search(BUSY, self.problem))
 
 
 @dataclass(frozen=True)
@@ -75,9 +85,13 @@ class OllamaServer:
             return Answer(0, {}, _unanswered(self.base_url, error))
         return Answer(response.status, _as_data(answer))
 
+    def version(self, deadline: Deadline) -> Answer:
+        """Whether it answers at all."""
+        return self.ask("/api/version", deadline.within(_BRIEF))
+
     def version_problem(self, deadline: Deadline) -> str:
         """What keeps it from answering at all."""
-        return self.ask("/api/version", deadline.within(_BRIEF)).problem
+        return self.version(deadline).problem
 
     def installed(self, deadline: Deadline) -> tuple[list[str], str]:
         """The models it has, and what went wrong."""
