@@ -85,3 +85,10 @@ def test_nothing_is_acted_on() -> None:
         strategy = configured(name, **options)
         assert strategy.scope == ""
         assert strategy.intent
+
+
+def test_a_gap_is_filled_once_and_what_fills_it_is_no_gap() -> None:
+    """A name that somebody gave himself must not have what else is known of the call be handed to him."""
+    context = {"hero": "{tenant}", "tenant": "acme", "{hero}": "no key of a gap"}
+    remedy = recover(configured("llm.fallback_text", text="{hero} rests, {who} too"), additional_context=context)
+    assert remedy.value == "{tenant} rests, {who} too"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -10,6 +11,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.tried import OutcomeStatus
 
+_GAP = re.compile(r"\{([^{}]+)\}")
 SORRY = "The language model is not available at the moment; please try again later."
 
 
@@ -61,8 +63,8 @@ class FallbackText(FallbackValue):
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Hand the text over, filled in; what has no value stays as it stands."""
-        text = self.value
-        # Not str.format: it would follow attributes and indexes that the text names.
-        for name, value in context.additional_context.items():
-            text = text.replace("{" + name + "}", str(value))
+        said = context.additional_context
+        # Not str.format: it would follow attributes and indexes that the text names. In one go: what a value
+        # says in braces, as somebody may have typed it, is no gap.
+        text = _GAP.sub(lambda gap: str(said.get(gap[1], gap[0])), self.value)
         return Remedy(OutcomeStatus.FALLBACK, text, f"handed over {text!r}"[:500])
