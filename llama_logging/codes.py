@@ -15,7 +15,7 @@ from llama_logging.kinds import CARRIERS, CODED
 from llama_logging.patterns import regex
 from llama_logging.redaction import clean
 
-CARRYING = frozenset((*CARRIERS, "request", "_request"))
+CARRYING = frozenset((*CARRIERS, "request", "_request", "request_info", "_conn_key"))
 """What may carry some of it in the exception's place; to ask it may run its code."""
 TELLING = CODED | CARRYING
 
@@ -58,8 +58,7 @@ def codes_of(error: BaseException, names: tuple[str, ...]) -> Codes:
         if type(asked.get("status_code")) is not int:
             asked["status_code"] = _told(response, "status_code")
         headers = _told(response, "headers") if headers is None else headers
-    request = own.get("request") or own.get("_request") or _part_of(response, "request")
-    texts = {"sqlstate": _sqlstate(asked, orig), "response": _answer(response), "server": _server(request)}
+    texts = {"sqlstate": _sqlstate(asked, orig), "response": _answer(response), "server": _server(own, response)}
     numbers = {name: value for name, value in asked.items() if type(value) is int}
     return {**numbers, **{name: text for name, text in texts.items() if text}, **_waits(headers)}
 
@@ -93,23 +92,34 @@ def _waits(headers: Any) -> dict[str, str]:
     return found
 
 
-def _server(request: object) -> str:
-    """Host and port that *request* went to: requests has the address as text, httpx in parts."""
-    url = _part_of(request, "url")
+def _server(own: Mapping[str, Any], response: object) -> str:
+    """Host and port that the request went to, of an exception with *own* in its `__dict__`."""
     try:
-        if type(url) is str:
-            from urllib.parse import urlsplit  # here and not above: whoever asks a server has it
-
-            split = urlsplit(url[:_MAX_ANSWER])
-            scheme, host, port = split.scheme, split.hostname, split.port
-        else:
-            parts: Any = _part_of(url, "_uri_reference")
-            scheme, host, port = (tuple.__getitem__(parts, index) for index in (0, 2, 3))
+        scheme, host, port = _asked(own, response)
         if type(host) is not str or not (port is None or type(port) is int):
             return ""
         return clean(f"{host}:{port or (443 if scheme == 'https' else 80)}", 300)
     except Exception:
         return ""
+
+
+def _asked(own: Mapping[str, Any], response: object) -> tuple[object, object, object]:
+    """Scheme, host and port: requests and urllib have the address as text, httpx in parts, aiohttp in both ways."""
+    if "_conn_key" in own:
+        return "", own["_conn_key"].host, own["_conn_key"].port
+    if "request_info" in own:
+        url: Any = str(own["request_info"].real_url)
+    elif type(own.get("url")) is str:
+        url = own["url"]
+    else:
+        url = _part_of(own.get("request") or own.get("_request") or _part_of(response, "request"), "url")
+    if type(url) is not str:
+        parts: Any = _part_of(url, "_uri_reference")
+        return tuple.__getitem__(parts, 0), tuple.__getitem__(parts, 2), tuple.__getitem__(parts, 3)
+    from urllib.parse import urlsplit  # here and not above: whoever asks a server has it
+
+    split = urlsplit(url[:_MAX_ANSWER])
+    return split.scheme, split.hostname, split.port
 
 
 def _answer(response: object) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import errno
 import itertools
 import linecache
 import os
@@ -7,12 +9,15 @@ import random
 import re
 import sys
 import traceback
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from email.message import Message
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 from hypothesis import given, settings
@@ -25,6 +30,7 @@ from llama_logging.redaction import clean, redact
 from llama_logging.redaction.credentials import REDACTED
 from llama_logging.redaction.own import also
 from llama_logging.tracebacks import MAX_EXCEPTIONS, Described
+from tests.reporters.receivers import receiver, saying
 
 
 def describe(error: BaseException) -> tuple[str, tuple[ExceptionDetail, ...]]:
@@ -598,6 +604,28 @@ def test_the_server_that_was_asked_is_kept() -> None:
     with httpx.Client() as client, pytest.raises(httpx.ConnectError) as caught:
         client.get("http://127.0.0.1:9/a?key=secret")
     assert describe(caught.value)[1][0].attributes == {"server": "127.0.0.1:9"}
+
+
+def test_the_server_is_kept_that_aiohttp_or_urllib_asked() -> None:
+    """Aiohttp says it in two ways: where nobody took the connection, and where the answer was a refusal."""
+
+    async def ask(url: str) -> None:
+        async with aiohttp.ClientSession(raise_for_status=True) as session:
+            await session.post(url)
+
+    with receiver() as server:
+        server.usual = saying(503, Retry_After="3")
+        refusal = {"server": f"127.0.0.1:{server.port}", "retry-after": "3"}
+        with pytest.raises(aiohttp.ClientResponseError) as refused:
+            asyncio.run(ask(f"{server.url}/a?key=secret"))
+        assert describe(refused.value)[1][0].attributes == {**refusal, "status": 503}
+        with pytest.raises(urllib.error.HTTPError) as told:
+            urllib.request.urlopen(f"{server.url}/a?key=secret", b"")
+        assert describe(told.value)[1][0].attributes == {**refusal, "status": 503, "code": 503}
+        told.value.close()
+    with pytest.raises(aiohttp.ClientConnectorError) as unreachable:
+        asyncio.run(ask("http://127.0.0.1:9/a"))
+    assert describe(unreachable.value)[1][0].attributes == {"errno": errno.ECONNREFUSED, "server": "127.0.0.1:9"}
 
 
 def test_an_answer_may_have_code_of_its_own_and_so_the_error_is_safe_before() -> None:

@@ -40,6 +40,7 @@ def error(
 
 
 RESPONSE, HERE = "ollama._types.ResponseError", "127.0.0.1:11434"
+AIOHTTP = ("aiohttp.client_exceptions.ClientOSError", "aiohttp.client_exceptions.ClientConnectionError", "OSError")
 TIMEOUT = ("httpx.TimeoutException", "httpx.TransportError")
 RULES = {
     "memory": "memory",
@@ -78,6 +79,12 @@ def test_the_texts_of_both_generations_are_known(what: str, generation: str) -> 
         (error("openai.APITimeoutError", "", ("openai.APIConnectionError",), server=HERE), "timeout"),
         (error("httpx.ReadTimeout", "timed out", TIMEOUT, ("ollama._client",)), "timeout"),
         (error("httpx.ConnectError", "refused", ("httpx.TransportError",), server=HERE), "connection"),
+        (
+            error("aiohttp.client_exceptions.ClientConnectorError", "", AIOHTTP, server="localhost:11434", errno=111),
+            "connection",
+        ),
+        (error("aiohttp.client_exceptions.ClientResponseError", "503", server=HERE, status=503), "overloaded"),
+        (error("urllib.error.HTTPError", "500", server=HERE, code=500), "failed"),
         (error("json.decoder.JSONDecodeError", "Unterminated", modules=("ollama._client",)), "malformed-answer"),
         (error("app.OllamaConnectionError", "no answer"), "connection"),
         (error(RESPONSE, "input exceeds the available context size", status_code=400), "context-too-long"),
