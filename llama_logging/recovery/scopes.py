@@ -6,13 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from llama_logging import leasing, process
+from llama_logging import forks, leasing, process
 from llama_logging.exceptions import StoreError
 from llama_logging.recovery.naming import PROCESS
 from llama_logging.registry import Store
@@ -54,7 +53,7 @@ class OwnScopes:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, tuple[float, ScopeState]] = {}
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
 
     def acquire(self, scope: str, owner: str, seconds: float, policy: Policy) -> Lease | Denial:
         """Decide."""

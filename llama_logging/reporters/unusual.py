@@ -11,11 +11,11 @@ they began to: what is expected is learned anew at midnight, UTC, and all is cou
 from __future__ import annotations
 
 import math
-import threading
 from array import array
 from collections import deque
 from datetime import datetime, timedelta
 
+from llama_logging import forks
 from llama_logging.outbox import Outbox
 
 HISTORY = timedelta(days=28)
@@ -55,7 +55,7 @@ class Unusual:
         self._next: datetime | None = None
         self._day: datetime | None = None
         self._found: dict[str, str] = {}
-        self._turn = threading.Lock()
+        self._turn = forks.lock()
 
     def look(self, store: Outbox, now: datetime) -> dict[str, str]:
         """The groups that come unusually often, or are not yet as usual again, and how often they came."""

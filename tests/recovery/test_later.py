@@ -214,6 +214,8 @@ def test_what_a_real_server_says_reaches_the_strategy() -> None:
             error.close()
     context = capture(record)
     assert context is not None
-    assert context.exceptions[0].attributes == {"code": 429, "status": 429, "retry-after": "3600"}
+    asked = f"127.0.0.1:{server.server_port}"
+    told = {"code": 429, "status": 429, "server": asked, "retry-after": "3600"}
+    assert context.exceptions[0].attributes == told
     remedy = attempt(make("rate_limit"), context)
     assert (remedy.status, remedy.detail) == (OutcomeStatus.ADVICE, "the server said retry-after: 3600")

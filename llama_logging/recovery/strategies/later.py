@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, Self
 
+from llama_logging import forks
 from llama_logging.config import Options, as_count, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.naming import in_a_row
@@ -51,7 +51,7 @@ class Rounds:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._known: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
 
     def next(self, row: str, at: datetime, delay: float, longest: float) -> tuple[int, datetime]:

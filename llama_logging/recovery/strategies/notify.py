@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
+from llama_logging import forks
 from llama_logging.config import Options, as_callable, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
@@ -37,7 +37,7 @@ class Quiet:
     """Lets through what comes first, then nothing for a while."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._until = float("-inf")
 
     def begin(self, period: float) -> bool:
