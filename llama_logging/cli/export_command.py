@@ -20,6 +20,7 @@ from llama_logging.cli.terminal import (
 from llama_logging.context import ErrorContext
 from llama_logging.reproducing import as_test
 from llama_logging.transfer import errors_of
+from llama_logging.visible import printable_lines
 from llama_logging.wire import as_document
 
 HELP = "print errors for other programs: JSON Lines that `import` reads, CSV, or a test to begin from"
@@ -77,4 +78,6 @@ def _print_csv(errors: Iterable[ErrorContext]) -> None:
 
 def _safe(value: object) -> object:
     """A spreadsheet takes text that begins so for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    # With no carriage return left: at one it begins a row.
+    text = printable_lines(value) if isinstance(value, str) else value
+    return f"'{text}" if isinstance(text, str) and text[:1] in ("=", "+", "-", "@", "\t", "\n") else text

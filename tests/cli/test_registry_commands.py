@@ -207,6 +207,12 @@ def test_a_group_goes_out_as_a_table(capsys: pytest.CaptureFixture[str]) -> None
     assert ",'=HYPERLINK(1)," in answer(capsys, "export", "--format", "csv")
 
 
+def test_no_text_begins_a_row_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """To a spreadsheet a bare carriage return ends a row, and what comes next may be a formula."""
+    keep(make_context(error_message="no such user\r=HYPERLINK(1)\x1b[2J"))
+    assert ",no such user\\r=HYPERLINK(1)\\x1b[2J," in answer(capsys, "export", "--format", "csv")
+
+
 def test_events_of_sentrys_format_come_in(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     event = {"event_id": "f" * 32, "message": "disk full", "level": "error", "timestamp": NOW.isoformat()}
     (own_place / "event.json").write_text(json.dumps([event, event]))
