@@ -1,4 +1,4 @@
-"""What a path allows SQLite: it must not be kept on a file system that other machines write to.
+"""What a path allows SQLite: it must not be kept on a file system that other machines write to, nor in others' files.
 
 Its write-ahead log needs shared memory, "all processes using a database must be on the same host
 computer" (sqlite.org/wal.html), and the locks of network file systems do not hold
@@ -7,8 +7,10 @@ computer" (sqlite.org/wal.html), and the locks of network file systems do not ho
 
 from __future__ import annotations
 
+import contextlib
 import os
 
+from llama_logging import state
 from llama_logging.exceptions import StoreError
 from llama_logging.patterns import regex
 
@@ -60,26 +62,44 @@ def is_network(kind: str) -> bool:
     return kind in _NETWORK or (kind.startswith("fuse.") and kind.removeprefix("fuse.") in _PROGRAMS)
 
 
-def refusal(path: str) -> str:
-    """Why SQLite must not be kept at *path*, and what to do instead; empty if it may be."""
+def refusal(path: str, *, reading: bool = False) -> str:
+    """Why no registry is to be kept in a SQLite file at *path*, and what to do instead; empty if it may be.
+
+    Args:
+        reading: Whether nothing is to be written there.
+    """
     kind = file_system(os.path.realpath(path), _mountinfo())
-    if not is_network(kind):
-        return ""
-    return (
-        f"{path} lies on a network file system ({kind}), where SQLite's locks do not hold; "
-        "name a file on a local disk, or a PostgreSQL database"
-    )
+    if is_network(kind):
+        return (
+            f"{path} lies on a network file system ({kind}), where SQLite's locks do not hold; "
+            "name a file on a local disk, or a PostgreSQL database"
+        )
+    return "" if reading else _planted(path)
 
 
-def refuse_network(path: str) -> None:
-    """Let no SQLite database be opened where it would be damaged.
+def refuse(path: str, *, reading: bool = False) -> None:
+    """Let no SQLite database be opened where it would be damaged, or is another's to read; arguments as of `refusal`.
 
     Raises:
-        StoreError: If *path* lies on a network file system.
+        StoreError: If there is a reason.
     """
-    problem = refusal(path)
+    problem = refusal(path, reading=reading)
     if problem:
         raise StoreError(f"sqlite:///{path}: {problem}")
+
+
+def _planted(path: str) -> str:
+    """What to say if another user has put a registry, or a link to one, where ours is to be made."""
+    user = state.user()
+    for place in (path, *(f"{path}{ending}" for ending in ("-wal", "-shm", "-journal"))):
+        with contextlib.suppress(OSError):
+            owner, folder = os.lstat(place).st_uid, os.stat(os.path.dirname(place))
+            if user is not None and owner not in (0, user) and folder.st_mode & 0o002:
+                return (
+                    f"{place} belongs to another user, in a folder that all may write to: "
+                    "who has put it there could read what errors say; name a file in another folder"
+                )
+    return ""
 
 
 def may_write(path: str) -> bool:

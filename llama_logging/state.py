@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 
@@ -24,6 +25,19 @@ def state_folder() -> str:
     home = "" if has_another_user() else env.get("XDG_STATE_HOME")
     home = home or os.path.join(_home(), ".local", "state")
     return env.get("LLAMA_LOGGING_DIR") or env.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
+
+
+def make_folder(path: str, mode: int = 0o755) -> None:
+    """Make a folder, and those above it; others may write to none of them, whatever the umask lets them.
+
+    Args:
+        path: Absolute.
+        mode: Of the folder itself.
+    """
+    if not os.path.isdir(path):
+        make_folder(os.path.dirname(path))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, mode)
 
 
 def _home() -> str:

@@ -63,6 +63,17 @@ def test_nothing_is_opened_before_the_first_write(journal: Journal, directory: s
     assert os.listdir(directory) == [os.path.basename(journal.path)]
 
 
+def test_nobody_else_may_write_to_the_folders_above(tmp_path: Path) -> None:
+    """Daemons clear the umask (PEP 3143): another user could take the journals away."""
+    before = os.umask(0)
+    try:
+        Folder(f"{tmp_path}/state/journal/shop").enter()
+    finally:
+        os.umask(before)
+    made = [(tmp_path / name).stat().st_mode & 0o777 for name in ("state", "state/journal", "state/journal/shop")]
+    assert made == [0o755, 0o755, 0o700]
+
+
 def test_only_the_owner_may_look(journal: Journal, directory: str) -> None:
     put(journal)
     assert os.stat(directory).st_mode & 0o777 == 0o700

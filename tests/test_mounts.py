@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +86,39 @@ def test_a_registry_on_a_network_file_system_is_refused_and_the_errors_wait(
     store = open_registry(on_nfs)
     assert [group.count for group in store.groups()] == [1]
     store.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize("what", ["llama_logging.db", "llama_logging.db-wal", "a link"])
+def test_what_another_user_has_put_where_all_may_write_is_no_registry_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    """What errors say would be his to read; the folder of journals is refused for the same reason."""
+    tmp_path.chmod(0o1777)
+    path, aim = tmp_path / "llama_logging.db", tmp_path / "somewhere"
+    planted = path if what == "a link" else tmp_path / what
+    planted.symlink_to(aim) if what == "a link" else planted.touch()
+    os.chown(planted, 65534, 65534, follow_symlinks=False)
+    handler = RegistryHandler(store=f"sqlite:///{path}")
+    assert "belongs to another user, in a folder that all may write to" in capsys.readouterr().err
+    assert handler.pipeline.add(make_context())
+    with pytest.raises(StoreError, match=r"name a file in another folder; 1 error is safe"):
+        open_registry(urls.parse(f"sqlite:///{path}"))
+    assert not aim.exists()
+    tmp_path.chmod(0o755)
+    planted.unlink()
+    store = open_registry(urls.parse(f"sqlite:///{path}"))
+    assert [group.count for group in store.groups()] == [1]
+    store.close()
+
+
+def test_a_link_of_ones_own_may_lead_to_where_the_registry_is_made(tmp_path: Path) -> None:
+    link, aim = tmp_path / "errors.db", tmp_path / "elsewhere.db"
+    link.symlink_to(aim)
+    store = open_registry(urls.parse(f"sqlite:///{link}"))
+    store.remember("name", "value")
+    store.close()
+    assert aim.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_local_registry_needs_no_word(store_url: urls.StoreURL, capsys: pytest.CaptureFixture[str], cli: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from llama_logging.state import state_folder
+from llama_logging.state import make_folder, state_folder
 
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _LONGEST_NAME = 200
@@ -64,7 +64,7 @@ def _recall(kept: str) -> str:
 def _keep(kept: str, content: str) -> None:
     made = f"{kept}.{os.getpid()}"
     try:
-        os.makedirs(os.path.dirname(kept), 0o700, exist_ok=True)
+        make_folder(os.path.dirname(kept), 0o700)
         fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
         with open(fd, "w", encoding="utf-8") as file:
             file.write(content)

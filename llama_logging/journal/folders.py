@@ -68,9 +68,7 @@ class Folder:
         if self._is_held():
             return
         if not self._reading:
-            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(self.path, 0o700)
+            state.make_folder(self.path, 0o700)
         if not _HAS_DESCRIPTORS:
             self._check(os.lstat(self.path))
             return

@@ -16,6 +16,7 @@ from llama_logging.exceptions import StoreError
 from llama_logging.recovery.naming import PROCESS
 from llama_logging.registry import Store
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
+from llama_logging.state import make_folder
 from llama_logging.tried import OutcomeStatus
 
 try:
@@ -144,7 +145,7 @@ class SharedScopes:
             return Denial(DenialReason.OPEN, f"the registry cannot be asked: {error}", LONELY_REST)
         name = hashlib.blake2b(scope.encode(), digest_size=8).hexdigest()
         try:
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            make_folder(self._folder, 0o700)
             fd = os.open(os.path.join(self._folder, f"{name}.lease"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as failure:
             return Denial(DenialReason.OPEN, f"neither the registry nor {self._folder} can be used: {failure}", 60.0)

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 from llama_logging import process
 from llama_logging.exceptions import StoreError
-from llama_logging.mounts import has_no_room, may_write, refuse_network
+from llama_logging.mounts import has_no_room, may_write, refuse
 from llama_logging.retention import Retention
+from llama_logging.state import make_folder
 from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import COLUMNS, HOT, taken_apart
 from llama_logging.stores.schema import STEPS
@@ -251,11 +252,13 @@ class SQLiteStore(SQLStore):
 
 
 def _open(path: str) -> sqlite3.Connection:
-    refuse_network(path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    refuse(path)
+    make_folder(os.path.dirname(path))
     if not os.path.exists(path):
         # Before SQLite makes it with the umask's permissions: error texts are nobody else's business.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        refuse(path)
     elif 0 < os.stat(path).st_size < _SMALLEST:
         raise sqlite3.DatabaseError("file is not a database")  # SQLite would take it for an empty one
     return _prepared(path)
@@ -274,7 +277,7 @@ def _opening(place: str, *, uri: bool = False) -> Iterator[sqlite3.Connection]:
 
 def _open_to_read(path: str) -> sqlite3.Connection:
     """A connection that leaves the file, and what lies beside it, as they are."""
-    refuse_network(path)
+    refuse(path, reading=True)
     # Without a log nobody has it open, and SQLite would make one, or fail where it may not.
     how = "mode=ro" if _has_log(path) else "mode=ro&immutable=1"
     place = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")  # sqlite.org/uri.html, 3.1

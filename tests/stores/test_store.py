@@ -393,6 +393,17 @@ def test_asking_does_not_make_a_registry(store_url: urls.StoreURL) -> None:
     assert not os.path.exists(store_url.path)
 
 
+def test_nobody_else_may_write_to_the_folders_that_are_made(tmp_path: Path) -> None:
+    """Daemons clear the umask (PEP 3143): another user could put a registry of his in place of ours."""
+    url = urls.parse(f"sqlite:///{tmp_path}/a/b/errors.db")
+    before = os.umask(0)
+    try:
+        add(open_store(url), make_context())
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o755, 0o755]
+
+
 def test_the_file_is_its_owners(store_url: urls.StoreURL, file_store: SQLiteStore) -> None:
     add(file_store, make_context())
     assert os.stat(store_url.path).st_mode & 0o777 == 0o600
