@@ -51,7 +51,7 @@ class RegistryHandler(ContextHandler):
         quota: Bytes that the journals in one folder may have together, such as 256M, the default. From
             three quarters of it, repeats are only counted.
         retention: How much of the errors' details the registry keeps, `{age: 90d, errors: 1000000, size: 2G}`;
-            default a size of 2G. Every count stays.
+            default a size of 2G. Counts stay while there is room for them, totals for ever.
         breadcrumbs: How many of the records before an error are kept with it, of the same thread or
             task; default 0. The handler must see them: mind its level and the loggers'.
         tracing: Follow traces: requests and jobs that come are worked on, and those that are made go out, within

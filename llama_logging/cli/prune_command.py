@@ -9,7 +9,7 @@ from llama_logging.cli.terminal import add_store, count, counted, opened, print_
 from llama_logging.exceptions import ConfigError
 from llama_logging.retention import AT_ONCE, Retention
 
-HELP = "drop the details of errors, the least telling first; every count stays"
+HELP = "drop the details of errors, the least telling first; totals stay"
 EPILOG = "The RegistryHandler's option `retention` does this by itself."
 
 
@@ -27,7 +27,7 @@ def execute(args: argparse.Namespace) -> int:
     if retention == Retention():
         raise ConfigError("prune needs --older-than, --keep or --max-size")
     total = 0
-    with opened(args) as store, progress("errors pruned") as tick:
+    with opened(args) as store, progress("errors and groups pruned") as tick:
         while store.exists and (dropped := store.prune(retention, datetime.now(UTC), AT_ONCE)):
             total += dropped
             tick(total)
@@ -35,6 +35,6 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"pruned": total, "errors": health.errors, "size_bytes": health.size_bytes})
     else:
-        size = f"{health.size_bytes / 1e6:.1f} MB"
-        print(f"{counted(total, 'error')} pruned; the details of {health.errors} are kept in {size}")
+        gone, size = counted(total, "error or group", "errors and groups"), f"{health.size_bytes / 1e6:.1f} MB"
+        print(f"{gone} pruned; the details of {health.errors} are kept in {size}")
     return 0

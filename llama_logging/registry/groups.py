@@ -26,6 +26,7 @@ class ErrorGroup:
     """All occurrences with one fingerprint.
 
     Attributes:
+        error_message: The beginning of its newest error's.
         severity: The worst that was seen.
         source: Where it was raised: `module.function`.
         last_error_id: The newest occurrence; its details may have been pruned.

@@ -84,7 +84,8 @@ class Upkeep(Protocol):
 
         The least telling go first: repeats without breadcrumbs, locals or context, the oldest of them.
         The first and the newest of a group, and those that a recovery was tried for, go last. Every
-        count stays. Call it again until it gives 0.
+        count stays. Only in a registry that is too large groups of which nothing but the count is left, and
+        about which nobody has decided, go before all of these; the totals stay. Call it again until it gives 0.
         """
         ...
 

@@ -63,6 +63,9 @@ class Words(words.Index):
             tuple([row[column] for row in rows] for column in range(3)),
         )
 
+    def drop(self, execute: Execute, groups: Sequence[int]) -> None:
+        execute(f"DELETE FROM group_words WHERE id IN ({marks(groups)})", groups)
+
     def of_groups(self, execute: Execute, groups: Sequence[int]) -> Iterable[tuple[int, str]]:
         ask = "SELECT id, array_to_string(tsvector_to_array(words), ' ') FROM group_words WHERE id IN"
         return list(execute(f"{ask} ({marks(groups)})", groups))

@@ -1,6 +1,6 @@
 """Which errors' details are dropped when there is no room for all: the least telling first.
 
-Counts are kept elsewhere and stay exact.
+Counts are kept elsewhere and stay exact; those of a group as long as there is room for them.
 """
 
 from __future__ import annotations
@@ -77,6 +77,37 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
         groups,
     )
     return True
+
+
+def bare(execute: Execute, limit: int) -> list[int]:
+    """At most *limit* groups of which nothing but the count is left, among those that were seen longest ago.
+
+    Whoever chooses what is logged makes as many groups as he likes. None is the newest: its number must not become
+    another's.
+    """
+    rows = execute(
+        """
+        SELECT id FROM (
+            SELECT id FROM groups WHERE count > 0 AND root IS NULL AND state_at = 0 ORDER BY last_seen, id LIMIT ?
+        ) AS oldest
+        WHERE id < (SELECT max(id) FROM groups) AND NOT EXISTS (SELECT 1 FROM errors WHERE errors.group_id = oldest.id)
+        AND NOT EXISTS (SELECT 1 FROM groups WHERE groups.root = oldest.id)
+        LIMIT ?
+        """,
+        (2 * limit, limit),
+    )
+    return [group for (group,) in rows]
+
+
+def forget(execute: Execute, groups: Sequence[int]) -> None:
+    """Drop *groups*, with what was counted of them."""
+    for part in parts(groups):
+        those = marks(part)
+        for table in ("counts", "day_counts", "group_origins"):
+            execute(f"DELETE FROM {table} WHERE group_id IN ({those})", part)
+        # The rules of reports go on from the last number, which must not become another's.
+        execute(f"DELETE FROM changes WHERE group_id IN ({those}) AND id < (SELECT max(id) FROM changes)", part)
+        execute(f"DELETE FROM groups WHERE id IN ({those})", part)
 
 
 def _drop(execute: Execute, positions: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """The index of words in SQLite: FTS5 tables without content; what is found is a row's number, and no more is asked.
 
-Nothing can be deleted from such a table. So those of errors are divided by their positions: one goes whole, once there
-are none of its errors any more.
+From such a table only who knows the words can delete them. So those of groups are kept beside it, and those of errors
+divided by their positions: a table of these goes whole, once there are none of its errors any more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ SPAN = 2_000_000
 
 _FEW = 500
 """Groups whose words are looked through; of more, all that have a word are asked for."""
+_MERGED, _PAGES = 50, 16
+"""Groups whose words are deleted before so many pages are merged: until then both take room (sqlite.org/fts5.html)."""
 _OF_ERRORS = re.compile(r"error_words_(\d+)")
 
 
@@ -37,6 +39,15 @@ class Words(words.Index):
             execute(f"INSERT INTO {name} (rowid, words) VALUES (?, ?)", (number, text))
             if table == "group_words":
                 execute("INSERT INTO group_texts VALUES (?, ?)", (number, text))
+
+    def drop(self, execute: Execute, groups: Sequence[int]) -> None:
+        for part in parts(groups, _MERGED):
+            known = list(self.of_groups(execute, part))
+            for row in known:
+                execute("INSERT INTO group_words (group_words, rowid, words) VALUES ('delete', ?, ?)", row)
+            if known:
+                execute(f"INSERT INTO group_words (group_words, rank) VALUES ('merge', -{_PAGES})")
+            execute(f"DELETE FROM group_texts WHERE id IN ({marks(part)})", part)
 
     def forget(self, execute: Execute) -> None:
         """Drop the words of errors that are gone."""

@@ -23,7 +23,15 @@ class SQLUpkeep(SQLAccess):
             # Before it is asked how large it is: no error is to go for room that others take in vain.
             pruning.drop_unused(execute, to_microseconds(at))
             size = self._size(execute) if retention.size_bytes is not None else 0
-            return pruning.prune(execute, retention, to_microseconds(at), size, limit)
+            is_too_large = retention.size_bytes is not None and size > retention.size_bytes
+            if not is_too_large or not pruning.bare(execute, limit):
+                return pruning.prune(execute, retention, to_microseconds(at), size, limit)
+        with self._transaction() as execute:
+            self._alone(execute)  # or an error might be about to come into one of them
+            groups = pruning.bare(execute, limit)
+            pruning.forget(execute, groups)
+            self._index().drop(execute, groups)
+            return len(groups)
 
     def recall(self, name: str) -> str:
         with self._reading() as execute:

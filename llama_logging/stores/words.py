@@ -73,6 +73,10 @@ class Index:
         """
         raise NotImplementedError
 
+    def drop(self, execute: Execute, groups: Sequence[int]) -> None:
+        """Drop the words of *groups*, which are gone."""
+        raise NotImplementedError
+
     def of_groups(self, execute: Execute, groups: Sequence[int]) -> Iterable[tuple[int, str]]:
         """The words that were indexed for *groups*, of those for which there are some."""
         raise NotImplementedError

@@ -97,7 +97,7 @@ def test_details_are_pruned_and_counts_stay(capsys: pytest.CaptureFixture[str]) 
     keep(*(make_context(timestamp=NOW - timedelta(days=n)) for n in range(40)))
     pruned = document(capsys, "prune", "--older-than", "30d")
     assert (pruned["pruned"], pruned["errors"]) == (10, 30)
-    assert "1 error pruned; the details of 29 are kept" in answer(capsys, "prune", "--keep", "29")
+    assert "1 error or group pruned; the details of 29 are kept" in answer(capsys, "prune", "--keep", "29")
     assert document(capsys, "summary")["total_errors"] == 40
     answer(capsys, "prune", code=2)
 

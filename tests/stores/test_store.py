@@ -1300,6 +1300,45 @@ def test_pruning_by_size(store: Store) -> None:
     assert store.groups()[0].count == 1000
 
 
+def test_groups_without_end_do_not_make_a_registry_grow_without_end(store: Outbox) -> None:
+    """Whoever chooses what is logged makes as many as he likes. Those seen longest ago go first; the totals stay."""
+    add(store, *(make_context(fingerprint=f"v1:{name}") for name in ("member", "resolved", "root")))
+    store.resolve("v1:resolved", NOON)
+    many = [
+        make_context(timestamp=NOON + n * SECOND, fingerprint=f"v1:{n:03}", error_message=f"user w{n:03} {'x' * 2_000}")
+        for n in range(600)
+    ]
+    add(store, *many)
+    store.merge("v1:root", ["v1:member"], NOON)
+    assert [group.fingerprint for group in store.groups(search="w007")] == ["v1:007"]
+    last = store.changes_after(0, 10_000)[-1][0]
+
+    smallest = Retention(size_bytes=1)
+    assert store.prune(smallest, NOON, 500) == 500
+    assert store.health().groups == 603  # of each group that is there nothing but its count is left
+    while store.prune(smallest, NOON, 100):
+        pass
+    groups = store.groups(limit=1_000)
+    assert sorted(group.fingerprint for group in groups) == ["v1:599", "v1:resolved", "v1:root"]
+    assert [len(group.error_message) for group in groups if group.fingerprint == "v1:599"] == [1_000]
+    assert store.groups(search="w007") == []
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 603}
+
+    again = make_context(timestamp=NOON + HOUR, fingerprint="v1:007", error_message="user w007 once more")
+    add(store, again)
+    (group,) = store.groups(search="w007")
+    assert (group.count, group.first_seen) == (1, again.timestamp)
+    assert [change.kind for _, change in store.changes_after(last)] == ["new"]
+    assert store.health().problems == ()
+
+
+def test_groups_stay_while_there_is_room_for_their_counts(store: Store) -> None:
+    add(store, *(make_context(fingerprint=f"v1:{n}") for n in range(5)))
+    while store.prune(Retention(period=1.0, size_bytes=2**30), NOON + HOUR, 2):
+        pass
+    assert (store.health().errors, store.health().groups) == (0, 5)
+
+
 def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> None:
     merged = [make_context(fingerprint="v1:merged", error_message="name 77") for _ in range(5)]
     many = [make_context(timestamp=NOON + n * MINUTE, error_message=f"name {n}") for n in range(10)]
