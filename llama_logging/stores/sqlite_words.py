@@ -1,7 +1,8 @@
 """The index of words in SQLite: FTS5 tables without content; what is found is a row's number, and no more is asked.
 
 From such a table only who knows the words can delete them. So those of groups are kept beside it, and those of errors
-divided by their positions: a table of these goes whole, once there are none of its errors any more.
+divided by their positions: a table of these goes whole, once there are none of its errors any more, and all of them go
+once most errors are gone that have words in them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _FEW = 500
 """Groups whose words are looked through; of more, all that have a word are asked for."""
 _MERGED, _PAGES = 50, 16
 """Groups whose words are deleted before so many pages are merged: until then both take room (sqlite.org/fts5.html)."""
+_OVER = 3
+"""So many times as many errors as are kept may have words in the index: then it is begun anew, as after an update."""
+_COUNT = "errors in the index"
 _OF_ERRORS = re.compile(r"error_words_(\d+)")
 
 
@@ -27,6 +31,8 @@ class Words(words.Index):
 
     def put(self, execute: Execute, table: str, rows: Sequence[tuple[int, str, int]]) -> None:
         made: set[str] = set()
+        if table == "error_words":
+            self._count(execute, self._indexed(execute) + len(rows))
         for number, text, _ in rows:
             name = table if table == "group_words" else f"{table}_{number // SPAN}"
             if name not in made:
@@ -50,12 +56,32 @@ class Words(words.Index):
             execute(f"DELETE FROM group_texts WHERE id IN ({marks(part)})", part)
 
     def forget(self, execute: Execute) -> None:
-        """Drop the words of errors that are gone."""
+        """Drop the words of errors that are gone: tables of which none is left; all, to begin anew, once most are."""
+        indexed = self._indexed(execute)
+        if not indexed:
+            return
         reached = self._reached(execute, "errors indexed")
-        first = only(execute("SELECT coalesce(min(position), ?) FROM errors", (reached,)))
-        for number in self._numbers(execute):
-            if (number + 1) * SPAN <= first:
-                execute(f"DROP TABLE error_words_{number}")
+        first, kept = execute("SELECT coalesce(min(position), ?), count(*) FROM errors", (reached,)).fetchone()
+        is_anew = indexed > _OVER * kept + _FEW
+        gone = [number for number in self._numbers(execute) if is_anew or (number + 1) * SPAN <= first]
+        for number in gone:
+            execute(f"DROP TABLE error_words_{number}")
+        if is_anew:
+            execute("UPDATE registry SET value = '0' WHERE name = 'errors indexed'")
+        if gone:
+            self._count(execute, 0 if is_anew else max(kept, indexed - len(gone) * SPAN))
+
+    def _indexed(self, execute: Execute) -> int:
+        """How many errors have words in the index, those that are gone as well."""
+        # In a registry of before they were counted, as many as it has come to.
+        ask = "SELECT value FROM registry WHERE name IN (?, 'errors indexed') ORDER BY name = ? DESC LIMIT 1"
+        return int(only(execute(ask, (_COUNT, _COUNT))))
+
+    def _count(self, execute: Execute, indexed: int) -> None:
+        execute(
+            "INSERT INTO registry (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (_COUNT, str(indexed)),
+        )
 
     def _numbers(self, execute: Execute) -> list[int]:
         """Of the tables for errors, the newest first."""

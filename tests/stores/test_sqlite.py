@@ -182,6 +182,29 @@ def test_the_words_of_errors_that_are_gone_go_too(store: SQLiteStore, monkeypatc
     assert len(store.groups(search="a20")) == 1
 
 
+def test_the_words_of_errors_that_are_gone_take_no_room_of_others(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever chooses what is logged makes the words of an error more than all else of it."""
+    monkeypatch.setattr(sqlite_words, "_FEW", 20)
+    for start in range(0, 600, 100):
+        add(
+            store,
+            *(make_context(error_message=f"no{n} {os.urandom(1500).hex(' ', 5)}") for n in range(start, start + 100)),
+            journal=f"j{start}",
+        )
+    add(store, make_context(error_message="kept", additional_context={"a": 1}), journal="k")
+    assert len(store.groups(search="no7")) == 1
+    size = store.health().size_bytes
+    while store.prune(Retention(size_bytes=size // 4), NOON, 50):
+        pass
+    health = store.health()
+    assert health.size_bytes <= size // 4
+    assert 30 < health.errors < 300
+    assert store.groups(search="no7") == []
+    assert len(store.groups(search="no599")) == len(store.groups(search="kept")) == 1
+
+
 def test_words_of_a_registry_that_was_deleted_are_forgotten(store: SQLiteStore) -> None:
     add(store, make_context(error_message="beta"))
     assert len(store.groups(search="beta")) == 1
