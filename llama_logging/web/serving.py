@@ -88,6 +88,7 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             Below(app, _root(settings)),
             log_config=None,
+            log_level="critical",  # of each request that is none it would tell
             access_log=False,
             server_header=False,
             ssl_certfile=settings.certificate or None,

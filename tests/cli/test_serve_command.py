@@ -7,6 +7,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -51,6 +52,13 @@ def served(*words: str, ended_by: int = signal.SIGINT, **env: str) -> Iterator[t
             process.send_signal(ended_by)
             out, rest = process.communicate(timeout=30)
     assert (process.returncode, out, rest) == (0, "", "")
+
+
+def test_what_is_no_request_is_not_told_of() -> None:
+    """Whoever can reach it could fill a disk with what it says."""
+    with served() as (url, _), socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as connection:
+        connection.sendall(b"nothing\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
 
 def get(url: str, *, host: str = "", context: ssl.SSLContext | None = None) -> tuple[int, str]:
