@@ -87,9 +87,10 @@ class SQLErrors(SQLAccess):
         return (rows[-1][0] if rows else position), errors
 
     def find(self, id_prefix: str) -> ErrorContext:
-        # Everything that begins with the prefix lies between it and it with the last digit raised.
+        # Everything that begins with the prefix lies between it and it with the last digit raised. What is no letter
+        # of an id may have no next one, as U+D7FF has none.
         low = id_prefix.lower()
-        high = low[:-1] + chr(ord(low[-1]) + 1) if low and low[-1] < "\U0010ffff" else "g"
+        high = low[:-1] + chr(ord(low[-1]) + 1) if low.isascii() and low else "g"
         with self._reading() as execute:
             found = execute(
                 "SELECT position, timestamp, group_id FROM errors WHERE error_id >= ? AND error_id < ? "

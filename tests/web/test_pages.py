@@ -203,6 +203,12 @@ def test_predictions_are_listed_with_how_far_they_are_to_be_believed(store: Outb
         assert part in text, part
 
 
+@pytest.mark.parametrize("name", ["%ED%9F%BF", "%F4%8F%BF%BF", "%00", "%FF"])
+def test_no_error_has_a_name_that_is_none(store: Outbox, client: TestClient, name: str) -> None:
+    add(store, make_context())
+    assert [client.get(f"/{kind}/{name}").status_code for kind in ("e", "g")] == [404, 404]
+
+
 # --- who may look
 
 
@@ -391,6 +397,23 @@ def test_a_form_of_another_site_changes_nothing(
     form = {"do": "resolve", "id": "v1:0123456789abcdef", "csrf": token}
     assert signed.post("/decide", data=form, headers=headers).status_code == 403
     assert store.states()[GroupState.RESOLVED] == 0
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [
+        ("cross-site", "navigate", "document", 200),
+        ("none", "navigate", "document", 200),
+        ("same-origin", "cors", "empty", 200),
+        ("cross-site", "no-cors", "image", 403),
+        ("same-site", "cors", "empty", 403),
+        ("cross-site", "navigate", "iframe", 403),
+    ],
+)
+def test_of_another_site_only_links_lead_here(client: TestClient, site: str, mode: str, dest: str, status: int) -> None:
+    """It would else learn words of errors from how long a search takes."""
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+    assert client.get("/?q=secret", headers=headers).status_code == status
 
 
 def test_a_form_of_another_session_changes_nothing(store: Outbox, signed: TestClient) -> None:
