@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from llama_logging.context import to_microseconds
+from llama_logging.context import ErrorSeverity, to_microseconds
 from llama_logging.seen import SAME_FOR
+from llama_logging.tried import OutcomeStatus
 
 T = TypeVar("T")
 
@@ -29,17 +30,27 @@ DAY = 24 * HOUR
 UNITS = (1, 60, 1440)
 """Minutes for which totals are kept: minute, hour, day."""
 
+END = 253_370_764_800_000_000
+"""The year 9999, in microseconds since the epoch: what is later has no local time everywhere."""
+MOST = 10**12
+"""So many errors may be counted at once."""
 _AT_ONCE = 500
 """SQLite 3.31 takes 999 parameters."""
 
 _UNITS = " UNION ALL ".join(f"SELECT {unit} AS unit" for unit in UNITS)
 
-BATCH = """
+# What is out of bounds is refused here: in the registry it could neither be shown nor added up. SQLite takes any text
+# for more than any number.
+BATCH = f"""
     CREATE TEMP TABLE batch (
-        place INTEGER PRIMARY KEY, kind TEXT, error_id TEXT, attempt_id TEXT, timestamp BIGINT,
-        severity INTEGER, fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
-        release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT,
-        duration DOUBLE PRECISION, partial INTEGER, details INTEGER, amount BIGINT, content TEXT
+        place INTEGER PRIMARY KEY, kind TEXT, error_id TEXT, attempt_id TEXT,
+        timestamp BIGINT CHECK (timestamp BETWEEN 0 AND {END}),
+        severity INTEGER CHECK (severity IN ({", ".join(str(int(severity)) for severity in ErrorSeverity)})),
+        fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
+        release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT,
+        status TEXT CHECK (status IN ({", ".join(f"'{status.value}'" for status in OutcomeStatus)})),
+        duration DOUBLE PRECISION CHECK (duration BETWEEN 0 AND {END}), partial INTEGER, details INTEGER,
+        amount BIGINT CHECK (amount BETWEEN 1 AND {MOST}), content TEXT
     )
 """
 """One row for each frame. `stack` and `process` are names; `amount` is how many errors it stands for."""

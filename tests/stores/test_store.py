@@ -319,6 +319,33 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
     assert store.groups()[0].count == 2
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("ts", "late"), ("ts", -1), ("ts", 10**18), ("ts", 10**30), ("sev", 7), ("sev", "bad"), ("count", 10**30),
+     ("count", -5), ("count", 2**62)],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["error", "count"])
+def test_what_can_be_neither_shown_nor_added_up_is_refused(store: Store, kind: str, member: str, value: object) -> None:
+    """One frame of whatever has written it would keep all others from being shown."""
+    one, other = make_context(), make_context(error_message="a line\nand another")
+    frame = json.loads(frames_of(other)[1]) if kind == "error" else wire.encode_count(other)
+    bad = wire.dumps({**frame, "id": new_id(), member: value})
+    assert store.ingest(Batch("j", 0, 9, [*frames_of(one), bad, bad])) == 9
+    assert store.errors() == [one]
+    assert [(group.count, group.severity, group.last_seen) for group in store.groups()] == [(1, one.severity, NOON)]
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
+    assert store.health().damaged == 2
+
+
+@pytest.mark.parametrize(("member", "value"), [("status", "splendid"), ("duration", -1.0), ("started_at", 10**18)])
+def test_an_attempt_that_cannot_be_shown_is_refused(store: Store, member: str, value: object) -> None:
+    attempt = attempt_at(make_context())
+    bad = wire.dumps({**wire.encode_attempt(replace(attempt, attempt_id="bad")), member: value})
+    store.ingest(Batch("j", 0, 1, [bad, *encoded(attempt)]))
+    assert store.recent_attempts() == [attempt]
+    assert store.health().damaged == 1
+
+
 @pytest.mark.parametrize("place", range(4))
 def test_beside_one_that_is_refused_all_others_are_added(store: Store, place: int) -> None:
     errors = [frames_of(make_context())[1] for _ in range(3)]
