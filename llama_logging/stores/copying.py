@@ -87,7 +87,9 @@ def _line(place: int, text: str) -> str:
             "amount": frame.get("count", 1),
             "content": text,
         }
+        ordered = [values[column] for column in _COLUMNS]
+        line = "\t".join("\\N" if value is None else str(value).translate(_ESCAPES) for value in ordered) + "\n"
+        line.encode()  # half a pair of surrogates is no text
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise Refused from error
-    ordered = [values[column] for column in _COLUMNS]
-    return "\t".join("\\N" if value is None else str(value).translate(_ESCAPES) for value in ordered) + "\n"
+    return line

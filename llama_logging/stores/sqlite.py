@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sqlite3
@@ -28,6 +29,7 @@ BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's transaction."""
 
 _HEADER = b"SQLite format 3\0"
+_HALF = re.compile("[\ud800-\udfff]")
 _SMALLEST = 512
 """Bytes of a page, and so of a database."""
 
@@ -134,6 +136,7 @@ class SQLiteStore(SQLStore):
         # One alone is looked at closely: it is alone because something among others was refused.
         for place, error in enumerate(taken_apart(frames) if len(frames) > 1 else [None]):
             if error is None:
+                _refuse_halves(frames[place])
                 others.append(place)
             else:
                 plain += (place, *error)
@@ -262,6 +265,16 @@ def _open(path: str) -> sqlite3.Connection:
     elif 0 < os.stat(path).st_size < _SMALLEST:
         raise sqlite3.DatabaseError("file is not a database")  # SQLite would take it for an empty one
     return _prepared(path)
+
+
+def _refuse_halves(frame: str) -> None:
+    """Of half a pair of surrogates SQLite makes a text that it cannot read again; within `content` it makes none."""
+    if "\\ud" in frame:
+        with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):  # refused anyway
+            told = json.loads(frame)
+            texts = (*told.values(), *(told.get("site") or ()))
+            if any(isinstance(text, str) and _HALF.search(text) for text in texts):
+                raise sqlite3.IntegrityError("half a pair of surrogates is no text")
 
 
 @contextlib.contextmanager

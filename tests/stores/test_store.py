@@ -321,9 +321,12 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
 
 @pytest.mark.parametrize(
     ("member", "value"),
-    [("ts", "late"), ("ts", -1), ("ts", 10**18), ("ts", 10**30), ("sev", 7), ("sev", "bad"), ("count", 10**30),
-     ("count", -5), ("count", 2**62)],
-)  # fmt: skip
+    [
+        *(("type", "half \udc80"), ("fp", "\ud800"), ("sev", 7), ("sev", "bad")),
+        *(("ts", "late"), ("ts", -1), ("ts", 10**18), ("ts", 10**30)),
+        *(("count", 10**30), ("count", -5), ("count", 2**62)),
+    ],
+)
 @pytest.mark.parametrize("kind", ["error", "count"])
 def test_what_can_be_neither_shown_nor_added_up_is_refused(store: Store, kind: str, member: str, value: object) -> None:
     """One frame of whatever has written it would keep all others from being shown."""
