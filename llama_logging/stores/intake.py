@@ -16,7 +16,7 @@ from llama_logging.stores.moves import carry_out
 from llama_logging.stores.statements import Execute, only
 
 # Of a whole line: in a text of the frame's own the quotes would be escaped.
-_NUMBER = re.compile(r',"n":(\d+)(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
+_NUMBER = re.compile(r',"n":(\d{1,18})(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
 
 
 class SQLIntake(SQLAccess):
@@ -132,8 +132,9 @@ def _turn(execute: Execute, now: int) -> None:
 def _writer(frames: Sequence[str]) -> str:
     """The process that wrote *frames*, if they begin with the first of a journal."""
     if frames and frames[0].startswith('{"k":"open"'):
-        with contextlib.suppress(ValueError, AttributeError):
-            return str(json.loads(frames[0]).get("process", ""))
+        with contextlib.suppress(ValueError, RecursionError):
+            name = str(json.loads(frames[0]).get("process", ""))
+            return name if name.isprintable() else ""
     return ""
 
 
@@ -144,4 +145,10 @@ def _numbers(frames: Sequence[str]) -> list[int]:
 
 def _gone(frames: Sequence[str]) -> int:
     """How many numbered frames were given up on purpose, where there was no room: those are no loss."""
-    return sum([int(json.loads(frame)["gone"]) for frame in frames if frame.startswith('{"k":"compacted"')])
+    count = 0
+    for frame in frames:
+        if frame.startswith('{"k":"compacted"'):
+            with contextlib.suppress(ValueError, RecursionError):
+                gone = json.loads(frame).get("gone")
+                count += gone if type(gone) is int and 0 <= gone <= statements.MOST else 0
+    return count

@@ -50,7 +50,8 @@ BATCH = f"""
         release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT,
         status TEXT CHECK (status IN ({", ".join(f"'{status.value}'" for status in OutcomeStatus)})),
         duration DOUBLE PRECISION CHECK (duration BETWEEN 0 AND {END}), partial INTEGER, details INTEGER,
-        amount BIGINT CHECK (amount BETWEEN 1 AND {MOST}), content TEXT
+        amount BIGINT CHECK (amount BETWEEN 1 AND {MOST}), content TEXT,
+        CHECK (kind <> 'error' OR (logger_name IS NOT NULL AND message IS NOT NULL))
     )
 """
 """One row for each frame. `stack` and `process` are names; `amount` is how many errors it stands for."""

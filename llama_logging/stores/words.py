@@ -201,17 +201,23 @@ def _of_stacks(execute: Execute, stacks: Sequence[int]) -> Iterable[tuple[int, s
     return [(number, " ".join(_of_texts(_stack_texts(content)))) for number, content in rows.fetchall()]
 
 
-def _stack_texts(content: str | None) -> list[str]:
+def _stack_texts(content: str | None) -> list[Any]:
     told = json.loads(content) if content else {}
-    return [*told.get("site", ())[:3], told.get("text", "")]
+    return [*_listed(told.get("site"))[:3], told.get("text")]
 
 
 def _of_error(row: Sequence[Any]) -> set[str]:
     *_, error_type, message, content = row
     frame = json.loads(content)
-    texts = [error_type, message, frame.get("logger", ""), frame.get("log", ""), *frame.get("trace", ())]
-    return _of_texts([*texts, *(text for pair in frame.get("tags", {}).items() for text in pair)])
+    tags = frame.get("tags")
+    said = [text for pair in tags.items() for text in pair] if isinstance(tags, dict) else []
+    return _of_texts([error_type, message, frame.get("logger"), frame.get("log"), *_listed(frame.get("trace")), *said])
 
 
-def _of_texts(texts: Iterable[str]) -> set[str]:
-    return {word for text in texts for word in split(text)}
+def _of_texts(texts: Iterable[Any]) -> set[str]:
+    """The words of those of *texts* that are some: what a frame holds besides its columns nobody has looked at."""
+    return {word for text in texts if isinstance(text, str) for word in split(text)}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

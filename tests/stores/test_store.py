@@ -303,6 +303,30 @@ def test_the_last_word_on_an_attempt_counts(store: Store, together: bool) -> Non
     assert store.attempts("other") == []
 
 
+OPEN = wire.encode_process(process.current())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({**OPEN, "process": name} for name in ("\ud800", "\0", None, 7)),
+        *({"k": "compacted", "gone": gone} for gone in ("all", None, 10**30)),
+        {"k": "hologram", "n": 10**30},
+    ],
+)
+def test_what_frames_say_of_their_journal_holds_up_no_error(store: Store, odd: dict[str, object]) -> None:
+    context = make_context()
+    assert store.ingest(Batch("j", 0, 9, [wire.dumps(odd), *frames_of(context)])) == 9
+    assert [error.error_id for error in store.errors()] == [context.error_id]
+
+
+@pytest.mark.parametrize("odd", [{"logger": 5}, {"log": None}, {"trace": 7}, {"tags": ["a"]}])
+def test_a_search_passes_over_what_is_no_text(store: Store, odd: dict[str, object]) -> None:
+    frame = json.loads(frames_of(make_context())[1])
+    store.ingest(Batch("j", 0, 9, [wire.dumps({**frame, "id": new_id(), **odd}), *frames_of(make_context())]))
+    assert [group.count for group in store.groups(search="article")] == [2]
+
+
 def test_frames_of_a_later_version_are_passed_over(store: Store) -> None:
     context = make_context()
     store.ingest(Batch("j", 0, 1, ['{"k":"hologram","x":1}', *frames_of(context)]))
