@@ -39,6 +39,8 @@ EXIT_TIMEOUT = 2.0
 
 COMPACT_EVERY = 60.0
 """Seconds until journals that could not be made small enough are looked at again."""
+PRUNE_FOR = 0.25
+"""Seconds, of each, for which a registry is pruned that has no room: more must go than comes in a storm."""
 PRUNE_EVERY = 600.0
 """Seconds until a registry that has room is looked at again."""
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
@@ -135,8 +137,10 @@ class Pipeline:
             for directory in self._directories:
                 if not compact(store, directory, self.journal.quota):
                     self._compact_at = time.monotonic() + COMPACT_EVERY
-        if time.monotonic() >= self._prune_at and not store.prune(self.retention, datetime.now(UTC), retention.AT_ONCE):
-            self._prune_at = time.monotonic() + PRUNE_EVERY
+        end = time.monotonic() + PRUNE_FOR
+        while self._prune_at <= time.monotonic() < end:
+            if not store.prune(self.retention, datetime.now(UTC), retention.AT_ONCE):
+                self._prune_at = time.monotonic() + PRUNE_EVERY
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import llama_logging
-from llama_logging import pipeline, tap
+from llama_logging import pipeline, retention, tap
 from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
@@ -727,6 +727,21 @@ def test_a_breadcrumb_that_kills_the_process_costs_no_error(run: Run) -> None:
     code += "    logger.info('asked for %s', Dying())\n"
     assert run("-c", code).code == -signal.SIGKILL
     assert registry_size() == 2
+
+
+def test_more_is_pruned_than_comes_in_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the thread that ingests, for a part of each second, and not once in each: a disk would be full else."""
+    monkeypatch.setattr(pipeline, "PRUNE_FOR", 60.0)
+    monkeypatch.setattr(retention, "AT_ONCE", 10)
+    handler = RegistryHandler(retention={"errors": 5})
+    store = open_store(handler.pipeline.url)
+    logging.getLogger("app").addHandler(handler)
+    for _ in range(50):
+        logging.getLogger("app").error("again")
+    flush(10)
+    handler.pipeline._tend(store)
+    assert store.health().errors == 5
+    store.close()
 
 
 def test_the_registry_is_kept_within_its_retention() -> None:
