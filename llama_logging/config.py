@@ -18,6 +18,7 @@ from typing import Any, Self, TypeGuard, TypeVar
 from llama_logging.exceptions import ConfigError, MissingExtraError
 from llama_logging.frozen import Frozen
 from llama_logging.patterns import regex
+from llama_logging.state import is_planted
 
 _SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
@@ -50,9 +51,14 @@ def load(path: str) -> dict[str, Any]:
     """Read a YAML file of plain data.
 
     Raises:
-        ConfigError: If it cannot be read, is not YAML, asks for Python objects, or is not a mapping;
-            the message names file, line and column.
+        ConfigError: If it cannot be read, anybody may have put it there, it is not YAML, asks for Python objects,
+            or is not a mapping; the message names file, line and column.
     """
+    if is_planted(path):
+        raise ConfigError(
+            f"{path}: it belongs to another user, in a folder that all may write to: "
+            "who has put it there could have anything executed"
+        )
     try:
         with open(path, encoding="utf-8") as file:
             return parse(file.read(), path)

@@ -7,12 +7,11 @@ computer" (sqlite.org/wal.html), and the locks of network file systems do not ho
 
 from __future__ import annotations
 
-import contextlib
 import os
 
-from llama_logging import state
 from llama_logging.exceptions import StoreError
 from llama_logging.patterns import regex
+from llama_logging.state import is_planted
 
 # Their types; as far as they are programs, after `fuse.`.
 _NETWORK = {
@@ -90,15 +89,12 @@ def refuse(path: str, *, reading: bool = False) -> None:
 
 def _planted(path: str) -> str:
     """What to say if another user has put a registry, or a link to one, where ours is to be made."""
-    user = state.user()
     for place in (path, *(f"{path}{ending}" for ending in ("-wal", "-shm", "-journal"))):
-        with contextlib.suppress(OSError):
-            owner, folder = os.lstat(place).st_uid, os.stat(os.path.dirname(place))
-            if user is not None and owner not in (0, user) and folder.st_mode & 0o002:
-                return (
-                    f"{place} belongs to another user, in a folder that all may write to: "
-                    "who has put it there could read what errors say; name a file in another folder"
-                )
+        if is_planted(place):
+            return (
+                f"{place} belongs to another user, in a folder that all may write to: "
+                "who has put it there could read what errors say; name a file in another folder"
+            )
     return ""
 
 

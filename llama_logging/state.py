@@ -27,6 +27,16 @@ def state_folder() -> str:
     return env.get("LLAMA_LOGGING_DIR") or env.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
 
 
+def is_planted(path: str) -> bool:
+    """Whether *path* is another user's, in a folder that all may write to: he may have put it there for us to find."""
+    own = user()
+    try:
+        owner, folder = os.lstat(path).st_uid, os.stat(os.path.dirname(path) or ".")
+    except OSError:
+        return False
+    return own is not None and owner not in (0, own) and bool(folder.st_mode & 0o002)
+
+
 def make_folder(path: str, mode: int = 0o755) -> None:
     """Make a folder, and those above it; others may write to none of them, whatever the umask lets them.
 

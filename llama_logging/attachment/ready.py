@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from llama_logging.state import make_folder, state_folder
+from llama_logging.state import is_planted, make_folder, state_folder
 
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _LONGEST_NAME = 200
@@ -18,7 +18,7 @@ def ready(path: str) -> str:
     """
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read()
+            text = "" if is_planted(path) else file.read()
     except (OSError, UnicodeDecodeError):
         text = ""  # what is wrong with it is told below
     kept = _place(path)

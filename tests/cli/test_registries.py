@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,23 @@ def stores() -> dict[str, str]:
     for name, url in names.items():
         pipeline_for(urls.parse(url)).add(make_context(error_message=name))
     return names
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_configuration_that_another_user_has_put_where_all_may_write_is_not_used(
+    own_place: Path, stores: dict[str, str], capsys: pytest.CaptureFixture[str], run: Run
+) -> None:
+    """What it names is imported and executed, by whoever happens to be in that folder, such as /tmp."""
+    yaml(own_place, stores["here"])
+    os.chown(own_place / "logging.yaml", 65534, 65534)
+    assert messages(capsys) == ["here"]
+    own_place.chmod(0o1777)
+    assert messages(capsys) == ["default"]
+    assert main(["check", "logging.yaml"]) == 1
+    assert "belongs to another user" in capsys.readouterr().out
+    done = run("-m", "llama_logging", "run", "-c", "logging.yaml", "--", "-m", "this")
+    assert "belongs to another user" in done.err
+    assert "the shipped configuration is used instead" in done.err
 
 
 def test_the_nearest_word_counts(
