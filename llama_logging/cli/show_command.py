@@ -93,7 +93,8 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
         print(painted("\nRecovery", "1"))
         for attempt in attempts:
             status = painted(f"{attempt.status:<10}", _ATTEMPT_COLOURS.get(attempt.status, "2"))
-            print(f"  {status} {attempt.strategy} ({attempt.duration:.2f} s): {printable(attempt.detail)}")
+            words = printable(f"{attempt.strategy} ({attempt.duration:.2f} s): {attempt.detail}")
+            print(f"  {status} {words}")
 
 
 def _print_group(group: ErrorGroup, changes: list[Change]) -> None:

@@ -322,7 +322,11 @@ def test_no_error_text_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]
         error_message=HOSTILE, error_type=HOSTILE, logger_name=HOSTILE, module=HOSTILE, thread_name=HOSTILE,
         log_message=HOSTILE, additional_context={HOSTILE: HOSTILE}, timestamp=NOW,
     )  # fmt: skip
-    keep(context)
+    attempt = RecoveryAttempt(
+        attempt_id="a", error_id=context.error_id, fingerprint="", rule=HOSTILE, strategy=HOSTILE, scope=HOSTILE,
+        status=OutcomeStatus.FAILED, started_at=NOW, detail=HOSTILE, duration=1.5,
+    )  # fmt: skip
+    keep(context, attempts=(attempt,))
     for words in (["summary"], ["list"], ["list", "--stack"], ["show", context.error_id], ["tail"]):
         text = answer(capsys, *words)
         assert "FORGED" in text
