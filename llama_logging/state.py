@@ -44,8 +44,9 @@ def make_folder(path: str, mode: int = 0o755) -> None:
         path: Absolute.
         mode: Of the folder itself.
     """
-    if not os.path.isdir(path):
-        make_folder(os.path.dirname(path))
+    above = os.path.dirname(path)
+    if above != path and not os.path.isdir(path):  # not of a drive that is not there
+        make_folder(above)
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, mode)
 
