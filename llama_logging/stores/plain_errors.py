@@ -17,11 +17,11 @@ PlainError = tuple[str, str, str, str, str, str, str, str, str, int, int, str]
 
 _AT_ONCE = 128
 """Frames that are looked for in one go, which nobody else gets the interpreter in: 0.2 ms."""
-# As `wire` writes it, without escapes in what has a column of its own; the end is the journal's, if it had no more to
-# say. Of each line that is none there is an empty id.
+# As `wire` writes it, without escapes in what has a column of its own, and so that it is `statements.SOUND`; the end is
+# the journal's, if it had no more to say. Of each line that is none there is an empty id.
 _LINES = re.compile(
-    r'^(?:\{"k":"error","id":"([^"\\\n]+)","ts":(\d+),"proc":"([^"\\\n]*)","type":"([^"\\\n]*)","stack":"([^"\\\n]*)",'
-    r'"sev":(\d+),"fp":"([^"\\\n]*)",("logger":"([^"\\\n]*)"),"msg":"([^"\\\n]*)"'
+    r'^(?:\{"k":"error","id":"([^"\\\n]+)","ts":(\d{1,17}),"proc":"([^"\\\n]*)","type":"([^"\\\n]*)","stack":"([^"\\\n]*)",'
+    r'"sev":([1-5]0),"fp":"([^"\\\n]*)",("logger":"([^"\\\n]*)"),"msg":"([^"\\\n]*)"'
     r'(?:(.*),"n":\d+,"crc":"[0-9a-f]{8}"\}|((?!.*,"crc":"[0-9a-f]{8}"\}$).*)\})|.*)$',
     re.MULTILINE,
 )

@@ -13,7 +13,7 @@ They are those of `schema.py`, with these differences:
 
 from __future__ import annotations
 
-from llama_logging.stores.statements import BATCH, DAY, MOVING, TOLD, TURNED
+from llama_logging.stores.statements import BATCH, DAY, MOVING, SOUND, TOLD, TURNED
 
 FIRST_DAY, LAST_DAY = 10_957, 47_482
 """Days since the epoch: 2000 to 2099. Errors of clocks that say something else share two tables."""
@@ -417,6 +417,6 @@ TEMPORARY = ";".join(
     .replace("place INTEGER PRIMARY KEY", "place bigint")
     .replace("INTEGER", "bigint")
     .replace(" TEXT", _BYTEWISE)
-    for table in (BATCH, TOLD, MOVING, TURNED)
+    for table in (f"{BATCH.rstrip().removesuffix(')')}, CHECK ({SOUND}))", TOLD, MOVING, TURNED)
 )
 """What `batch`, `told`, `moving` and `turned` are here."""

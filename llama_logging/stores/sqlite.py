@@ -63,6 +63,9 @@ _STAGE = f"""
                WHEN 'error' THEN json_remove(value, {", ".join(f"'$.{name}'" for name in HOT)}) ELSE value END
     FROM json_each(?)
 """
+_UNSOUND = f"""
+    SELECT 1 FROM batch WHERE place IN (SELECT value FROM json_each(?)) AND NOT ({statements.SOUND}) LIMIT 1
+"""
 _OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
 """Tables of every version."""
 _NAMES = tuple({"group_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
@@ -147,6 +150,9 @@ class SQLiteStore(SQLStore):
             execute(_STAGE_ERRORS + ",".join([_ONE_ERROR] * number), plain[: number * width])
             del plain[: number * width]
         execute(_STAGE, (str(others), f"[{','.join([frames[place] for place in others])}]"))
+        # Of all rows it takes an eighth of the time that a batch takes; the others are so by how they were taken apart.
+        if others and execute(_UNSOUND, (str(others),)).fetchone():
+            raise sqlite3.IntegrityError("a value is out of bounds")
 
     def _attempt(self, execute: Execute, frames: Sequence[str]) -> bool:
         execute("SAVEPOINT frames")

@@ -39,22 +39,22 @@ _AT_ONCE = 500
 
 _UNITS = " UNION ALL ".join(f"SELECT {unit} AS unit" for unit in UNITS)
 
-# What is out of bounds is refused here: in the registry it could neither be shown nor added up. SQLite takes any text
-# for more than any number.
-BATCH = f"""
+BATCH = """
     CREATE TEMP TABLE batch (
-        place INTEGER PRIMARY KEY, kind TEXT, error_id TEXT, attempt_id TEXT,
-        timestamp BIGINT CHECK (timestamp BETWEEN 0 AND {END}),
-        severity INTEGER CHECK (severity IN ({", ".join(str(int(severity)) for severity in ErrorSeverity)})),
-        fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
-        release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT,
-        status TEXT CHECK (status IN ({", ".join(f"'{status.value}'" for status in OutcomeStatus)})),
-        duration DOUBLE PRECISION CHECK (duration BETWEEN 0 AND {END}), partial INTEGER, details INTEGER,
-        amount BIGINT CHECK (amount BETWEEN 1 AND {MOST}), content TEXT,
-        CHECK (kind <> 'error' OR (logger_name IS NOT NULL AND message IS NOT NULL))
+        place INTEGER PRIMARY KEY, kind TEXT, error_id TEXT, attempt_id TEXT, timestamp BIGINT,
+        severity INTEGER, fingerprint TEXT, error_type TEXT, message TEXT, logger_name TEXT, stack TEXT, process TEXT,
+        release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT,
+        duration DOUBLE PRECISION, partial INTEGER, details INTEGER, amount BIGINT, content TEXT
     )
 """
 """One row for each frame. `stack` and `process` are names; `amount` is how many errors it stands for."""
+SOUND = f"""
+    timestamp BETWEEN 0 AND {END} AND severity IN ({", ".join(str(int(severity)) for severity in ErrorSeverity)})
+    AND status IN ({", ".join(f"'{status.value}'" for status in OutcomeStatus)}) AND duration BETWEEN 0 AND {END}
+    AND amount BETWEEN 1 AND {MOST} AND (kind <> 'error' OR (logger_name IS NOT NULL AND message IS NOT NULL))
+"""
+"""What is false of no row of `batch`, though it may be NULL: what is out of bounds could neither be shown nor added up.
+SQLite takes any text for more than any number."""
 TOLD = """
     CREATE TEMP TABLE told (
         fingerprint TEXT, stack TEXT, process TEXT, origin BIGINT, minute BIGINT, severity INTEGER, error_type TEXT,
