@@ -212,6 +212,7 @@ HARMLESS = [
     "sid=self.session_identifier, jwt=jwt, unauth=planted1",
     "GET /sk-analytics-dashboard-page, sk-learn-of-the-whole-company",
     "password: must be at least 8 characters, password: required; pwd: expected str",
+    "/etc/passwd: Permission denied, POST /v1/password: Forbidden, password: failed",
     "secret: missing, access_key: invalid!",
     "password=None, has_password=True, PASSWORD=null&x=1, {password: false}, f(secret=None), auth_token=undefined",
     "token=next_token(), password = self.form.password()\npassword=getpass(); (password: str, api_key: SecretStr)",

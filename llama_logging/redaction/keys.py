@@ -63,9 +63,10 @@ _PASS = regex(r"(?i)(?:^|['\[]|(?<!by)[_.-])pass['\]]?$")
 
 # What is said of a secret, `password: required`, and what source has in the place of one, in lower case.
 _SAID = frozenset(
-    {"cannot", "empty", "expected", "expired", "false", "field", "has", "incorrect", "invalid", "is",
-     "may", "missing", "must", "needed", "nil", "no", "none", "not", "null", "optional",
-     "required", "should", "too", "true", "undefined", "unknown", "unset", "was", "wrong", "yes"}
+    {"cannot", "denied", "does", "empty", "expected", "expired", "failed", "false", "field", "forbidden", "has",
+     "incorrect", "invalid", "is", "may", "mismatch", "missing", "must", "needed", "nil", "no", "none", "not", "null",
+     "optional", "permission", "rejected", "required", "should", "too", "true", "unauthorized", "undefined", "unknown",
+     "unset", "was", "wrong", "yes"}
 )  # fmt: skip
 _TYPES = frozenset(("str", "bytes", "SecretStr", "Any"))
 _NAME = regex(r"\w+")
