@@ -182,10 +182,10 @@ def test_what_is_no_moment_is_none(text: str) -> None:
     ],
 )
 def test_the_server_has_said_when(attributes: dict[str, int | str], message: str, after: float) -> None:
-    """Up to a second later, so that not all who were told come at the same instant."""
+    """Up to a tenth and ten seconds later, so that not all who were told come at the same instant."""
     remedy = attempt(make("rate_limit"), failed(message, attributes=attributes))
     assert remedy.retry_at is not None
-    assert seconds(after) <= remedy.retry_at - NOON <= seconds(after + min(1, after / 10))
+    assert seconds(after) <= remedy.retry_at - NOON <= seconds(after + min(10, after / 10))
 
 
 def test_a_server_that_says_nothing() -> None:

@@ -21,6 +21,8 @@ from llama_logging.visible import counted
 
 MARK = "idempotent"
 """The key of `extra` by which a caller says that doing it twice does no harm."""
+SPREAD = 10.0
+"""Seconds over which those are spread who were told one moment, at most; a tenth of how long they wait."""
 
 _REMEMBERED = 1_000
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -147,7 +149,7 @@ class RateLimit:
         source, moment = found
         # A little later, and not all at the same instant: they would run into the next limit together.
         wait = max(0.0, (moment - context.timestamp).total_seconds())
-        moment += timedelta(seconds=random.uniform(0.0, min(1.0, wait / 10)))
+        moment += timedelta(seconds=random.uniform(0.0, min(SPREAD, wait / 10)))
         return come_back(moment, deadline, f"the server said {source}")
 
 
