@@ -143,8 +143,8 @@ def decode_error(frame: Json, stack: Json, process: Json | None) -> ErrorContext
         parts=parts,
         messages=(*others[:main], frame["msg"], *others[main:])[:shapes],
         attributes=tuple(frame.get("attrs", ()))[:shapes],
-        additional_context=frame.get("ctx", {}),
-        tags=frame.get("tags", {}),
+        additional_context=dict(frame.get("ctx", {})),
+        tags=dict(frame.get("tags", {})),
         trace_id=frame.get("trace", NO_TRACE)[0],
         span_id=frame.get("trace", NO_TRACE)[1],
         breadcrumbs=tuple(

@@ -322,12 +322,16 @@ def _decoded(
 
 def _error(row: Sequence[Any]) -> ErrorContext:
     _, error_id, timestamp, severity, fingerprint, error_type, message, regrouped, content, stack, process = row
-    frame = {
-        **json.loads(content), "id": error_id, "ts": timestamp, "sev": severity, "fp": fingerprint, "type": error_type,
-        "msg": message,
-    }  # fmt: skip
+    columns = {"id": error_id, "ts": timestamp, "sev": severity, "fp": fingerprint, "type": error_type, "msg": message}
+    frame = {**json.loads(content), **columns}
     if regrouped is not None:
         frame["group"] = json.loads(regrouped)
         if frame["group"] is None:
             del frame["group"]
-    return wire.decode_error(frame, json.loads(stack) if stack else {}, json.loads(process) if process else None)
+    try:
+        return wire.decode_error(frame, json.loads(stack) if stack else {}, json.loads(process) if process else None)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        # Nobody has looked at more than the columns when it came in: one error must not hold up all others.
+        return wire.decode_error(
+            {**columns, "logger": "", "ctx": {"...": "its details are not what they should be"}}, {}, None
+        )

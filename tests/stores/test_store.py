@@ -327,6 +327,25 @@ def test_a_search_passes_over_what_is_no_text(store: Store, odd: dict[str, objec
     assert [group.count for group in store.groups(search="article")] == [2]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"crumbs": 5}, {"crumbs": [[1]]}, {"locals": "x"}, {"tags": ["a"]}, {"ctx": 7}, {"messages": 7}, {"trace": 7},
+        {"group": 7}, {"attrs": 7}, {"parts": 7},
+    ],
+)  # fmt: skip
+def test_an_error_with_odd_details_is_shown_without_them(store: Store, odd: dict[str, object]) -> None:
+    context = make_context()
+    frame = json.loads(frames_of(make_context())[1])
+    store.ingest(Batch("j", 0, 9, [wire.dumps({**frame, "id": new_id(), **odd}), *frames_of(context)]))
+    shown = store.errors()
+    assert len(shown) == 2
+    assert context in shown
+    assert {error.error_message for error in shown} == {context.error_message}
+    assert {error.fingerprint for error in shown} == {context.fingerprint}
+    assert {(type(error.tags), type(error.additional_context)) for error in shown} == {(dict, dict)}
+
+
 def test_frames_of_a_later_version_are_passed_over(store: Store) -> None:
     context = make_context()
     store.ingest(Batch("j", 0, 1, ['{"k":"hologram","x":1}', *frames_of(context)]))
