@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
 
 from llama_logging import transfer
 from llama_logging.cli import registries
@@ -79,13 +79,10 @@ def _merged(name: str, target: Outbox, tick: transfer.Progress) -> int:
 
 
 def _is_registry(name: str) -> bool:
-    try:
-        with open(name, "rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
-    except OSError as error:
-        if name == "-":
-            return False
-        raise ConfigError(f"{name}: {error.strerror or error}") from error
+    if not os.path.isfile(name):
+        return False  # what comes through a pipe comes once
+    with _opened(name, "rb") as file:
+        return bool(file.read(len(_SQLITE)) == _SQLITE)
 
 
 def _contexts(name: str, mistakes: list[str]) -> Iterator[ErrorContext]:
@@ -104,16 +101,37 @@ def _contexts(name: str, mistakes: list[str]) -> Iterator[ErrorContext]:
 
 
 def _documents(name: str) -> Iterator[tuple[str, Any]]:
-    text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8", errors="replace")
+    with _opened(name, encoding="utf-8", errors="replace") as file:
+        place, first = next(((number, line) for number, line in enumerate(file, 1) if line.strip()), (1, ""))
+        document = _parsed(first)
+        if isinstance(document, dict):
+            # One for each line, of which none but this one is held.
+            yield f"{name}:{place}", document
+            yield from _lines(name, file, place + 1)
+            return
+        text = first + file.read()
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                yield f"{name}:{number}", _parsed(line)
+        yield from _lines(name, text.split("\n"), place)
     else:
         for number, document in enumerate(whole if isinstance(whole, list) else [whole], 1):
             yield f"{name}[{number}]", document
+
+
+def _opened(name: str, mode: str = "r", **how: str) -> contextlib.AbstractContextManager[IO[Any]]:
+    if name == "-":
+        return contextlib.nullcontext(sys.stdin)
+    try:
+        return open(name, mode, **how)  # type: ignore[call-overload, no-any-return]
+    except OSError as error:
+        raise ConfigError(f"{name}: {error.strerror or error}") from error
+
+
+def _lines(name: str, lines: Iterable[str], start: int) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(lines, start):
+        if line.strip():
+            yield f"{name}:{number}", _parsed(line)
 
 
 def _parsed(line: str) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import tempfile
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from llama_logging import transfer
 from llama_logging.cli.main import main
+from llama_logging.context import ErrorContext
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import open_store, urls
 from tests.cli.test_commands import NOW, answer, document, keep, some_errors
@@ -197,6 +201,36 @@ def test_many_mistakes_behind_an_error_end_no_import(own_place: Path, capsys: py
     text = answer(capsys, "export")
     (own_place / "errors.jsonl").write_text(text + "not json\n" * 200 + text)
     assert document(capsys, "import", "errors.jsonl", code=1) == {"read": 2, "refused": 200}
+
+
+def test_what_json_leaves_as_it_is_parts_no_line(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other programs write such characters without an escape."""
+    said = "\u2028 and \x85"
+    (own_place / "lines.jsonl").write_text(f'\n{{"message": "one{said}"}}\n\n{{"message": "other{said}"}}\n')
+    assert document(capsys, "import", "lines.jsonl") == {"read": 2, "refused": 0}
+
+
+def test_lines_come_in_one_after_another(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """None but what goes over in one transaction is held, however long the file is."""
+    fifo = own_place / "lines.jsonl"
+    came: list[ErrorContext] = []
+    os.mkfifo(fifo)
+
+    def write() -> None:
+        with open(fifo, "w") as file:
+            for number in range(3 * transfer.BATCH):
+                file.write(f'{{"message": "number {number}"}}\n')
+            file.flush()
+            with contextlib.closing(open_store(urls.default())) as store:
+                until = time.monotonic() + 60
+                while not came and time.monotonic() < until:
+                    came.extend(store.errors(limit=1))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert document(capsys, "import", str(fifo)) == {"read": 3 * transfer.BATCH, "refused": 0}
+    writer.join()
+    assert came
 
 
 def test_a_group_goes_out_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
