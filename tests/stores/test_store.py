@@ -471,7 +471,8 @@ def test_nobody_else_may_write_to_the_folders_that_are_made(tmp_path: Path) -> N
     url = urls.parse(f"sqlite:///{tmp_path}/a/b/errors.db")
     before = os.umask(0)
     try:
-        add(open_store(url), make_context())
+        with contextlib.closing(open_store(url)) as store:
+            add(store, make_context())
     finally:
         os.umask(before)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o755, 0o755]
