@@ -9,6 +9,7 @@ import inspect
 import os
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from llama_logging.matching import MATCH_OPTIONS
 from llama_logging.recovery.presets import PRESETS
 from llama_logging.recovery.rules import RULE_OPTIONS, STEP_OPTIONS
 from llama_logging.recovery.strategies import SHIPPED, load
-from llama_logging.reporters.configuration import REPORT_MATCH_OPTIONS, WHEN
+from llama_logging.reporters.configuration import DIGEST_OPTIONS, REPORT_MATCH_OPTIONS, WHEN
 from llama_logging.reporters.configuration import RULE_OPTIONS as RULE_WORDS
 from llama_logging.reporters.configuration import SHIPPED as REPORTERS
 from llama_logging.reporters.http import OPTIONS as HTTP_OPTIONS
 from llama_logging.tried import OutcomeStatus
+from llama_logging.web import dashboard
 
 PARTS = {"channels": "ReportHandler", "rules": "RecoveryHandler", "grouping": "RegistryHandler"}
 """Options that stand alone in an example, and whose they are."""
@@ -47,21 +49,41 @@ def section(heading: str) -> str:
     raise AssertionError(f"there is no section {heading}")
 
 
-def test_every_command_and_its_options_are_documented() -> None:
-    text = section("Command line")
-    actions = parser()._subparsers._group_actions[0]  # type: ignore[union-attr]
-    assert isinstance(actions, argparse._SubParsersAction)
-    assert set(actions.choices) == set(COMMANDS)
-    for name, command in actions.choices.items():
-        assert f"`{name}" in text
-        for action in command._actions:
-            for option in action.option_strings:
-                assert option in text, f"{name} {option}"
+def table(text: str, head: str) -> dict[str, list[str]]:
+    """What the table that begins with *head* says of each name in its first column."""
+    rows = text.partition(f"| {head} |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+    return {name: rest for first, *rest in cells for name in re.findall(r"`([^`]+)`", first)}
 
 
-def test_no_command_is_documented_that_is_not_there() -> None:
-    for name in re.findall(r"^\| `(\w+)", section("Command line"), re.MULTILINE):
-        assert name in COMMANDS
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command."""
+    found = parser()._subparsers._group_actions[0]  # type: ignore[union-attr]
+    assert isinstance(found, argparse._SubParsersAction)
+    return dict(found.choices)
+
+
+def options_of(command: argparse.ArgumentParser) -> Iterator[set[str]]:
+    """The names of each option of a command, and of those below it."""
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from options_of(below)
+        elif action.option_strings:
+            yield set(action.option_strings)
+
+
+def test_every_command_is_documented_with_the_options_that_it_has() -> None:
+    """In rows of its own; `--store` and `--json` are told of below, for all."""
+    rows: dict[str, str] = {}
+    for first, name in re.findall(r"^\| (`(\w+).*?) \| ", section("Command line"), re.MULTILINE):
+        rows[name] = rows.get(name, "") + first
+    assert set(rows) == set(commands()) == set(COMMANDS)
+    for name, command in commands().items():
+        told = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", rows[name]))
+        assert told <= set().union(*options_of(command)), name
+        for option in options_of(command):
+            assert option & {"--help", "--store", "--json", *told}, f"{name} {option}"
 
 
 @pytest.mark.parametrize("cls", [cls for cls in OURS if issubclass(cls, ContextHandler)])
@@ -69,6 +91,25 @@ def test_every_option_of_a_handler_is_documented(cls: type[ContextHandler]) -> N
     text = section(cls.__name__)
     for option in cls.option_names:
         assert f"`{option}`" in text, option
+        assert re.search(rf"\b{option}[,:]", cls.__doc__ or ""), option
+    assert set(table(text, "option | meaning | default")) <= set(cls.option_names)
+
+
+def test_the_tables_of_rules_have_no_word_too_many() -> None:
+    text, reports = section("RecoveryHandler"), DOCS["reports.md"]
+    assert set(table(text, "of a rule | meaning | default")) == set(RULE_OPTIONS)
+    assert set(table(text, "in `match` | holds if")) == set(MATCH_OPTIONS)
+    assert set(table(reports, "of a rule | meaning | default")) == set(RULE_WORDS)
+    assert set(table(reports, "`when` | is reported")) == {*WHEN, "50 in 5 minutes"}
+    for option in DIGEST_OPTIONS:
+        assert f"{option}:" in section("The digest"), option
+
+
+def test_the_options_of_a_mounted_dashboard_are_those_of_the_table() -> None:
+    known = inspect.signature(dashboard).parameters
+    for name, (_, default) in table(DOCS["dashboard.md"], "of `dashboard` | meaning | default").items():
+        assert name in known
+        assert default != f"`{not known[name].default}`", name
 
 
 def test_every_word_of_a_rule_is_documented() -> None:
@@ -99,11 +140,14 @@ def test_every_environment_variable_is_documented() -> None:
     for path in (ROOT / "llama_logging").rglob("*.py"):
         if "demo" not in path.parts:
             used |= set(
-                re.findall(r"[\"'](LLAMA_LOGGING_[A-Z]+|OTEL_[A-Z_]+|SENTRY_[A-Z]+|OLLAMA_HOST)[\"']", path.read_text())
+                re.findall(
+                    r"[\"'](LLAMA_LOGGING_[A-Z_]+|OTEL_[A-Z_]+|SENTRY_[A-Z]+|OLLAMA_[A-Z]+)[\"']", path.read_text()
+                )
             )
     assert used
     for name in used:
         assert f"`{name}`" in text, name
+    assert {name for name in table(text, "variable | meaning") if name.startswith("LLAMA_LOGGING")} <= used
 
 
 def test_every_word_of_a_report_rule_is_in_its_page() -> None:
@@ -152,6 +196,18 @@ def test_every_link_into_the_repository_leads_somewhere() -> None:
             aim = page.parent / path if path else page
             assert aim.exists(), target
             assert not anchor or anchor in headings(aim), target
+
+
+def test_every_measurement_can_be_repeated() -> None:
+    """Benchmarks and tests that a page names are there, and know the options and variables that it gives them."""
+    text = "".join([README, *DOCS.values(), (ROOT / "CONTRIBUTING.md").read_text()])
+    for module, options in re.findall(r"python -m ((?:benchmarks|tests)[\w.]*)([^`\n)]*)", text):
+        place = ROOT / module.replace(".", "/")
+        code = (place / "__main__.py" if place.is_dir() else place.with_suffix(".py")).read_text()
+        for option in re.findall(r"--\w+", options):
+            assert f'"{option}"' in code, f"{module} {option}"
+    for variable, file in re.findall(r"`(LLAMA_LOGGING_TEST_\w+)=\d+ python -m pytest (\S+?)`", text):
+        assert variable in (ROOT / file).read_text(), file
 
 
 def headings(page: Path) -> set[str]:
