@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from llama_logging.cli.terminal import (
     print_json,
     print_table,
 )
-from llama_logging.config import did_you_mean, load
+from llama_logging.config import collecting, did_you_mean, load
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler
 from llama_logging.pipeline import open_registry
@@ -41,7 +41,7 @@ RUN = 300.0
 """Seconds that `send` may take."""
 LOOK_BACK = timedelta(hours=1)
 """What happened so long before the first `send` of a rule is reported: by a process that ended too soon to do it."""
-_TAKEN_BY_DICTCONFIG = ("class", "formatter", "filters", "callback")
+_NOT_TAKEN = ("class", "formatter", "filters", "callback", "strict")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,22 +73,33 @@ def execute(args: argparse.Namespace) -> int:
     return code
 
 
-def _configured(args: argparse.Namespace) -> Iterator[tuple[Reporting, StoreURL]]:
-    """The ReportHandlers of the YAML that have channels.
+def _configured(args: argparse.Namespace) -> Iterator[tuple[Reporting, StoreURL, Collection[str]]]:
+    """The ReportHandlers of the YAML that have channels, their registries, and the names of their channels.
+
+    A channel with a mistake, such as an `env://` that is not set here, is told of and left to who can send to it.
 
     Raises:
-        ConfigError: At the first mistake in them, and if there is none.
+        ConfigError: At the first other mistake in them, and if there is none.
     """
     found, config = False, args.config or registries.USUAL
     for entry in (load(config).get("handlers") or {}).values():
         if isinstance(entry, dict) and entry.get("channels") is not None:
-            options = {name: value for name, value in entry.items() if name not in _TAKEN_BY_DICTCONFIG}
-            handler = ReportHandler(**{**options, **({"store": args.store} if args.store else {}), "strict": True})
+            options = {name: value for name, value in entry.items() if name not in _NOT_TAKEN}
+            handler = _handler({**options, **({"store": args.store} if args.store else {})})
             if handler.reporting is not None and handler.pipeline is not None:
                 found = True
-                yield handler.reporting, handler.pipeline.url
+                yield handler.reporting, handler.pipeline.url, entry["channels"]
     if not found:
         raise ConfigError(f"{config}: no ReportHandler has `channels`")
+
+
+def _handler(options: dict[str, Any]) -> ReportHandler:
+    with collecting() as problems:
+        ReportHandler(**options)
+    for problem in problems:
+        if not (problem.warning or problem.path.startswith("channels.")):
+            raise ConfigError(f"ReportHandler: {problem}")
+    return ReportHandler(**options)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -125,12 +136,13 @@ def _list(args: argparse.Namespace) -> int:
 def _send(args: argparse.Namespace, back: timedelta = LOOK_BACK) -> int:
     arrived: dict[str, int] = {}
     left: dict[str, str] = {}
-    for reporting, url in _configured(args):
+    for reporting, url, names in _configured(args):
         open_registry(url).close()
         for name, number in reporting.run(RUN, back).items():
             arrived[name] = arrived.get(name, 0) + number
         store = open_registry(url)
-        left |= {c.channel: c.failure for c in store.channels() if c.waiting and c.channel in reporting.channels}
+        waiting = {c.channel: c.failure for c in store.channels() if c.waiting and c.channel in names}
+        left |= {name: why if name in reporting.channels else "it cannot be used here" for name, why in waiting.items()}
         store.close()
     if args.json:
         print_json({"sent": arrived, "left": left})
@@ -161,7 +173,7 @@ def _digest(args: argparse.Namespace) -> int:
 
 
 def _send_digest(args: argparse.Namespace, since: datetime) -> int:
-    for reporting, url in _configured(args):
+    for reporting, url, _ in _configured(args):
         store = open_registry(url)
         reporting.write_digest(store, since, origin_of(args))
         store.close()
@@ -170,10 +182,12 @@ def _send_digest(args: argparse.Namespace, since: datetime) -> int:
 
 def _test(args: argparse.Namespace) -> int:
     channels: dict[str, Channel] = {}
-    for reporting, _ in _configured(args):
+    config = args.config or registries.USUAL
+    for reporting, _, names in _configured(args):
         channels |= reporting.channels
+        if args.channel in names and args.channel not in channels:
+            raise ConfigError(f"{config}: the channel {args.channel!r} cannot be used here")
     if args.channel not in channels:
-        config = args.config or registries.USUAL
         raise ConfigError(f"{config}: there is no channel {args.channel!r}{did_you_mean(args.channel, channels)}")
     channel, problem = channels[args.channel], ""
     try:

@@ -97,6 +97,25 @@ def test_a_channel_is_tested(web: Receiver, capsys: pytest.CaptureFixture[str]) 
     answer(capsys, "report", "test", "ops", code=2)
 
 
+def test_a_channel_whose_secret_is_not_set_here_holds_up_no_other(
+    web: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is for it is left to a process that knows the secret, as a process with the handler leaves it."""
+    configuration(web.port)
+    text = Path("logging.yaml").read_text().replace("channels: [ops]", "channels: [ops, team]")
+    Path("logging.yaml").write_text(
+        text.replace("    rules:", "      team: {webhook: {url: 'env://TEAM_HOOK'}}\n    rules:")
+    )
+    assert "it was taken" in answer(capsys, "report", "test", "ops")
+    answer(capsys, "report", "test", "team", code=2)
+    assert document(capsys, "report", "send") == {"sent": {}, "left": {}}
+    keep(make_context(timestamp=NOW + timedelta(minutes=1)))
+    told = json.loads(answer(capsys, "report", "send", "--json", code=1))
+    assert told == {"sent": {"ops": 2}, "left": {"team": "it cannot be used here"}}
+    Path("logging.yaml").write_text(text.replace("when:", "wen:"))
+    answer(capsys, "report", "send", code=2)
+
+
 def test_the_digest_is_printed_in_three_forms(capsys: pytest.CaptureFixture[str]) -> None:
     healed = make_context(timestamp=NOW - timedelta(minutes=5), fingerprint="v1:healed")
     keep(*some_errors(), healed, attempts=(attempt(healed, OutcomeStatus.RECOVERED),))
