@@ -63,14 +63,18 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     return dict(found.choices)
 
 
-def options_of(command: argparse.ArgumentParser) -> Iterator[set[str]]:
-    """The names of each option of a command, and of those below it."""
+def below(command: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A command, and those below it."""
+    yield command
     for action in command._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from options_of(below)
-        elif action.option_strings:
-            yield set(action.option_strings)
+            yield from action.choices.values()
+
+
+def options_of(command: argparse.ArgumentParser) -> Iterator[set[str]]:
+    """The names of each option of a command, and of those below it."""
+    for each in below(command):
+        yield from (set(action.option_strings) for action in each._actions if action.option_strings)
 
 
 def test_every_command_is_documented_with_the_options_that_it_has() -> None:
@@ -84,6 +88,13 @@ def test_every_command_is_documented_with_the_options_that_it_has() -> None:
         assert told <= set().union(*options_of(command)), name
         for option in options_of(command):
             assert option & {"--help", "--store", "--json", *told}, f"{name} {option}"
+
+
+def test_the_help_of_store_names_a_configuration_only_where_one_is_taken() -> None:
+    for command in (each for found in commands().values() for each in below(found)):
+        options = command._option_string_actions
+        if "--store" in options:
+            assert ("-c FILE" in str(options["--store"].help)) is ("--config" in options), command.prog
 
 
 @pytest.mark.parametrize("cls", [cls for cls in OURS if issubclass(cls, ContextHandler)])

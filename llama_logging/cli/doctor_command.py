@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from llama_logging.attachment.doctor import examined
+from llama_logging.cli import registries
 from llama_logging.cli.terminal import add_store, opened, painted, print_json
 from llama_logging.config import as_seconds
 from llama_logging.exceptions import ConfigError
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="when to look at a command that goes on; default 3s",
     )
-    add_store(parser)
+    add_store(parser, registries.OF_CONFIG)
     parser.add_argument("command", nargs="*", metavar="-- CMD...", help="a command to start, examine and end")
 
 

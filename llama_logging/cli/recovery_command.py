@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     forget = commands.add_parser("forget", help="have a thing as if it had never been acted on")
     forget.add_argument("scope", metavar="SCOPE", help="as `list` shows it")
     forget.set_defaults(action=_forget)
-    for command in (listed, log, test, off, on, forget):
+    add_store(test, registries.OF_CONFIG)
+    for command in (listed, log, off, on, forget):
         add_store(command)
 
 

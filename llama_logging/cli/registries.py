@@ -15,7 +15,9 @@ from llama_logging.stores import urls
 
 USUAL = "logging.yaml"
 """The configuration where none is named."""
-HELP = f"the registry; default that of -c FILE, else LLAMA_LOGGING_STORE, else that of ./{USUAL}, else {urls.DEFAULT}"
+HELP = f"the registry; default LLAMA_LOGGING_STORE, else that of ./{USUAL}, else {urls.DEFAULT}"
+OF_CONFIG = HELP.replace("default", "default that of -c FILE, else", 1)
+"""Of a command that takes `-c`."""
 
 _REGISTRY = "llama_logging.handlers.RegistryHandler"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from llama_logging.cli import registries
 from llama_logging.cli.terminal import add_store, counted, opened, painted, print_json, print_table, progress
 from llama_logging.config import load
 from llama_logging.regrouping import Change, apply, changes, rules_in
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would change")
     parser.add_argument("--undo", action="store_true", help="take the latest regroup back")
-    add_store(parser)
+    add_store(parser, registries.OF_CONFIG)
 
 
 def execute(args: argparse.Namespace) -> int:

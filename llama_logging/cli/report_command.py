@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     test.set_defaults(action=_test)
     for command in (send, summed, test):
         command.add_argument("-c", "--config", metavar="FILE", help=f"default {registries.USUAL}")
-    for command in (listed, send, summed, test):
-        add_store(command)
+        add_store(command, registries.OF_CONFIG)
+    add_store(listed)
 
 
 def execute(args: argparse.Namespace) -> int:

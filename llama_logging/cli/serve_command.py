@@ -16,7 +16,7 @@ EPILOG = "To change something, a browser must open the link that is printed. See
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--store", metavar="URL", help=registries.HELP)
+    parser.add_argument("--store", metavar="URL", help=registries.OF_CONFIG)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on; default 127.0.0.1")
     parser.add_argument("--port", type=count, default=8321, metavar="N", help="default 8321; 0 for any that is free")
     parser.add_argument(

@@ -42,9 +42,9 @@ COLOURS = {
 }
 
 
-def add_store(parser: argparse.ArgumentParser) -> None:
-    """Add `--store` and `--json`."""
-    parser.add_argument("--store", metavar="URL", help=registries.HELP)
+def add_store(parser: argparse.ArgumentParser, told: str = registries.HELP) -> None:
+    """Add `--store`, of which that is told, and `--json`."""
+    parser.add_argument("--store", metavar="URL", help=told)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
