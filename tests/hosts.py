@@ -178,7 +178,7 @@ WIPES = {
     "handlers.clear()": "logging.root.handlers.clear()",
     "setLevel(CRITICAL)": "log.setLevel(logging.CRITICAL)",
     "logging.disable()": "logging.disable(logging.CRITICAL)",
-    "disabled": "log.disabled = True",
+    "disabled = True": "log.disabled = True",
     "propagate = False": "log.propagate = False",
     "logging.shutdown()": "logging.shutdown()",
 }
@@ -196,7 +196,7 @@ if __name__ == "__main__":
 """
 
 PROGRAMS = (
-    *(Program(f"a program that calls {name}", "", _wiping(how), _BOTH) for name, how in WIPES.items()),
+    *(Program(f"a program with {name}", "", _wiping(how), _BOTH) for name, how in WIPES.items()),
     *(
         Program(f"multiprocessing, {method}", "", _MULTIPROCESSING.replace("METHOD", method), _BOTH)
         for method in ("fork", "spawn", "forkserver")
