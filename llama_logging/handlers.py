@@ -61,7 +61,7 @@ class RegistryHandler(ContextHandler):
             group `llama_logging.bridges`; CONTRIBUTING.md says how to write one.
         locals: So many errors of each group carry the local variables of the application's own calls,
             as far as they are built-in types, bounded and redacted; default 0.
-        grouping: List of rules that decide which errors are the same; the README describes them.
+        grouping: List of rules that decide which errors are the same; docs/configuration.md describes them.
         redact: Regular expressions; what they match is redacted, besides what always is.
         redact_keys: Keys whose values are redacted, besides those that always are.
         level: As for every handler; default NOTSET, which still means errors only.
@@ -138,7 +138,7 @@ class RecoveryHandler(ContextHandler):
     `llama_logging.outcome()` tells how it goes; so does `__llama_outcome__` on the exception.
 
     Args:
-        rules: List of rules; the README describes them.
+        rules: List of rules; docs/configuration.md describes them.
         mode: For rules that name none: `act`, `observe` or `off`. Without it harmless strategies act
             and destructive ones observe.
         store: Where the attempts are written; as for RegistryHandler.
@@ -175,7 +175,8 @@ class ReportHandler(ContextHandler):
 
     Args:
         channels: Mapping of names to reporters; docs/reports.md describes them.
-        rules: List of when which channels get a report; default: new, regressed and unmuted errors, to all.
+        rules: List of when which channels get a report; default, where there is no digest either: new,
+            regressed and unmuted errors, to all.
         digest: `{every: 24h, channels: [...]}`: a summary of each such time.
         callback: A function that takes an ErrorContext, or its dotted path; called off the caller's
             thread with every error. What it raises is counted, and logged once.

@@ -87,6 +87,9 @@ class Strategy(Protocol):
 
     It runs on a thread of its own. It may block and may log; what it raises is a failed attempt.
     After *deadline* nobody listens any more, and a blocked one is left behind.
+
+    Errors that share a recovery each get a value of their own from one without a scope, unless it has
+    `for_all = True`: what it brings, such as a model that works, holds for all of them.
     """
 
     name: ClassVar[str]
