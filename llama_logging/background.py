@@ -7,7 +7,14 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import queue
+
+Job = Callable[[], object]
 
 
 class _Local(threading.local):
@@ -58,14 +65,15 @@ def lending(work: Callable[[], object]) -> None:
     finally:
         _local.lends = False
         if _local.borrower is not None:
-            _local.borrower._work()
+            _work(_local.borrower._jobs, _local.borrower._unfinished)
 
 
 class Worker:
     """Runs jobs in their order on a few threads.
 
     A job that is refused is the caller's to count; a job that raises is its own concern and ends
-    nothing. After a fork the child begins with an empty queue and no thread.
+    nothing. After a fork the child begins with an empty queue and no thread. Its threads end once
+    nobody refers to it any more, and what was waiting is done.
 
     Args:
         name: Name of the threads.
@@ -77,7 +85,7 @@ class Worker:
         self._name, self._threads, self._capacity = name, threads, capacity
         self._begin()
 
-    def submit(self, job: Callable[[], object]) -> bool:
+    def submit(self, job: Job) -> bool:
         """Have *job* run soon; False if too many wait or no thread can be started."""
         # Up to 3.11, a thread started then never runs, and its `start` waits for it for ever.
         if sys.is_finalizing():
@@ -103,8 +111,8 @@ class Worker:
         import queue  # here and not above: few have something done
 
         self._pid = os.getpid()
-        self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self._unfinished: set[Callable[[], object]] = set()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._unfinished: set[Job] = set()
         self._running = 0
         self._starting = threading.Lock()
 
@@ -114,7 +122,12 @@ class Worker:
         # Try-lock: a caller that finds another one starting a thread does not wait for it.
         if self._starting.acquire(blocking=False):
             try:
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                jobs = self._jobs
+                # Not a method: the threads of handlers that were configured anew would keep all of these.
+                until = weakref.ref(self, lambda _: jobs.put(None))
+                threading.Thread(
+                    target=_work, args=(jobs, self._unfinished, until), name=self._name, daemon=True
+                ).start()
                 self._running += 1
             except RuntimeError:  # no more threads, or the interpreter is on its way out
                 return self._running > 0 or self._borrowed()
@@ -130,12 +143,12 @@ class Worker:
         self._running += 1
         return True
 
-    def _work(self) -> None:
-        _local.ours = _local.apart = True
-        jobs, unfinished = self._jobs, self._unfinished
-        while True:
-            job = jobs.get()
-            with contextlib.suppress(BaseException):
-                job()
-            unfinished.discard(job)
-            del job
+
+def _work(jobs: queue.SimpleQueue[Job | None], unfinished: set[Job], until: object = None) -> None:
+    """Do *jobs* up to one that is None, which *until*, a reference that is to live as long as the thread, brings."""
+    _local.ours = _local.apart = True
+    while (job := jobs.get()) is not None:
+        with contextlib.suppress(BaseException):
+            job()
+        unfinished.discard(job)
+        del job

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import logging
 import logging.config
@@ -179,6 +180,32 @@ def test_a_mistake_in_what_to_ignore_ignores_nothing(capsys: pytest.CaptureFixtu
     assert "ignore[1]: needs at least one of" in err
     assert "ignore[2]: expected a mapping" in err
     assert registry_size() == 1
+
+
+def test_what_was_configured_before_leaves_no_thread_behind() -> None:
+    """An application that configures logging again and again has as many threads of ours as one that does it once."""
+    reported.clear()
+    callback = {
+        "callback": f"{__name__}.report",
+        "channels": {"ours": {"callback": {"function": f"{__name__}.report"}}},
+    }
+    handlers = {
+        "registry": {"class": "llama_logging.handlers.RegistryHandler"},
+        "recovery": {"class": "llama_logging.handlers.RecoveryHandler", "rules": [
+            {"match": {"class": "ValueError"}, "ladder": [{"advice": {"text": "wait"}}]},
+        ]},
+        "report": {"class": "llama_logging.handlers.ReportHandler", **callback},
+        "predict": {"class": "llama_logging.handlers.PredictionHandler"},
+    }  # fmt: skip
+    configure(handlers)
+    log_failure(logging.getLogger("app"))
+    before = [thread for thread in threading.enumerate() if thread.name.startswith("llama_logging")]
+    assert len({thread.name for thread in before}) >= 4
+    configure(handlers)
+    gc.collect()  # a handler and what it has made refer to each other
+    for thread in before:
+        thread.join(10)
+    assert [thread.name for thread in before if thread.is_alive()] == []
 
 
 def test_many_configurations_share_one_journal(own_place: Path) -> None:
