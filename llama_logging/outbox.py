@@ -46,6 +46,7 @@ class Delivery:
 
     Attributes:
         delivery_id: The same at every try, so that a receiver can tell it came before.
+        content: The report, as JSON; empty once nobody is to get it any more.
         held_back: How many reports before it were held back by the quotas, and not yet told of.
         failure: Of its latest try; empty if there was none.
         status: `waiting`, `sent` or `given up`.

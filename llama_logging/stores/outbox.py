@@ -80,7 +80,7 @@ class SQLOutbox(SQLAccess):
         now = to_microseconds(at)
         with self._transaction() as execute:
             ended = execute(
-                "UPDATE outbox SET ended_at = ?, status = ?, tries = tries + 1 "
+                "UPDATE outbox SET ended_at = ?, status = ?, tries = tries + 1, content = '' "
                 "WHERE delivery_id = ? AND ended_at IS NULL",
                 (now, SENT, delivery.delivery_id),
             )
@@ -101,13 +101,14 @@ class SQLOutbox(SQLAccess):
         now = to_microseconds(at)
         with self._transaction() as execute:
             execute(
-                "UPDATE outbox SET tries = tries + 1, failure = ?, due_at = ?, ended_at = ?, status = ? "
+                "UPDATE outbox SET tries = tries + 1, failure = ?, due_at = ?, ended_at = ?, status = ?, content = ? "
                 "WHERE delivery_id = ? AND ended_at IS NULL",
                 (
                     failure,
                     to_microseconds(due_at),
                     now if final else None,
                     GIVEN_UP if final else WAITING,
+                    "" if final else delivery.content,
                     delivery.delivery_id,
                 ),
             )
@@ -158,7 +159,7 @@ class SQLOutbox(SQLAccess):
         with self._transaction() as execute:
             execute("DELETE FROM outbox WHERE ended_at < ?", (to_microseconds(before),))
             execute(
-                "UPDATE outbox SET ended_at = ?, status = ? WHERE ended_at IS NULL AND created_at < ?",
+                "UPDATE outbox SET ended_at = ?, status = ?, content = '' WHERE ended_at IS NULL AND created_at < ?",
                 (to_microseconds(at), GIVEN_UP, to_microseconds(before)),
             )
             for table in ("outbox", "channels"):

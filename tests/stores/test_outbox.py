@@ -116,6 +116,18 @@ def test_what_is_given_up_is_shown(store: Outbox) -> None:
     assert (state(store).given_up, state(store).waiting) == (1, 0)
 
 
+def test_what_nobody_is_to_get_any_more_takes_no_room(store: Outbox) -> None:
+    """A week's reports would take as much as the errors that they tell of."""
+    store.enqueue([wanted("a"), wanted("b"), wanted("c")], NOON)
+    store.sent(following(store), NOON)
+    store.failed(following(store), NOON, "never", NOON, None, True)
+    store.failed(following(store), NOON, "later", NOON, None, False)
+    waiting = {each.status: bool(each.content) for each in store.deliveries()}
+    assert waiting == {SENT: False, GIVEN_UP: False, WAITING: True}
+    store.sweep(NOON + SECOND, NOON)
+    assert [each.content for each in store.deliveries()] == [""]
+
+
 def test_two_that_send_the_same_count_it_once(store: Outbox) -> None:
     """At least once: a sender whose lease was taken over may still have sent it."""
     store.enqueue([wanted()], NOON)
