@@ -86,6 +86,8 @@ class Upkeep(Protocol):
         The first and the newest of a group, and those that a recovery was tried for, go last. Every
         count stays. Only in a registry that is too large groups of which nothing but the count is left, and
         about which nobody has decided, go before all of these; the totals stay. Call it again until it gives 0.
+
+        Each time an hour more than five weeks ago is counted more roughly: by the day for a group, in all by the hour.
         """
         ...
 

@@ -11,7 +11,7 @@ from itertools import islice
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
 from llama_logging.stores import ledger
-from llama_logging.stores.statements import DAY, HOUR, Execute, marks, only, parts
+from llama_logging.stores.statements import DAY, HOUR, MINUTE, Execute, marks, only, parts
 
 MARGIN = 0.9
 """A registry that is too large is brought down to this part of what it may be, or it would be pruned all the time."""
@@ -28,6 +28,17 @@ _UNUSED = (
         "OR EXISTS (SELECT 1 FROM journals WHERE journals.process = processes.name)))",
     ),
 )
+
+BY_MINUTE = 35 * DAY
+"""For so long it stays known in which minute errors came: what is usual (reporters.unusual) looks back four weeks."""
+# Counted by the minute, and nobody's details are there to tell it from: where they are, counts are compared with them.
+_OVER = f"""
+    FROM counts WHERE minute >= ? AND minute < ? AND minute % 1440 <> 0 AND group_id IN (SELECT id FROM groups)
+    AND NOT EXISTS (
+        SELECT 1 FROM errors WHERE errors.group_id = counts.group_id
+        AND errors.timestamp >= counts.minute * {MINUTE} AND errors.timestamp < (counts.minute + 1) * {MINUTE}
+    )
+"""
 
 _AT_ONCE = 2_000
 """Stacks and processes that are dropped in one transaction."""
@@ -139,6 +150,30 @@ def drop_unused(execute: Execute, now: int) -> None:
         for part in parts([number for (number,) in found]):
             for table in (many, f"{one}_uses"):
                 execute(f"DELETE FROM {table} WHERE id IN ({marks(part)})", part)
+
+
+def first_minute(execute: Execute, now: int) -> int | None:
+    """The first for which it was counted how many errors came, if that is long ago."""
+    found: int | None = only(execute("SELECT min(bucket) FROM totals WHERE unit = 1"))
+    return found if found is not None and found < (now - BY_MINUTE) // HOUR * 60 else None
+
+
+def count_by_day(execute: Execute, minute: int) -> None:
+    """Have what was counted by the minute, in the hour of *minute*, counted by the day, and totals by the hour.
+
+    Else it would take more room each day, until there is none for the details of errors.
+    """
+    span = minute, (minute // 60 + 1) * 60
+    execute(
+        "INSERT INTO counts (group_id, minute, origin, count) "
+        f"SELECT group_id, minute / 1440 * 1440, origin, sum(count) {_OVER} GROUP BY 1, 2, 3 "
+        "ON CONFLICT (group_id, minute, origin) DO UPDATE SET count = counts.count + excluded.count",
+        span,
+    )
+    execute(f"DELETE {_OVER}", span)
+    execute("DELETE FROM totals WHERE unit = 1 AND bucket >= ? AND bucket < ?", span)
+    there = "origin IN (SELECT id FROM origins) AND unit = 1"
+    execute(f"DELETE FROM origin_totals WHERE {there} AND bucket >= ? AND bucket < ?", span)
 
 
 def _too_old(execute: Execute, before: int, limit: int) -> list[int]:

@@ -19,6 +19,13 @@ class SQLUpkeep(SQLAccess):
     """Part of SQLStore."""
 
     def prune(self, retention: Retention, at: datetime, limit: int) -> int:
+        with self._reading() as execute:
+            is_long_ago = pruning.first_minute(execute, to_microseconds(at)) is not None
+        if is_long_ago:
+            with self._transaction() as execute:
+                self._alone(execute)  # or two would add up the same
+                if (minute := pruning.first_minute(execute, to_microseconds(at))) is not None:
+                    pruning.count_by_day(execute, minute)
         with self._transaction() as execute:
             # Before it is asked how large it is: no error is to go for room that others take in vain.
             pruning.drop_unused(execute, to_microseconds(at))

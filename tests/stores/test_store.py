@@ -1413,6 +1413,35 @@ def test_groups_stay_while_there_is_room_for_their_counts(store: Store) -> None:
     assert (store.health().errors, store.health().groups) == (0, 5)
 
 
+def test_what_came_long_ago_is_counted_by_the_day_and_the_hour(store: Outbox) -> None:
+    """By the minute it would take more room each day, until there is none for details. No count is lost by it."""
+    moments = [NOON + n * MINUTE for n in (0, 1, 2, 61, 62)]
+    add(store, *(make_context(timestamp=moment, fingerprint=f"v1:{n}") for moment in moments for n in range(2)))
+    new = make_context(timestamp=NOON + 40 * DAY, fingerprint="v1:0")
+    add(store, new)
+    pruned_to(store, 5)
+    kept = store.errors(limit=100)
+
+    def counted() -> list[object]:
+        left: list[object] = [
+            store.count_by_severity(since, ErrorSeverity.DEBUG) for since in (None, NOON, NOON + HOUR)
+        ]
+        by_day, by_hour = (Steps.ending(NOON + HOUR, size, 3) for size in (1440, 60))
+        left += [store.timeline(by_day), store.timeline(by_hour), store.activity(["v1:0", "v1:1"], by_day)]
+        return [*left, [group.count for group in store.groups()], sum(each.count for each in store.unkept())]
+
+    before, minutes = counted(), store.minutes(NOON - DAY, NOON + 50 * DAY)
+    for _ in range(5):
+        store.prune(Retention(), NOON + 40 * DAY, 7)
+    after = store.minutes(NOON - DAY, NOON + 50 * DAY)
+    assert counted() == before
+    assert store.errors(limit=100) == kept
+    assert sum(count for *_, count in after) == sum(count for *_, count in minutes) == 11
+    day = NOON.replace(hour=0)
+    details = {(error.timestamp, error.fingerprint) for error in kept}
+    assert {each[:2] for each in after} == {*details, (day, "v1:0"), (day, "v1:1")}
+
+
 def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> None:
     merged = [make_context(fingerprint="v1:merged", error_message="name 77") for _ in range(5)]
     many = [make_context(timestamp=NOON + n * MINUTE, error_message=f"name {n}") for n in range(10)]
