@@ -41,8 +41,8 @@ COMPACT_EVERY = 60.0
 """Seconds until journals that could not be made small enough are looked at again."""
 PRUNE_FOR = 0.25
 """Seconds, of each, for which a registry is pruned that has no room: more must go than comes in a storm."""
-PRUNE_EVERY = 600.0
-"""Seconds until a registry that has room is looked at again."""
+PRUNE_EVERY = 60.0
+"""Seconds until a registry that has room is looked at again: so long a storm may go beyond it."""
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
 """What an error survives once its logging call has returned: the severities that are synced to the disk.
 

@@ -9,6 +9,7 @@ import logging.handlers
 import queue
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -766,6 +767,24 @@ def test_more_is_pruned_than_comes_in_a_storm(monkeypatch: pytest.MonkeyPatch) -
     for _ in range(50):
         logging.getLogger("app").error("again")
     flush(10)
+    handler.pipeline._tend(store)
+    assert store.health().errors == 5
+    store.close()
+
+
+def test_a_registry_that_had_room_is_looked_at_again_a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = RegistryHandler(retention={"errors": 5})
+    handler.pipeline.ingester.end(0)  # nobody else looks
+    store = open_store(handler.pipeline.url)
+    logging.getLogger("app").addHandler(handler)
+    handler.pipeline._tend(store)
+    for _ in range(50):
+        logging.getLogger("app").error("again")
+    handler.pipeline.ingester.drain(10)
+    handler.pipeline._tend(store)
+    assert store.health().errors == 50
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 61)
     handler.pipeline._tend(store)
     assert store.health().errors == 5
     store.close()
