@@ -27,6 +27,8 @@ FULL_FOR = 10
 
 _KNOWN_GROUPS = 10_000
 
+_APART = "_llama_logging_apart"
+
 Trail = deque[logging.LogRecord]
 
 
@@ -50,6 +52,8 @@ class Trails:
     def note(self, record: logging.LogRecord) -> None:
         """Remember *record*, with its arguments as they are; once, if two handlers see it."""
         trail = self._trail()
+        if record.exc_info:
+            record = record.__dict__.get(_APART) or _apart(record)
         if not trail or trail[-1] is not record:
             trail.append(record)
 
@@ -84,6 +88,14 @@ class Trails:
 
 TRAILS = Trails()
 """The ones that `capture` looks at."""
+
+
+def _apart(record: logging.LogRecord) -> logging.LogRecord:
+    """*record* without its exception: a thread that waits for work would keep all that is in its frames alive."""
+    apart = object.__new__(type(record))
+    apart.__dict__.update(record.__dict__, exc_info=None)
+    record.__dict__[_APART] = apart
+    return apart
 
 
 def _breadcrumb(record: logging.LogRecord) -> Breadcrumb:

@@ -13,6 +13,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.handlers import RegistryHandler
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import urls
+from tests.conftest import Run
 
 log = logging.getLogger("app")
 
@@ -27,9 +28,9 @@ def handler() -> RegistryHandler:
     return handler
 
 
-def errors() -> list[ErrorContext]:
+def errors(store: str = urls.DEFAULT) -> list[ErrorContext]:
     """What is in the registry, oldest first."""
-    opened = open_registry(urls.default())
+    opened = open_registry(urls.parse(store))
     found = list(reversed(opened.errors(limit=100)))
     opened.close()
     return found
@@ -49,6 +50,40 @@ def test_an_error_carries_what_came_before_it() -> None:
     assert messages(second) == ["step 3", "step 4", "failed"]
     assert first.breadcrumbs[0].severity.name == "INFO"
     assert first.breadcrumbs[0].logger_name == "app"
+
+
+FAILING = """
+import gc, logging, weakref
+from llama_logging.handlers import RegistryHandler
+
+log = logging.getLogger("app")
+for store in ("sqlite:///one.db", "sqlite:///two.db"):
+    log.addHandler(RegistryHandler(store=store, breadcrumbs=3))
+
+class Large:
+    pass
+
+def fail():
+    large = Large()
+    try:
+        raise ValueError("x")
+    except ValueError:
+        log.exception("failed")
+    return weakref.ref(large)
+
+large = fail()
+gc.collect()
+print(large())
+log.error("failed again")
+"""
+
+
+def test_what_was_in_the_frames_of_an_error_is_not_kept_alive(run: Run) -> None:
+    """A thread that waits for work may log nothing more for hours. Two handlers have one breadcrumb of the error."""
+    done = run("-c", FAILING)
+    assert (done.code, done.out, done.err) == (0, "None\n", "")
+    for store in ("sqlite:///one.db", "sqlite:///two.db"):
+        assert messages(errors(store)[-1]) == ["failed"]
 
 
 def test_threads_have_trails_of_their_own() -> None:
