@@ -40,6 +40,9 @@ _OVER = f"""
     )
 """
 
+_SETTLED = 3 * HOUR
+"""Microseconds after which nobody asks any more whether a recovery has failed (outbox.LONGEST_TRY)."""
+
 _AT_ONCE = 2_000
 """Stacks and processes that are dropped in one transaction."""
 # (at most this telling, how many of the newest of each group stay)
@@ -141,7 +144,17 @@ def leave(execute: Execute, those: str, parameters: Sequence[int] = ()) -> None:
 
 
 def drop_unused(execute: Execute, now: int) -> None:
-    """Drop stacks and processes that no error has any more: they may take more room than the errors."""
+    """Drop stacks, processes and attempts that no error has any more: they may take more room than the errors.
+
+    Attempts of one hour only, some hours ago: a recovery may take longer than there is room for its error.
+    """
+    execute(
+        "DELETE FROM attempts WHERE started_at >= ? AND started_at < ? "
+        # Of a day: PostgreSQL has a table for each, and would look into all of them.
+        "AND NOT EXISTS (SELECT 1 FROM errors WHERE errors.error_id = attempts.error_id AND errors.timestamp >= ?) "
+        "AND NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction_id = attempts.error_id)",
+        (now - _SETTLED - HOUR, now - _SETTLED, now - DAY),
+    )
     for one, many, age, condition in _UNUSED:
         found = execute(
             f"SELECT id FROM {one}_uses WHERE count = 0 AND last_seen < ? AND {condition} LIMIT ?",

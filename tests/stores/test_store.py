@@ -1360,6 +1360,19 @@ def test_what_was_tried_and_told_of_an_error_goes_with_it(store: Store) -> None:
     assert store.recent_attempts() == []
 
 
+def test_attempts_that_are_told_of_after_their_error_has_gone_go_too(store: Store) -> None:
+    gone, kept = make_context(), make_context(timestamp=NOON + 2 * MINUTE)
+    add(store, gone, kept)
+    assert store.prune(Retention(period=60.0), NOON + 2 * MINUTE, 10) == 1
+    late, other = attempt_at(gone), attempt_at(kept)
+    start = store.checkpoint("j")
+    store.ingest(Batch("j", start, start + 1, encoded(late, other)))
+    store.prune(Retention(), NOON + HOUR, 10)
+    assert len(store.recent_attempts()) == 2
+    store.prune(Retention(), NOON + 3 * HOUR + 30 * MINUTE, 10)
+    assert store.recent_attempts() == [other]
+
+
 def test_pruning_by_size(store: Store) -> None:
     """To nine tenths of what there may be, and not before there is more."""
     add(store, *(make_context(additional_context={"text": os.urandom(800).hex()}) for _ in range(1000)))
