@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 
@@ -47,8 +46,10 @@ def make_folder(path: str, mode: int = 0o755) -> None:
     above = os.path.dirname(path)
     if above != path and not os.path.isdir(path):  # not of a drive that is not there
         make_folder(above)
-        with contextlib.suppress(FileExistsError):
+        try:  # noqa: SIM105 - contextlib is not imported for it: this stands in front of every start
             os.mkdir(path, mode)
+        except FileExistsError:
+            pass
 
 
 def _home() -> str:

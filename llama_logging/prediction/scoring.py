@@ -63,4 +63,6 @@ def wilson(hits: float, count: float, z: float = 1.96) -> tuple[float, float]:
     share, square = hits / count, z * z / count
     middle = share + square / 2
     spread = z * math.sqrt(share * (1 - share) / count + square / count / 4)
-    return max(0.0, (middle - spread) / (1 + square)), min(1.0, (middle + spread) / (1 + square))
+    low, high = (middle - spread) / (1 + square), (middle + spread) / (1 + square)
+    # Of nothing and of all it ends at the share itself, which rounding may miss.
+    return min(share, max(0.0, low)), max(share, min(1.0, high))

@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llama_logging.prediction.scoring import average_precision, calibration_error, log_loss, wilson
@@ -27,6 +27,7 @@ def test_scores_stay_within_their_bounds(pairs: list[tuple[float, bool]]) -> Non
     assert all(0.0 < log_loss(*pair) < 9.3 for pair in pairs)
 
 
+@example(0, 47)
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_the_interval_holds_the_share(hits: int, more: int) -> None:
     low, high = wilson(hits, hits + more)
