@@ -1,4 +1,7 @@
-"""The asyncio task that runs here; where the application has not imported asyncio none does, and nor do we."""
+"""The asyncio task that runs here, and a loop for coroutines where none does.
+
+Where the application has not imported asyncio there is no task, and it is not imported to find that out.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from typing import Any
 
 
 def current() -> asyncio.Task[object] | None:
@@ -20,3 +24,14 @@ def current() -> asyncio.Task[object] | None:
     except (AttributeError, KeyError):  # half imported, by this thread or another: no loop runs yet
         return None
     return task
+
+
+def ended(result: Any, timeout: float | None) -> Any:
+    """*result*; that of a coroutine, which is run to its end on a loop of its own, *timeout* seconds at most."""
+    import inspect  # here and not above: who logs has no coroutine to run
+
+    if not inspect.iscoroutine(result):
+        return result
+    import asyncio
+
+    return asyncio.run(asyncio.wait_for(result, timeout))

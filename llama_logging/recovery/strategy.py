@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import random
 import time
 from collections.abc import Callable
@@ -11,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self
 
-from llama_logging import plain
+from llama_logging import plain, tasks
 from llama_logging.config import Options, as_callable
 from llama_logging.context import ErrorContext
 from llama_logging.redaction import clean_data
@@ -198,11 +196,8 @@ class StrategyTable:
 
 def called(function: Callable[..., Any], deadline: Deadline, *arguments: object) -> Any:
     """What *function* gives; a coroutine is run to its end on a loop of its own."""
-    result = function(*arguments)
-    if not inspect.iscoroutine(result):
-        return result
     # 0 would not let it begin, and hide what it has to say at the last look.
-    return asyncio.run(asyncio.wait_for(result, max(0.05, deadline.remaining())))
+    return tasks.ended(function(*arguments), max(0.05, deadline.remaining()))
 
 
 def function_name(function: Callable[..., Any]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from llama_logging import tasks
 from llama_logging.config import Options, as_callable
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ReportError
@@ -35,11 +35,7 @@ class CallbackReporter:
 
     def report(self, context: ErrorContext, timeout: float | None = None) -> None:
         """Call it; a coroutine is run to its end on a loop of its own."""
-        told = self.function(context)
-        if inspect.iscoroutine(told):
-            import asyncio  # here and not above: few have one
-
-            asyncio.run(asyncio.wait_for(told, timeout))
+        tasks.ended(self.function(context), timeout)
 
     def send(self, report: Report, timeout: float) -> None:
         """Call it with the error that *report* tells of; of one that tells of none, nothing is said."""

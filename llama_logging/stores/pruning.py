@@ -11,6 +11,7 @@ from itertools import islice
 from llama_logging.context import ErrorSeverity
 from llama_logging.retention import Retention
 from llama_logging.stores import ledger
+from llama_logging.stores.outbox import LONGEST_TRY
 from llama_logging.stores.statements import DAY, HOUR, MINUTE, Execute, marks, only, parts
 
 MARGIN = 0.9
@@ -40,9 +41,11 @@ _OVER = f"""
     )
 """
 
-_SETTLED = 3 * HOUR
-"""Microseconds after which nobody asks any more whether a recovery has failed (outbox.LONGEST_TRY)."""
+_SETTLED = LONGEST_TRY + HOUR
+"""Microseconds after which nobody asks any more whether a recovery has failed."""
 
+_COUNTS = ("counts", "day_counts", "group_origins")
+"""Tables in which it is counted how many errors a group has."""
 _AT_ONCE = 2_000
 """Stacks and processes that are dropped in one transaction."""
 # (at most this telling, how many of the newest of each group stay)
@@ -83,7 +86,7 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
         ledger.drop(execute, "fingerprint = ?", name)
         for table in ("prediction_quality", "attempts"):
             execute(f"DELETE FROM {table} WHERE fingerprint = ?", (name,))
-    for table in ("counts", "day_counts", "group_origins", "moves"):
+    for table in (*_COUNTS, "moves"):
         execute(f"DELETE FROM {table} WHERE group_id IN ({those})", groups)
     execute(
         "UPDATE groups SET fingerprint = 'deleted ' || id, count = 0, error_message = '', logger_name = '', "
@@ -117,7 +120,7 @@ def forget(execute: Execute, groups: Sequence[int]) -> None:
     """Drop *groups*, with what was counted of them."""
     for part in parts(groups):
         those = marks(part)
-        for table in ("counts", "day_counts", "group_origins"):
+        for table in _COUNTS:
             execute(f"DELETE FROM {table} WHERE group_id IN ({those})", part)
         # The rules of reports go on from the last number, which must not become another's.
         execute(f"DELETE FROM changes WHERE group_id IN ({those}) AND id < (SELECT max(id) FROM changes)", part)

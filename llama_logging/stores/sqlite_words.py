@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from llama_logging.stores import words
-from llama_logging.stores.statements import Execute, marks, only, parts
+from llama_logging.stores.statements import REMEMBER, Execute, marks, only, parts
 
 SPAN = 2_000_000
 """Errors whose words are in one table; each that is asked takes some 0.1 ms."""
@@ -78,10 +78,7 @@ class Words(words.Index):
         return int(only(execute(ask, (_COUNT, _COUNT))))
 
     def _count(self, execute: Execute, indexed: int) -> None:
-        execute(
-            "INSERT INTO registry (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (_COUNT, str(indexed)),
-        )
+        execute(REMEMBER, (_COUNT, str(indexed)))
 
     def _numbers(self, execute: Execute) -> list[int]:
         """Of the tables for errors, the newest first."""

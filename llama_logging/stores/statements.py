@@ -34,6 +34,8 @@ END = 253_370_764_800_000_000
 """The year 9999, in microseconds since the epoch: what is later has no local time everywhere."""
 MOST = 10**12
 """So many errors may be counted at once."""
+LONGEST = 1_000
+"""Characters of its newest error's message that a group keeps: it outlives the error, and there may be many groups."""
 _AT_ONCE = 500
 """SQLite 3.31 takes 999 parameters."""
 
@@ -152,12 +154,13 @@ RELEASES = """
     WHERE excluded.first_seen < releases.first_seen
 """
 
+REMEMBER = """
+    INSERT INTO registry (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
 # The newest error speaks for the group: of what is only counted there is no message and no id.
 # CROSS JOIN: SQLite keeps to that order. By the other it goes through the batch anew for each of its groups: of 5,000
 # errors in 2,700 groups that took 2 s, and not 28 ms (measured).
-LONGEST = 1_000
-"""Characters of its newest error's message that a group keeps: it outlives the error, and there may be many groups."""
-
 GROUPS = f"""
     INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count,
                         first_seen, last_seen, last_error_id, first_release, last_release)

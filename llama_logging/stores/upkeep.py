@@ -12,7 +12,7 @@ from llama_logging.registry.upkeep import Gap, Health, Incident, Unkept
 from llama_logging.retention import Retention
 from llama_logging.stores import pruning
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.statements import MINUTE, ORIGIN, only
+from llama_logging.stores.statements import MINUTE, ORIGIN, REMEMBER, only
 
 
 class SQLUpkeep(SQLAccess):
@@ -47,11 +47,7 @@ class SQLUpkeep(SQLAccess):
 
     def remember(self, name: str, value: str) -> None:
         with self._transaction() as execute:
-            execute(
-                "INSERT INTO registry (name, value) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (name, value),
-            )
+            execute(REMEMBER, (name, value))
 
     def unkept(self) -> Iterator[Unkept]:
         with self._reading() as execute:
