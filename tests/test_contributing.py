@@ -24,6 +24,13 @@ import llama_logging
 outcome = llama_logging.outcome()
 outcome.wait(10)
 print(outcome.status, outcome.value)
+try:
+    raise PermissionError("shut")
+except PermissionError:
+    logging.exception("nobody comes in")
+outcome = llama_logging.outcome()
+outcome.wait(10)
+print(outcome.status, outcome.detail)
 """
 NAMES = {
     "dotted": ("acme.strategies.reopen", "acme.reporters.Board", "acme.stores.HomeStore", "acme.bridge"),
@@ -60,7 +67,10 @@ def test_a_package_of_somebody_elses_adds_all_four(way: str, own_place: Path, cl
         "recovery": {
             "class": "llama_logging.handlers.RecoveryHandler",
             "store": url,
-            "rules": [{"match": {"class": "LookupError"}, "ladder": [strategy]}],
+            "rules": [
+                {"match": {"class": "LookupError"}, "ladder": [strategy]},
+                {"match": {"class": "PermissionError"}, "ladder": [{"acme.doors.Unlock": {"door": "front"}}]},
+            ],
         },
         "report": {
             "class": "llama_logging.handlers.ReportHandler",
@@ -75,12 +85,12 @@ def test_a_package_of_somebody_elses_adds_all_four(way: str, own_place: Path, cl
     assert cli("check", "logging.yaml").code == 0
     assert cli("report", "send", "-c", "logging.yaml").code == 0  # rules look at what comes after they were first there
     done = cli("run", "--", "app.py")
-    assert done.out == "recovered reopened after LookupError\n", done.err
+    assert done.out == "recovered reopened after LookupError\nrecovered the front door is open\n", done.err
     assert (own_place / "shop.db").exists()
     told = json.loads(cli("list", "--json", "--store", url).out)
-    assert sorted(group["error_message"] for group in told) == ["broken", "kept quiet"]
+    assert sorted(group["error_message"] for group in told) == ["broken", "kept quiet", "shut"]
     assert cli("report", "send", "-c", "logging.yaml").code == 0
-    assert len((own_place / "board.txt").read_text().splitlines()) == 2
+    assert len((own_place / "board.txt").read_text().splitlines()) == 3
 
 
 @pytest.mark.usefixtures("package")

@@ -25,9 +25,7 @@ from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import Scopes
-from llama_logging.recovery.strategies.advice import Advice
-from llama_logging.recovery.strategies.fallback import FallbackValue
-from llama_logging.recovery.strategy import Call, Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Record
@@ -107,8 +105,8 @@ class Incident:
         for step in self._ladder():
             if self._off():
                 break
-            if not deadline.remaining() and not isinstance(step.strategy, FallbackValue | Advice):
-                continue  # what only hands something over takes no time
+            if not deadline.remaining() and not step.strategy.instant:
+                continue
             remedy = self._try(step, deadline)
             if remedy.status in ENDS:
                 ready_at = time.monotonic() + _seconds_until(remedy)
@@ -208,7 +206,7 @@ class Incident:
         if self._rule.observes(step.strategy):
             return self._observed(step, deadline)
         remedy = self._answer(step, deadline.within(step.timeout or deadline.remaining()))
-        if remedy.status is OutcomeStatus.RECOVERED and (step.strategy.scope or isinstance(step.strategy, Call)):
+        if remedy.status is OutcomeStatus.RECOVERED and step.strategy.verified:
             return self._verified(remedy, deadline, self._rule.settle)
         return remedy
 

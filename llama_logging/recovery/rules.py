@@ -19,6 +19,7 @@ from llama_logging.config import (
 from llama_logging.context import ErrorContext, Stack
 from llama_logging.exceptions import ConfigError, MissingExtraError
 from llama_logging.matching import as_match
+from llama_logging.plain import type_name
 from llama_logging.recovery.presets import About, expanded
 from llama_logging.recovery.probes import Probe, as_probe
 from llama_logging.recovery.strategies import SHIPPED, load
@@ -54,7 +55,7 @@ class Step:
     @property
     def for_all(self) -> bool:
         """Whether what it brings holds for every error that shares the recovery, and is not the one's own."""
-        return bool(self.strategy.scope or getattr(self.strategy, "for_all", False))
+        return bool(self.strategy.scope) or self.strategy.for_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,25 +225,23 @@ def _step(options: Options, place: str, entry: object) -> Step:
     if not callable(found):
         raise ConfigError(f"unknown strategy {name!r}{did_you_mean(name, SHIPPED)}")
     cls: Any = found if isinstance(found, type) else None
-    if cls is not None:
-        _needs(name, cls, ("name", "option_names", "destructive", "configure", "recover"))
+    if cls is not None and not (issubclass(cls, Strategy) and hasattr(cls, "name")):
+        raise ConfigError(
+            f"{name} is no strategy: a class that is one derives from {type_name(Strategy)}, and has a name"
+        )
     reader = options.nested(f"{place}.{name}", given, (*(cls.option_names if cls else ()), *STEP_OPTIONS))
     strategy = options.needed(f"{place}.{name}", lambda: _configured(cls, reader) if cls else Call(as_callable(found)))
-    _needs(name, strategy, ("scope", "intent"))
     return Step(strategy, reader.read("timeout", as_seconds, None))
 
 
 def _configured(cls: type[Strategy], reader: Options) -> Strategy:
     """One of *cls*, which may be another package's and raise anything: no application must fail to start by that."""
     try:
-        return cls.configure(reader)
+        made = cls.configure(reader)
+        if not isinstance(made, Strategy):
+            raise TypeError(f"configure gave {type_name(type(made))} and not a Strategy")
     except (ValueError, MissingExtraError):
         raise
     except Exception as error:
         raise ConfigError(f"{type(error).__name__}: {error}") from error
-
-
-def _needs(name: str, made: object, attributes: tuple[str, ...]) -> None:
-    missing = [attribute for attribute in attributes if not hasattr(made, attribute)]
-    if missing:
-        raise ConfigError(f"{name} is no strategy: a class that is one has {', '.join(missing)} too")
+    return made

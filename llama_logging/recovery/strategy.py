@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from llama_logging import plain, tasks
 from llama_logging.config import Options, as_callable
@@ -80,47 +81,50 @@ class Deadline:
             delay = min(delay * 2, longest)
 
 
-class Strategy(Protocol):
+class Strategy(ABC):
     """One thing that may be tried when an error has happened.
 
     It runs on a thread of its own. It may block and may log; what it raises is a failed attempt.
     After *deadline* nobody listens any more, and a blocked one is left behind.
-
-    Errors that share a recovery each get a value of their own from one without a scope, unless it has
-    `for_all = True`: what it brings, such as a model that works, holds for all of them.
     """
 
     name: ClassVar[str]
-    option_names: ClassVar[tuple[str, ...]]
-    destructive: ClassVar[bool]
+    option_names: ClassVar[tuple[str, ...]] = ()
+    destructive: ClassVar[bool] = False
     """Whether it stops, restarts or deletes something: then it acts only where the rule says `mode: act`."""
+    instant: ClassVar[bool] = False
+    """Whether it only hands over what is there: that takes no time, and is done also where none is left."""
+    verified: ClassVar[bool] = True
+    """Whether its success is believed only if the rule's `verify` works; not where the caller goes another way."""
+    for_all: ClassVar[bool] = False
+    """Whether what it brings holds for all errors that share the recovery; with a scope it does anyway."""
 
     @classmethod
+    @abstractmethod
     def configure(cls, options: Options) -> Self:
         """Make one from the options of the YAML.
 
         Raises:
             ConfigError: If an option is missing or wrong.
         """
-        ...
 
     @property
     def scope(self) -> str:
         """Name of the thing acted on, so that two errors do not act on it at once; empty for none."""
-        ...
+        return ""
 
     @property
+    @abstractmethod
     def intent(self) -> str:
         """What it would do, for the audit trail."""
-        ...
 
+    @abstractmethod
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Try. A returned `failed` and an exception mean the same."""
-        ...
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(Strategy):
     """Calls a function of the application with the ErrorContext; what it returns is the result.
 
     The function may be a coroutine function, and may return a Remedy to say more than a value.
@@ -128,18 +132,12 @@ class Call:
 
     name: ClassVar[str] = "call"
     option_names: ClassVar[tuple[str, ...]] = ("function",)
-    destructive: ClassVar[bool] = False
     function: Callable[[ErrorContext], Any]
 
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `function`, a dotted path."""
         return cls(options.required("function", as_callable))
-
-    @property
-    def scope(self) -> str:
-        """None: each error gets its own result."""
-        return ""
 
     @property
     def intent(self) -> str:

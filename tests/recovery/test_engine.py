@@ -28,12 +28,10 @@ from tests.conftest import make_context
 
 
 @dataclass(frozen=True)
-class Act:
+class Act(Strategy):
     """A strategy that does what a test wants."""
 
     name: ClassVar[str] = "act"
-    option_names: ClassVar[tuple[str, ...]] = ()
-    destructive: ClassVar[bool] = False
     action: Callable[[ErrorContext, Deadline], Remedy]
     scope: str = ""
     intent: str = "act"

@@ -24,6 +24,7 @@ from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
 from llama_logging.recovery.strategies.fallback import FallbackValue
+from llama_logging.recovery.strategies.flag_toggle import FlagToggle
 from llama_logging.recovery.strategy import Call, Deadline, Remedy, StrategyTable
 from llama_logging.recovery.switch import FILE, ROW, SILENT, Switch
 from llama_logging.registry import Store
@@ -58,6 +59,18 @@ def test_a_function_has_not_helped_either_until_the_probe_says_so() -> None:
     assert outcome_of(engine(rebuild, verify=lambda deadline: ""))
     result = outcome_of(engine(rebuild, verify=lambda deadline: "still empty"))
     assert (result.status, "rebuilt; but then: still empty" in result.detail) == (OutcomeStatus.FAILED, True)
+
+
+def test_nothing_that_acts_has_helped_until_the_probe_says_so_but_another_way_needs_no_probe() -> None:
+    """A strategy on nothing that is shared, too; not one after which the caller goes another way, as by a flag."""
+
+    class Way(Act):
+        name: ClassVar[str] = "way"
+        verified: ClassVar[bool] = FlagToggle.verified
+
+    down = {"verify": lambda deadline: "it is down"}
+    assert outcome_of(engine(Act(lambda context, deadline: RECOVERED), **down)).status is OutcomeStatus.FAILED
+    assert outcome_of(engine(Way(lambda context, deadline: RECOVERED), **down)).status is OutcomeStatus.RECOVERED
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pytest
 
@@ -12,6 +12,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.rules import Rule, parse_rules
 from llama_logging.recovery.strategies import SHIPPED, load
+from llama_logging.recovery.strategy import Strategy
 from tests.conftest import make_context
 
 
@@ -128,9 +129,13 @@ def test_text_alone_never_triggers_a_recovery() -> None:
         ({"match": {"class": "X"}, "ladder": [{"ollama.restart": {"start": "ollama serve"}}]}, "list of words"),
         ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "gopher://x"}}]}, "unknown probe"),
         ({"match": {"class": "X"}, "ladder": [{"wait_and_probe": {"probe": "h:1"}}]}, "expected http://..., tcp://"),
-        ({"match": {"class": "X"}, "ladder": ["queue.Queue"]}, "one has name, option_names, destructive, configure"),
-        ({"match": {"class": "X"}, "ladder": [f"{__name__}.Unfinished"]}, "one has scope, intent too"),
+        (
+            {"match": {"class": "X"}, "ladder": ["queue.Queue"]},
+            "derives from llama_logging.recovery.strategy.Strategy, and has a name",
+        ),
+        ({"match": {"class": "X"}, "ladder": [f"{__name__}.Unfinished"]}, "abstract class Unfinished"),
         ({"match": {"class": "X"}, "ladder": [f"{__name__}.Stumbling"]}, "RuntimeError: no such shop"),
+        ({"match": {"class": "X"}, "ladder": [f"{__name__}.Mistaken"]}, "configure gave dict and not a Strategy"),
         ({"match": {"message": "("}, "ladder": ["x"]}, "not a regular expression"),
         ({"match": {"errno": "ENOSUCH"}, "ladder": ["x"]}, "rules[0].match.errno"),
         ({"match": {"class": "X", "not": {}}, "ladder": ["x"]}, "rules[0].match.not: needs at least one of"),
@@ -217,22 +222,26 @@ def test_a_function_is_a_strategy_by_its_dotted_path() -> None:
     assert parsed.ladder[0].name == "tests.recovery.test_rules.outage"
 
 
-class Unfinished:
+class Unfinished(Strategy):
     """A class of another package that is a strategy in part."""
 
-    name, option_names, destructive = "unfinished", (), False
+    name: ClassVar[str] = "unfinished"
 
     @classmethod
-    def configure(cls, options: Options) -> Unfinished:
+    def configure(cls, options: Options) -> Self:
         return cls()
-
-    def recover(self) -> None: ...
 
 
 class Stumbling(Unfinished):
     @classmethod
-    def configure(cls, options: Options) -> Unfinished:
+    def configure(cls, options: Options) -> Self:
         raise RuntimeError("no such shop")
+
+
+class Mistaken(Unfinished):
+    @classmethod
+    def configure(cls, options: Options) -> Any:
+        return {}
 
 
 def test_every_shipped_strategy_says_what_it_is() -> None:

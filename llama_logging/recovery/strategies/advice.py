@@ -7,28 +7,23 @@ from typing import ClassVar, Self
 
 from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.tried import OutcomeStatus
 
 
 @dataclass(frozen=True)
-class Advice:
+class Advice(Strategy):
     """Says what to do, and does nothing: acting on a prompt that is too long or a wrong key only makes noise."""
 
     name: ClassVar[str] = "advice"
     option_names: ClassVar[tuple[str, ...]] = ("text",)
-    destructive: ClassVar[bool] = False
+    instant: ClassVar[bool] = True
     text: str
 
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `text`, needed."""
         return cls(options.required("text", as_text))
-
-    @property
-    def scope(self) -> str:
-        """None: nothing is acted on."""
-        return ""
 
     @property
     def intent(self) -> str:

@@ -13,11 +13,11 @@ from llama_logging.recovery.naming import on_host
 from llama_logging.recovery.placeholders import as_command, filled
 from llama_logging.recovery.probes import ANSWER_TIMEOUT, Probe, as_probe
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Strategy):
     """Runs a command to its end; it has worked if its exit code is 0 and the probe says so."""
 
     name: ClassVar[str] = "command"

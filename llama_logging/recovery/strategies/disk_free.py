@@ -17,7 +17,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.naming import on_host
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 OLDER_THAN = 86_400.0
 """Seconds; nothing younger is deleted."""
@@ -46,7 +46,7 @@ def _free(folder: int) -> int:
 
 
 @dataclass(frozen=True)
-class DiskFree:
+class DiskFree(Strategy):
     """Deletes a file that was kept for this, then old files of the listed patterns below the listed folders.
 
     Never a symbolic link or what one leads to, never on another file system, never what has a second

@@ -13,7 +13,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.recovery.hooks import Hook, as_hooks, problems_of
 from llama_logging.recovery.naming import on_host
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 _reload: Callable[[], int] | None = None
 with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
@@ -23,12 +23,11 @@ with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
 
 
 @dataclass(frozen=True)
-class DnsRefresh:
+class DnsRefresh(Strategy):
     """Has the resolver read its configuration again until it finds the host, then drops connections to where it was."""
 
     name: ClassVar[str] = "dns.refresh"
     option_names: ClassVar[tuple[str, ...]] = ("host", "close")
-    destructive: ClassVar[bool] = False
     host: str
     close: tuple[Hook, ...] = ()
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.tried import OutcomeStatus
 
 _GAP = re.compile(r"\{([^{}]+)\}")
@@ -16,23 +16,18 @@ SORRY = "The language model is not available at the moment; please try again lat
 
 
 @dataclass(frozen=True)
-class FallbackValue:
+class FallbackValue(Strategy):
     """Hands a configured value to the caller."""
 
     name: ClassVar[str] = "fallback_value"
     option_names: ClassVar[tuple[str, ...]] = ("value",)
-    destructive: ClassVar[bool] = False
+    instant: ClassVar[bool] = True
     value: object
 
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `value`, anything YAML can say."""
         return cls(options.required("value", lambda value: value))
-
-    @property
-    def scope(self) -> str:
-        """None: nothing is acted on."""
-        return ""
 
     @property
     def intent(self) -> str:

@@ -10,7 +10,7 @@ from llama_logging.config import Options, as_mapping, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.tried import OutcomeStatus
 
 _KEYS = ("model", "base_url", "api", "api_key")
@@ -43,12 +43,11 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class FallbackModel:
+class FallbackModel(Strategy):
     """Hands over the first model of a list that generates: `{model, base_url, api}`."""
 
     name: ClassVar[str] = "llm.fallback_model"
     option_names: ClassVar[tuple[str, ...]] = ("models",)
-    destructive: ClassVar[bool] = False
     for_all: ClassVar[bool] = True
     """What it brings is the same for every error: of many callers at once one asks for the token."""
     models: tuple[Endpoint, ...]
@@ -57,11 +56,6 @@ class FallbackModel:
     def configure(cls, options: Options) -> Self:
         """Options: `models`, a list of names, or of mappings with `model`, `base_url`, `api` and `api_key`."""
         return cls(options.required("models", partial(_endpoints, options)))
-
-    @property
-    def scope(self) -> str:
-        """None: nothing is acted on."""
-        return ""
 
     @property
     def intent(self) -> str:

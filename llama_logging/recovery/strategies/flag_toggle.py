@@ -9,16 +9,16 @@ from llama_logging.config import Options, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.flags import flags
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 
 @dataclass(frozen=True)
-class FlagToggle:
+class FlagToggle(Strategy):
     """Sets a flag that the application asks for: a smaller model, a mirror, a feature left out."""
 
     name: ClassVar[str] = "flag.toggle"
     option_names: ClassVar[tuple[str, ...]] = ("flag", "value", "lasting")
-    destructive: ClassVar[bool] = False
+    verified: ClassVar[bool] = False
     flag: str
     value: object
     lasting: float | None = None
@@ -31,11 +31,6 @@ class FlagToggle:
             options.required("value", lambda value: value),
             options.read("lasting", as_seconds, None),
         )
-
-    @property
-    def scope(self) -> str:
-        """None: set twice it is what it was."""
-        return ""
 
     @property
     def intent(self) -> str:

@@ -12,21 +12,19 @@ from llama_logging.recovery.hooks import Hook, as_named, problem_of
 from llama_logging.recovery.naming import within_process
 from llama_logging.recovery.probes import ANSWER_TIMEOUT, Probe, as_probe
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 OF_CONNECTIONS = ("08", "57P", "53300", "25006")
 """SQLSTATEs that another connection may cure: lost, server going down, too many of them, a primary no more."""
 
 
 @dataclass(frozen=True)
-class Hooked:
+class Hooked(Strategy):
     """Calls a function, unless the probe says that all is well already, and waits until it says so.
 
     The two options of a subclass are the function and the probe, in this order.
     """
 
-    name: ClassVar[str] = ""
-    option_names: ClassVar[tuple[str, ...]] = ()
     destructive: ClassVar[bool] = True
     path: str
     mend: Hook

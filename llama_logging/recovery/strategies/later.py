@@ -15,7 +15,7 @@ from llama_logging import forks
 from llama_logging.config import Options, as_count, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.naming import in_a_row
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted
 
@@ -74,12 +74,12 @@ class Rounds:
 
 
 @dataclass(frozen=True)
-class Retry:
+class Retry(Strategy):
     """Says when to try again, each time later; only where the caller has said that it may be done twice."""
 
     name: ClassVar[str] = "retry"
     option_names: ClassVar[tuple[str, ...]] = ("attempts", "delay", "longest")
-    destructive: ClassVar[bool] = False
+    verified: ClassVar[bool] = False
     attempts: int = 5
     delay: float = 0.5
     longest: float = 30.0
@@ -93,11 +93,6 @@ class Retry:
             options.read("delay", as_seconds, 0.5),
             options.read("longest", as_seconds, 30.0),
         )
-
-    @property
-    def scope(self) -> str:
-        """None: nothing is acted on."""
-        return ""
 
     @property
     def intent(self) -> str:
@@ -116,23 +111,18 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class RateLimit:
+class RateLimit(Strategy):
     """Tells when the server wants to be asked again, as it has said itself."""
 
     name: ClassVar[str] = "rate_limit"
     option_names: ClassVar[tuple[str, ...]] = ("delay",)
-    destructive: ClassVar[bool] = False
+    verified: ClassVar[bool] = False
     delay: float | None = None
 
     @classmethod
     def configure(cls, options: Options) -> Self:
         """Options: `delay`, seconds where the server has said nothing; without it, that is a failure."""
         return cls(options.read("delay", as_seconds, None))
-
-    @property
-    def scope(self) -> str:
-        """None: nothing is acted on."""
-        return ""
 
     @property
     def intent(self) -> str:

@@ -20,7 +20,7 @@ from llama_logging.recovery.commands import run
 from llama_logging.recovery.hooks import problem_of
 from llama_logging.recovery.placeholders import as_command, filled
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy, function_name
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy, function_name
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import for_chat, printable
 
@@ -55,7 +55,7 @@ class Quiet:
 
 
 @dataclass(frozen=True)
-class Notify:
+class Notify(Strategy):
     """Tells by a command, a webhook or a function, once for all errors of a rule within the cooldown.
 
     Told is not healed: the ladder goes on, and whoever asks is told that the recovery has failed.
@@ -63,7 +63,6 @@ class Notify:
 
     name: ClassVar[str] = "notify"
     option_names: ClassVar[tuple[str, ...]] = ("command", "webhook", "function", "cooldown")
-    destructive: ClassVar[bool] = False
     whom: str
     tell: Tell
     cooldown: float = COOLDOWN
@@ -77,11 +76,6 @@ class Notify:
         if len(ways) != 1:
             return options.refuse("", "needs exactly one of command, webhook and function")  # type: ignore[no-any-return]
         return cls(*ways[0], options.read("cooldown", as_seconds, COOLDOWN))
-
-    @property
-    def scope(self) -> str:
-        """None: nothing is acted on."""
-        return ""
 
     @property
     def intent(self) -> str:

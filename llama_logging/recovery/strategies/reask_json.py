@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from llama_logging.config import Options, as_count, as_mapping, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.naming import in_a_row
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted
 
@@ -26,7 +26,7 @@ _REMEMBERED = 1_000
 
 
 @dataclass(frozen=True)
-class ReaskJson:
+class ReaskJson(Strategy):
     """Says that it is worth asking again, and how: `outcome().value` are the hints.
 
     A model that never gets it right must not be asked for ever, so it says so only `times` times
@@ -35,7 +35,7 @@ class ReaskJson:
 
     name: ClassVar[str] = "llm.reask_json"
     option_names: ClassVar[tuple[str, ...]] = ("times", "period", "hints")
-    destructive: ClassVar[bool] = False
+    verified: ClassVar[bool] = False
     times: int = TIMES
     period: float = PERIOD
     hints: dict[str, Any] = field(default_factory=HINTS.copy)
@@ -50,11 +50,6 @@ class ReaskJson:
             options.read("period", as_seconds, PERIOD),
             options.read("hints", as_mapping, HINTS.copy()),
         )
-
-    @property
-    def scope(self) -> str:
-        """None: the caller acts."""
-        return ""
 
     @property
     def intent(self) -> str:

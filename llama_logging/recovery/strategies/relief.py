@@ -14,7 +14,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.recovery.hooks import Hook, as_hooks, problems_of
 from llama_logging.recovery.naming import within_process
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 try:
     import resource
@@ -33,12 +33,11 @@ SPARE = 16
 
 
 @dataclass(frozen=True)
-class FdRelief:
+class FdRelief(Strategy):
     """Gives up descriptors that are not needed, then raises the limit: from soft to hard, as any process may."""
 
     name: ClassVar[str] = "fd.relief"
     option_names: ClassVar[tuple[str, ...]] = ("close", "raise_limit")
-    destructive: ClassVar[bool] = False
     close: tuple[Hook, ...] = ()
     raise_limit: bool = True
 
@@ -77,12 +76,11 @@ class FdRelief:
 
 
 @dataclass(frozen=True)
-class MemoryRelief:
+class MemoryRelief(Strategy):
     """Gives memory back: what is garbage, what caches hold, what the allocator keeps."""
 
     name: ClassVar[str] = "memory.relief"
     option_names: ClassVar[tuple[str, ...]] = ("caches", "needed")
-    destructive: ClassVar[bool] = False
     caches: tuple[Hook, ...] = ()
     needed: int = 16 * 2**20
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -13,18 +13,16 @@ from llama_logging.recovery.commands import Finished, run, safe_name
 from llama_logging.recovery.naming import on_host
 from llama_logging.recovery.probes import ANSWER_TIMEOUT, Probe, as_probe, steadily
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 SETTLE = 5.0
 """Seconds that it must work after a restart: what crashes at its start comes up for a moment each time."""
 
 
 @dataclass(frozen=True)
-class Service(ABC):
+class Service(Strategy):
     """Restarts, and waits until the supervisor and the probe are content for `settle` seconds."""
 
-    name: ClassVar[str] = ""
-    option_names: ClassVar[tuple[str, ...]] = ()
     destructive: ClassVar[bool] = True
     passed: ClassVar[tuple[str, ...]] = ()
     """Environment variables that the command needs."""

@@ -12,13 +12,13 @@ from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.naming import on_host
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 @dataclass(frozen=True)
-class SqliteBusy:
+class SqliteBusy(Strategy):
     """Waits until the file can be written, then moves what waits in its WAL into it.
 
     A WAL that could not be moved for long makes every reader slow, and so the next lock longer.
@@ -26,7 +26,6 @@ class SqliteBusy:
 
     name: ClassVar[str] = "sqlite.busy"
     option_names: ClassVar[tuple[str, ...]] = ("database",)
-    destructive: ClassVar[bool] = False
     database: Path
 
     @classmethod

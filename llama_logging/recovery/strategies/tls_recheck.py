@@ -14,7 +14,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery import certificates
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted
 
@@ -25,7 +25,7 @@ _NOT_YET_VALID, _EXPIRED, _NAME_MISMATCH, _ADDRESS_MISMATCH = 9, 10, 62, 64
 
 
 @dataclass(frozen=True)
-class TlsRecheck:
+class TlsRecheck(Strategy):
     """Looks at the certificate of a host, and gives advice: renew it, set the clock, use another name.
 
     Two handshakes, after which nothing is sent: one that verifies, to learn the reason, and one that
@@ -34,7 +34,6 @@ class TlsRecheck:
 
     name: ClassVar[str] = "tls.recheck"
     option_names: ClassVar[tuple[str, ...]] = ("address", "ca_file")
-    destructive: ClassVar[bool] = False
     address: tuple[str, int]
     ca_file: str | None = None
 
@@ -42,11 +41,6 @@ class TlsRecheck:
     def configure(cls, options: Options) -> Self:
         """Options: `address`, HOST, HOST:PORT or a URL; `ca_file`, what is trusted, else what the system trusts."""
         return cls(options.required("address", _as_address), options.read("ca_file", as_text, None))
-
-    @property
-    def scope(self) -> str:
-        """None: nothing is acted on."""
-        return ""
 
     @property
     def intent(self) -> str:

@@ -14,7 +14,7 @@ from llama_logging.recovery.hooks import Hook, as_named, problem_of
 from llama_logging.recovery.naming import within_process
 from llama_logging.recovery.probes import Probe, as_probe
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy, function_name
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy, function_name
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -34,7 +34,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @dataclass(frozen=True)
-class TokenRefresh:
+class TokenRefresh(Strategy):
     """Calls a function that gets a new token; errors from before the last one need none.
 
     A provider that rotates tokens makes the first invalid by the second, so two must never be asked
@@ -43,7 +43,6 @@ class TokenRefresh:
 
     name: ClassVar[str] = "token.refresh"
     option_names: ClassVar[tuple[str, ...]] = ("refresh", "credential", "check")
-    destructive: ClassVar[bool] = False
     refresh: Hook
     credential: str
     check: Probe | None = None

@@ -11,7 +11,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.probes import Probe, as_probe
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 PORTS = {
     "postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "redis": 6379, "rediss": 6379,
@@ -21,7 +21,7 @@ PORTS = {
 
 
 @dataclass(frozen=True)
-class WaitAndProbe:
+class WaitAndProbe(Strategy):
     """Waits until a probe answers.
 
     Resets, restarts by somebody else and overload pass within seconds; a restart of ours would only
@@ -30,7 +30,6 @@ class WaitAndProbe:
 
     name: ClassVar[str] = "wait_and_probe"
     option_names: ClassVar[tuple[str, ...]] = ("probe", "delay")
-    destructive: ClassVar[bool] = False
     address: str
     probe: Probe
     delay: float = 0.2

@@ -16,7 +16,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import allowed, full, missing
 from llama_logging.recovery.strategies.ollama.server import OllamaServer
 from llama_logging.recovery.strategies.verdict import verdict
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
 MAX_SIZE = 10 * 2**30
 KEEP_FREE = 2 * 2**30
@@ -24,7 +24,7 @@ STALL = 60.0
 
 
 @dataclass(frozen=True)
-class OllamaPull:
+class OllamaPull(Strategy):
     """Has the server pull the model that it said it does not have, and verifies that it is installed.
 
     Which model it is comes from the error, and so from anybody; hence only what is a name and what the

@@ -28,7 +28,6 @@ class OllamaReduceContext(OnServer):
 
     name: ClassVar[str] = "ollama.reduce_context"
     option_names: ClassVar[tuple[str, ...]] = ("num_ctx", "flag", "lasting", "model", "base_url")
-    destructive: ClassVar[bool] = False
     num_ctx: int
     flag: str = FLAG
     lasting: float = LASTING

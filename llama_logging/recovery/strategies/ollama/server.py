@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from llama_logging.config import Options, as_text
 from llama_logging.exceptions import ConfigError
-from llama_logging.recovery.strategy import Deadline
+from llama_logging.recovery.strategy import Deadline, Strategy
 
 DEFAULT_PORT = 11434
 PATIENCE = 60.0
@@ -179,7 +179,7 @@ class OllamaServer:
 
 
 @dataclass(frozen=True)
-class OnServer:
+class OnServer(Strategy):
     """What all strategies have in common that act on a server as a whole."""
 
     server: OllamaServer

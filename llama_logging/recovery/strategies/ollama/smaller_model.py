@@ -26,7 +26,6 @@ class OllamaSmallerModel(OnServer):
 
     name: ClassVar[str] = "ollama.smaller_model"
     option_names: ClassVar[tuple[str, ...]] = ("models", "flag", "lasting", "base_url")
-    destructive: ClassVar[bool] = False
     models: tuple[str, ...]
     flag: str = FLAG
     lasting: float = LASTING

@@ -22,7 +22,6 @@ class OllamaUnload(OnServer):
 
     name: ClassVar[str] = "ollama.unload"
     option_names: ClassVar[tuple[str, ...]] = ("base_url", "model")
-    destructive: ClassVar[bool] = False
     model: str = ""
 
     @classmethod

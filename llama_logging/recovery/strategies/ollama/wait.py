@@ -25,7 +25,6 @@ class OllamaWait(OnServer):
 
     name: ClassVar[str] = "ollama.wait"
     option_names: ClassVar[tuple[str, ...]] = ("base_url", "model", "delay")
-    destructive: ClassVar[bool] = False
     model: str = ""
     delay: float = 0.5
 

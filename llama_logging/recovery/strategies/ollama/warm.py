@@ -19,7 +19,6 @@ class OllamaWarm(OnServer):
 
     name: ClassVar[str] = "ollama.warm"
     option_names: ClassVar[tuple[str, ...]] = ("base_url", "model")
-    destructive: ClassVar[bool] = False
     model: str = ""
 
     @classmethod
