@@ -15,7 +15,8 @@ class OutcomeStatus(enum.StrEnum):
     `advice`: no strategy can heal it; what somebody should do is said.
     `failed`: everything was tried in vain. `observed`: it would have acted, had the rule said
     `mode: act`. `pending`: under way. `refused`: not tried; the detail says why. `unmatched`: no
-    rule is for this error. `none`: no error was logged.
+    rule is for this error. `none`: no error was logged. `shared`, of an attempt alone: it was
+    made for another error, which the detail names with how it went, and holds for this one too.
     """
 
     RECOVERED = "recovered"
@@ -27,6 +28,7 @@ class OutcomeStatus(enum.StrEnum):
     REFUSED = "refused"
     UNMATCHED = "unmatched"
     NONE = "none"
+    SHARED = "shared"
 
 
 class RecoveryAttempt(Frozen):

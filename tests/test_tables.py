@@ -25,19 +25,19 @@ IN_BRACKETS = r"`(\w+)`[^`;(]*\(`?(\d[\w.]*|true|false|starttls|ollama\.\w+)\b"
 
 
 class Asked(Options):
-    """Keeps what is asked for: the parser and the default of each option that may be absent, the names of the others."""
+    """Keeps what is asked for: the parser and default of each option that may be absent, the names of the others."""
 
     def __init__(self, known: tuple[str, ...]) -> None:
         super().__init__("it", {}, known)
         self.defaults: dict[str, tuple[Callable[[Any], Any], object]] = {}
-        self.needed = set[str]()
+        self.compulsory = set[str]()
 
     def read(self, name: str, parse: Callable[[Any], T], default: D, instead: str = "") -> T | D:
         self.defaults[name] = (parse, default)
         return default
 
     def required(self, name: str, parse: Callable[[Any], T]) -> T:
-        self.needed.add(name)
+        self.compulsory.add(name)
         return UNKNOWN  # type: ignore[no-any-return]
 
     def refuse(self, name: str, message: str) -> Any:
@@ -110,7 +110,7 @@ def test_needed_options_are_bold_and_defaults_in_brackets_are_those_of_the_code(
         with contextlib.suppress(Exception):  # of UNKNOWN there is not always one to be made
             cls.configure(asked)
         row = next(line for line in DOCS[page].splitlines() if line.startswith(f"| `{name}` |"))
-        assert set(re.findall(r"\*\*`(\w+)`\*\*", row)) == asked.needed, name
+        assert set(re.findall(r"\*\*`(\w+)`\*\*", row)) == asked.compulsory, name
         for option, default in re.findall(IN_BRACKETS, row.rpartition(" | ")[2]):
             if option in asked.defaults:
                 parse, value = asked.defaults[option]

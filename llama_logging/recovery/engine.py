@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from llama_logging.background import Worker
 from llama_logging.context import ErrorContext, Stack
+from llama_logging.ids import new_id
 from llama_logging.recovery.incident import ENDS, Incident, is_inside, named
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
@@ -151,13 +152,16 @@ class Engine:
     def _follow(self, rule: Rule, context: ErrorContext, future: Future[Resolution], shared: Resolution) -> None:
         """What was done about the thing holds for all who have joined; what is handed over is each one's own."""
         rest = _rest(rule, shared)
-        if not rest:
-            future.set_result(shared)
-        elif any(step.strategy.scope for step in rest):
+        if any(step.strategy.scope for step in rest):
             self._begin_or_join(rule, context, future)  # it was not the thing that helped the first
-        else:
-            tried = tuple(attempt for attempt in shared.attempts if attempt.status not in ENDS)
+            return
+        tried = tuple(attempt for attempt in shared.attempts if not rest or attempt.status not in ENDS)
+        if tried:
+            self._audit(_shared(context, tried[-1]))
+        if rest:
             self._submit(replace(rule, ladder=rest), context, future, tried)
+        else:
+            future.set_result(shared)
 
     def _submit(
         self, rule: Rule, context: ErrorContext, future: Future[Resolution], tried: Sequence[RecoveryAttempt] = ()
@@ -198,6 +202,18 @@ def _rest(rule: Rule, shared: Resolution) -> tuple[Step, ...]:
     # A scope that is none of the strategies' was given to the rule: then a function's result is that of the thing.
     of_thing = shared.status is OutcomeStatus.RECOVERED and rule.scope not in {s.strategy.scope for s in rule.ladder}
     return () if not rest or rest[0].for_all or of_thing else rest
+
+
+def _shared(context: ErrorContext, attempt: RecoveryAttempt) -> RecoveryAttempt:
+    """What the record of *context* says of *attempt*, which was made for another error."""
+    return replace(
+        attempt,
+        attempt_id=new_id(),
+        error_id=context.error_id,
+        fingerprint=context.fingerprint,
+        status=OutcomeStatus.SHARED,
+        detail=f"{attempt.status} for error {attempt.error_id}: {attempt.detail}",
+    )
 
 
 def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:

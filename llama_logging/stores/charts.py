@@ -15,6 +15,7 @@ from llama_logging.registry.groups import GroupState
 from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.origins import Within
+from llama_logging.stores.outbox import OWN
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, only
 from llama_logging.tried import OutcomeStatus
 
@@ -160,7 +161,7 @@ class SQLCharts(SQLAccess):
             there = Within(execute, self.origin).attempt
             rows = execute(
                 "SELECT status, count(*) FROM attempts "
-                f"WHERE started_at >= ? AND started_at < ?{there} GROUP BY status",
+                f"WHERE started_at >= ? AND started_at < ? AND {OWN}{there} GROUP BY status",
                 (begin, end),
             )
             counts = {OutcomeStatus(status): count for status, count in rows}

@@ -193,9 +193,29 @@ def test_what_is_handed_over_is_each_ones_own() -> None:
         gate.wait(10)
         return FAILED
 
-    first, second = in_turn(engine(Act(restart, scope="server"), FallbackText("for {caller}"), scope="server"), gate)
+    told = list[RecoveryAttempt]()
+    ladder = Act(restart, scope="server"), FallbackText("for {caller}")
+    first, second = in_turn(engine(*ladder, scope="server", audit=told.append), gate)
     assert (first.value, second.value, tried) == ("for Ada", "for Bob", ["restarted"])
     assert [attempt.error_id for attempt in second.attempts] == [first.error_id, second.error_id]
+    mine = [(each.status.value, each.strategy) for each in told if each.error_id == second.error_id]
+    text = "llm.fallback_text"
+    assert mine == [("shared", "act"), ("pending", text), ("fallback", text)]
+
+
+def test_who_shares_a_recovery_has_on_record_whose_and_how_it_went() -> None:
+    gate, told = threading.Event(), list[RecoveryAttempt]()
+
+    def restart(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return RECOVERED
+
+    first, second = in_turn(engine(Act(restart, scope="server"), scope="server", audit=told.append), gate)
+    (made,) = [each for each in told if each.status is OutcomeStatus.RECOVERED]
+    (shared,) = [each for each in told if each.error_id == second.error_id]
+    assert (shared.status, shared.detail) == (OutcomeStatus.SHARED, f"recovered for error {first.error_id}: healed")
+    assert (shared.strategy, shared.scope, shared.duration) == (made.strategy, made.scope, made.duration)
+    assert shared.attempt_id != made.attempt_id
 
 
 def test_a_result_of_a_call_is_each_ones_own_unless_the_rule_says_that_it_is_of_one_thing() -> None:

@@ -290,7 +290,7 @@ def test_the_time_to_heal_is_from_the_error_to_the_end(store: Outbox) -> None:
     context = make_context()
     add(store, context)
     assert store.recoveries(NOON, NOON + HOUR).seconds is None
-    statuses = [OutcomeStatus.FAILED, OutcomeStatus.RECOVERED]
+    statuses = [OutcomeStatus.FAILED, OutcomeStatus.RECOVERED, OutcomeStatus.SHARED]
     attempts = [
         RecoveryAttempt(
             attempt_id=f"a{n}", error_id=context.error_id, fingerprint=context.fingerprint, rule="r", strategy="s",
@@ -302,6 +302,8 @@ def test_the_time_to_heal_is_from_the_error_to_the_end(store: Outbox) -> None:
     done = store.recoveries(NOON, NOON + HOUR)
     assert done.counts == {OutcomeStatus.FAILED: 1, OutcomeStatus.RECOVERED: 1}
     assert done.seconds == 4.5
+    assert store.recent_attempts() == [attempts[1], attempts[0]]
+    assert store.attempts(context.error_id) == attempts
     assert store.recoveries(NOON + HOUR, NOON + 2 * HOUR).counts == {}
 
 
