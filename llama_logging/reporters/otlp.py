@@ -59,7 +59,7 @@ class OTLPReporter:
 
 def request(report: Report) -> dict[str, Any]:
     """*report* as an ExportLogsServiceRequest (opentelemetry-proto, its JSON mapping: ids in hex digits)."""
-    context = report.context
+    context = report.context  # where it came from is told in any case
     process = context.process if context is not None else None
     resource: dict[str, Any] = {semconv.SERVICE_NAME: _SERVICE}
     if process is not None:
@@ -70,7 +70,8 @@ def request(report: Report) -> dict[str, Any]:
             semconv.HOST_NAME: process.host,
             semconv.PROCESS_PID: process.pid,
         }
-    record = _plain(report) if context is None else _record(report, context)
+    occurrence = report.occurrence
+    record = _plain(report) if occurrence is None else _record(report, occurrence)
     logs = [{"scope": {"name": "llama_logging"}, "logRecords": [record]}]
     return {"resourceLogs": [{"resource": {"attributes": _attributes(resource)}, "scopeLogs": logs}]}
 

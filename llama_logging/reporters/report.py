@@ -39,6 +39,8 @@ KINDS = {
     "test": "test",
 }
 """What a report is for, and how that is said."""
+NOT_NOW = ("resolved", "predicted")
+"""Kinds that name an error, and do not say that it came."""
 
 
 _STATUS = "llama-logging predict status"
@@ -90,6 +92,11 @@ class Report:
             return None
         # It is no error from elsewhere: how it was caught is known.
         return replace(context_of(dict(self.error)), mechanism=self.error["mechanism"])
+
+    @property
+    def occurrence(self) -> ErrorContext | None:
+        """The error that came, for what counts errors; None for what tells of none, or of none that came."""
+        return None if self.kind in NOT_NOW else self.context
 
     @property
     def message(self) -> str:

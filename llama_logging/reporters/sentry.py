@@ -56,7 +56,7 @@ class SentryReporter:
 
 def event(report: Report) -> dict[str, Any]:
     """*report* as an event (https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/)."""
-    context = report.context
+    context = report.occurrence
     if context is None:
         told = {"event_id": _hex(report.report_id), "platform": "python", "level": "info", "logger": "llama_logging"}
         return {**told, "timestamp": report.created_at.isoformat(), "logentry": {"formatted": report.message}}

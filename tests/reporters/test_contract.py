@@ -25,8 +25,9 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from llama_logging.config import Options
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame, Process
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
+from llama_logging.ids import new_id
 from llama_logging.recovery.strategies.notify import message
-from llama_logging.reporters import notify
+from llama_logging.reporters import notify, otlp, sentry
 from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
 from llama_logging.reporters.report import MOST, Report, of_error, of_test
 from llama_logging.reporters.sending import failure
@@ -417,6 +418,19 @@ def test_sentry_gets_an_envelope_with_the_event_in_its_format(web: Receiver) -> 
     assert event["contexts"]["trace"]["trace_id"] == an_error().trace_id
     assert event["fingerprint"] == [an_error().fingerprint]
     assert (event["tags"]["tenant"], event["level"]) == ("a", "error")
+
+
+@pytest.mark.parametrize("kind", ["resolved", "predicted"])
+def test_what_did_not_come_is_counted_nowhere_as_an_error(kind: str) -> None:
+    """Else a receiver has an issue that is resolved come back, and drops a prediction as an event that it has."""
+    report = replace(a_report(), kind=kind, report_id=new_id())
+    event, logs = sentry.event(report), otlp.request(report)
+    assert (event["event_id"], event["level"]) == (UUID(report.report_id).hex, "info")
+    assert "exception" not in event
+    assert event["logentry"]["formatted"] == report.message
+    (record,) = logs["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    assert (record["severityText"], record["body"]["stringValue"]) == ("INFO", report.message)
+    assert "eventName" not in record
 
 
 def test_a_dsn_may_name_an_ipv6_address() -> None:
