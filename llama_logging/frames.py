@@ -30,6 +30,8 @@ with contextlib.suppress(ImportError):
 
 MAX_FRAMES = 60
 """So many calls of one exception are kept as data: of a deep recursion the first and the last."""
+MAX_SOURCE = 500
+"""Characters of a source line."""
 
 _FIRST = 20
 _REPEATED = 3
@@ -138,7 +140,7 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         function=clean(code.co_qualname, 200),
         file=clean(code.co_filename, 1000),
         line=tb.tb_lineno or 0,
-        source=clean(source, 500),
+        source=clean(source, MAX_SOURCE),
         in_app=in_app(code.co_filename),
         column=column + 1,
     )

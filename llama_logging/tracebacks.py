@@ -22,7 +22,7 @@ from typing import Any
 from llama_logging import fingerprint, plain, seen
 from llama_logging.codes import CARRYING, TELLING, Codes, codes_of
 from llama_logging.context import ExceptionDetail, Form, Frame, Stack
-from llama_logging.frames import Call, calls_of, frames_of, in_app, innermost, module_in, text_of
+from llama_logging.frames import MAX_SOURCE, Call, calls_of, frames_of, in_app, innermost, module_in, text_of
 from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
 from llama_logging.redaction import clean, clean_data
@@ -429,7 +429,7 @@ def _written(error: BaseException) -> tuple[Frame, ...]:
         function="<module>",
         file=clean(file, 1000),
         line=_count(line),
-        source=clean(source.strip(), 500) if type(source) is str else "",
+        source=clean(source.strip(), MAX_SOURCE) if type(source) is str else "",
         in_app=in_app(file),
         column=_count(column),
     )

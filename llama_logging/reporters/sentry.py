@@ -12,13 +12,17 @@ from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from llama_logging import semconv
 from llama_logging.config import Options
-from llama_logging.context import ErrorContext, ExceptionDetail, Process
+from llama_logging.context import Breadcrumb, ErrorContext, Process
 from llama_logging.exceptions import ConfigError
 from llama_logging.reporters import http
+from llama_logging.reporters.raised import raised
 from llama_logging.reporters.report import Report
 
 _LEVELS = {"CRITICAL": "fatal", "ERROR": "error", "WARNING": "warning", "INFO": "info", "DEBUG": "debug"}
+_SDK = {"name": "llama_logging", "version": "1"}
+"""Who has made it; the version is that of what we send."""
 _NOBODY = Process(process="", pid=0, host="", boot="", program="", python="")
 
 
@@ -47,9 +51,10 @@ class SentryReporter:
         payload = event(report)
         lines = ({"event_id": payload["event_id"]}, {"type": "event", "content_type": "application/json"}, payload)
         body = "\n".join(json.dumps(line) for line in lines).encode()
+        client = "/".join(_SDK.values())
         headers = {
             "Content-Type": "application/x-sentry-envelope",
-            "X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={self.key}, sentry_client=llama_logging/1",
+            "X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={self.key}, sentry_client={client}",
         }
         self.target.post(body, headers, timeout)
 
@@ -58,14 +63,17 @@ def event(report: Report) -> dict[str, Any]:
     """*report* as an event (https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/)."""
     context = report.occurrence
     if context is None:
-        told = {"event_id": _hex(report.report_id), "platform": "python", "level": "info", "logger": "llama_logging"}
-        return {**told, "timestamp": report.created_at.isoformat(), "logentry": {"formatted": report.message}}
+        told = {"event_id": _hex(report.report_id), "platform": "python", "level": "info", "logger": _SDK["name"]}
+        moment = report.created_at.isoformat()
+        return {**told, "timestamp": moment, "sdk": _SDK, "logentry": {"formatted": report.message}}
     process = context.process or _NOBODY
+    tags = {semconv.SERVICE_NAME: process.service, semconv.REPORT_KIND: report.kind}
     payload = {
         # The error's own id: one that is sent twice is one event.
         "event_id": _hex(context.error_id),
         "timestamp": context.timestamp.isoformat(),
         "platform": "python",
+        "sdk": _SDK,
         "level": _LEVELS[context.severity.name],
         "logger": context.logger_name,
         "logentry": {"message": context.log_template or context.log_message, "formatted": context.log_message},
@@ -73,12 +81,11 @@ def event(report: Report) -> dict[str, Any]:
         "release": process.release,
         "environment": process.environment,
         "server_name": process.host,
-        "tags": {**context.tags, "llama_logging.report": report.kind},
+        "tags": {**{name: value for name, value in tags.items() if value}, **context.tags},
         "extra": dict(context.additional_context),
         "breadcrumbs": {"values": [_breadcrumb(crumb) for crumb in context.breadcrumbs]},
-        "contexts": {"trace": _trace(context)} if context.trace_id and context.span_id else {},
-        # The cause comes first and what was raised last; ours is the other way round.
-        "exception": {"values": [_exception(error, context) for error in reversed(context.exceptions)]},
+        "contexts": _contexts(report, context, process),
+        "exception": {"values": raised(context)},
     }
     return {name: value for name, value in payload.items() if value not in ("", {}, {"values": []})}
 
@@ -104,25 +111,7 @@ def _hex(text: str) -> str:
         return UUID(int=0).hex
 
 
-def _exception(error: ExceptionDetail, context: ErrorContext) -> dict[str, Any]:
-    frames = [
-        {
-            "module": frame.module,
-            "function": frame.function,
-            "abs_path": frame.file,
-            "filename": frame.file.rpartition("/")[2],
-            "lineno": frame.line,
-            "context_line": frame.source,
-            "in_app": frame.in_app,
-        }
-        for frame in error.frames
-    ]
-    mechanism = {"type": context.mechanism, "handled": context.handled}
-    told = {"type": error.type, "module": error.module, "value": error.message, "mechanism": mechanism}
-    return {**told, "stacktrace": {"frames": frames}} if frames else told
-
-
-def _breadcrumb(crumb: Any) -> dict[str, Any]:
+def _breadcrumb(crumb: Breadcrumb) -> dict[str, Any]:
     return {
         "timestamp": crumb.created,
         "level": _LEVELS[crumb.severity.name],
@@ -131,5 +120,17 @@ def _breadcrumb(crumb: Any) -> dict[str, Any]:
     }
 
 
-def _trace(context: ErrorContext) -> dict[str, str]:
-    return {"trace_id": context.trace_id, "span_id": context.span_id}
+def _contexts(report: Report, context: ErrorContext, process: Process) -> dict[str, dict[str, Any]]:
+    ours = {
+        "report": report.title,
+        "command": report.command,
+        "thread": context.thread_name,
+        "task": context.task_name,
+        "stack_info": context.stack_info,
+    }
+    contexts: dict[str, dict[str, Any]] = {"llama_logging": {name: value for name, value in ours.items() if value}}
+    if process.python:
+        contexts["runtime"] = {"name": "Python", "version": process.python}
+    if context.trace_id and context.span_id:
+        contexts["trace"] = {"trace_id": context.trace_id, "span_id": context.span_id}
+    return contexts

@@ -15,7 +15,7 @@ from tests.conftest import make_context
 pytest.importorskip("starlette", reason="the dashboard's packages are not installed")
 
 from llama_logging.context import ExceptionDetail, Frame
-from llama_logging.web.family import tree
+from llama_logging.family import tree
 from llama_logging.web.pages.group import FRAMES, _raised
 
 NOTHING: dict[str, object] = {}

@@ -10,12 +10,12 @@ from typing import Any
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.exceptions import ErrorNotFound
+from llama_logging.family import tree
 from llama_logging.figures import Steps
 from llama_logging.grouping import EXPLICIT, RULE
 from llama_logging.markdown import as_markdown
 from llama_logging.outbox import Outbox
 from llama_logging.web.asked import Asked, Text
-from llama_logging.web.family import tree
 from llama_logging.wire import as_document
 
 DAYS = 28

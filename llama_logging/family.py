@@ -21,23 +21,34 @@ _JOINTS = (
 )
 
 
-def tree(exceptions: Sequence[ExceptionDetail], text: str = "") -> list[tuple[int, int, str]]:
-    """Index, depth and relation in words of each exception: causes below effects, members below their groups.
+def parents_of(exceptions: Sequence[ExceptionDetail], text: str = "") -> dict[int, int]:
+    """What each exception but the first belongs to, by their indices.
 
-    They come breadth first, and do not say what they belong to. A group says how many members it has, so
-    theirs is known; where a cause may be that of several, the stack's text tells.
+    They come breadth first, and do not say it. A group says how many members it has, so theirs is known;
+    where a cause may be that of several, the stack's text tells.
 
     Args:
         text: As the standard library prints it.
     """
     heads = {_head(exception) for exception in exceptions}
-    effects = _effects(text, heads) if any(map(_is_group, exceptions)) else {}
+    effects = _effects(text, heads) if any(map(is_group, exceptions)) else {}
     parents: dict[int, int] = {}
     at = 0
     for index in range(1, len(exceptions)):
         able = [each for each in range(at, index) if _can_have(exceptions, parents, each, index)] or [index - 1]
         told = effects.get(_head(exceptions[index]))
         at = parents[index] = next((each for each in able if told and _head(exceptions[each]) == told), able[0])
+    return parents
+
+
+def is_group(exception: ExceptionDetail) -> bool:
+    """Whether it has members."""
+    return "BaseExceptionGroup" in exception.bases
+
+
+def tree(exceptions: Sequence[ExceptionDetail], text: str = "") -> list[tuple[int, int, str]]:
+    """Index, depth and relation in words of each exception: causes below effects, members below their groups."""
+    parents = parents_of(exceptions, text)
     depths, order, waiting = {0: 0}, [], [0] if exceptions else []
     while waiting:
         index = waiting.pop(0)
@@ -72,10 +83,6 @@ def _head(exception: ExceptionDetail) -> str:
     return f"{exception.qualified_type}: {first}" if first else exception.qualified_type
 
 
-def _is_group(exception: ExceptionDetail) -> bool:
-    return "BaseExceptionGroup" in exception.bases
-
-
 def _can_have(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int], parent: int, child: int) -> bool:
     relation = exceptions[child].relation
     siblings = [exceptions[index].relation for index, own in parents.items() if own == parent]
@@ -87,7 +94,7 @@ def _can_have(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int],
 
 def _size(exception: ExceptionDetail) -> int | None:
     """How many members a group has, by its message; 0 of what is none, None if it does not say."""
-    if not _is_group(exception):
+    if not is_group(exception):
         return 0
     words = exception.message.rpartition("(")[2].partition(" sub-exception")[0]
     return int(words) if words.isdecimal() and len(words) < 10 else None  # a message says what it likes
