@@ -380,6 +380,21 @@ def test_one_that_is_refused_holds_up_no_other_and_is_given_up(store: Outbox, cl
     assert {delivery.status for delivery in store.deliveries()} == {GIVEN_UP, "sent"}
 
 
+def test_a_channel_that_refuses_all_loses_nothing_and_is_not_pestered(store: Outbox, clock: Clock) -> None:
+    """A key that is wrong, or a proxy in between, says 400 to everything until somebody mends it."""
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, *(make_context(timestamp=NOON + n * SECOND) for n in range(3)))
+    for _ in range(2 * sending.TRIES):
+        kept["ops"].failures = [ReportError("HTTP 400", refused=True)] * 3
+        sent(made, store, kept["ops"])
+        clock.now += HOUR
+    assert len(kept["ops"].failures) == 2  # one try has told enough
+    kept["ops"].failures = []
+    assert sent(made, store, kept["ops"]) == ["every"] * 3
+    assert {delivery.status for delivery in store.deliveries()} == {"sent"}
+
+
 def test_each_outage_is_told_once_and_every_report_that_is_given_up(
     store: Outbox, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -392,8 +407,10 @@ def test_each_outage_is_told_once_and_every_report_that_is_given_up(
             sent(made, store, kept["ops"])
             clock.now += HOUR
     add(store, make_context(timestamp=clock.now))
-    kept["ops"].failures = [ReportError("no", refused=True)] * sending.TRIES
-    for _ in range(sending.TRIES):
+    for tries in range(sending.TRIES):
+        if tries == sending.TRIES - 2:
+            add(store, make_context(timestamp=clock.now))  # which is taken
+        kept["ops"].failures = [ReportError("no", refused=True)]
         sent(made, store, kept["ops"])
         clock.now += HOUR
     told = [record.getMessage() for record in caplog.records if record.name == "llama_logging.reporters"]

@@ -32,7 +32,8 @@ FIRST_DELAY = 2.0
 LONGEST_DELAY = 600.0
 """Seconds after which a channel is tried again: from the first, doubling to the second, with jitter."""
 TRIES = 10
-"""A report that the receiver refuses, while it takes others, is given up after so many."""
+"""A report that the receiver refuses, while it has taken others, is given up after so many; until it has, it is the
+channel that is in trouble: a wrong key, or a proxy that says 400 to all."""
 KEPT = timedelta(days=7)
 """For so long a report is tried, and what became of it is known."""
 SEND_TIMEOUT = 20.0
@@ -91,7 +92,10 @@ class Sending:
         again = now + timedelta(seconds=_delay(delivery.tries))
         state = next((known for known in store.channels() if known.channel == channel.name), None)
         held = timedelta(seconds=max(_delay(state.failures if state else 0), wait or 0.0))
-        final = now - delivery.created_at > KEPT or (refused and delivery.tries + 1 >= TRIES)
+        tried = refused and delivery.tries + 1 >= TRIES
+        takes = state is not None and state.sent_at is not None and state.sent_at >= delivery.created_at
+        final = now - delivery.created_at > KEPT or (tried and takes)
+        refused = refused and (takes or not tried)
         store.failed(delivery, now, told, again, None if refused else now + held, final)
         if final or channel.name not in self._complained:
             self._complained.add(channel.name)
