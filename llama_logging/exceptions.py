@@ -42,11 +42,15 @@ class ReportError(LlamaLoggingError):
     Attributes:
         retry_after: Seconds for which the receiver asks to be left alone; None if it did not say.
         refused: Whether it is this report that is not taken, while others may be.
+        taken: Names of those of the channel's receivers that have taken it, no secrets: `Report.taken` has them
+            when it is sent again.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, refused: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, refused: bool = False, taken: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
-        self.retry_after, self.refused = retry_after, refused
+        self.retry_after, self.refused, self.taken = retry_after, refused, taken
 
 
 class MissingExtraError(LlamaLoggingError, ImportError):

@@ -380,6 +380,21 @@ def test_one_that_is_refused_holds_up_no_other_and_is_given_up(store: Outbox, cl
     assert {delivery.status for delivery in store.deliveries()} == {GIVEN_UP, "sent"}
 
 
+def test_who_has_taken_a_report_is_known_to_the_next_process_that_sends_it(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    for taken in ("a@example.org", "b@example.org"):
+        kept["ops"].failures = [ReportError("not for all", refused=True, taken=(taken,))]
+        sent(made, store, kept["ops"])
+        clock.now += HOUR
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    made.sending.send(store, "ops")
+    (report,) = kept["ops"].reports
+    assert report.taken == ("a@example.org", "b@example.org")
+    assert "taken" not in report.as_dict()
+
+
 def test_a_channel_that_refuses_all_loses_nothing_and_is_not_pestered(store: Outbox, clock: Clock) -> None:
     """A key that is wrong, or a proxy in between, says 400 to everything until somebody mends it."""
     made, kept = reporting_of(store, clock, {"when": "every"})

@@ -72,23 +72,28 @@ class MailReporter:
         return (self.password,)
 
     def send(self, report: Report, timeout: float) -> None:
-        """Send it."""
+        """Send it, to those that do not have it."""
+        left = [address for address in map(_bare, self.recipients) if address not in report.taken]
+        if not left:  # who did not take it is no recipient any more
+            return
         try:
             with self._connect(min(timeout, self.timeout)) as server:
                 if self.security == "starttls":
                     server.starttls(context=http.trusted(self.ca_file))
                 if self.user:
                     server.login(self.user, self.password)
-                refused = server.send_message(self._message(report))
+                refused = server.send_message(self._message(report), to_addrs=left)
         except smtplib.SMTPRecipientsRefused as error:
-            raise ReportError(f"no recipient was taken: {_refusals(error.recipients)}") from error
+            told = f"no recipient was taken: {_refusals(error.recipients)}"
+            # Those that take it are not to wait for one that does not.
+            raise ReportError(told, refused=len(left) < len(self.recipients)) from error
         except smtplib.SMTPResponseException as error:
             # 5xx to the message itself is for good (RFC 5321, 4.2.1); to a login it is the channel's trouble.
             for_good = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
             raise ReportError(f"SMTP {error.smtp_code}: {_text(error.smtp_error)}", refused=for_good) from error
-        if refused and report.kind == "test":
-            # Any other is not sent anew for their sake: who has taken it would have it twice.
-            raise ReportError(f"it was taken, but not for all: {_refusals(refused)}")
+        if refused:
+            taken = tuple(address for address in left if address not in refused)
+            raise ReportError(f"it was taken, but not for all: {_refusals(refused)}", refused=True, taken=taken)
 
     def _connect(self, timeout: float) -> smtplib.SMTP:
         if self.security == "tls":
@@ -145,6 +150,11 @@ def _as_address(value: object) -> str:
         return str(Address(name, addr_spec=address))
     except Exception as error:
         raise ConfigError(f"expected one address such as ops@example.org, got {value!r}") from error
+
+
+def _bare(recipient: str) -> str:
+    ((_, address),) = getaddresses([recipient])
+    return address
 
 
 def _as_security(value: object) -> Security:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from llama_logging.config import Options
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
+from llama_logging.fingerprint import digest
 from llama_logging.reporters.report import Report
 
 try:
@@ -19,18 +19,14 @@ else:
     apprise = _installed
 
 
-_REMEMBERED = 1_000
-
-
 @dataclass(frozen=True)
 class AppriseReporter:
     """Sends each report to all of *urls*, https://github.com/caronc/apprise/wiki says which there are.
 
-    One that is tried again goes to those alone that have not taken it, as far as this process knows.
+    One that is tried again goes to those alone that have not taken it.
     """
 
     urls: tuple[str, ...]
-    _taken: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False, compare=False)
 
     option_names: ClassVar[tuple[str, ...]] = ("urls",)
 
@@ -49,15 +45,15 @@ class AppriseReporter:
     def send(self, report: Report, timeout: float) -> None:
         """Send it; apprise tells no more than whether it went well."""
         until = time.monotonic() + timeout
-        left = [url for url in self.urls if (report.report_id, url) not in self._taken]
+        left = [url for url in self.urls if digest(url) not in report.taken]
         taken = [url for url in left if time.monotonic() < until and _sent(url, report)]
         if len(taken) < len(left):
-            self._taken.extend((report.report_id, url) for url in taken)
             failed = len(left) - len(taken)
             raise ReportError(
                 f"apprise could not send it to {failed} of {len(self.urls)} URLs; its own log tells more",
                 # Those that take it are not to wait for one that is down.
                 refused=failed < len(self.urls),
+                taken=tuple(map(digest, taken)),  # each is a secret
             )
 
 

@@ -69,6 +69,7 @@ class Report:
         digest: The digest, as data.
         prediction: What is predicted, and what was done about it.
         held_back: How many reports before it were not sent, by the hourly limits.
+        taken: Those of the channel's receivers that have it already; see ReportError.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Report:
     digest: Mapping[str, Any] | None = None
     prediction: Mapping[str, Any] | None = None
     held_back: int = 0
+    taken: tuple[str, ...] = ()
 
     @property
     def context(self) -> ErrorContext | None:
@@ -107,8 +109,9 @@ class Report:
         return f"{self.text}\n{told} held back by the hourly limits\n"
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        content = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in ("", None, {})}
+        """JSON-able: all that there is to tell."""
+        told = (name for name in self.__slots__ if name != "taken")
+        content = {name: getattr(self, name) for name in told if getattr(self, name) not in ("", None, {})}
         return {**content, "created_at": self.created_at.isoformat()}
 
 
@@ -173,7 +176,8 @@ def of_prediction(
 def of_delivery(delivery: Delivery, content: Mapping[str, Any]) -> Report:
     """The report that is on its way."""
     known = {name: content[name] for name in Report.__slots__ if name in content}
-    report = Report(**{**known, "created_at": datetime.fromisoformat(content["created_at"])})
+    moment = datetime.fromisoformat(content["created_at"])
+    report = Report(**{**known, "created_at": moment, "taken": tuple(content.get("taken", ()))})
     return replace(report, report_id=delivery.delivery_id, held_back=delivery.held_back)
 
 

@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from llama_logging import process
@@ -96,6 +97,10 @@ class Sending:
         takes = state is not None and state.sent_at is not None and state.sent_at >= delivery.created_at
         final = now - delivery.created_at > KEPT or (tried and takes)
         refused = refused and (takes or not tried)
+        if isinstance(error, ReportError) and error.taken:
+            content = json.loads(delivery.content)
+            content["taken"] = [*content.get("taken", ()), *error.taken]
+            delivery = replace(delivery, content=json.dumps(content))
         store.failed(delivery, now, told, again, None if refused else now + held, final)
         if final or channel.name not in self._complained:
             self._complained.add(channel.name)

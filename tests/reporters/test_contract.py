@@ -302,15 +302,20 @@ class Choosy(Mailbox):
         return "250 OK"
 
 
-def test_the_test_of_a_mail_channel_tells_of_a_recipient_that_was_refused() -> None:
+def test_a_recipient_that_is_refused_is_told_of_and_has_no_other_get_the_mail_twice() -> None:
     mailbox = Choosy()
     with mail_server(mailbox) as port:
         made = channel(
-            "mail", **options_of("mail", port, Path()) | {"to": ["ops@example.org", "x@example.org"]}
+            "mail", **options_of("mail", port, Path()) | {"to": ["Ops <ops@example.org>", "x@example.org"]}
         ).reporter
-        made.send(a_report(), 20.0)
-        with pytest.raises(ReportError, match="not for all: 550 no such user"):
-            made.send(of_test("it"), 20.0)
+        for report in (a_report(), of_test("it")):
+            with pytest.raises(ReportError, match="not for all: 550 no such user") as caught:
+                made.send(report, 20.0)
+        assert (caught.value.refused, caught.value.taken) == (True, ("ops@example.org",))
+        with pytest.raises(ReportError, match="no recipient was taken") as caught:
+            made.send(replace(a_report(), taken=("ops@example.org",)), 20.0)
+        assert caught.value.refused
+        made.send(replace(a_report(), taken=("ops@example.org", "x@example.org")), 20.0)
     assert [envelope.rcpt_tos for envelope in mailbox.messages] == [["ops@example.org"]] * 2
 
 
@@ -514,10 +519,13 @@ def test_otlp_that_was_rejected_is_no_success(web: Receiver) -> None:
 def test_one_url_of_several_that_is_down_has_the_others_not_told_again(web: Receiver) -> None:
     urls = [f"json://127.0.0.1:{port}/" for port in (web.port, free_port())]
     made = channel("apprise", urls=urls).reporter
+    taken: tuple[str, ...] = ()
     for _ in range(2):
         with pytest.raises(ReportError, match="to 1 of 2 URLs") as caught:
-            made.send(a_report(), 20.0)
+            made.send(replace(a_report(), taken=taken), 20.0)
         assert caught.value.refused
+        taken += caught.value.taken
+    assert str(web.port) not in str(taken)
     assert len(web.received) == 1
     with pytest.raises(ReportError, match="to 1 of 1 URLs") as caught:
         channel("apprise", urls=urls[1:]).reporter.send(a_report(), 20.0)
