@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import email.policy
 import smtplib
 import time
 from collections.abc import Mapping
@@ -22,6 +23,9 @@ from llama_logging.reporters.report import Report, one_line
 Security = Literal["starttls", "tls", "none"]
 _USUAL: Security = "starttls"
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
+
+_SEVEN_BIT = email.policy.default.clone(cte_type="7bit")
+"""Else bytes above 127 go to a server that has not said 8BITMIME, too (RFC 6152): smtplib does not look."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +92,10 @@ class MailReporter:
             # Those that take it are not to wait for one that does not.
             raise ReportError(told, refused=len(left) < len(self.recipients)) from error
         except smtplib.SMTPResponseException as error:
-            # 5xx to the message itself is for good (RFC 5321, 4.2.1); to a login it is the channel's trouble.
+            # 5xx to the message itself is for good (RFC 5321, 4.2.1), and 552 to its size (RFC 1870, 6.1); to a login
+            # it is the channel's trouble.
             for_good = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
+            for_good |= isinstance(error, smtplib.SMTPSenderRefused) and error.smtp_code == 552
             raise ReportError(f"SMTP {error.smtp_code}: {_text(error.smtp_error)}", refused=for_good) from error
         if refused:
             taken = tuple(address for address in left if address not in refused)
@@ -101,7 +107,7 @@ class MailReporter:
         return _Timely(self.host, self.port, timeout=timeout)
 
     def _message(self, report: Report) -> EmailMessage:
-        message = EmailMessage()
+        message = EmailMessage(policy=_SEVEN_BIT)
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
         message["Subject"] = one_line(f"[llama_logging] {report.title}")

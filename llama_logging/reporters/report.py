@@ -193,8 +193,11 @@ def one_line(text: str) -> str:
 
     >>> one_line("a\r\nBcc: b")
     'a Bcc: b'
+    >>> "  " in one_line("x" * 300)
+    False
     """
-    return clean("".join(c if c.isprintable() else " " for c in " ".join(text.split())), TITLE)
+    told = clean("".join(c if c.isprintable() else " " for c in " ".join(text.split())), TITLE)
+    return " ".join(told.split())
 
 
 def visible(text: str) -> str:

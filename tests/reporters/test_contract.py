@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import email
+import email.policy
 import hmac
 import json
 import re
@@ -292,6 +294,12 @@ def test_mail_that_is_refused_for_good_is_told_from_a_server_in_trouble() -> Non
         assert (caught.value.refused, str(caught.value)) == (refused, f"SMTP {answer[:3]}: {answer[4:]}")
 
 
+def test_a_mail_that_is_too_large_holds_up_no_other() -> None:
+    with mail_server(Mailbox(), data_size_limit=500) as port, pytest.raises(ReportError, match="SMTP 552") as caught:
+        channel("mail", **options_of("mail", port, Path())).reporter.send(a_report(), 20.0)
+    assert caught.value.refused
+
+
 class Choosy(Mailbox):
     """Knows nobody whose name begins with an x."""
 
@@ -348,6 +356,21 @@ def test_a_mail_server_that_trickles_keeps_nobody_longer_than_one_that_is_silent
         with pytest.raises(smtplib.SMTPServerDisconnected, match="time"):
             made.reporter.send(a_report(), 0.3)
         thread.join()
+
+
+def test_a_mail_is_read_as_it_was_written_by_servers_that_take_seven_bits() -> None:
+    mailbox = Mailbox()
+    said = "größe ☃ 日本\n.\nFrom " + "ä" * 2000
+    with mail_server(mailbox) as port:
+        channel("mail", **options_of("mail", port, Path())).reporter.send(
+            replace(a_report(), title="größe", text=said, html="<p>größe</p>"), 20.0
+        )
+    content = mailbox.messages[0].content
+    assert content.isascii()
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    assert message["Subject"] == "[llama_logging] größe"
+    parts = [part.get_content() for part in message.walk() if not part.is_multipart()]
+    assert parts == [f"{said}\n", "<p>größe</p>\n"]
 
 
 def test_no_error_text_can_add_a_header_to_a_mail() -> None:
