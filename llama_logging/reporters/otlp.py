@@ -72,7 +72,8 @@ def request(report: Report) -> dict[str, Any]:
         }
     occurrence = report.occurrence
     record = _plain(report) if occurrence is None else _record(report, occurrence)
-    logs = [{"scope": {"name": "llama_logging"}, "logRecords": [record]}]
+    scope = occurrence.logger_name if occurrence is not None else "llama_logging"
+    logs = [{"scope": {"name": scope}, "logRecords": [record]}]
     return {"resourceLogs": [{"resource": {"attributes": _attributes(resource)}, "scopeLogs": logs}]}
 
 
@@ -97,7 +98,7 @@ def _record(report: Report, context: ErrorContext) -> dict[str, Any]:
         "severityNumber": semconv.SEVERITY_NUMBERS[context.severity.name],
         "severityText": context.severity.name,
         "body": {"stringValue": context.log_message},
-        "attributes": _attributes(attributes),
+        "attributes": [*_attributes(attributes), *_extra(context, attributes)],
     }
     if shown:
         record["eventName"] = "exception"
@@ -122,5 +123,26 @@ def _attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"key": key, "value": _value(value)} for key, value in values.items() if value not in ("", None, 0)]
 
 
+def _extra(context: ErrorContext, taken: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the `extra` of the logging call gave, as OpenTelemetry's own handler has it."""
+    given = context.additional_context
+    return [{"key": key, "value": _value(value)} for key, value in given.items() if key and key not in taken]
+
+
 def _value(value: Any) -> dict[str, Any]:
-    return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": str(value)}
+    """*value*, which JSON may hold, as an AnyValue."""
+    match value:
+        case None:
+            return {}
+        case bool():
+            return {"boolValue": value}
+        case int() if -(2**63) <= value < 2**63:
+            return {"intValue": str(value)}
+        case float():
+            return {"doubleValue": value}
+        case list() | tuple():
+            return {"arrayValue": {"values": [_value(each) for each in value]}}
+        case Mapping():
+            values = [{"key": str(key), "value": _value(each)} for key, each in value.items()]
+            return {"kvlistValue": {"values": values}}
+    return {"stringValue": str(value)}

@@ -27,6 +27,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from llama_logging.config import Options
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame, Process
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
+from llama_logging.frozen import replace as changed
 from llama_logging.ids import new_id
 from llama_logging.recovery.strategies.notify import message
 from llama_logging.reporters import notify, otlp, sentry
@@ -531,6 +532,27 @@ def test_otlp_is_read_by_opentelemetrys_own_classes(web: Receiver) -> None:
     (record,) = request.resource_logs[0].scope_logs[0].log_records
     assert (record.event_name, record.severity_text) == ("exception", "ERROR")
     assert record.time_unix_nano == int(NOON.timestamp()) * 10**9
+
+
+def test_otlp_has_the_logger_and_what_extra_gave(web: Receiver) -> None:
+    """As OpenTelemetry's own logging handler sends them: the logger as the scope, each value of its kind."""
+    service = pytest.importorskip("opentelemetry.proto.collector.logs.v1.logs_service_pb2")
+    json_format = pytest.importorskip("google.protobuf.json_format")
+    extra = {"n": 0, "ok": False, "share": 0.5, "big": 2**70, "of": {"ids": [1, None]}, "exception.type": "mine"}
+    context = changed(an_error(), additional_context=extra, logger_name="shop.orders")
+    report = replace(of_error("new", "rule", NOON, context, None), report_id=ERROR_ID)
+    channel("otlp", endpoint=web.url, allow_private=True).reporter.send(report, 20.0)
+    logs = json_format.Parse(web.received[0].body, service.ExportLogsServiceRequest()).resource_logs[0].scope_logs[0]
+    assert logs.scope.name == "shop.orders"
+    found = {each.key: each.value for each in logs.log_records[0].attributes}
+    assert [found[name].WhichOneof("value") for name in ("n", "ok", "share")] == [
+        "int_value",
+        "bool_value",
+        "double_value",
+    ]
+    assert found["big"].string_value == hex(2**70)
+    assert found["of"].kvlist_value.values[0].value.array_value.values[0].int_value == 1
+    assert found["exception.type"].string_value == "shop.CartError"
 
 
 def test_otlp_that_was_rejected_is_no_success(web: Receiver) -> None:
