@@ -442,6 +442,23 @@ def test_a_task_that_was_cancelled_within_a_reporter_is_a_failure(store: Outbox,
     assert [(each.tries, each.failure) for each in store.deliveries()] == [(1, "CancelledError: ")]
 
 
+def test_a_channel_is_kept_for_as_long_as_a_report_takes(
+    store: Outbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A callback may take longer than a lease lasts: nobody else is to call it meanwhile."""
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    looked(made, store)
+    renewed: list[bool] = []
+    renew = store.renew
+    monkeypatch.setattr(store, "renew", lambda lease, seconds: renewed.append(renew(lease, seconds)) or renewed[-1])
+    monkeypatch.setattr(sending, "LEASE", 0.1)
+    monkeypatch.setattr(kept["ops"], "send", lambda report, timeout: until(lambda: len(renewed) > 3))
+    assert made.sending.send(store, "ops") == 1
+    assert not [each for each in threading.enumerate() if each.name.endswith("-lease")]
+
+
 def test_two_do_not_send_to_one_channel_at_once(store: Outbox, store_url: urls.StoreURL, clock: Clock) -> None:
     made, kept = reporting_of(store, clock, {"when": "every"})
     looked(made, store)

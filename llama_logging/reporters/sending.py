@@ -5,30 +5,34 @@ A channel is leased while it is sent to.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from llama_logging import process
+from llama_logging import background, process
 from llama_logging.exceptions import ReportError
 from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery, Outbox
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.reporters.configuration import Channel
+from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.report import of_delivery
 from llama_logging.saying import say
 from llama_logging.stores.leases import OWN
 from llama_logging.tried import OutcomeStatus
 
 LEASE = 30.0
-"""Seconds for which a channel is leased; prolonged before each report. A lost sender is succeeded after that."""
+"""Seconds for which a channel is leased; prolonged while it is sent to. A lost sender is succeeded after that."""
+LONGEST_SEND = 600.0
+"""Seconds for which that is prolonged for one report: what takes longer, as a callback that hangs, another tries."""
 FIRST_DELAY = 2.0
 LONGEST_DELAY = 600.0
 """Seconds after which a channel is tried again: from the first, doubling to the second, with jitter."""
@@ -64,16 +68,18 @@ class Sending:
         if not isinstance(lease, Lease):
             return 0
         try:
-            return self._send(store, self._channels[name], lease, time.monotonic() + timeout)
+            with _kept(store, lease) as began:
+                return self._send(store, self._channels[name], lease, time.monotonic() + timeout, began)
         finally:
             store.finish(lease, OutcomeStatus.RECOVERED, "", _UNLIMITED)
 
-    def _send(self, store: Outbox, channel: Channel, lease: Lease, until: float) -> int:
+    def _send(self, store: Outbox, channel: Channel, lease: Lease, until: float, began: Callable[[], None]) -> int:
         count = 0
         while (left := until - time.monotonic()) > 0:
             delivery = store.next_delivery(channel.name, self._clock())
             if delivery is None or not store.renew(lease, LEASE):
                 break
+            began()
             try:
                 channel.reporter.send(of_delivery(delivery, json.loads(delivery.content)), min(left, SEND_TIMEOUT))
             except BaseException as error:  # as a task that was cancelled, or gevent's timeout, is one
@@ -113,6 +119,33 @@ class Sending:
                 f"the report {delivery.about} is given up" if final else "it is tried again",
             )
         return refused
+
+
+@contextlib.contextmanager
+def _kept(store: Outbox, lease: Lease) -> Iterator[Callable[[], None]]:
+    """Within this block *lease* is prolonged, so long as a report has begun no longer ago than LONGEST_SEND."""
+    over, latest = threading.Event(), time.monotonic()
+
+    def began() -> None:
+        nonlocal latest
+        latest = time.monotonic()
+
+    def keep() -> None:
+        with background.ours():
+            while not over.wait(LEASE / 3) and time.monotonic() - latest < LONGEST_SEND:
+                with contextlib.suppress(Exception):  # of a store that is away for a moment
+                    store.renew(lease, LEASE)
+
+    keeper = threading.Thread(target=keep, name=f"{THREADS}-lease", daemon=True)
+    # At the end of an interpreter no thread begins: what is sent then has no more than two seconds.
+    with contextlib.suppress(RuntimeError):
+        keeper.start()
+    try:
+        yield began
+    finally:
+        over.set()
+        if keeper.ident is not None:
+            keeper.join()
 
 
 def failure(channel: Channel, error: BaseException) -> str:
