@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,6 +28,8 @@ from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
 from llama_logging.tracebacks import CAUSE, HEADER, MAX_EXCEPTIONS, MAX_TEXT, stack_of
+from llama_logging.variables import MAX_CALLS, MAX_VARIABLES
+from llama_logging.variables import MAX_EXCEPTIONS as MAX_OF
 
 Json = Mapping[str, Any]
 T = TypeVar("T", bound=Frozen)
@@ -42,6 +44,7 @@ _FLAGS = ("handled", "implicit", "complete")
 _HEX = re.compile(r"[0-9a-f]{32}")
 _PROCESS = re.compile(r"[0-9a-z ]{1,40}")
 _RELATIONS = ("raised", "cause", "context", "suppressed", "member")
+_RELATION_OF = {"__cause__": "cause", "__context__": "context", "exceptions": "member"}
 _MOST = 2**31 - 1
 _END = datetime(9999, 1, 1, tzinfo=UTC)
 """A later moment has no local time everywhere."""
@@ -174,9 +177,9 @@ _KINDS: Mapping[str, Callable[[Any], object]] = {"str": _string, "int": _count, 
 
 
 def _of_sentry(event: Json) -> ErrorContext:
-    # The cause comes first and what was raised last; ours is the other way round.
-    raised = list(reversed(_values(event.get("exception"))))[:MAX_EXCEPTIONS]
-    shapes = tuple(_raised(entry, "cause" if number else "raised") for number, entry in enumerate(raised))
+    family = _family(_values(event.get("exception")))
+    raised = [entry for entry, _ in family]
+    shapes = tuple(_raised(entry, relation) for entry, relation in family)
     messages = tuple(_text(entry.get("value")) for entry in raised)
     entry = event.get("logentry") or event.get("message") or ""
     entry = entry if isinstance(entry, dict) else {"message": entry}
@@ -191,7 +194,7 @@ def _of_sentry(event: Json) -> ErrorContext:
         error_id=_id(event.get("event_id")),
         timestamp=_moment(event.get("timestamp")),
         severity=ErrorSeverity[_LEVELS.get(str(event.get("level") or "error"), "DEBUG")],
-        error_message=messages[0] if messages else log_message,
+        error_message=messages[stack.main] if messages else log_message,
         stack=stack,
         messages=messages,
         additional_context=clean_data(_mapping(event.get("extra") or {})),
@@ -199,6 +202,7 @@ def _of_sentry(event: Json) -> ErrorContext:
         trace_id=_text(trace.get("trace_id")),
         span_id=_text(trace.get("span_id")),
         breadcrumbs=tuple(_breadcrumb(crumb) for crumb in _values(event.get("breadcrumbs"))[-100:]),
+        locals=tuple(_locals(raised)),
         fingerprint=key,
         grouping=grouping,
         logger_name=logger,
@@ -211,17 +215,55 @@ def _of_sentry(event: Json) -> ErrorContext:
     )
 
 
+def _family(values: Sequence[Json]) -> list[tuple[Json, str]]:
+    """The exceptions, what was raised first, then breadth first as ours are, each with what it is to its parent.
+
+    In an event the cause comes first and what was raised last. Which belongs to which stands there with groups alone.
+    """
+    raised = list(reversed(values))[:MAX_EXCEPTIONS]
+    mechanisms = [entry.get("mechanism") or {} for entry in raised]
+    numbers = [mechanism.get("exception_id") for mechanism in mechanisms]
+    order = [0] if raised else []
+    for at in order:
+        order += [
+            index
+            for index, mechanism in enumerate(mechanisms)
+            if numbers[at] is not None and index not in order and mechanism.get("parent_id") == numbers[at]
+        ]
+    if len(order) < len(raised):
+        return [(entry, "cause" if number else "raised") for number, entry in enumerate(raised)]
+    return [(raised[at], _RELATION_OF.get(_source(mechanisms[at]), "cause") if at else "raised") for at in order]
+
+
+def _source(mechanism: Json) -> str:
+    return _text(mechanism.get("source")).partition("[")[0]
+
+
 def _raised(entry: Json, relation: str) -> ExceptionDetail:
-    frames = (entry.get("stacktrace") or {}).get("frames") or ()
     name, module = _text(entry.get("type")) or "Error", _text(entry.get("module")) or "builtins"
+    is_group = (entry.get("mechanism") or {}).get("is_exception_group") is True
     return ExceptionDetail(
         type=name,
         module=module,
         message="",
-        bases=(name if module == "builtins" else f"{module}.{name}",),
+        bases=(name if module == "builtins" else f"{module}.{name}", *(("BaseExceptionGroup",) if is_group else ())),
         relation=relation,
-        frames=tuple(_frame(frame) for frame in frames[-60:]),
+        frames=tuple(_frame(frame) for frame in _frames(entry)),
     )
+
+
+def _frames(entry: Json) -> Sequence[Json]:
+    frames: Sequence[Json] = (entry.get("stacktrace") or {}).get("frames") or ()
+    return frames[-60:]
+
+
+def _locals(raised: Sequence[Json]) -> Iterator[FrameLocals]:
+    """The variables of the innermost calls that have some, innermost first, as many as we keep ourselves."""
+    for number, entry in enumerate(raised[:MAX_OF]):
+        frames = [(place, frame["vars"]) for place, frame in enumerate(_frames(entry)) if frame.get("vars")]
+        for place, values in reversed(frames[-MAX_CALLS:]):
+            told = clean_data(dict([*_mapping(values).items()][:MAX_VARIABLES]))
+            yield FrameLocals(exception=number, frame=place, values=told)
 
 
 def _frame(frame: Json) -> Frame:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, tap, variables
+from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack
 from llama_logging.ids import new_id
 from llama_logging.recovery import active, flags, outcome, strategy
@@ -117,6 +118,16 @@ def any_url(request: pytest.FixtureRequest) -> urls.StoreURL:
     """A store that does not exist yet, of each kind."""
     found: urls.StoreURL = request.getfixturevalue("store_url" if request.param == "sqlite" else "postgres_url")
     return found
+
+
+def captured(fail: Callable[[], object]) -> ErrorContext:
+    """What *fail* raises, as it is captured."""
+    try:
+        fail()
+    except BaseException:
+        context = capture(logging.LogRecord("app", logging.ERROR, __file__, 1, "failed", (), sys.exc_info()))
+    assert context is not None
+    return context
 
 
 def make_context(**changes: Any) -> ErrorContext:

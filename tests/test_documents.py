@@ -11,9 +11,12 @@ from llama_logging.cli.terminal import _jsonable
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.documents import context_of
 from llama_logging.exceptions import ConfigError
+from llama_logging.reporters import sentry
+from llama_logging.reporters.report import of_error
 from llama_logging.tracebacks import MAX_EXCEPTIONS, describe
+from llama_logging.variables import MAX_VARIABLES
 from llama_logging.wire import as_document
-from tests.conftest import NOON, make_context
+from tests.conftest import NOON, captured, make_context
 
 EVENT: dict[str, Any] = {
     "event_id": "fc6d8c0c43fc4630ad850ee518f1b9d0",
@@ -212,6 +215,58 @@ def test_an_event_groups_as_the_same_error_captured_here() -> None:
     other = json.loads(json.dumps(EVENT).replace('"lineno": 12', '"lineno": 99').replace("declined", "refused"))
     assert context_of(other).fingerprint == context_of(EVENT).fingerprint
     assert context_of({**EVENT, "fingerprint": ["pay"]}).grouping == ("explicit pay",)
+
+
+def test_an_exception_group_comes_back_from_an_event_as_it_was() -> None:
+    """Who belongs to whom is in what sentry-sdk sends, as in what we send: it groups as one that was captured here."""
+
+    def fail() -> None:
+        caused = KeyError("two")
+        caused.__context__ = OSError("disk")
+        raise ExceptionGroup("several", [ValueError("one"), ExceptionGroup("inner", [TypeError("three")]), caused])
+
+    context = captured(fail)
+    event = sentry.event(of_error("new", "rule", NOON, context, None))
+    del event["fingerprint"]
+    back = context_of(json.loads(json.dumps(event)))
+    assert [(error.type, error.relation) for error in back.exceptions] == [
+        (error.type, error.relation) for error in context.exceptions
+    ]
+    assert back.fingerprint == context.fingerprint
+
+
+def test_an_event_of_a_group_whose_members_are_alike_is_named_as_they_are() -> None:
+    def fail() -> None:
+        raise ExceptionGroup("all", [ValueError("one"), ValueError("two")])
+
+    back = context_of(sentry.event(of_error("new", "rule", NOON, captured(fail), None)))
+    assert (back.error_type, back.error_message) == ("ValueError", "one")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"parent_id": 7},
+        {"exception_id": "x", "parent_id": 0},
+        {"exception_id": 0, "parent_id": 0},
+        {"exception_id": "x"},
+        {},
+    ],
+)
+def test_an_event_may_say_anything_of_who_belongs_to_whom(given: dict[str, object]) -> None:
+    first, last = ({"type": name, "value": "", "mechanism": {"type": "chained", **given}} for name in ("A", "B"))
+    last["mechanism"] = {"exception_id": 0}
+    context = context_of({**EVENT, "exception": {"values": [first, last]}})
+    assert [error.type for error in context.exceptions] == ["B", "A"]
+
+
+def test_the_variables_of_an_event_come_along_bounded_and_redacted() -> None:
+    values = {"article": "7", "password": "'hunter2'", **{f"more{number}": "x" for number in range(100)}}
+    frames = [{"module": "shop", "function": "pay", "filename": "/srv/shop.py", "lineno": 3, "vars": values}]
+    given = {"values": [{"type": "A", "value": "", "stacktrace": {"frames": [{"filename": "x"}, *frames]}}]}
+    (found,) = context_of({**EVENT, "exception": given}).locals
+    assert (found.exception, found.frame, len(found.values)) == (0, 1, MAX_VARIABLES)
+    assert (found.values["article"], found.values["password"]) == ("7", "[redacted]")
 
 
 def test_an_event_may_have_a_message_alone() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import linecache
-import logging
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,23 +11,16 @@ from typing import Any
 import pytest
 
 from llama_logging import process
-from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, FrameLocals
 from llama_logging.frozen import replace as changed
 from llama_logging.reporters import sentry
 from llama_logging.reporters.raised import raised
 from llama_logging.reporters.report import of_error
-from tests.conftest import NOON
+from tests.conftest import NOON, captured
 
 
-def captured(fail: Callable[[], object]) -> ErrorContext:
-    try:
-        fail()
-    except Exception:
-        context = capture(logging.LogRecord("app", logging.ERROR, __file__, 1, "failed", (), sys.exc_info()))
-    assert context is not None
-    report = of_error("new", "rule", NOON, context, None)
-    sent = report.context  # as it comes out of the registry
+def reported(fail: Callable[[], object]) -> ErrorContext:
+    sent = of_error("new", "rule", NOON, captured(fail), None).context  # as it comes out of the registry
     assert sent is not None
     return sent
 
@@ -55,7 +46,7 @@ def test_a_group_says_what_belongs_to_what() -> None:
         caused.__cause__ = OSError("disk")
         raise ExceptionGroup("several", [ValueError("one"), ExceptionGroup("inner", [TypeError("three")]), caused])
 
-    told = {each["type"] + each["value"][:5]: each["mechanism"] for each in raised(captured(fail))}
+    told = {each["type"] + each["value"][:5]: each["mechanism"] for each in raised(reported(fail))}
     group = told["ExceptionGroupsever"]
     assert (group["type"], group["exception_id"], group["is_exception_group"]) == ("logging", 0, True)
     assert {name: (each["source"], each["parent_id"]) for name, each in told.items() if each is not group} == {
@@ -77,7 +68,7 @@ def test_what_from_none_hides_stays_hidden() -> None:
         except KeyError:
             raise ValueError("shown") from None
 
-    assert [each["value"] for each in raised(captured(fail))] == ["shown"]
+    assert [each["value"] for each in raised(reported(fail))] == ["shown"]
 
 
 def test_notes_stand_below_their_messages() -> None:
@@ -89,14 +80,14 @@ def test_notes_stand_below_their_messages() -> None:
         error.add_note("customer 8")
         raise error from cause
 
-    assert [each["value"] for each in raised(captured(fail))] == ["disk\nof the cause", "cart\narticle 7\ncustomer 8"]
+    assert [each["value"] for each in raised(reported(fail))] == ["disk\nof the cause", "cart\narticle 7\ncustomer 8"]
 
 
 def test_local_variables_stand_at_their_call() -> None:
     def fail() -> None:
         raise ValueError("cart")
 
-    context = captured(fail)
+    context = reported(fail)
     place = len(context.frames) - 1
     told = changed(context, locals=(FrameLocals(exception=0, frame=place, values={"article": 7}),))
     frames = raised(told)[-1]["stacktrace"]["frames"]
@@ -105,7 +96,7 @@ def test_local_variables_stand_at_their_call() -> None:
 
 def test_the_lines_around_a_call_are_read_where_it_is_sent_from_and_redacted(tmp_path: Path) -> None:
     text = "password = 'hunter22secret'\n\ndef fail():\n    # before\n    raise ValueError('cart')\n    # after\n"
-    frame = innermost(captured(written(tmp_path, text)))
+    frame = innermost(reported(written(tmp_path, text)))
     assert frame["pre_context"] == ["password = [redacted]", "", "def fail():", "    # before"]
     assert (frame["context_line"], frame["post_context"]) == ("    raise ValueError('cart')", ["    # after"])
 
@@ -115,7 +106,7 @@ def test_lines_that_may_not_be_those_that_ran_are_left_out(why: str, tmp_path: P
     key = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 20 + "-----END PRIVATE KEY-----\n"
     text = "def fail():\n    raise ValueError('cart')\n"
     text = f'KEY = """{key}"""\n{text}' if why == "a secret of several lines" else text
-    context = captured(written(tmp_path, text))
+    context = reported(written(tmp_path, text))
     if why == "edited":
         (tmp_path / "shop.py").write_text(f"import os\n\n{text}", "utf-8")
         linecache.checkcache()
@@ -132,7 +123,7 @@ def test_an_event_tells_the_service_and_how_to_see_the_whole() -> None:
     def fail() -> None:
         raise ValueError("cart")
 
-    context = changed(captured(fail), process=changed(process.current(), service="shop"), tags={"tenant": "a"})
+    context = changed(reported(fail), process=changed(process.current(), service="shop"), tags={"tenant": "a"})
     event = sentry.event(replace(of_error("new", "rule", NOON, context, None), report_id=context.error_id))
     assert event["tags"] == {"service.name": "shop", "llama_logging.report": "new", "tenant": "a"}
     assert event["contexts"]["llama_logging"]["command"] == f"llama-logging show {context.error_id}"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable
 
 import pytest
 
-from llama_logging.capture import capture
 from llama_logging.context import ErrorContext
-from tests.conftest import make_context
+from tests.conftest import captured, make_context
 
 pytest.importorskip("starlette", reason="the dashboard's packages are not installed")
 
@@ -19,15 +16,6 @@ from llama_logging.family import tree
 from llama_logging.web.pages.group import FRAMES, _raised
 
 NOTHING: dict[str, object] = {}
-
-
-def captured(fail: Callable[[], object]) -> ErrorContext:
-    try:
-        fail()
-    except BaseException:
-        context = capture(logging.LogRecord("app", logging.ERROR, __file__, 1, "failed", (), sys.exc_info()))
-    assert context is not None
-    return context
 
 
 def shown(context: ErrorContext) -> list[tuple[int, str, str]]:
