@@ -29,6 +29,7 @@ from llama_logging.handlers import RegistryHandler, ReportHandler
 from llama_logging.outbox import GIVEN_UP, Outbox
 from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import Action
+from llama_logging.registry.attempts import Lease
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.reporters import sending
@@ -452,7 +453,12 @@ def test_a_channel_is_kept_for_as_long_as_a_report_takes(
     looked(made, store)
     renewed: list[bool] = []
     renew = store.renew
-    monkeypatch.setattr(store, "renew", lambda lease, seconds: renewed.append(renew(lease, seconds)) or renewed[-1])
+
+    def renewing(lease: Lease, seconds: float) -> bool:
+        renewed.append(renew(lease, seconds))
+        return renewed[-1]
+
+    monkeypatch.setattr(store, "renew", renewing)
     monkeypatch.setattr(sending, "LEASE", 0.1)
     monkeypatch.setattr(kept["ops"], "send", lambda report, timeout: until(lambda: len(renewed) > 3))
     assert made.sending.send(store, "ops") == 1
