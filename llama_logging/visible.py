@@ -12,7 +12,8 @@ _CONTROL = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
-_CHAT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
+_SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
+_CHAT = str.maketrans({"<": "\u2039", ">": "\u203a", "`": "'"})
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -48,16 +49,20 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def for_chat(text: str) -> str:
-    """*text* as it may stand between backticks in a chat: it has no way out, and nothing in it is markup or a mention.
+def for_chat(text: str, *, slack: bool = True) -> str:
+    r"""*text* as it may stand between backticks in a chat: it has no way out, and nothing in it is markup or a mention.
 
     Slack knows no other escapes than these three (docs.slack.dev/messaging/formatting-message-text); Mattermost and
     Discord take a bare @everyone for a mention, and [text](address) for a link, everywhere but in code.
 
-    >>> for_chat("`@all` <!channel>")
-    "'@all' &lt;!channel&gt;"
+    Args:
+        slack: Whether it is Slack. The others show its escapes as they stand, and Mattermost makes links of what is
+            between angle brackets even in code: they get some that are no markup anywhere.
+
+    >>> for_chat("`@all` <!channel>"), ascii(for_chat("in <module>", slack=False))
+    ("'@all' &lt;!channel&gt;", "'in \\u2039module\\u203a'")
     """
-    return text.translate(_CHAT)
+    return text.translate(_SLACK if slack else _CHAT)
 
 
 def wants_colour(stream: Any = None) -> bool:

@@ -7,6 +7,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from llama_logging.config import Options, as_mapping, as_text, did_you_mean
 from llama_logging.exceptions import ConfigError
@@ -22,7 +23,8 @@ SIGNATURE = "X-Llama-Logging-Signature"
 ID = "X-Llama-Logging-Report"
 """Header with the report's id: one that comes twice is the same."""
 
-_SLACK = 1_990
+_SLACKS = (".slack.com", ".slack-gov.com")
+_LONGEST = 1_990
 """Characters: Discord refuses more than 2,000."""
 
 
@@ -59,7 +61,7 @@ class WebhookReporter:
 
     def send(self, report: Report, timeout: float) -> None:
         """POST it."""
-        content = {"text": _slack(report)} if self.style == "slack" else report.as_dict()
+        content = {"text": _chat(report, self.target.url)} if self.style == "slack" else report.as_dict()
         body = json.dumps(content).encode()
         headers = {"Content-Type": "application/json", ID: report.report_id, **dict(self.headers)}
         if self.secret:
@@ -92,6 +94,7 @@ def _as_style(value: object) -> Style:
     raise ConfigError(f"unknown style {value!r}; expected json or slack{did_you_mean(value, ('json', 'slack'))}")
 
 
-def _slack(report: Report) -> str:
-    title = f"`{for_chat(report.title)}`"
-    return f"{title}\n```\n{clean(for_chat(report.message), _SLACK - len(title))}\n```"
+def _chat(report: Report, url: str) -> str:
+    slack = f".{urlsplit(url).hostname}".endswith(_SLACKS)
+    title = f"`{for_chat(report.title, slack=slack)}`"
+    return f"{title}\n```\n{clean(for_chat(report.message, slack=slack), _LONGEST - len(title))}\n```"

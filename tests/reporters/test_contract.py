@@ -30,7 +30,7 @@ from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
 from llama_logging.frozen import replace as changed
 from llama_logging.ids import new_id
 from llama_logging.recovery.strategies.notify import message
-from llama_logging.reporters import notify, otlp, sentry
+from llama_logging.reporters import notify, otlp, sentry, webhook
 from llama_logging.reporters.configuration import SHIPPED, Channel, parse_channels
 from llama_logging.reporters.report import MOST, Report, of_error, of_test
 from llama_logging.reporters.sending import failure
@@ -221,13 +221,17 @@ def test_a_webhook_is_signed_and_names_the_report(web: Receiver) -> None:
     assert document["error"]["error_message"] == "no such article"
 
 
-def test_slack_gets_text_in_which_nothing_is_markup(web: Receiver) -> None:
+def test_a_chat_gets_text_in_which_nothing_is_markup_and_slack_by_its_own_escapes(web: Receiver) -> None:
+    """Which the others show as they stand: `in &lt;module&gt;`."""
     report = of_error("new", "r", NOON, make_context(error_message="<!channel> & <http://evil|click>"), None)
     channel("webhook", url=web.url, style="slack", allow_private=True).reporter.send(report, 20.0)
     document = json.loads(web.received[0].body)
     assert list(document) == ["text"]
-    assert "&lt;!channel&gt; &amp; &lt;http://evil|click&gt;" in document["text"]
+    assert "\u2039!channel\u203a & \u2039http://evil|click\u203a" in document["text"]
     assert "llama-logging show" in document["text"]
+    text = webhook._chat(report, "https://hooks.slack.com/services/T0/B0/x")
+    assert "&lt;!channel&gt; &amp; &lt;http://evil|click&gt;" in text
+    assert "&lt;" not in webhook._chat(report, "https://notslack.com/hooks/x")
 
 
 def test_a_chat_gets_nothing_but_code(web: Receiver) -> None:
