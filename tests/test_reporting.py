@@ -904,6 +904,9 @@ def test_a_prediction_is_reported_once_with_what_speaks_for_it(store: Outbox, cl
     assert report.prediction is not None
     assert report.prediction["prediction"]["probability"] == 0.75
     assert json.loads(json.dumps(report.as_dict()))["prediction"]["action"] == "acted"
+    assert report.context is not None
+    assert report.context.predicted
+    assert report.context.additional_context["llama_logging.predicted"]["horizon"] == 60
     assert sent(made, store, kept["ops"]) == []
 
 

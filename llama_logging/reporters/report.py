@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_logging import wire
-from llama_logging.context import ErrorContext
+from llama_logging.context import PREDICTED, ErrorContext
 from llama_logging.documents import context_of
 from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery
@@ -89,11 +89,15 @@ class Report:
 
     @property
     def context(self) -> ErrorContext | None:
-        """The error, as it was captured."""
+        """The error, as it was captured; the latest of its group, marked, where it is only predicted."""
         if self.error is None:
             return None
         # It is no error from elsewhere: how it was caught is known.
-        return replace(context_of(dict(self.error)), mechanism=self.error["mechanism"])
+        context = replace(context_of(dict(self.error)), mechanism=self.error["mechanism"])
+        if self.prediction is None:
+            return context
+        told = {**context.additional_context, PREDICTED: self.prediction["prediction"]}
+        return replace(context, additional_context=told)
 
     @property
     def occurrence(self) -> ErrorContext | None:
