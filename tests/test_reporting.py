@@ -396,6 +396,20 @@ def test_who_has_taken_a_report_is_known_to_the_next_process_that_sends_it(store
     assert "taken" not in report.as_dict()
 
 
+def test_one_that_some_receivers_never_take_is_given_up_and_holds_up_no_other(store: Outbox, clock: Clock) -> None:
+    made, kept = reporting_of(store, clock, {"when": "every"})
+    looked(made, store)
+    add(store, make_context(timestamp=NOON))
+    kept["ops"].failures = [ReportError("not for all", refused=True, taken=("a@example.org",))]
+    for _ in range(sending.TRIES):
+        sent(made, store, kept["ops"])
+        clock.now += HOUR
+        kept["ops"].failures = [ReportError("no such user", refused=True)]
+    assert [delivery.status for delivery in store.deliveries()] == [GIVEN_UP]
+    (state,) = store.channels()
+    assert state.due_at is None
+
+
 def test_a_channel_that_refuses_all_loses_nothing_and_is_not_pestered(store: Outbox, clock: Clock) -> None:
     """A key that is wrong, or a proxy in between, says 400 to everything until somebody mends it."""
     made, kept = reporting_of(store, clock, {"when": "every"})

@@ -93,21 +93,21 @@ class Sending:
 
     def _failed(self, store: Outbox, channel: Channel, delivery: Delivery, error: BaseException) -> bool:
         """Write the failure down; whether the next may be tried now."""
-        refused = isinstance(error, ReportError) and error.refused
-        wait = error.retry_after if isinstance(error, ReportError) else None
+        said = error if isinstance(error, ReportError) else ReportError("")
         now, told = self._clock(), failure(channel, error)
         again = now + timedelta(seconds=_delay(delivery.tries))
         state = next((known for known in store.channels() if known.channel == channel.name), None)
-        held = timedelta(seconds=max(_delay(state.failures if state else 0), wait or 0.0))
-        tried = refused and delivery.tries + 1 >= TRIES
-        takes = state is not None and state.sent_at is not None and state.sent_at >= delivery.created_at
+        held = timedelta(seconds=max(_delay(state.failures if state else 0), said.retry_after or 0.0))
+        content = json.loads(delivery.content)
+        taken = content["taken"] = [*content.get("taken", ()), *said.taken]
+        tried = said.refused and delivery.tries + 1 >= TRIES
+        sent_at = state.sent_at if state else None
+        # Of a list of recipients with one that is always refused, no report is ever taken by all.
+        takes = bool(taken) or (sent_at is not None and sent_at >= delivery.created_at)
         final = now - delivery.created_at > KEPT or (tried and takes)
-        refused = refused and (takes or not tried)
-        if isinstance(error, ReportError) and error.taken:
-            content = json.loads(delivery.content)
-            content["taken"] = [*content.get("taken", ()), *error.taken]
-            delivery = replace(delivery, content=json.dumps(content))
-        store.failed(delivery, now, told, again, None if refused else now + held, final)
+        refused = said.refused and (takes or not tried)
+        kept = replace(delivery, content=json.dumps(content)) if said.taken else delivery
+        store.failed(kept, now, told, again, None if refused else now + held, final)
         if final or channel.name not in self._complained:
             self._complained.add(channel.name)
             say(
