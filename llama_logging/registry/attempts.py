@@ -126,7 +126,7 @@ class Attempts(Protocol):
         ...
 
     def scopes(self) -> list[ScopeState]:
-        """What is known of all things that were acted on."""
+        """What is known of all things that were acted on; `prune` drops those that nobody has for 90 days."""
         ...
 
     def forget_scope(self, scope: str) -> None:

@@ -23,6 +23,10 @@ _COLUMNS = (
 OWN = "report:"
 """Scopes that begin so are ours, for sending; nothing that recovery acts on."""
 
+_KEPT = 90 * 86_400.0
+"""Seconds for which a scope is known that nobody acts on: things of a machine have its name, and with each container
+that is started come others."""
+
 _NONE = ScopeState(scope="", status=OutcomeStatus.NONE)
 
 
@@ -72,6 +76,14 @@ def every(execute: Execute, now: float, boot: str) -> list[ScopeState]:
 def forget(execute: Execute, scope: str) -> None:
     """Have *scope* as new, but for its token, which must go on growing."""
     execute("UPDATE scopes SET boot = '', token = token + 1 WHERE scope = ?", (scope,))
+
+
+def drop_unused(execute: Execute, now: float, boot: str) -> None:
+    """Drop what nobody has acted on for long, and what is of another boot, and so says nothing any more."""
+    execute(
+        "DELETE FROM scopes WHERE boot NOT IN ('', ?) OR (expires_at < ? AND rest_until < ? AND open_until < ?)",
+        (boot, *[now - _KEPT] * 3),
+    )
 
 
 def _state(row: Sequence[Any], now: float, boot: str) -> ScopeState:

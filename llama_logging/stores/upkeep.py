@@ -10,7 +10,7 @@ from llama_logging.context import ErrorSeverity, from_microseconds, to_microseco
 from llama_logging.registry.origins import Origin
 from llama_logging.registry.upkeep import Gap, Health, Incident, Unkept
 from llama_logging.retention import Retention
-from llama_logging.stores import pruning
+from llama_logging.stores import leases, pruning
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.statements import MINUTE, ORIGIN, REMEMBER, only
 
@@ -29,6 +29,7 @@ class SQLUpkeep(SQLAccess):
         with self._transaction() as execute:
             # Before it is asked how large it is: no error is to go for room that others take in vain.
             pruning.drop_unused(execute, to_microseconds(at))
+            leases.drop_unused(execute, *self._clock(execute))
             size = self._size(execute) if retention.size_bytes is not None else 0
             is_too_large = retention.size_bytes is not None and size > retention.size_bytes
             if not is_too_large or not pruning.bare(execute, limit):

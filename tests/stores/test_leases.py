@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from llama_logging.leasing import LONGEST_OPEN, LONGEST_REST, ended
 from llama_logging.registry import Store
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
+from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sql import SQLStore
 from llama_logging.tried import OutcomeStatus
 
+DAY = 86_400.0
 POLICY = Policy(attempts=3, period=600, cooldown=10, failures=2, open_for=60)
 
 
@@ -46,6 +49,10 @@ def lease(store: Store, owner: str = "a") -> Lease:
     granted = store.acquire("s", owner, 10, POLICY)
     assert isinstance(granted, Lease), granted
     return granted
+
+
+def prune(store: Store) -> None:
+    store.prune(Retention(), datetime.now(UTC), 100)
 
 
 def denied(store: Store, owner: str = "b") -> Denial:
@@ -210,6 +217,19 @@ def test_another_boot_makes_everything_void_but_the_token(store: Store, clock: C
     assert lease(store, "b").token == before.token + 1
     assert not store.renew(before, 10)
     assert denied(store, "c").reason is DenialReason.BUSY
+
+
+def test_a_thing_that_nobody_acts_on_any_more_is_dropped(store: Store, clock: Clock) -> None:
+    """What is of a machine has its name, and each container has another."""
+    lease(store)
+    clock.now += 60 * DAY
+    assert isinstance(store.acquire("kept", "a", 10, POLICY), Lease)
+    clock.now += 40 * DAY
+    prune(store)
+    assert [state.scope for state in store.scopes()] == ["kept"]
+    clock.now, clock.boot = 5.0, "another"
+    prune(store)
+    assert store.scopes() == []
 
 
 def test_a_scope_can_be_forgotten(store: Store, clock: Clock) -> None:
