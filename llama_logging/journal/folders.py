@@ -13,9 +13,13 @@ import stat
 import time
 import zlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from llama_logging import state
 from llama_logging.patterns import regex
+
+if TYPE_CHECKING:
+    import re
 
 try:
     import fcntl
@@ -87,10 +91,10 @@ class Folder:
         if fd is not None and is_file(fd, self._identity):
             os.close(fd)
 
-    def names(self) -> list[str]:
-        """The names of journals and what belongs to them, oldest first."""
+    def names(self, form: re.Pattern[str] = _NAME) -> list[str]:
+        """The names of journals and what belongs to them, oldest first, or of what else has the *form*."""
         found = os.listdir(self.path if self._fd is None else self._fd)
-        return sorted(name for name in found if _NAME.fullmatch(name))
+        return sorted(name for name in found if form.fullmatch(name))
 
     def open(self, name: str, flags: int) -> int:
         """A descriptor of the file *name*, which is no link."""

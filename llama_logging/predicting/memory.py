@@ -16,16 +16,23 @@ import contextlib
 import json
 import os
 import re
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from llama_logging.journal.folders import HAS_LOCKS, Folder, Identity, identity, is_file, lock
+from llama_logging.patterns import regex
 
 MOST = 64
 """Processes of one role that keep what they learn."""
 _MOST_BYTES = 2**26
+FEW = 256
+"""So many files of a folder stay, however old they are."""
+STAYS = 7 * 86_400.0
+"""Seconds for which the others do: jobs whose names have a date in them would each leave one behind for ever."""
+_LOCK = regex(r".+-[0-9]+\.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Memory:
             fd = self._folder.open(f"{name}.lock", os.O_RDWR | os.O_CREAT)
             if lock(fd):
                 self._lock, self._identity, self.name = fd, identity(os.fstat(fd)), name
+                self._sweep()
                 return self._read(name) or self._of_another()
             os.close(fd)
         raise OSError(f"{MOST} processes keep what they learn already, or {self._folder.path} takes no locks")
@@ -116,6 +124,33 @@ class Memory:
             return Learned(problem=f"it is damaged: {error}")
         return Learned(content) if isinstance(content, dict) else Learned(problem="it is damaged: no JSON object")
 
+    def _sweep(self) -> None:
+        """Delete what nobody has owned for long, where there is much."""
+        names = [name.removesuffix(".lock") for name in self._folder.names(_LOCK)]
+        if len(names) <= FEW:
+            return
+        times = {name: max(self._changed(f"{name}.json"), self._changed(f"{name}.lock")) for name in names}
+        for name in sorted(names, key=times.__getitem__)[:-FEW]:
+            if times[name] < time.time() - STAYS:
+                with contextlib.suppress(OSError):
+                    self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        fd = self._folder.open(f"{name}.lock", os.O_RDWR)
+        try:
+            if lock(fd):
+                # The lock last: who opens it meanwhile finds that it has no name any more before he keeps anything.
+                for ending in (".new", ".json", ".lock"):
+                    self._folder.unlink(f"{name}{ending}")
+        finally:
+            os.close(fd)
+
+    def _changed(self, name: str) -> float:
+        try:
+            return self._folder.status(name).st_mtime
+        except OSError:
+            return 0.0
+
     def _of_another(self) -> Learned:
         for name in self._others():
             found = self._read(name)
@@ -125,11 +160,8 @@ class Memory:
 
     def _others(self) -> Iterator[str]:
         """Names of the files of this role, the newest first."""
-        times = {}
-        for number in range(MOST):
-            with contextlib.suppress(OSError):
-                times[f"{self._role}-{number}"] = self._folder.status(f"{self._role}-{number}.json").st_mtime
-        yield from sorted(times, key=lambda name: -times[name])
+        times = {name: self._changed(f"{name}.json") for name in (f"{self._role}-{number}" for number in range(MOST))}
+        yield from sorted((name for name in times if times[name]), key=lambda name: -times[name])
 
 
 _held: weakref.WeakSet[Memory] = weakref.WeakSet()

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from llama_logging.handlers import PredictionHandler
-from llama_logging.predicting.memory import MOST, Learned, Memory
+from llama_logging.predicting.memory import MOST, STAYS, Learned, Memory
 from llama_logging.prediction.predictor import VERSION
 from tests.conftest import Run
 
@@ -125,6 +126,28 @@ def test_there_is_an_end_to_how_many(memory: Callable[..., Memory]) -> None:
         memory().adopt()
     with pytest.raises(OSError, match=f"{MOST} processes"):
         memory().adopt()
+
+
+def test_programs_that_never_come_again_leave_no_files_for_ever(
+    memory: Callable[..., Memory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As jobs do whose names have a date in them."""
+    monkeypatch.setattr("llama_logging.predicting.memory.FEW", 2)
+    long_ago = time.time() - 2 * STAYS
+    owned = [memory(role) for role in ("running", "killed early", "job-1", "job-2", "recent")]
+    for number, one in enumerate(owned):
+        one.adopt()
+        if number != 1:
+            one.keep({})
+    for path in (tmp_path / "kept").iterdir():
+        if not path.name.startswith("recent"):
+            os.utime(path, (long_ago, long_ago))
+    for one in owned[1:]:
+        one.release()
+    memory("new").adopt()
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {
+        *("running-0.json", "running-0.lock", "recent-0.json", "recent-0.lock", "new-0.lock")
+    }
 
 
 LEARNING = """
