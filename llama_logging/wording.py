@@ -61,7 +61,7 @@ def findings(gaps: Iterable[Gap], damaged: int, incidents: Iterable[Incident]) -
     for gap in gaps:
         who = f"{gap.process.get('program') or '?'}, pid {gap.process.get('pid')} on {gap.process.get('host')}"
         missing = counted(gap.missing, "frame is", "frames are")
-        yield f"{missing} missing of those that a process wrote ({who}): what they told is lost"
+        yield f"{missing} missing of those that a process numbered ({who}): lost, or not yet written when it was killed"
     if damaged:
         yield f"{counted(damaged, 'frame was', 'frames were')} damaged and could not be read"
     for incident in incidents:

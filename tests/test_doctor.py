@@ -164,7 +164,8 @@ def test_a_command_that_goes_on_is_ended(cli: Run, own_place: Path) -> None:
 
 def test_a_file_alone_and_a_command_that_is_none(cli: Run, own_place: Path) -> None:
     (own_place / "logging.yaml").write_text(json.dumps(YAML))
-    assert cli("doctor", "-c", "logging.yaml").code == 0
+    alone = cli("doctor", "-c", "logging.yaml")
+    assert (alone.code, alone.out.partition(", pid ")[0]) == (0, "logging.yaml")
     assert cli("doctor", "--", sys.executable + "-none").code == 2
     assert cli("doctor", "-c", "none.yaml").code == 2
 

@@ -73,6 +73,8 @@ def _examine_command(args: argparse.Namespace) -> int:
     if args.config is not None and not os.path.isfile(args.config):
         raise ConfigError(f"doctor: there is no {args.config}; llama-logging init writes one")
     processes = examined(args.command, args.config, args.after)
+    if not args.command:  # it did nothing, and stands for those that the file is for
+        processes = [{**process, "command": [args.config]} for process in processes]
     missed = [finding for process in processes for finding in process["loggers"] if not finding["reached"]]
     if args.json:
         print_json({"processes": processes})

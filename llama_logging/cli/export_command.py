@@ -18,6 +18,7 @@ from llama_logging.cli.terminal import (
     progress,
 )
 from llama_logging.context import ErrorContext
+from llama_logging.exceptions import ConfigError
 from llama_logging.reproducing import as_test
 from llama_logging.transfer import errors_of
 from llama_logging.visible import printable_lines
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print them in the order in which they came."""
+    if args.json and (args.format == "csv" or args.pytest):
+        raise ConfigError(f"--json and {'--pytest' if args.pytest else '--format csv'} exclude each other")
     if args.pytest:
         with opened(args) as store:
             print(as_test(error_named(store, args.pytest)), end="")

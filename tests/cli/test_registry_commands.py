@@ -134,7 +134,7 @@ def test_a_frame_that_was_cut_out_by_hand_is_said_to_be_missing(own_place: Path,
     examined = cli("doctor", "--json")
     assert examined.code == 1
     assert json.loads(examined.out)["gaps"][0]["missing"] == 1
-    assert "1 frame is missing of those that a process wrote" in cli("doctor", "--accept").out
+    assert "1 frame is missing of those that a process numbered" in cli("doctor", "--accept").out
     assert cli("doctor").code == 0
     assert json.loads(cli("summary", "--json").out)["total_errors"] == 9
 
@@ -239,6 +239,14 @@ def test_a_group_goes_out_as_a_table(capsys: pytest.CaptureFixture[str]) -> None
     assert rows[0].startswith("error_id,timestamp,severity")
     assert [row.split(",")[3] for row in rows[1:]] == ["OldError"]
     assert ",'=HYPERLINK(1)," in answer(capsys, "export", "--format", "csv")
+
+
+@pytest.mark.parametrize("other", ["--format csv", "--pytest v1:old"])
+def test_what_is_printed_is_json_or_something_else(capsys: pytest.CaptureFixture[str], other: str) -> None:
+    keep(*some_errors())
+    assert main(["export", "--json", *other.split()]) == 2
+    told = f"llama-logging: --json and {other.removesuffix(' v1:old')} exclude each other\n"
+    assert capsys.readouterr() == ("", told)
 
 
 def test_no_text_begins_a_row_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
