@@ -183,7 +183,7 @@ def open_registry(url: StoreURL) -> Outbox:
         if store.exists and not store.may_write:
             # Who may only read a registry is answered with what is in it.
             if kept := _waiting(directories):
-                warn(f"{url} may only be read{kept}")
+                warn(f"{url} may not be written to{kept}")
         elif store.exists or waiting(None, directories):
             ingest(store, directories, path=url.path or None)
     except StoreError as error:

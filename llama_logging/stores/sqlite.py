@@ -16,7 +16,7 @@ from llama_logging import process
 from llama_logging.exceptions import StoreError
 from llama_logging.mounts import has_no_room, may_write, refuse
 from llama_logging.retention import Retention
-from llama_logging.state import make_folder
+from llama_logging.state import make_folder, user
 from llama_logging.stores import statements, words
 from llama_logging.stores.plain_errors import COLUMNS, HOT, taken_apart
 from llama_logging.stores.schema import STEPS
@@ -436,6 +436,8 @@ def _has_log(path: str) -> bool:
 def _explained(error: Exception, path: str) -> str:
     if isinstance(error, OSError):
         return f"cannot be opened: {error.strerror or error} ({error.filename})" if error.filename else str(error)
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        return f"user {user()} may not read it"
     if "disk I/O error" in str(error) and has_no_room(path):
         return f"the disk is full ({error})"
     return str(error)

@@ -309,6 +309,9 @@ def test_a_registry_that_may_only_be_read_answers(run: Run, monkeypatch: pytest.
         os.chmod(folder, 0o555)
         assert "its errors wait in" in run("-c", LOG, str(user)).err
         asked = run("-c", ASK, str(user), "list")
-        assert (asked.code, "errors.db may only be read; 1 error is safe in the journal" in asked.err) == (0, True)
+        assert (asked.code, "errors.db may not be written to; 1 error is safe in the journal" in asked.err) == (0, True)
+        os.chmod(path, 0o600)
+        asked = run("-c", ASK, str(user), "list")
+        assert (asked.code, f"errors.db: user {user} may not read it\n" in asked.err) == (1, True)
         os.chmod(folder, 0o755)
         store.close()

@@ -532,7 +532,7 @@ def test_a_role_that_may_only_read_can(
             pipeline.add(make_context())
             with closing(open_registry(urls.parse(reader.url))) as asked:
                 assert (asked.may_write, len(asked.errors())) == (False, 2)
-            assert "may only be read; 1 error is safe" in capsys.readouterr().err
+            assert "may not be written to; 1 error is safe" in capsys.readouterr().err
             pipeline.journal.close()
             reader.close()
         finally:
