@@ -165,11 +165,17 @@ def pipeline_for(url: StoreURL) -> Pipeline:
     return found
 
 
-def open_registry(url: StoreURL) -> Outbox:
+def open_registry(url: StoreURL, *, whole: bool = False) -> Outbox:
     """The store of *url* with everything in it that any process, living or dead, has written.
 
+    Where it takes nothing in, because its disk is full, say, or another process holds it locked, it answers with
+    what it has, and how many errors wait in the journal is told.
+
+    Args:
+        whole: Whether it is to fail then: what it has is not enough.
+
     Raises:
-        StoreError: If it cannot be opened; the message says how many errors wait in the journal.
+        StoreError: If it cannot be read; the message says how many errors wait in the journal.
         MissingExtraError: If what reaches it is not installed.
     """
     directories = url.directories
@@ -182,13 +188,15 @@ def open_registry(url: StoreURL) -> Outbox:
     try:
         if store.exists and not store.may_write:
             # Who may only read a registry is answered with what is in it.
-            if kept := _waiting(directories):
+            if kept := _waiting(directories, store):
                 warn(f"{url} may not be written to{kept}")
         elif store.exists or waiting(None, directories):
             ingest(store, directories, path=url.path or None)
     except StoreError as error:
-        store.close()
-        raise StoreError(f"{error}{_waiting(directories)}") from error
+        if whole or not _answers(store):
+            store.close()
+            raise StoreError(f"{error}{_waiting(directories)}") from error
+        warn(f"{error}{_waiting(directories, store)}")
     return store
 
 
@@ -230,9 +238,20 @@ def _cut(context: ErrorContext, size: int) -> ErrorContext:
     )
 
 
-def _waiting(directories: list[str]) -> str:
-    """What to add to a sentence about a store that takes no errors now: where they are; nothing if there are none."""
-    counts = {directory: count for directory in directories if (count := waiting(None, [directory]))}
+def _answers(store: Store) -> bool:
+    try:
+        return store.exists and bool(store.recall("id"))
+    except StoreError:
+        return False
+
+
+def _waiting(directories: list[str], store: Store | None = None) -> str:
+    """What to add to a sentence about a store that takes no errors now: where they are; nothing if there are none.
+
+    Args:
+        store: Where it can be asked what it has of them.
+    """
+    counts = {directory: count for directory in directories if (count := waiting(store, [directory]))}
     if not counts:
         return ""
     from llama_logging.visible import counted, noun_for  # here and not above: who logs has nothing to count in words

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 
 from llama_logging import ingest as ingestion
 from llama_logging import native, wire
+from llama_logging.cli.main import main
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
@@ -140,6 +142,30 @@ def test_a_store_that_fails_leaves_the_journal_as_it_is(tmp_path: Path) -> None:
     os.unlink(tmp_path / "notes.txt")
     store = open_registry(url)
     assert count(store) == 3
+    store.close()
+
+
+def test_a_registry_that_takes_nothing_in_answers_with_what_it_has(
+    own_place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its disk is full, or another process holds it locked; a gate, which may not pass too soon, fails."""
+    url = urls.default()
+    pipeline = pipeline_for(url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    open_registry(url).close()
+    pipeline.add(make_context())
+    monkeypatch.setattr("llama_logging.stores.sqlite.BUSY_TIMEOUT", 0.05)
+    with contextlib.closing(sqlite3.connect(url.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store = open_registry(url)
+        assert count(store) == 1
+        store.close()
+        assert "database is locked; 1 error is safe in the journal" in capsys.readouterr().err
+        assert main(["gate", "--since", "1h"]) == 1
+        assert capsys.readouterr().err.startswith("llama-logging: sqlite:")
+    store = open_registry(url)
+    assert count(store) == 2
     store.close()
 
 

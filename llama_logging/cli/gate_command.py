@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Look, print what there is, and say so by the exit code."""
-    with opened(args) as store:
+    with opened(args, whole=True) as store:
         if not store.exists and not args.missing_ok:
             # A wrong name, too, and then every release would pass.
             print("llama-logging: a gate that cannot look fails; --missing-ok lets it pass", file=sys.stderr)

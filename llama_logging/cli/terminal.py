@@ -135,10 +135,14 @@ def _severity(text: str) -> ErrorSeverity:
 
 
 @contextlib.contextmanager
-def opened(args: argparse.Namespace) -> Iterator[Outbox]:
-    """The registry that the command is about, with all that waits in journals; a hint if there is none."""
+def opened(args: argparse.Namespace, *, whole: bool = False) -> Iterator[Outbox]:
+    """The registry that the command is about, with all that waits in journals; a hint if there is none.
+
+    Args:
+        whole: See `open_registry`.
+    """
     url = registries.named(args)
-    store = open_registry(url)
+    store = open_registry(url, whole=whole)
     if not store.exists:
         tell_of_none(url)
     try:
