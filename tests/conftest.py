@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import logging
 import os
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging import breadcrumbs, config, grouping, imperative, pipeline, tap, variables
+from llama_logging import background, breadcrumbs, config, grouping, imperative, pipeline, tap, variables
 from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack
 from llama_logging.ids import new_id
@@ -128,6 +129,11 @@ def captured(fail: Callable[[], object]) -> ErrorContext:
         context = capture(logging.LogRecord("app", logging.ERROR, __file__, 1, "failed", (), sys.exc_info()))
     assert context is not None
     return context
+
+
+def our_threads() -> list[threading.Thread]:
+    """Threads of this package that run; of those that wait `threading.enumerate` tells nothing."""
+    return [each for each in gc.get_objects() if type(each) is background.Thread and each.is_alive()]
 
 
 def make_context(**changes: Any) -> ErrorContext:

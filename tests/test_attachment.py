@@ -326,6 +326,33 @@ def test_where_no_thread_may_run_what_reacts_is_made_at_once(cli: Run, own_place
     assert attached(cli, shipped_text()).out == "True 1\n"
 
 
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        "for thread in set(threading.enumerate()) - {threading.main_thread()}: thread.join()",
+        "while threading.active_count() > 1: time.sleep(0.01)",
+    ],
+    ids=["joins all", "counts them"],
+)
+def test_a_script_that_waits_for_all_threads_ends(cli: Run, own_place: Path, waiting: str) -> None:
+    """Those of reports and predictions go on to the end of the process."""
+    (own_place / "app.py").write_text(
+        "import logging, sys, threading, time\n"
+        "logging.getLogger('app').error('failed')\n"
+        "while 'llama_logging.predicting.watch' not in sys.modules: time.sleep(0.01)\n"
+        f"time.sleep(0.5)\n{waiting}\nprint('ended')"
+    )
+    reacting = """
+version: 1
+handlers:
+  registry: {class: llama_logging.handlers.RegistryHandler}
+  report: {class: llama_logging.handlers.ReportHandler, channels: {ops: {command: {argv: ["true"]}}}}
+  watch: {class: llama_logging.handlers.PredictionHandler}
+root: {handlers: [registry, report, watch]}
+"""
+    assert attached(cli, reacting).out == "ended\n"
+
+
 TOLD = """
 import logging, os, sys, threading
 def tell(context):

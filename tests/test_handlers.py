@@ -31,7 +31,7 @@ from llama_logging.reporters import channel
 from llama_logging.saying import say
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import OutcomeStatus
-from tests.conftest import Run
+from tests.conftest import Run, our_threads
 
 reported: list[ErrorContext] = []
 """Where `report` below puts what it gets; a dotted path in the tests names it."""
@@ -142,11 +142,11 @@ def test_an_error_larger_than_a_frame_may_be_is_cut_and_can_be_read() -> None:
 
 def test_nothing_is_done_in_a_constructor(own_place: Path) -> None:
     """Hosts build handlers in one process and use them in another, or throw them away."""
-    threads = threading.active_count()
+    threads = our_threads()
     RegistryHandler(store="sqlite:///never.db")
     RecoveryHandler()
     ReportHandler(callback=report)
-    assert threading.active_count() == threads
+    assert our_threads() == threads
     assert list(own_place.iterdir()) == []
 
 
@@ -200,13 +200,14 @@ def test_what_was_configured_before_leaves_no_thread_behind() -> None:
     }  # fmt: skip
     configure(handlers)
     log_failure(logging.getLogger("app"))
-    before = [thread for thread in threading.enumerate() if thread.name.startswith("llama_logging")]
+    before = our_threads()
     assert len({thread.name for thread in before}) >= 4
     configure(handlers)
     gc.collect()  # a handler and what it has made refer to each other
-    for thread in before:
-        thread.join(10)
-    assert [thread.name for thread in before if thread.is_alive()] == []
+    until = time.monotonic() + 10
+    while any(thread.is_alive() for thread in before):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_many_configurations_share_one_journal(own_place: Path) -> None:

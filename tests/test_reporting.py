@@ -49,7 +49,7 @@ from llama_logging.reporting import Reporting
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from llama_logging.tried import OutcomeStatus
-from tests.conftest import NOON, Run, make_context
+from tests.conftest import NOON, Run, make_context, our_threads
 from tests.reporters.receivers import Receiver, free_port, receiver, saying, until
 from tests.stores.test_ledger import ending, make_announcement
 from tests.stores.test_outbox import attempt
@@ -858,10 +858,10 @@ def test_the_end_of_the_process_waits_for_no_receiver(own_place: Path, run: Run)
 
 
 def test_nothing_runs_until_there_is_something_to_run_for(own_place: Path) -> None:
-    threads = threading.active_count()
+    threads = our_threads()
     handler = ReportHandler(channels={"ops": webhook(9)})
     handler.close()
-    assert threading.active_count() == threads
+    assert our_threads() == threads
     assert list(own_place.iterdir()) == []
 
 

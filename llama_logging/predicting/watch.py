@@ -16,7 +16,7 @@ from logging import LogRecord
 from typing import Any
 
 from llama_logging import forks, process
-from llama_logging.background import Worker, ours
+from llama_logging.background import Worker, ours, waited
 from llama_logging.config import warn
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
@@ -154,7 +154,7 @@ class Watch:
     # --- the predictor's side
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(self.settings.tick):
+        while not waited(stop, self.settings.tick):
             self._guarded(self._clock())
         if self.pid == os.getpid() and self._stop is stop:
             self._end()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from llama_logging import process
-from llama_logging.background import stand_apart
+from llama_logging.background import Thread, stand_apart
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.ids import new_id
@@ -274,7 +274,7 @@ class Incident:
             except BaseException as error:
                 answers.put(Remedy(OutcomeStatus.FAILED, detail=named(error)))
 
-        threading.Thread(target=work, name=thread_name, daemon=True).start()
+        Thread(thread_name, work).start()
         patience = Deadline(allowed + GRACE)
         while True:
             try:

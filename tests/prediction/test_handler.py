@@ -30,7 +30,7 @@ from llama_logging.predicting.notes import KEPT, NUMBERS, Notes, Seen
 from llama_logging.predicting.settings import Settings
 from llama_logging.prediction.predictor import Predictor
 from llama_logging.recovery.strategy import Deadline, Remedy
-from tests.conftest import Run
+from tests.conftest import Run, our_threads
 from tests.recovery.test_engine import RECOVERED, Act, engine, failing
 from tests.test_handlers import configure, log_failure
 
@@ -281,9 +281,9 @@ def test_a_filter_may_replace_the_record(made: Any) -> None:
 
 
 def test_making_one_starts_no_thread_and_writes_nothing(own_place: Path) -> None:
-    before = set(threading.enumerate())
+    before = our_threads()
     handler = PredictionHandler()
-    assert set(threading.enumerate()) == before
+    assert our_threads() == before
     assert list(own_place.iterdir()) == []
     handler.close()
 
@@ -370,7 +370,7 @@ def until(check: Callable[[], object]) -> None:
 
 
 def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "llama_logging-prediction"]
+    return [thread for thread in our_threads() if thread.name == "llama_logging-prediction"]
 
 
 def test_the_first_record_starts_the_thread_and_it_takes_what_comes(made: Any) -> None:
