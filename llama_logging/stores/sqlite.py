@@ -372,9 +372,19 @@ def _refuse_newer(taken: int) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    if only(connection.execute("PRAGMA user_version")) == len(STEPS):
+    found = only(connection.execute("PRAGMA user_version"))
+    if found == len(STEPS):
         return
-    connection.execute("BEGIN IMMEDIATE")
+    _refuse_newer(found)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if not found:
+            raise
+        steps = f"schema {found} to {len(STEPS)}"
+        raise sqlite3.OperationalError(
+            f"{error}, perhaps by a process that brings it up to date ({steps}): of many errors that takes a while"
+        ) from error
     try:
         taken = only(connection.execute("PRAGMA user_version"))
         _refuse_newer(taken)

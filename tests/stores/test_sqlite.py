@@ -150,6 +150,19 @@ def test_a_database_of_something_else_is_left_as_it_is(store: SQLiteStore, table
     assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
 
 
+def test_who_waits_in_vain_while_it_is_brought_up_to_date_is_told_so(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llama_logging.stores.sqlite.BUSY_TIMEOUT", 0.05)
+    with contextlib.closing(sqlite3.connect(urls.parse(store.url).path, isolation_level=None)) as other:
+        other.executescript(f"PRAGMA journal_mode = WAL; {';'.join(STEPS[:5])}; PRAGMA user_version = 5")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match=rf"locked, perhaps by .* up to date \(schema 5 to {len(STEPS)}\)"):
+            store.errors()
+        other.execute("ROLLBACK")
+    assert store.errors() == []
+
+
 def test_a_registry_that_is_being_made_is_none_of_somebody_else(store: SQLiteStore) -> None:
     """Its file is there, and nothing in it."""
     Path(urls.parse(store.url).path).touch()
