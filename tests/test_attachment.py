@@ -353,6 +353,43 @@ root: {handlers: [registry, report, watch]}
     assert attached(cli, reacting).out == "ended\n"
 
 
+IMPORTING = """
+import sys, threading, time
+from importlib.machinery import PathFinder
+from llama_logging.attachment.later import _Maker
+begun = threading.Event()
+class Slow(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "llama_logging.registry":
+            spec = super().find_spec(name, path, target)
+            create = spec.loader.create_module
+            spec.loader.create_module = lambda one: begun.set() or time.sleep(0.5) or create(one)
+            return spec
+sys.meta_path.insert(0, Slow)
+def whole():
+    import llama_logging.registry
+def part():
+    if PART == "store":
+        from llama_logging.stores import open_store, urls
+        open_store(urls.default())
+    import llama_logging.registry.attempts
+one, other = _Maker(whole), threading.Thread(target=part) if PART == "store" else _Maker(part)
+one.start()
+begun.wait()
+other.start()
+one.done.wait()
+other.join()
+"""
+
+
+@pytest.mark.parametrize("part", ["store", "maker"])
+def test_threads_that_import_the_registry_at_once_do_not_wait_for_each_other(run: Run, part: str) -> None:
+    """A recovery is made for the first error while that is brought in."""
+    done = run("-c", f"PART = {part!r}\n{IMPORTING}")
+    assert (done.code, done.err) == (0, "")
+
+
 TOLD = """
 import logging, os, sys, threading
 def tell(context):

@@ -112,6 +112,9 @@ class _Maker(threading.Thread):
         lending(self._do)
 
     def _do(self) -> None:
+        # Whole, before any part of it: see stores.kind_of_store.
+        import llama_logging.registry  # noqa: F401 - as said there
+
         try:
             self._work()
         finally:

@@ -37,6 +37,10 @@ def kind_of_store(url: StoreURL) -> Callable[[StoreURL], Outbox]:
         MissingExtraError: If what reaches it is not installed.
     """
     # Here and not above: a process that logs no error never reaches its store, and few need psycopg.
+    # Whole, before any part of it: who imports a part first holds that, and waits for the whole, which another
+    # thread that began with the whole has part by part. Python tells one of them of a deadlock.
+    import llama_logging.registry  # noqa: F401 - as said
+
     if url.path:
         from llama_logging.stores.sqlite import SQLiteStore
 
