@@ -132,7 +132,7 @@ def _kept(store: Outbox, lease: Lease) -> Iterator[Callable[[], None]]:
 
     def keep() -> None:
         with background.ours():
-            while not over.wait(LEASE / 3) and time.monotonic() - latest < LONGEST_SEND:
+            while not background.waited(over, LEASE / 3) and time.monotonic() - latest < LONGEST_SEND:
                 with contextlib.suppress(Exception):  # of a store that is away for a moment
                     store.renew(lease, LEASE)
 
