@@ -42,6 +42,8 @@ _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (),
 
 CONTEXT = "_llama_logging_context"
 """Where a record has its ErrorContext; None if it is an error that was not captured yet."""
+OUTCOME = "_llama_logging_outcome"
+"""Where a record has the outcome of its recovery, if one was asked for."""
 _MECHANISM = "_llama_logging_mechanism"
 
 _STANDARD = forms.USUAL | {
@@ -49,7 +51,7 @@ _STANDARD = forms.USUAL | {
     CONTEXT,
     _MECHANISM,
     "_llama_logging_seen",
-    "_llama_logging_outcome",
+    OUTCOME,
 }
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llama_logging import mounts, tracing
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.capture import exception_of
+from llama_logging.capture import OUTCOME, exception_of
 from llama_logging.config import as_bool, as_bytes, as_callable, as_count, as_text, is_collecting
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GROUPING, parse_grouping
@@ -146,6 +146,7 @@ class RecoveryHandler(ContextHandler):
     """
 
     option_names = (*ContextHandler.option_names, "store", "rules", "mode")
+    answers = True
 
     def __init__(self, **options: Any) -> None:
         # Here and not above: where nothing is to be recovered from, nobody waits for half of the package.
@@ -338,7 +339,12 @@ def _as_bridge(value: object) -> tuple[str, str]:
 
 def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
     """Put *outcome* where it will be looked for: on the exception, and on the record for formatters."""
-    record.__dict__["_llama_logging_outcome"] = outcome
+    record.__dict__[OUTCOME] = outcome
+    hand_back(record, outcome)
+
+
+def hand_back(record: logging.LogRecord, outcome: object) -> None:
+    """Put *outcome* on the exception alone, as long as this is asked for where *record* was logged."""
     exception = exception_of(record)
     # An exception without a __dict__, or with a __setattr__ of its own, goes without.
     with contextlib.suppress(Exception):

@@ -36,6 +36,8 @@ class ContextHandler(logging.Handler):
     option_names: tuple[str, ...] = ("level", "strict", "ignore", "sticky")
     sees_all = False
     """Whether it has a use for records that are no errors, whatever its options say."""
+    answers = False
+    """Whether it puts an outcome on the exceptions of what it handles."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__()

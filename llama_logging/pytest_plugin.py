@@ -45,7 +45,9 @@ class CapturedErrors(Sequence["ErrorContext"]):
     @property
     def outcomes(self) -> list[Outcome]:
         """What recovery came to, for each error that it began for; each has ended when this returns."""
-        found: list[Any] = [record.__dict__.get("_llama_logging_outcome") for _, record in self._errors]
+        from llama_logging.capture import OUTCOME
+
+        found: list[Any] = [record.__dict__.get(OUTCOME) for _, record in self._errors]
         outcomes = [outcome for outcome in found if outcome is not None]
         for outcome in outcomes:
             outcome.wait(TIMEOUT)

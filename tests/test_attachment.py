@@ -315,6 +315,51 @@ def test_the_outcome_of_the_first_error_is_waited_for(cli: Run, own_place: Path,
     assert set(done.out.splitlines()) == told
 
 
+UNAWARE = """
+import asyncio, copy, logging, pickle, sys
+class AIGenerationError(Exception):
+    pass
+def work(call):
+    try:
+        raise AIGenerationError("no answer")
+    except AIGenerationError as error:
+        getattr(logging.getLogger("app"), call)("failed")
+        return error
+async def wait(outcome):
+    return await outcome
+error = work(sys.argv[1])
+outcome = error.__llama_outcome__
+print(copy.copy(error).args, bool(outcome), "pending" in repr(outcome))
+print(asyncio.run(wait(outcome)) if sys.argv[2] == "await" else outcome.wait(10), outcome.status, outcome.value)
+print(pickle.loads(pickle.dumps(error)).__llama_outcome__.status, error.__llama_outcome__.error_id == outcome.error_id)
+"""
+
+
+@pytest.mark.parametrize(("call", "way"), [("exception", "wait"), ("error", "wait"), ("exception", "await")])
+def test_the_outcome_of_the_first_error_is_on_its_exception(cli: Run, own_place: Path, call: str, way: str) -> None:
+    """The application does not import us, and looks as soon as its logging call has returned."""
+    (own_place / "app.py").write_text(UNAWARE)
+    done = attached(cli, shipped_text(), "app.py", call, way)
+    assert done.out.splitlines() == [
+        "('no answer',) False True",
+        f"False fallback {FALLBACK}",
+        "fallback True",
+    ]
+
+
+def test_an_outcome_that_was_promised_comes_to_nothing_where_no_handler_can_be_made(cli: Run, own_place: Path) -> None:
+    (own_place / "app.py").write_text(UNAWARE)
+    rules = "rules: [{match: {class: AIGenerationError}, ladder: [fallback_value]}], strict: true"
+    text = (
+        "version: 1\nhandlers:\n"
+        f"  registry: {{{REGISTRY}}}\n"
+        f"  recovery: {{class: llama_logging.handlers.RecoveryHandler, {rules}}}\n"
+        "root: {handlers: [registry, recovery]}\n"
+    )
+    done = attached(cli, text, "app.py", "exception", "wait")
+    assert done.out.splitlines()[1] == "False none None"
+
+
 def test_where_no_thread_may_run_what_reacts_is_made_at_once(cli: Run, own_place: Path) -> None:
     """As in a worker of uWSGI without `enable-threads`, where a thread would be started and never run."""
     (own_place / "app.py").write_text(

@@ -38,7 +38,13 @@ def sinks_of(data: Mapping[str, Any]) -> list[tap.Sink]:
             options = _pinned(cls, _resolved(data, "handlers", name))
             notes = bool(options.get("breadcrumbs")) or getattr(cls, "sees_all", False)
             keeps = isinstance(cls, type) and issubclass(cls, RegistryHandler)
-            sink = (tap.Sink if keeps else LateSink)(_maker(data, cls, options), below=used[name], notes=notes)
+            make = _maker(data, cls, options)
+            sink: tap.Sink
+            if keeps:
+                sink = tap.Sink(make, below=used[name], notes=notes)
+            else:
+                answers = getattr(cls, "answers", False)
+                sink = LateSink(make, below=used[name], notes=notes, answers=answers)
             found.append((not keeps, sink))
             if keeps and isinstance(sink.handler, RegistryHandler):
                 sink.handler.reach_libraries()

@@ -14,13 +14,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from llama_logging import forks, tap, tasks
+from llama_logging.attachment.promised import Promised
 from llama_logging.background import is_ours, lending
-from llama_logging.capture import capture
+from llama_logging.capture import OUTCOME, capture
 from llama_logging.config import warn
+from llama_logging.handlers import hand_back
 from llama_logging.handling import WHOSE
 from llama_logging.native import may_have_threads
+
+if TYPE_CHECKING:
+    from llama_logging.recovery.outcome import Outcome
 
 CAPACITY = 1_000
 """Records that wait at most; of more, the oldest are not reacted to."""
@@ -32,13 +38,23 @@ _ASKED = "llama_logging.recovery.outcome"
 
 
 class LateSink(tap.Sink):
-    """A sink whose handler is made on another thread; what comes meanwhile waits there, captured."""
+    """A sink whose handler is made on another thread; what comes meanwhile waits there, captured.
+
+    Args:
+        answers: Whether the handler puts an outcome on exceptions: until it does, one that is promised stands there.
+    """
 
     def __init__(
-        self, make: Callable[[], logging.Handler], *, below: tuple[str, ...] = ("",), notes: bool = False
+        self,
+        make: Callable[[], logging.Handler],
+        *,
+        below: tuple[str, ...] = ("",),
+        notes: bool = False,
+        answers: bool = False,
     ) -> None:
         super().__init__(make, below=below, notes=notes)
-        self._waiting: deque[logging.LogRecord] = deque(maxlen=CAPACITY)
+        self._answers = answers
+        self._waiting: deque[tuple[logging.LogRecord, Promised | None]] = deque(maxlen=CAPACITY)
         # By process: a child has no thread that is at it.
         self._makers: dict[int, _Maker] = {}
 
@@ -48,11 +64,15 @@ class LateSink(tap.Sink):
             self._catch_up()
             super().hand_over(record)
             return
+        promised = None
         # Here: where it was logged, and what is being handled, cannot be told elsewhere.
         if record.levelno >= tap.LEVEL or record.exc_info:
-            capture(record)
+            error = capture(record)
             record.__dict__[WHOSE] = tasks.current() or threading.get_ident()
-        self._waiting.append(record)
+            if self._answers and error is not None:
+                promised = Promised()
+                hand_back(record, promised)  # who logged it may ask as soon as the call returns
+        self._waiting.append((record, promised))
         # The handler may have come just now.
         if self._handler is not None or not self._is_being_made():
             self._catch_up()
@@ -83,7 +103,8 @@ class LateSink(tap.Sink):
         try:
             self._catch_up()
         except Exception as error:
-            self._waiting.clear()
+            while self._waiting:
+                _keep(self._waiting.popleft()[1], None)
             self._makers.pop(forks.pid, None)
             warn(f"errors are not reacted to: {type(error).__name__}: {error}")
 
@@ -91,10 +112,18 @@ class LateSink(tap.Sink):
         # Of two threads each takes what the other has left.
         while self._waiting:
             try:
-                record = self._waiting.popleft()
+                record, promised = self._waiting.popleft()
             except IndexError:
                 return
-            super().hand_over(record)
+            try:
+                super().hand_over(record)
+            finally:
+                _keep(promised, record.__dict__.get(OUTCOME))
+
+
+def _keep(promised: Promised | None, outcome: Outcome | None) -> None:
+    if promised is not None:
+        promised.keep(outcome)
 
 
 class _Maker(threading.Thread):
