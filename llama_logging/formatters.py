@@ -15,7 +15,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
 from llama_logging import plain, semconv, tracing
-from llama_logging.capture import CONTEXT, capture
+from llama_logging.capture import CONTEXT, OUTCOME, capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, microseconds_of
 from llama_logging.forms import USUAL
 from llama_logging.recovery.outcome import Outcome
@@ -25,9 +25,8 @@ from llama_logging.redaction.keys import is_known_harmless, is_secret
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable, wants_colour
 
-_OUTCOME = "_llama_logging_outcome"
 # What a record has that was captured and has no extra.
-_OWN = USUAL | {CONTEXT, _OUTCOME, "_llama_logging_seen"}
+_OWN = USUAL | {CONTEXT, OUTCOME, "_llama_logging_seen"}
 _KNOWN_FORMS = 4_096
 # What logging.Formatter knows: how a *fmt* of one's own is written.
 _FORMAT_STYLES = ("%", "{", "$")
@@ -50,13 +49,17 @@ class _Gaps:
         write: Callable[[logging.LogRecord, ErrorContext], str],
     ) -> list[str]:
         """What stands around the gaps in what *write* gives; asked again where another handler changed *record*."""
-        outcome = record.__dict__.get(_OUTCOME)
-        asked = (record.name, record.levelno, record.levelname, outcome and outcome.status, context.process)
+        outcome = record.__dict__.get(OUTCOME)
+        status = None if outcome is None else outcome.status
+        asked = (record.name, record.levelno, record.levelname, status, context.process)
         known = self._known.get(form)
         if known is None or known[0] != asked:
             if len(self._known) >= _KNOWN_FORMS:
                 self._known.clear()
-            known = self._known[form] = asked, write(record, context).split(_GAP)
+            known = asked, write(record, context).split(_GAP)
+            # A recovery may have ended meanwhile: then what was written is not what was asked for.
+            if outcome is None or outcome.status is status:
+                self._known[form] = known
         return known[1]
 
 
@@ -167,7 +170,7 @@ class JsonFormatter(_BaseJsonFormatter):
         context = capture(record)
         if context is not None:
             attributes = _attributes(context)
-            outcome = record.__dict__.get(_OUTCOME)
+            outcome = record.__dict__.get(OUTCOME)
             if outcome is not None:
                 attributes[semconv.RECOVERY_STATUS] = outcome.status.value
             log_data.update(self._named(attributes))
@@ -211,7 +214,7 @@ class ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line of *record*, with its error below it."""
         context = capture(record)
-        outcome = record.__dict__.get(_OUTCOME)
+        outcome = record.__dict__.get(OUTCOME)
         form = context.form if context is not None and self._is_plain and record.stack_info is None else None
         if context is not None and form is not None and _is_one_line(context.error_message):
             return self._filled(form, record, context, outcome)

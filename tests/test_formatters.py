@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import logging.config
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import weakref
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,10 @@ from llama_logging.capture import capture
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RecoveryHandler
+from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction.credentials import REDACTED
 from llama_logging.tracing import followed
+from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable, wants_colour
 
 ATTACK = "pay\x1b[2J\rload\nCRITICAL forged line \u202e\u2028\x9b31m\x00"
@@ -335,6 +339,37 @@ def test_a_recovery_is_shown_as_it_stands() -> None:
         data = json.loads(json_formatter.format(record))
         shown.append((data["llama_logging.recovery.status"], console.format(record).splitlines()[-1].split("; ")[0]))
     assert shown == [("fallback", "  recovery fallback")] * 2
+
+
+def test_a_recovery_that_ends_while_its_line_is_written_is_not_remembered_as_pending() -> None:
+    """The line of the next error of this form, whose recovery is under way, is its own."""
+
+    class Ending:
+        """Pending when it is asked first, over from then on."""
+
+        def __init__(self, *statuses: OutcomeStatus) -> None:
+            self._statuses = list(statuses)
+
+        @property
+        def status(self) -> OutcomeStatus:
+            return self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
+
+    formatter, told = JsonFormatter(), []
+    pending, over = OutcomeStatus.PENDING, OutcomeStatus.RECOVERED
+    for outcome in (Ending(pending, over), Ending(pending)):
+        record, _ = of_a_form("failed", "told", _llama_logging_outcome=outcome)
+        told.append(json.loads(formatter.format(record))["llama_logging.recovery.status"])
+    assert told == ["recovered", "pending"]
+
+
+def test_no_outcome_is_kept_alive_by_what_is_remembered_of_a_form() -> None:
+    formatter, outcome = JsonFormatter(), Outcome.settled("", OutcomeStatus.FAILED)
+    gone = weakref.ref(outcome)
+    record, _ = of_a_form("failed", "told", _llama_logging_outcome=outcome)
+    formatter.format(record)
+    del outcome, record
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("style", ["otel", "ecs"])
