@@ -209,7 +209,7 @@ def test_what_is_to_run_may_stand_without_dashes(cli: Run, words: list[str]) -> 
 
 SWALLOWED = """
 import asyncio, logging
-import httpx
+import LIBRARY as httpx
 def ask():
     try:
         return httpx.get("http://127.0.0.1:1/")
@@ -232,11 +232,12 @@ ask_and_tell()
 """
 
 
-@pytest.mark.parametrize("asked", [[], ["--swallowed"]])
+@pytest.mark.parametrize(("library", "asked"), [("httpx", []), ("httpx", ["--swallowed"]), ("httpx2", ["--swallowed"])])
 def test_what_a_client_swallows_is_an_error_where_that_is_asked_for(
-    cli: Run, run: Run, own_place: Path, asked: list[str]
+    cli: Run, run: Run, own_place: Path, library: str, asked: list[str]
 ) -> None:
-    (own_place / "app.py").write_text(SWALLOWED)
+    pytest.importorskip(library)
+    (own_place / "app.py").write_text(SWALLOWED.replace("LIBRARY", library))
     Path("logging.yaml").write_text(minimal())
     done = cli("run", *asked, "app.py")
     assert done == run("app.py")

@@ -324,10 +324,11 @@ def wait_for(path: Path, words: str, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def test_a_failure_that_a_client_swallows_is_a_breadcrumb(own_place: Path) -> None:
-    need("httpx")
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_failure_that_a_client_swallows_is_a_breadcrumb(own_place: Path, library: str) -> None:
+    need(library)
     (own_place / "app.py").write_text(
-        "import httpx, logging\n"
+        f"import {library} as httpx, logging\n"
         "def ask():\n"
         "    try:\n"
         "        return httpx.get('http://127.0.0.1:1/').text\n"

@@ -130,7 +130,7 @@ told = []
 server = http.server.HTTPServer(("127.0.0.1", 0), Echo)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{server.server_port}/"
-import httpx, requests
+import %s as httpx, requests
 from llama_logging.tracing import followed
 async def ask():
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -147,8 +147,10 @@ print(json.dumps(told))
 """
 
 
-def test_requests_carry_the_trace_on(run: Run) -> None:
-    done = run("-c", BEGIN + OUTGOING % HEADER)
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_requests_carry_the_trace_on(run: Run, library: str) -> None:
+    need(library)
+    done = run("-c", BEGIN + OUTGOING % (library, HEADER))
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out) == [[None, None]] * 3 + [[HEADER, "a=1"]] * 3 + [["another", None]]
 
@@ -231,7 +233,7 @@ def test_a_job_of_rq_belongs_to_the_trace_of_its_sender(own_place: Path, redis: 
 
 
 def test_without_being_asked_for_nothing_is_followed_or_passed_on(run: Run) -> None:
-    done = run("-c", BEGIN.replace("tracing=True", "") + OUTGOING % HEADER)
+    done = run("-c", BEGIN.replace("tracing=True", "") + OUTGOING % ("httpx", HEADER))
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)[3:6] == [[None, None]] * 3
 

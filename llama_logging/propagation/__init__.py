@@ -13,6 +13,7 @@ BRIDGES = {
     "django.core.handlers.wsgi": "django_requests",
     "flask.app": "flask_requests",
     "httpx._client": "httpx_calls",
+    "httpx2._client": "httpx_calls",
     "requests.sessions": "requests_calls",
     "rq.job": "rq_jobs",
     "rq.worker": "rq_jobs",

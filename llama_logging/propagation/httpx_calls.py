@@ -1,4 +1,4 @@
-"""httpx: requests carry the trace on."""
+"""httpx, and httpx2 which is made alike: requests carry the trace on."""
 
 from __future__ import annotations
 

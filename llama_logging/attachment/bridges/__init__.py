@@ -9,6 +9,7 @@ BRIDGES = {
     "IPython.core.interactiveshell": "ipython_cells",
     "flask.signals": "flask_debug",
     "httpcore": "http_clients",
+    "httpcore2": "http_clients",
     "loguru": "loguru_sink",
     "streamlit.error_util": "streamlit_scripts",
     "structlog._base": "structlog_events",

@@ -1,4 +1,4 @@
-"""httpx and what else stands on httpcore: a failure that a client swallows is still evidence.
+"""httpx, httpx2 and what else stands on httpcore or httpcore2: a failure that a client swallows is still evidence.
 
 httpcore says at DEBUG what failed. Such a record becomes a breadcrumb where breadcrumbs are kept, and
 an error where `run --swallowed` asks for that: many are tried again, and come to nothing.
