@@ -10,7 +10,7 @@ from llama_logging.context import ExceptionDetail
 _WORDS = {
     "cause": "caused by",
     "context": "raised while handling",
-    "suppressed": "raised while handling, and hidden by `from None`",
+    "suppressed": "raised while handling, and hidden by “from None”",
 }
 _RANKS = {"cause": 0, "context": 0, "suppressed": 1, "member": 2}
 """In which order they follow what they belong to."""

@@ -34,7 +34,7 @@ SAID = {
 }
 """What a page says when it comes back from a form."""
 SIGN_IN = (
-    "Open the link that `llama-logging serve` has printed; where the dashboard is part of another application, "
+    "Open the link that llama-logging serve has printed; where the dashboard is part of another application, "
     "its own address with ?token= and the token."
 )
 USED = "The link was used before, or is not of this dashboard: `llama-logging serve` prints a new one each time."

@@ -38,4 +38,4 @@ class Board:
             return "This dashboard only shows: it was given no token."
         if self.read_only:
             return "This dashboard only shows: it was started with --read-only."
-        return "To change something, open the link that `llama-logging serve` has printed."
+        return "To change something, open the link that llama-logging serve has printed."

@@ -161,6 +161,30 @@ def test_every_page_fits_and_complains_of_nothing(
             assert (light > 600) == (scheme == "light"), path
 
 
+@pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
+def test_no_id_and_no_name_is_broken_in_a_table(browser: Any, told: Served, signed: Any, size: tuple[int, int]) -> None:
+    """What is to be recognised at a glance; what an error says may be broken anywhere."""
+    broken = """() => [...document.querySelectorAll("td")].filter(cell => !cell.querySelector("bdi")).flatMap(cell => {
+        const words = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [];
+        for (let text; text = words.nextNode();)
+            for (const word of text.data.matchAll(/\\S+/g)) {
+                const range = document.createRange();
+                range.setStart(text, word.index);
+                range.setEnd(text, word.index + word[0].length);
+                const lines = new Set([...range.getClientRects()].map(place => Math.round(place.top)));
+                // A hyphen may end a line, and what stands before `@` or behind `/`.
+                if (lines.size > 1 && !/[-@/]/.test(word[0])) found.push(word[0]);
+            }
+        return found;
+    })"""
+    with watched(browser, signed, size) as page:
+        for path in told.paths:
+            page.goto(told.base + path)
+            assert page.evaluate(broken) == [], path
+            rows = page.evaluate("[...document.querySelectorAll('tbody tr')].map(row => row.offsetHeight)")
+            assert max(rows, default=0) < 240, path  # nor is what is said pressed into a column of a word's width
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(browser: Any, told: Served, signed: Any, scheme: str) -> None:
     """By axe-core: nothing serious, nothing critical."""

@@ -145,6 +145,8 @@ def test_pages_are_about_one_service_or_environment(store: Outbox, client: TestC
     overview = client.get("/overview?service=shop&environment=test").text
     assert '<h2>Errors</h2><p class="value">1</p>' in overview
     assert "Recovered everywhere" in overview
+    assert overview.count("none before") >= 2
+    assert not re.search(r"(none|as) before</span>\s*<span class=.soft.>0 before", overview)
     assert 'href="/overview?since=7d&amp;service=shop&amp;environment=test"' in overview
     # The next one asks about all of them.
     assert '<h2>Errors</h2><p class="value">3</p>' in client.get("/overview").text
