@@ -348,6 +348,28 @@ def test_the_outcome_of_the_first_error_is_on_its_exception(cli: Run, own_place:
     ]
 
 
+REFUSED = """
+import logging
+class ResponseError(Exception):
+    def __init__(self, error, status_code):
+        super().__init__(error)
+        self.status_code = status_code
+for status, said in ((404, "model 'a' not found"), (500, "out of memory"), (500, "no room")):
+    try:
+        raise ResponseError(said, status)
+    except ResponseError:
+        logging.exception("no story")
+"""
+
+
+def test_the_shipped_configuration_groups_what_a_server_refuses_by_status(cli: Run, own_place: Path) -> None:
+    """Ollama's client has one class for a missing model and for no memory: to mute the one would hide the other."""
+    (own_place / "app.py").write_text(REFUSED)
+    attached(cli, shipped_text())
+    found = {group["error_message"]: group["count"] for group in document(cli, "list")}
+    assert found == {"model 'a' not found": 1, "no room": 2}
+
+
 def test_an_outcome_that_was_promised_comes_to_nothing_where_no_handler_can_be_made(cli: Run, own_place: Path) -> None:
     (own_place / "app.py").write_text(UNAWARE)
     rules = "rules: [{match: {class: AIGenerationError}, ladder: [fallback_value]}], strict: true"
