@@ -13,6 +13,7 @@ from os.path import isabs
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_logging.frozen import Frozen, replace
+from llama_logging.plain import last_line
 
 PREDICTED = "llama_logging.predicted"
 """In the additional context of an error that is only predicted: what says so."""
@@ -359,7 +360,7 @@ class ErrorContext(Frozen):
         return self.stack.exceptions[0].frames if self.stack.exceptions else ()
 
     def __str__(self) -> str:
-        return f"{self.error_type}: {self.error_message} [{self.error_id}]"
+        return f"{last_line(self.error_type, self.error_message)} [{self.error_id}]"
 
 
 class Sighting(Frozen):

@@ -6,6 +6,7 @@ import json
 import re
 
 from llama_logging.context import ErrorContext
+from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import counted, printable, printable_lines
@@ -24,7 +25,7 @@ def as_markdown(
     context: ErrorContext, group: ErrorGroup | None = None, attempts: list[RecoveryAttempt] | None = None
 ) -> str:
     """*context*, and what is known of its group and of its recovery."""
-    said = _inline(f"{context.error_type}: {_cut(context.error_message, VALUE)}")
+    said = _inline(last_line(context.error_type, _cut(context.error_message, VALUE)))
     parts = [f"### {said}", _table(_facts(context, group))]
     if context.stack_trace:
         parts.append(_block(_ends(context.stack_trace.rstrip(), STACK), "pytb"))

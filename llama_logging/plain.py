@@ -143,6 +143,15 @@ def are_quiet(values: Iterable[object]) -> bool:
     return True
 
 
+def last_line(error_type: str, message: str) -> str:
+    """An error as a traceback's last line names it: without words, by its type alone.
+
+    >>> last_line("KeyError", "'a'"), last_line("ReadTimeout", "")
+    ("KeyError: 'a'", 'ReadTimeout')
+    """
+    return f"{error_type}: {message}" if message else error_type
+
+
 def type_name(cls: type) -> str:
     """Dotted name of *cls*, whatever its metaclass pretends; built-ins by their bare name."""
     name = _qualname(cls)

@@ -40,7 +40,9 @@ class CapturedErrors(Sequence["ErrorContext"]):
         return found[index]
 
     def __repr__(self) -> str:
-        return f"[{', '.join(f'{error.error_type}: {error.error_message}' for error in self)}]"
+        from llama_logging.plain import last_line
+
+        return f"[{', '.join(last_line(error.error_type, error.error_message) for error in self)}]"
 
     @property
     def outcomes(self) -> list[Outcome]:

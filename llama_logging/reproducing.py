@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.frames import in_app, innermost
+from llama_logging.plain import last_line
 from llama_logging.visible import printable
 
 VALUE = 200
@@ -38,7 +39,7 @@ def as_test(context: ErrorContext) -> str:
     withheld = _withheld(context, frame)
     name = _WORD.sub("_", f"{function or context.source_function}_{context.error_type}".lower()).strip("_")
     lines = [
-        *_comment(f"{context.error_type}: {context.error_message}"),
+        *_comment(last_line(context.error_type, context.error_message)),
         *_comment(
             f"Captured at {context.timestamp.isoformat(timespec='seconds')}; llama-logging show {context.error_id}"
         ),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from llama_logging.cli.terminal import add_store, fingerprint_named, group_document, opened, print_json
+from llama_logging.plain import last_line
 from llama_logging.registry import Store
 from llama_logging.visible import printable
 from llama_logging.wording import state_of
@@ -36,7 +37,7 @@ def decide(args: argparse.Namespace, decision: Decision) -> int:
         print_json([group_document(group) for group, _ in decided])
     else:
         for group, changes in decided:
-            what = printable(f"{group.error_type}: {group.error_message}")
+            what = printable(last_line(group.error_type, group.error_message))
             print(f"{state_of(group, changes)}: {what}  {group.fingerprint}")
     return 0
 

@@ -8,6 +8,7 @@ import sys
 from llama_logging.cli.deciding import add_groups, user
 from llama_logging.cli.terminal import fingerprint_named, opened, print_json, progress
 from llama_logging.exceptions import ConfigError
+from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.retention import AT_ONCE
 from llama_logging.visible import counted, printable
@@ -54,4 +55,6 @@ def _agreed(groups: list[ErrorGroup]) -> bool:
 
 
 def _told(group: ErrorGroup) -> str:
-    return printable(f"{group.error_type}: {group.error_message}  {counted(group.count, 'error')}  {group.fingerprint}")
+    return printable(
+        f"{last_line(group.error_type, group.error_message)}  {counted(group.count, 'error')}  {group.fingerprint}"
+    )

@@ -18,6 +18,7 @@ from llama_logging.cli.terminal import (
     print_table,
 )
 from llama_logging.outbox import Outbox
+from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.wording import ago
 
@@ -63,7 +64,7 @@ def execute(args: argparse.Namespace) -> int:
                 ago(group.last_seen),
                 str(group.count),
                 group.severity.name,
-                f"{group.error_type}: {group.error_message}",
+                last_line(group.error_type, group.error_message),
                 group.last_error_id,
             ]
             for kind, group in found

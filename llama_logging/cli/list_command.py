@@ -19,6 +19,7 @@ from llama_logging.cli.terminal import (
     room,
     short,
 )
+from llama_logging.plain import last_line
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.visible import printable_lines
@@ -78,7 +79,7 @@ def execute(args: argparse.Namespace) -> int:
             g.severity.name,
             g.state.value,
             g.source,
-            f"{g.error_type}: {g.error_message}",
+            last_line(g.error_type, g.error_message),
             name,
         ]
         for g, name in zip(groups, names, strict=True)

@@ -23,6 +23,7 @@ from llama_logging.cli.terminal import (
 )
 from llama_logging.config import did_you_mean, load
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
+from llama_logging.plain import last_line
 from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
@@ -117,7 +118,7 @@ def _test(args: argparse.Namespace) -> int:
         context = error_named(store, args.id)
     rule = next((rule for rule in rules if rule.applies(context)), None)
     if rule is None:
-        raise ConfigError(f"no rule in {config} matches {context.error_type}: {context.error_message}"[:300])
+        raise ConfigError(f"no rule in {config} matches {last_line(context.error_type, context.error_message)}"[:300])
     steps = [
         {
             "strategy": step.strategy.name,

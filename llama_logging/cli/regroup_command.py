@@ -8,6 +8,7 @@ import sys
 from llama_logging.cli import registries
 from llama_logging.cli.terminal import add_store, counted, opened, painted, print_json, print_table, progress
 from llama_logging.config import load
+from llama_logging.plain import last_line
 from llama_logging.regrouping import Change, apply, changes, rules_in
 from llama_logging.visible import printable
 
@@ -65,7 +66,7 @@ def _print(found: list[Change]) -> None:
             "all" if change.whole else "some",
             change.before,
             change.after,
-            f"{change.example.error_type}: {change.example.error_message}",
+            last_line(change.example.error_type, change.example.error_message),
             change.example.error_id,
         ]
         for change in found

@@ -21,6 +21,7 @@ from llama_logging.cli.terminal import (
 )
 from llama_logging.context import ErrorContext, Sighting
 from llama_logging.markdown import as_markdown
+from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.triage import Change
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
@@ -65,7 +66,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: list[Sighting]) -> None:
-    print(painted(printable(f"{context.error_type}: {context.error_message}"), f"1;{COLOURS[context.severity]}"))
+    print(painted(printable(last_line(context.error_type, context.error_message)), f"1;{COLOURS[context.severity]}"))
     for name, value in _facts(context).items():
         if value:
             print(f"  {painted(f'{name:<12}', '2')} {printable(value)}")

@@ -20,6 +20,7 @@ from llama_logging.cli.terminal import (
     print_table,
 )
 from llama_logging.context import ErrorSeverity
+from llama_logging.plain import last_line
 from llama_logging.registry.origins import Origin
 from llama_logging.summary import ErrorSummary, summarise
 from llama_logging.visible import printable
@@ -58,7 +59,7 @@ def _print(summary: ErrorSummary, since: datetime | None, origin: Origin) -> Non
     if summary.recent_errors:
         print(painted("Newest", "1"))
         rows = [["WHEN", "SEVERITY", "ERROR", "ID"]] + [
-            [ago(e.timestamp), e.severity.name, f"{e.error_type}: {e.error_message}", e.error_id]
+            [ago(e.timestamp), e.severity.name, last_line(e.error_type, e.error_message), e.error_id]
             for e in summary.recent_errors
         ]
         print_table(rows, {1: [COLOURS[e.severity] for e in summary.recent_errors]})

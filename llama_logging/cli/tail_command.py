@@ -22,6 +22,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import Intake
 from llama_logging.outbox import Outbox
+from llama_logging.plain import last_line
 from llama_logging.visible import printable
 from llama_logging.wire import as_document
 
@@ -78,7 +79,7 @@ def _print(context: ErrorContext, *, as_json: bool) -> None:
     else:
         moment = local(context.timestamp)
         level = painted(f"{context.severity.name:<8}", COLOURS[context.severity])
-        error = printable(f"{context.error_type}: {context.error_message}")
+        error = printable(last_line(context.error_type, context.error_message))
         where = f"{context.source_module}.{context.source_function}"
         print(f"{moment} {level} {painted(printable(where), '2')}  {error}  {painted(context.error_id, '2')}")
     # A pipe would otherwise keep it until 8 KiB are together.

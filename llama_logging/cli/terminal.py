@@ -20,6 +20,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
+from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.stores import urls
@@ -209,7 +210,7 @@ def error_named(store: Outbox, name: str) -> ErrorContext:
         if group is None:
             raise
         raise ErrorNotFound(
-            f"the details of {group.error_type}: {group.error_message} in {group.source} were pruned: "
+            f"the details of {last_line(group.error_type, group.error_message)} in {group.source} were pruned: "
             f"{counted(group.count, 'error')}, the last {ago(group.last_seen)}"
         ) from None
 

@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from llama_logging.cli.terminal import COLOURS, add_store, local, opened, print_json, print_table
+from llama_logging.plain import last_line
 from llama_logging.traces import Trace, TracedError, follow
 from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable
@@ -36,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
             traced.service,
             traced.error.severity.name,
             ", ".join(map(_attempted, traced.attempts)),
-            f"{traced.error.error_type}: {traced.error.error_message}",
+            last_line(traced.error.error_type, traced.error.error_message),
             traced.error.error_id,
         ]
         for traced in trace.errors

@@ -21,6 +21,7 @@ from llama_logging.config import warn
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.native import may_have_threads
+from llama_logging.plain import last_line
 from llama_logging.predicting import telling
 from llama_logging.predicting.acting import Acting, Decision
 from llama_logging.predicting.memory import Memory
@@ -380,7 +381,7 @@ class Watch:
         if group == ANY:
             return "any error"
         context = self._latest(group)
-        return group if context is None else f"{context.error_type}: {context.error_message}"
+        return group if context is None else last_line(context.error_type, context.error_message)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self._now, UTC)

@@ -12,6 +12,7 @@ from typing import Any
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.outbox import Healing, Outbox
+from llama_logging.plain import last_line
 from llama_logging.prediction.ledger import KEPT, Action, Announcement
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.reporters.report import Report, one_line, visible
@@ -182,7 +183,7 @@ def _lines(store: Outbox, fingerprints: list[str]) -> tuple[Line, ...]:
     return tuple(
         Line(
             fingerprint=group.fingerprint,
-            error=one_line(f"{group.error_type}: {group.error_message}"),
+            error=one_line(last_line(group.error_type, group.error_message)),
             count=group.count,
             error_id=group.last_error_id,
         )
@@ -212,7 +213,7 @@ def _of_group(store: Outbox, fingerprint: str, announcements: list[Announcement]
     group = store.group(fingerprint) if fingerprint else None
     leads = [announcement.lead for announcement in announcements if announcement.lead is not None]
     return Foreseen(
-        error=one_line(f"{group.error_type}: {group.error_message}") if group else fingerprint or "any error",
+        error=one_line(last_line(group.error_type, group.error_message)) if group else fingerprint or "any error",
         fates=dict(Counter(announcement.fate.value for announcement in announcements)),
         acted=sum(announcement.action is Action.ACTED for announcement in announcements),
         lead=sum(leads) / len(leads) if leads else None,

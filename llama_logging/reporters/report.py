@@ -14,6 +14,7 @@ from llama_logging.context import PREDICTED, ErrorContext
 from llama_logging.documents import context_of
 from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery
+from llama_logging.plain import last_line
 from llama_logging.prediction.ledger import Action, Announcement
 from llama_logging.prediction.wording import sentence
 from llama_logging.redaction import clean
@@ -131,7 +132,7 @@ def of_error(
     message = (context.error_message if context else group.error_message if group else "").rstrip()
     error_id = context.error_id if context else group.last_error_id if group else ""
     command = f"llama-logging show {error_id}" if error_id else ""
-    lines = [f"{KINDS[kind]}{f': {told}' if told else ''}", f"{error_type}: {message}"]
+    lines = [f"{KINDS[kind]}{f': {told}' if told else ''}", last_line(error_type, message)]
     if context is not None:
         process = context.process
         ran = [process.service, process.release, process.environment, process.host] if process else []
@@ -147,7 +148,7 @@ def of_error(
         kind=kind,
         rule=clean(rule, TITLE),
         created_at=at,
-        title=one_line(f"{KINDS[kind]}: {error_type}: {message}"),
+        title=one_line(f"{KINDS[kind]}: {last_line(error_type, message)}"),
         text=visible("\n".join([*lines, "", command, ""])),
         command=command,
         error=None if context is None else _document(context),

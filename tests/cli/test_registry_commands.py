@@ -57,6 +57,18 @@ def test_the_next_release_is_not_the_latest(capsys: pytest.CaptureFixture[str]) 
     assert "1 error, resolved in 0.9" in answer(capsys, "show", "v1:0123456789abcdef")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["list"], ["tail", "-n", "1"], ["summary"], ["show", "v1:0123456789abcdef"], ["resolve", "v1:0123456789abcdef"]],
+)
+def test_an_error_without_words_is_its_type_alone(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """As tracebacks have it; a timeout of httpx's says nothing."""
+    keep(make_context(error_type="ReadTimeout", error_message=""))
+    told = answer(capsys, *words)
+    assert "ReadTimeout" in told
+    assert "ReadTimeout:" not in told
+
+
 def test_a_release_is_not_called_a_service(capsys: pytest.CaptureFixture[str]) -> None:
     in_release("0.9")
     facts = [line.split() for line in answer(capsys, "show", "v1:0123456789abcdef").splitlines()]
