@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llama_logging.context import ErrorContext
+from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.registry import Store
 from llama_logging.tried import RecoveryAttempt
@@ -16,7 +16,7 @@ class TracedError:
     """An error of a trace.
 
     Attributes:
-        service: That it happened in; the program's name where it says none.
+        service: That it happened in; the program's name, without its folder, where it says none.
         after: Seconds since the first error of the trace, by the clocks of their machines.
         attempts: What recovery did, oldest first.
     """
@@ -56,10 +56,14 @@ def follow(store: Store, trace_id: str, limit: int = 1000) -> Trace:
         errors=tuple(
             TracedError(
                 error=error,
-                service=(error.process.service or error.process.program) if error.process else "",
+                service=_service(error.process),
                 after=(error.timestamp - errors[0].timestamp).total_seconds(),
                 attempts=attempts.get(error.error_id, ()),
             )
             for error in errors
         ),
     )
+
+
+def _service(process: Process | None) -> str:
+    return (process.service or process.program.rpartition("/")[2]) if process is not None else ""

@@ -135,6 +135,15 @@ def test_a_wsgi_answer_is_made_within_the_trace_and_closed() -> None:
     assert isinstance(app({}, lambda *args: None), Answer)
 
 
+def test_a_service_that_says_no_name_is_called_by_its_program(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder that this lies in would fill the column."""
+    code = "import logging, sys; sys.argv = ['/srv/venv/bin/uvicorn']\n"
+    code += "from llama_logging.handlers import RegistryHandler as R; logging.root.addHandler(R()); logging.error('x')"
+    assert run("-c", code, TRACEPARENT=HEADER).code == 0
+    assert main(["trace", TRACE, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["services"] == ["uvicorn"]
+
+
 def test_a_process_belongs_to_the_trace_it_was_started_in(run: Run) -> None:
     code = "import logging; from llama_logging.handlers import RegistryHandler as R; logging.root.addHandler(R())\n"
     code += "for n in range(2):\n    try: 1 / 0\n    except Exception: logging.exception('x')"
