@@ -54,6 +54,15 @@ _DEFAULTS: dict[str, str | int | None] = {
     "tcp_user_timeout": 30_000,
 }
 _UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+# A number that is there twice is not among them: no frame brings one along, a sequence that was left behind does, as in
+# a logical copy.
+_WRONG_FRAME = (
+    psycopg.DataError,
+    psycopg.errors.CheckViolation,
+    psycopg.errors.NotNullViolation,
+    psycopg.errors.ProgramLimitExceeded,
+    Refused,
+)
 _RETRIES = (0.05, 0.2, 0.5)
 """Seconds to wait before each new try of a transaction that PostgreSQL asks to try again."""
 _OLDEST = 130_000
@@ -103,9 +112,7 @@ def _retried(method: Callable[Concatenate[PostgresStore, P], R]) -> Callable[Con
             try:
                 return method(self, *args, **kwargs)
             except StoreError as error:
-                if not isinstance(
-                    error.__cause__, (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-                ):
+                if not isinstance(error.__cause__, _UNDONE):
                     raise
             time.sleep(delay)
         return method(self, *args, **kwargs)
@@ -282,7 +289,7 @@ class PostgresStore(SQLStore):
                 self._wait(execute, _INGESTION)
                 self._make_days(execute)
                 self._settle(execute)
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, Refused):
+        except _WRONG_FRAME:
             # psycopg takes for prepared what a pipeline was to prepare after the statement that failed.
             self._connection.prepare_threshold = None
             execute("ROLLBACK TO frames")

@@ -226,6 +226,20 @@ def test_one_bad_frame_among_many_costs_a_few_attempts(store: PostgresStore, mon
     assert len(attempts) < 30
 
 
+def test_sequences_that_were_left_behind_cost_no_error(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    """As in a logical copy: that a number is there already is no fault of the frames."""
+    add(store, *(make_context(fingerprint=f"v1:{number:016x}") for number in range(20)))
+    with admin(postgres_url) as connection:
+        connection.execute(b"ALTER SEQUENCE groups_id_seq RESTART")
+    with pytest.raises(StoreError, match="groups_pkey"):
+        add(store, make_context(fingerprint="v1:ffffffffffffffff"), journal="k")
+    assert (store.checkpoint("k"), store.health().damaged) == (0, 0)
+    with admin(postgres_url) as connection:
+        connection.execute(b"SELECT setval('groups_id_seq', (SELECT max(id) FROM groups))")
+    add(store, make_context(fingerprint="v1:ffffffffffffffff"), journal="k")
+    assert len(store.groups()) == 21
+
+
 # --- the schema and its days
 
 
