@@ -43,6 +43,8 @@ PRUNE_FOR = 0.25
 """Seconds, of each, for which a registry is pruned that has no room: more must go than comes in a storm."""
 PRUNE_EVERY = 60.0
 """Seconds until a registry that has room is looked at again: so long a storm may go beyond it."""
+PRUNE_LEASE = 10.0
+"""Seconds after which another goes on with it, should the one that prunes be gone."""
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
 """What an error survives once its logging call has returned: the severities that are synced to the disk.
 
@@ -137,10 +139,30 @@ class Pipeline:
             for directory in self._directories:
                 if not compact(store, directory, self.journal.quota):
                     self._compact_at = time.monotonic() + COMPACT_EVERY
+        if time.monotonic() >= self._prune_at:
+            self._prune(store)
+
+    def _prune(self, store: Store) -> None:
+        """Prune for a part of a second, if no other process is at it that keeps as much, or was a moment ago.
+
+        Of a fleet each looked for itself, and those who write wait for who prunes.
+        """
+        from llama_logging.registry.attempts import Lease, Policy  # here: the way of an error does without
+        from llama_logging.stores.leases import ROOM
+        from llama_logging.tried import OutcomeStatus
+
+        scope = f"{ROOM}{self.retention.period}/{self.retention.errors}/{self.retention.size_bytes}"
+        policy = Policy(attempts=1_000_000, period=0.0, cooldown=PRUNE_EVERY)
+        lease = store.acquire(scope, process.current().process, PRUNE_LEASE, policy)
+        if not isinstance(lease, Lease):
+            self._prune_at = time.monotonic() + lease.retry_in
+            return
         end = time.monotonic() + PRUNE_FOR
-        while self._prune_at <= time.monotonic() < end:
+        while time.monotonic() < end:
             if not store.prune(self.retention, datetime.now(UTC), retention.AT_ONCE):
                 self._prune_at = time.monotonic() + PRUNE_EVERY
+                store.finish(lease, OutcomeStatus.RECOVERED, "", policy)
+                return
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""

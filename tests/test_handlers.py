@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import llama_logging
-from llama_logging import pipeline, retention, tap
+from llama_logging import pipeline, process, retention, tap
 from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError
@@ -28,6 +28,7 @@ from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandl
 from llama_logging.handling import ContextHandler
 from llama_logging.pipeline import flush, open_registry
 from llama_logging.reporters import channel
+from llama_logging.retention import Retention
 from llama_logging.saying import say
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import OutcomeStatus
@@ -784,10 +785,30 @@ def test_a_registry_that_had_room_is_looked_at_again_a_minute_later(monkeypatch:
     handler.pipeline.ingester.drain(10)
     handler.pipeline._tend(store)
     assert store.health().errors == 50
-    now = time.monotonic
+    now, since_start = time.monotonic, time.clock_gettime
     monkeypatch.setattr(time, "monotonic", lambda: now() + 61)
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: since_start(clock) + 61)
     handler.pipeline._tend(store)
     assert store.health().errors == 5
+    store.close()
+
+
+@pytest.mark.parametrize(("most", "left"), [(5, 50), (6, 6)])
+def test_one_process_looks_for_all_that_keep_as_much(most: int, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = RegistryHandler(retention={"errors": 5})
+    handler.pipeline.ingester.end(0)  # nobody else looks
+    store = open_store(handler.pipeline.url)
+    logging.getLogger("app").addHandler(handler)
+    handler.pipeline._tend(store)
+    for _ in range(50):
+        logging.getLogger("app").error("again")
+    handler.pipeline.ingester.drain(10)
+    monkeypatch.setattr(process, "_current", None)  # another process, with the same registry
+    other = pipeline.Pipeline(handler.pipeline.url)
+    other.retention = Retention(errors=most)
+    other._tend(store)
+    assert store.health().errors == left
+    assert store.scopes() == []
     store.close()
 
 

@@ -21,7 +21,8 @@ _COLUMNS = (
     "scope, boot, token, owner, expires_at, incidents, failures, rest_until, open_until, escalated, status, detail"
 )
 OWN = "report:"
-"""Scopes that begin so are ours, for sending; nothing that recovery acts on."""
+ROOM = "retention:"
+"""Scopes that begin so are ours, for sending and for pruning; nothing that recovery acts on."""
 
 _KEPT = 90 * 86_400.0
 """Seconds for which a scope is known that nobody acts on: things of a machine have its name, and with each container
@@ -69,8 +70,8 @@ def read(execute: Execute, scope: str, now: float, boot: str) -> ScopeState:
 
 def every(execute: Execute, now: float, boot: str) -> list[ScopeState]:
     """What is known of all scopes."""
-    rows = execute(f"SELECT {_COLUMNS} FROM scopes WHERE scope NOT LIKE ? ORDER BY scope", (f"{OWN}%",)).fetchall()
-    return [_state(row, now, boot) for row in rows]
+    asked = f"SELECT {_COLUMNS} FROM scopes WHERE scope NOT LIKE ? AND scope NOT LIKE ? ORDER BY scope"
+    return [_state(row, now, boot) for row in execute(asked, (f"{OWN}%", f"{ROOM}%")).fetchall()]
 
 
 def forget(execute: Execute, scope: str) -> None:

@@ -371,12 +371,10 @@ class PostgresStore(SQLStore):
             f"SELECT (SELECT sum(pg_total_relation_size(name::regclass)) FROM (VALUES {tables}) AS t (name)) + "
             "(SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('error_words'))"
         )
-        size = int(only(rest))
-        for table, order in (("errors", "position"), ("stacks", "id")):
-            count, width = execute(
-                f"SELECT (SELECT count(*) FROM {table}), (SELECT avg(pg_column_size(newest.*)) FROM "
-                f"(SELECT * FROM {table} ORDER BY {order} DESC LIMIT 1000) AS newest)"
-            ).fetchone()
+        size, stacks = int(only(rest)), int(only(execute("SELECT count(*) FROM stacks")))
+        for table, order, count in (("errors", "position", pruning.kept(execute)), ("stacks", "id", stacks)):
+            newest = f"SELECT * FROM {table} ORDER BY {order} DESC LIMIT 1000"
+            width = only(execute(f"SELECT avg(pg_column_size(newest.*)) FROM ({newest}) AS newest"))
             size += int(count * (float(width or 0) + _INDEXED))
         return size
 

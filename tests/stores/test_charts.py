@@ -330,8 +330,8 @@ def test_the_vitals_say_what_the_health_says(store: Outbox) -> None:
 def test_the_vitals_name_who_lost_frames_the_latest_first(store: Outbox) -> None:
     for name, missing in (("one", 2), ("two", 5), ("whole", 0)):
         opening = wire.dumps(wire.encode_process(replace(process.current(), process=name, host=name)))
-        frame = frames_of(make_context(timestamp=NOON))[1]
-        store.ingest(Batch(name, 0, 1, [opening, f'{frame[:-1]},"n":{missing + 1}}}']))
+        definition, frame = frames_of(make_context(timestamp=NOON))
+        store.ingest(Batch(name, 0, 1, [opening, definition, f'{frame[:-1]},"n":{missing + 1}}}']))
     vitals = store.vitals()
     assert [(gap.missing, gap.process["host"]) for gap in vitals.gaps] == [(5, "two"), (2, "one")]
     assert vitals.missing == 7

@@ -28,7 +28,7 @@ from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
-from llama_logging.stores import open_store, urls, words
+from llama_logging.stores import open_store, pruning, urls, words
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.sqlite import SQLiteStore
@@ -1291,6 +1291,27 @@ def test_pruning_drops_the_least_telling_first_and_no_count(store: Store) -> Non
     assert pruned_to(store, 23) == ids(rare, tried, many[0], *many[-20:])
     assert len(pruned_to(store, 1)) == 1
     assert store.groups() == before
+
+
+def test_groups_that_have_none_to_spare_are_not_asked_one_by_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes waits for that. Of the most frequent it is likely that they have some."""
+    often = [f"v1:{number:016x}" for number in range(4)]
+    for fingerprint in often:
+        add(store, *(make_context(fingerprint=fingerprint, timestamp=NOON + n * MINUTE) for n in range(30)))
+    assert len(pruned_to(store, 84)) == 84
+    add(store, *(make_context(fingerprint="v1:f", timestamp=NOON + n * MINUTE) for n in range(25)))
+    asked: list[int] = []
+    groups = pruning._groups
+
+    def counting(execute: Execute, details: int, newest: int) -> Iterator[int]:
+        for group in groups(execute, details, newest):
+            asked.append(group)
+            yield group
+
+    monkeypatch.setattr(pruning, "_SURE", 2)
+    monkeypatch.setattr(pruning, "_groups", counting)
+    assert store.prune(Retention(errors=107), NOON, 10) == 2
+    assert len(asked) == 2 + 1
 
 
 def test_pruning_by_age(store: Store) -> None:
