@@ -25,6 +25,11 @@ IDLE_PAUSE = 1.0
 """Seconds between two looks at the journals: from the first, doubling to the second while nothing comes."""
 LOOK_AGAIN = 10.0
 """Seconds after which a journal is looked at in which there is nothing new: its process may have died."""
+ASK_AGAIN = 300.0
+"""Seconds after which the store is asked anew how much of such a journal it has: another server may have less."""
+REST_AFTER = 60.0
+"""Seconds without an error after which a server is let go of: each process of a fleet would hold one of its connections
+for ever, and with that keep the server from freezing old transactions."""
 TEND_EVERY = 1.0
 """Seconds between two calls of what tends the journal of this process."""
 RETRY_AFTER = 10.0
@@ -90,8 +95,8 @@ class Intake:
         self.errors = 0
         self._directories = directories
         self._anchor = None if path is None else _Anchor(path)
-        # By journal: how long it was when all of it was taken in, and when that was.
-        self._taken: dict[str, tuple[int, float]] = {}
+        # By journal: how long it was when all of it was taken in, when it was looked at, and the store asked.
+        self._taken: dict[str, tuple[int, float, float]] = {}
         self._breathe = breathe
         self._arrived = arrived
 
@@ -99,20 +104,36 @@ class Intake:
         """Bring in what there is now; see `ingest`."""
         if self._anchor is not None and self._anchor.renew(self.store):
             self._taken.clear()
-        taken, paths = 0, list(journals(self._directories))
+        paths = list(journals(self._directories))
         self._taken = {path: self._taken[path] for path in paths if path in self._taken}
-        for path in paths:
-            # Gone, of another user, unreadable: the others are not to wait for it.
-            with contextlib.suppress(OSError):
-                # Each process would else open and lock those of all others, and ask for them, at every look.
-                if not self._is_taken(path):
-                    with Reader(path) as reader:
-                        taken += self._take(reader, deadline)
-        return taken
+        try:
+            return sum(self._look(path, deadline) for path in paths)
+        except StoreError:
+            self._taken.clear()  # it may be another server that answers next
+            raise
+
+    def _look(self, path: str, deadline: float | None) -> int:
+        # Gone, of another user, unreadable: the others are not to wait for it.
+        with contextlib.suppress(OSError):
+            # Each process would else open and lock those of all others, and ask for them, at every look.
+            if not self._is_taken(path):
+                with Reader(path) as reader:
+                    if not self._is_unchanged(reader):
+                        return self._take(reader, deadline)
+        return 0
 
     def _is_taken(self, path: str) -> bool:
-        size, at = self._taken.get(path, (-1, 0.0))
-        return size == os.stat(path).st_size and time.monotonic() - at < LOOK_AGAIN
+        size, looked_at, _ = self._taken.get(path, (-1, 0.0, 0.0))
+        return size == os.stat(path).st_size and time.monotonic() - looked_at < LOOK_AGAIN
+
+    def _is_unchanged(self, reader: Reader) -> bool:
+        """Whether it is still as it was taken in, by a process that lives; the store is not asked each time."""
+        size, _, asked_at = self._taken.get(reader.path, (-1, 0.0, 0.0))
+        now = time.monotonic()
+        is_unchanged = size == reader.size() and not reader.abandoned and now - asked_at < ASK_AGAIN
+        if is_unchanged:
+            self._taken[reader.path] = size, now, asked_at
+        return is_unchanged
 
     def _take(self, reader: Reader, deadline: float | None) -> int:
         first = start = self.store.checkpoint(reader.name)
@@ -135,7 +156,7 @@ class Intake:
             if reader.abandoned:
                 self._finish(reader)
             else:
-                self._taken[reader.path] = start, time.monotonic()
+                self._taken[reader.path] = start, time.monotonic(), time.monotonic()
         return start - first
 
     def _finish(self, reader: Reader) -> None:
@@ -224,6 +245,9 @@ class Ingester:
         directories: Where the journals lie.
         tend: Called about once a second, with the thread's store.
         path: The store's file, if it is one.
+
+    Attributes:
+        arrived_at: When something was taken in last, on `time.monotonic`.
     """
 
     def __init__(
@@ -238,6 +262,7 @@ class Ingester:
         self._tend = tend
         self._path = path
         self.failure: StoreError | None = None
+        self.arrived_at = 0.0
         self._pid = 0
         self._begin()
 
@@ -330,6 +355,7 @@ class Ingester:
 
     def _work(self, going: Any) -> None:
         pause, tended = BUSY_PAUSE, time.monotonic()
+        self.arrived_at = time.monotonic()
         store = self._open_store()
         intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
         while not going.acquire(timeout=pause):
@@ -342,6 +368,8 @@ class Ingester:
     def _tended(self, store: Store) -> float:
         try:
             self._tend(store)
+            if self._path is None and time.monotonic() - self.arrived_at >= REST_AFTER:
+                store.close()
         except Exception as error:  # as in _pass
             self.failure = StoreError.of(error)
         return time.monotonic()
@@ -351,6 +379,8 @@ class Ingester:
         try:
             taken = intake.run(deadline)
             self.failure = None
+            if taken:
+                self.arrived_at = time.monotonic()
             return taken > 0
         except Exception as error:
             # An unforeseen fault must not end the ingester: the next look may go well.

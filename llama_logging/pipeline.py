@@ -43,6 +43,8 @@ PRUNE_FOR = 0.25
 """Seconds, of each, for which a registry is pruned that has no room: more must go than comes in a storm."""
 PRUNE_EVERY = 60.0
 """Seconds until a registry that has room is looked at again: so long a storm may go beyond it."""
+PRUNE_IDLE = 300.0
+"""The same for who adds nothing to it: details grow old all the same."""
 PRUNE_LEASE = 10.0
 """Seconds after which another goes on with it, should the one that prunes be gone."""
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
@@ -79,7 +81,7 @@ class Pipeline:
         self._compact_at = 0.0
         self.sync_from: int = SYNC_FROM["process"]
         self.retention = retention.USUAL
-        self._prune_at = 0.0
+        self._prune_at = self._pruned_at = 0.0
 
     def add(self, context: ErrorContext) -> bool:
         """Make *context* durable; True once it survives the death of the process."""
@@ -139,7 +141,10 @@ class Pipeline:
             for directory in self._directories:
                 if not compact(store, directory, self.journal.quota):
                     self._compact_at = time.monotonic() + COMPACT_EVERY
-        if time.monotonic() >= self._prune_at:
+        # For who adds nothing others look.
+        every = 0.0 if self.ingester.arrived_at >= self._pruned_at else PRUNE_IDLE
+        if time.monotonic() >= max(self._prune_at, self._pruned_at + every):
+            self._pruned_at = time.monotonic()
             self._prune(store)
 
     def _prune(self, store: Store) -> None:

@@ -789,6 +789,9 @@ def test_a_registry_that_had_room_is_looked_at_again_a_minute_later(monkeypatch:
     monkeypatch.setattr(time, "monotonic", lambda: now() + 61)
     monkeypatch.setattr(time, "clock_gettime", lambda clock: since_start(clock) + 61)
     handler.pipeline._tend(store)
+    assert store.health().errors == 50  # by others, as long as nothing comes in from here
+    handler.pipeline.ingester.arrived_at = time.monotonic()
+    handler.pipeline._tend(store)
     assert store.health().errors == 5
     store.close()
 

@@ -455,8 +455,46 @@ def test_a_journal_with_nothing_new_is_left_alone_for_a_while(
     assert (len(asked), count(store)) == (2, 2)
     monkeypatch.setattr(ingestion, "LOOK_AGAIN", 0.0)
     intake.run()
+    assert len(asked) == 2
+    monkeypatch.setattr(ingestion, "ASK_AGAIN", 0.0)
+    intake.run()
     assert len(asked) == 3
     store.close()
+    pipeline.journal.close()
+
+
+def test_after_a_failure_the_store_is_asked_for_all_journals(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be another server that answers next, which has less."""
+    asked: list[str] = []
+    failures: list[StoreError] = []
+    store = open_store(store_url)
+    checkpoint = store.checkpoint
+
+    def ask(journal: str) -> int:
+        asked.append(journal)
+        if failures:
+            raise failures.pop()
+        return checkpoint(journal)
+
+    monkeypatch.setattr(store, "checkpoint", ask)
+    quiet, busy = Pipeline(store_url), Pipeline(store_url)
+    intake = Intake(store, store_url.directories, path=store_url.path or None)
+    for pipeline in (quiet, busy):
+        pipeline.ingester._started = True
+        pipeline.add(make_context())
+    intake.run()
+    failures.append(StoreError("gone"))
+    busy.add(make_context())
+    with pytest.raises(StoreError):
+        intake.run()
+    asked.clear()
+    intake.run()
+    assert len(asked) == 2
+    store.close()
+    for pipeline in (quiet, busy):
+        pipeline.journal.close()
 
 
 def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) -> None:

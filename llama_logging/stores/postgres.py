@@ -34,6 +34,9 @@ except ImportError as error:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LIFETIME = 3_600.0
+"""Seconds after which a connection is made anew: its temporary tables, which nobody else may vacuum, keep the server
+from freezing the transactions that came after them."""
 STATEMENT_TIMEOUT = 60
 """Seconds for one statement."""
 LOCK_TIMEOUT = 15
@@ -134,6 +137,7 @@ class PostgresStore(SQLStore):
         self.url = str(url)
         self._url = url
         self._connection: psycopg.Connection[Any] | None = None
+        self._since = 0.0
         self._made = False
         self._writes = False
         self._staged = 0
@@ -402,8 +406,10 @@ class PostgresStore(SQLStore):
         if self._pid != os.getpid():
             _abandoned.append(self._connection)
             self._connection, self._pid = None, os.getpid()
+        if self._connection is not None and time.monotonic() - self._since > LIFETIME and self._is_idle():
+            self.close()
         if self._connection is None or self._connection.closed:
-            self._connection = self._opened()
+            self._connection, self._since = self._opened(), time.monotonic()
             self._made = self._writes = False
         if not self._made:
             taken = self._taken(self._connection)
@@ -412,6 +418,10 @@ class PostgresStore(SQLStore):
                     self._migrate(connection)
             self._made = taken is not None
         return self._connection
+
+    def _is_idle(self) -> bool:
+        assert self._connection is not None
+        return self._connection.info.transaction_status == pq.TransactionStatus.IDLE
 
     def _opened(self) -> psycopg.Connection[Any]:
         given = conninfo.conninfo_to_dict(without_schema(self._url))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llama_logging import ingest as ingestion
 from llama_logging import process, wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
@@ -519,6 +520,51 @@ def test_a_schema_that_was_dropped_is_made_anew(store: PostgresStore, postgres_u
         add(store, make_context(), journal="k")
     add(store, make_context(), journal="k")
     assert store.groups()[0].count == 1
+
+
+def test_a_process_that_logs_no_more_holds_no_connection(
+    postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server has few, and of a fleet each process would keep one; nor is the next error kept from coming in."""
+    monkeypatch.setattr(ingestion, "REST_AFTER", 0.5)
+    monkeypatch.setattr(ingestion, "TEND_EVERY", 0.0)
+    url = urls.parse(f"{postgres_url.url}&application_name=rests")
+    pipeline = Pipeline(url)
+    with admin(postgres_url) as connection, closing(PostgresStore(postgres_url)) as store:
+
+        def until(asked: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 30
+            while not asked():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+        def held() -> int:
+            count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rests'"
+            return int(only(connection.execute(count.encode())))
+
+        for number in (1, 2):
+            pipeline.add(make_context(timestamp=datetime.now(UTC)))
+            until(lambda: store.exists and bool(store.groups()) and store.groups()[0].count == number)  # noqa: B023
+            until(lambda: held() == 0)
+    pipeline.close()
+
+
+def test_a_connection_is_made_anew_after_a_while(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And never in the midst of a transaction."""
+
+    def backend() -> int:
+        with store._reading() as execute:
+            number = int(only(execute("SELECT pg_backend_pid()")))
+            with store._reading() as again:
+                assert only(again("SELECT pg_backend_pid()")) == number
+            return number
+
+    add(store, make_context())
+    assert backend() == backend()
+    monkeypatch.setattr("llama_logging.stores.postgres.LIFETIME", -1.0)
+    assert backend() != backend()
+    add(store, make_context())
+    assert store.groups()[0].count == 2
 
 
 def test_a_role_that_may_only_read_can(
