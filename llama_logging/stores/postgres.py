@@ -83,6 +83,10 @@ _EXISTS = """
         SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = ? AND relname = 'registry')
 """
+# Whatever is usual in the database: it takes as long as it takes, and sees what others did that it waited for.
+_MAKING = """
+    BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL standard_conforming_strings = on
+"""
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _MISSING_DAYS = f"""
     SELECT day FROM (
@@ -176,7 +180,7 @@ class PostgresStore(SQLStore):
             if self._made:
                 connection.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
             else:
-                connection.execute("BEGIN; SET LOCAL search_path = pg_temp")
+                connection.execute(f"{_MAKING}; SET LOCAL search_path = pg_temp".encode())
                 for step in STEPS:
                     connection.execute(step.encode())
             yield _execute(connection)
@@ -447,7 +451,7 @@ class PostgresStore(SQLStore):
         return taken
 
     def _migrate(self, connection: psycopg.Connection[Any]) -> None:
-        connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'".encode())
+        connection.execute(f"{_MAKING}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'".encode())
         self._wait(_execute(connection), _MIGRATION)
         taken = self._taken(connection)
         schema = self._url.schema

@@ -408,6 +408,11 @@ _STEPS = (
     ) AS spoken ON spoken.group_id = counted.group_id AND spoken.origin = counted.origin;
     DROP TABLE kept
     """,
+    # Of those that have no primary key, where they are published: else nothing may be deleted from them.
+    """
+    ALTER TABLE sightings REPLICA IDENTITY FULL;
+    ALTER TABLE incidents REPLICA IDENTITY FULL
+    """,
 )
 
 

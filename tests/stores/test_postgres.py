@@ -318,6 +318,36 @@ def test_every_day_has_a_table_today_and_tomorrow_too(store: PostgresStore, post
     assert [error.timestamp for error in store.errors()] == sorted(moments, reverse=True)
 
 
+@pytest.mark.parametrize(
+    "usual",
+    ["statement_timeout = 300", "default_transaction_isolation = serializable", "standard_conforming_strings = off"],
+)
+def test_it_is_brought_up_to_date_whatever_is_usual_in_the_database(
+    postgres_url: urls.StoreURL, usual: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", f"-c {usual.replace(' ', '')}")
+    monkeypatch.setattr("llama_logging.stores.postgres.STEPS", (*STEPS, "SELECT pg_sleep(0.5)"))
+    with closing(PostgresStore(postgres_url)) as store:
+        add(store, make_context())
+        assert store.groups()[0].count == 1
+
+
+def test_a_registry_that_is_published_is_pruned(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    """From a table that is published nothing may be deleted unless it is known what tells its rows apart."""
+    add(store, *(make_context() for _ in range(3)))
+    name = f"published_{os.urandom(4).hex()}"
+    with admin(postgres_url) as connection:
+        tables = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = %s"
+        names = ", ".join(row[0] for row in connection.execute(tables, (postgres_url.schema,)))
+        connection.execute(f"CREATE PUBLICATION {name} FOR TABLE {names}".encode())
+        try:
+            assert store.prune(Retention(errors=1), NOON, 10) == 2
+            store.accept()
+            assert store.delete("v1:0123456789abcdef", limit=10)
+        finally:
+            connection.execute(f"DROP PUBLICATION {name}".encode())
+
+
 def test_days_that_are_too_old_go_whole(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
     old = [make_context(timestamp=NOON + n * HOUR) for n in range(5)]
     older = make_context(timestamp=NOON - DAY)
