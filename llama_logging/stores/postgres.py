@@ -418,10 +418,19 @@ class PostgresStore(SQLStore):
         if not self._made:
             taken = self._taken(self._connection)
             if taken is not None and taken < len(STEPS):
-                with self._ended(self._connection) as connection:
-                    self._migrate(connection)
+                self._bring_up_to_date(self._connection, taken)
             self._made = taken is not None
         return self._connection
+
+    def _bring_up_to_date(self, connection: psycopg.Connection[Any], taken: int) -> None:
+        try:
+            with self._ended(connection):
+                self._migrate(connection)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+            raise psycopg.NotSupportedError(
+                f"it was made by an earlier version of llama_logging (schema {taken}, this one has {len(STEPS)}); "
+                f"somebody who may write, on the primary, must open it first: {error}"
+            ) from error
 
     def _is_idle(self) -> bool:
         assert self._connection is not None

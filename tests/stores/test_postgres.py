@@ -629,6 +629,18 @@ def test_a_role_that_may_only_read_can(
             connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
+def test_who_may_only_read_is_told_that_the_registry_is_of_an_earlier_version(
+    store: PostgresStore, postgres_url: urls.StoreURL
+) -> None:
+    """A standby, or a role of its own: they may be brought to a new version before all who write."""
+    add(store, make_context())
+    with admin(postgres_url) as connection:
+        connection.execute(b"UPDATE registry SET value = value::integer - 1 WHERE name = 'version'")
+    url = urls.parse(f"{postgres_url.url}&options=-c%20default_transaction_read_only%3Don")
+    with closing(PostgresStore(url)) as reader, pytest.raises(StoreError, match=r"an earlier version .* must open"):
+        reader.groups()
+
+
 def test_a_server_that_does_not_answer_is_one_line_and_the_errors_wait(cli: Run) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
