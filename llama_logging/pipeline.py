@@ -157,17 +157,23 @@ class Pipeline:
         from llama_logging.tried import OutcomeStatus
 
         scope = f"{ROOM}{self.retention.period}/{self.retention.errors}/{self.retention.size_bytes}"
-        policy = Policy(attempts=1_000_000, period=0.0, cooldown=PRUNE_EVERY)
+        policy = Policy(attempts=1_000_000, period=0.0, cooldown=PRUNE_EVERY, failures=1_000_000)
         lease = store.acquire(scope, process.current().process, PRUNE_LEASE, policy)
         if not isinstance(lease, Lease):
             self._prune_at = time.monotonic() + lease.retry_in
             return
         end = time.monotonic() + PRUNE_FOR
-        while time.monotonic() < end:
-            if not store.prune(self.retention, datetime.now(UTC), retention.AT_ONCE):
-                self._prune_at = time.monotonic() + PRUNE_EVERY
-                store.finish(lease, OutcomeStatus.RECOVERED, "", policy)
-                return
+        try:
+            while store.prune(self.retention, datetime.now(UTC), retention.AT_ONCE):
+                if time.monotonic() >= end:
+                    return  # to go on with it in a second
+        except StoreError:
+            # Such as a day that is to go and that pg_dump reads: at each try all who write wait, too.
+            self._prune_at = time.monotonic() + PRUNE_EVERY
+            store.finish(lease, OutcomeStatus.FAILED, "", policy)
+            raise
+        self._prune_at = time.monotonic() + PRUNE_EVERY
+        store.finish(lease, OutcomeStatus.RECOVERED, "", policy)
 
     def add_attempt(self, attempt: RecoveryAttempt) -> None:
         """Make what is known of *attempt* durable."""

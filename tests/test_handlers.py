@@ -21,7 +21,7 @@ import llama_logging
 from llama_logging import pipeline, process, retention, tap
 from llama_logging.attachment.checking import check
 from llama_logging.context import ErrorContext, ErrorSeverity
-from llama_logging.exceptions import ConfigError
+from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
@@ -793,6 +793,30 @@ def test_a_registry_that_had_room_is_looked_at_again_a_minute_later(monkeypatch:
     handler.pipeline.ingester.arrived_at = time.monotonic()
     handler.pipeline._tend(store)
     assert store.health().errors == 5
+    store.close()
+
+
+def test_what_cannot_be_pruned_now_is_not_tried_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day is not dropped while pg_dump reads it, and who writes waits for who tries to."""
+    handler = RegistryHandler(retention={"errors": 5})
+    handler.pipeline.ingester.end(0)  # nobody else looks
+    store = open_store(handler.pipeline.url)
+    tried: list[Retention] = []
+
+    def fail(retention: Retention, *_: object) -> int:
+        tried.append(retention)
+        raise StoreError("canceling statement due to lock timeout")
+
+    monkeypatch.setattr(store, "prune", fail)
+    with pytest.raises(StoreError):
+        handler.pipeline._tend(store)
+    handler.pipeline.ingester.arrived_at = time.monotonic()
+    handler.pipeline._tend(store)
+    monkeypatch.setattr(process, "_current", None)  # another process, with the same registry
+    other = pipeline.Pipeline(handler.pipeline.url)
+    other.retention = handler.pipeline.retention
+    other._tend(store)
+    assert len(tried) == 1
     store.close()
 
 
