@@ -68,6 +68,9 @@ _WRONG_FRAME = (
 )
 _RETRIES = (0.05, 0.2, 0.5)
 """Seconds to wait before each new try of a transaction that PostgreSQL asks to try again."""
+# What psycopg has prepared is kept by the session, under names that each client gives.
+_POOLED = (psycopg.errors.DuplicatePreparedStatement, psycopg.errors.InvalidSqlStatementName)
+_WHOLE = "a pooler must give whole sessions (pool_mode = session)"
 _OLDEST = 130_000
 """PostgreSQL 13."""
 
@@ -142,6 +145,7 @@ class PostgresStore(SQLStore):
         self._url = url
         self._connection: psycopg.Connection[Any] | None = None
         self._since = 0.0
+        self._backend: int | None = None
         self._made = False
         self._writes = False
         self._staged = 0
@@ -178,7 +182,8 @@ class PostgresStore(SQLStore):
                 yield _execute(connection)  # a question that is part of another
                 return
             if self._made:
-                connection.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
+                begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}; SELECT pg_backend_pid()"
+                self._same_session(*_last(connection.execute(begin.encode())))
             else:
                 connection.execute(f"{_MAKING}; SET LOCAL search_path = pg_temp".encode())
                 for step in STEPS:
@@ -228,11 +233,17 @@ class PostgresStore(SQLStore):
             f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {self._settings()}; "
             # Shared: only one who would bring it up to date waits, until this transaction is over.
             f"SELECT pg_advisory_xact_lock_shared({_MIGRATION}, {self._key}); "
-            "SELECT value FROM registry WHERE name = 'version'".encode()
+            "SELECT pg_backend_pid(), value FROM registry WHERE name = 'version'".encode()
         )
-        while cursor.nextset():
-            pass
-        _refuse_newer(int(only(cursor)))
+        backend, version = _last(cursor)
+        self._same_session(backend)
+        _refuse_newer(int(version))
+
+    def _same_session(self, backend: int) -> None:
+        """Refuse another than before: what is prepared in it under a name may be another client's statement."""
+        if self._backend not in (None, backend):
+            raise psycopg.NotSupportedError(f"it is another session than before; {_WHOLE}")
+        self._backend = backend
 
     @contextlib.contextmanager
     def _ended(self, connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
@@ -413,7 +424,7 @@ class PostgresStore(SQLStore):
         if self._connection is not None and time.monotonic() - self._since > LIFETIME and self._is_idle():
             self.close()
         if self._connection is None or self._connection.closed:
-            self._connection, self._since = self._opened(), time.monotonic()
+            self._connection, self._since, self._backend = self._opened(), time.monotonic(), None
             self._made = self._writes = False
         if not self._made:
             taken = self._taken(self._connection)
@@ -497,6 +508,13 @@ class PostgresStore(SQLStore):
     rate_predictions = _retried(SQLStore.rate_predictions)
 
 
+def _last(cursor: psycopg.Cursor[Any]) -> Any:
+    """The row that the last of several statements gave."""
+    while cursor.nextset():
+        pass
+    return cursor.fetchone()
+
+
 def _refuse_newer(taken: int) -> None:
     if taken > len(STEPS):
         raise psycopg.NotSupportedError(f"it was made by a newer version of llama_logging (schema {taken})")
@@ -556,4 +574,6 @@ def _explained(error: Exception, secrets: Sequence[str]) -> str:
     said = str(error)
     for secret in secrets:
         said = said.replace(secret, "***")
+    if isinstance(error, _POOLED):
+        said += f"; {_WHOLE}"
     return " ".join(said.split()) or type(error).__name__

@@ -579,6 +579,37 @@ def test_a_process_that_logs_no_more_holds_no_connection(
     pipeline.close()
 
 
+@pytest.mark.parametrize("ask", [lambda store: store.groups(), lambda store: add(store, make_context())])
+def test_a_pooler_that_gives_another_session_is_refused(
+    store: PostgresStore, ask: Callable[[PostgresStore], object]
+) -> None:
+    """What was prepared under a name is known of one alone: in another it may be somebody else's statement."""
+    add(store, make_context())
+    assert store._backend is not None
+    store._backend += 1
+    with pytest.raises(StoreError, match="pool_mode = session"):
+        ask(store)
+    assert store.groups()[0].count == 1
+
+
+def test_what_another_client_of_a_pooler_has_prepared_is_told(store: PostgresStore) -> None:
+    assert not store.exists
+    connection = store._connection
+    assert connection is not None
+    connection.execute(b"PREPARE _pg3_0 AS SELECT 1")
+    told = [_told(store, number) for number in range(30)]
+    assert any("pool_mode = session" in message for message in told)
+    assert told[-1] == ""
+
+
+def _told(store: PostgresStore, number: int) -> str:
+    try:
+        add(store, make_context(), journal=f"j{number}")
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
 def test_a_connection_is_made_anew_after_a_while(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """And never in the midst of a transaction."""
 
