@@ -14,6 +14,7 @@ from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vital
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.leases import ROOM
 from llama_logging.stores.origins import Within
 from llama_logging.stores.outbox import OWN
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, only
@@ -41,11 +42,13 @@ class SQLCharts(SQLAccess):
             row = execute(
                 """
                 SELECT (SELECT max(position) FROM errors), (SELECT max(id) FROM changes),
-                       (SELECT sum("offset") FROM journals), (SELECT sum(token) FROM scopes),
+                       (SELECT sum("offset") FROM journals),
+                       (SELECT sum(token) FROM scopes WHERE scope NOT LIKE ?),
                        (SELECT max(id) FROM predictions),
                        (SELECT count(*) FROM predictions WHERE followed IS NULL AND fate = 'pending'),
                        (SELECT value FROM registry WHERE name = 'recovery off')
-                """
+                """,
+                (f"{ROOM}%",),
             ).fetchone()
             return " ".join(str(value or 0) for value in row)
 

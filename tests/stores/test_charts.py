@@ -16,6 +16,7 @@ from llama_logging.figures import Steps
 from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
 from llama_logging.registry import Store
+from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.registry.errors import Counts
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
@@ -364,3 +365,13 @@ def test_the_pulse_changes_with_whatever_pages_show(store: Outbox) -> None:
     store.resolve_predictions([ending(announcement, Fate.HIT)])
     assert changes()
     assert not changes()
+
+
+def test_who_looks_for_room_is_nothing_that_pages_show(store: Outbox) -> None:
+    """Or all pages would be loaded anew each minute."""
+    add(store, make_context())
+    before = store.pulse()
+    assert isinstance(store.acquire("retention:", "me", 1.0, Policy()), Lease)
+    assert store.pulse() == before
+    assert isinstance(store.acquire("a server", "me", 1.0, Policy()), Lease)
+    assert store.pulse() != before
