@@ -27,9 +27,6 @@ LOOK_AGAIN = 10.0
 """Seconds after which a journal is looked at in which there is nothing new: its process may have died."""
 ASK_AGAIN = 300.0
 """Seconds after which the store is asked anew how much of such a journal it has: another server may have less."""
-REST_AFTER = 60.0
-"""Seconds without an error after which a server is let go of: each process of a fleet would hold one of its connections
-for ever, and with that keep the server from freezing old transactions."""
 TEND_EVERY = 1.0
 """Seconds between two calls of what tends the journal of this process."""
 RETRY_AFTER = 10.0
@@ -368,8 +365,6 @@ class Ingester:
     def _tended(self, store: Store) -> float:
         try:
             self._tend(store)
-            if self._path is None and time.monotonic() - self.arrived_at >= REST_AFTER:
-                store.close()
         except Exception as error:  # as in _pass
             self.failure = StoreError.of(error)
         return time.monotonic()

@@ -45,6 +45,9 @@ PRUNE_EVERY = 60.0
 """Seconds until a registry that has room is looked at again: so long a storm may go beyond it."""
 PRUNE_IDLE = 300.0
 """The same for who adds nothing to it: details grow old all the same."""
+REST_AFTER = 60.0
+"""Seconds without an error after which a server is let go of: each process of a fleet would hold one of its connections
+for ever, and with that keep the server from freezing old transactions."""
 PRUNE_LEASE = 10.0
 """Seconds after which another goes on with it, should the one that prunes be gone."""
 SYNC_FROM = {"process": ErrorSeverity.CRITICAL + 1, "critical": ErrorSeverity.CRITICAL, "disk": ErrorSeverity.DEBUG}
@@ -146,6 +149,8 @@ class Pipeline:
         if time.monotonic() >= max(self._prune_at, self._pruned_at + every):
             self._pruned_at = time.monotonic()
             self._prune(store)
+        if not self.url.path and time.monotonic() - self.ingester.arrived_at >= REST_AFTER:
+            store.close()
 
     def _prune(self, store: Store) -> None:
         """Prune for a part of a second, if no other process is at it that keeps as much, or was a moment ago.

@@ -556,7 +556,7 @@ def test_a_process_that_logs_no_more_holds_no_connection(
     postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server has few, and of a fleet each process would keep one; nor is the next error kept from coming in."""
-    monkeypatch.setattr(ingestion, "REST_AFTER", 0.5)
+    monkeypatch.setattr("llama_logging.pipeline.REST_AFTER", 0.5)
     monkeypatch.setattr(ingestion, "TEND_EVERY", 0.0)
     url = urls.parse(f"{postgres_url.url}&application_name=rests")
     pipeline = Pipeline(url)
