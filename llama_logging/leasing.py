@@ -25,7 +25,8 @@ def asked(
     if state.leased_for and state.owner != owner:
         return Denial(DenialReason.BUSY, f"{state.owner} is at it", state.leased_for), state
     if state.rests_for and state.status is OutcomeStatus.RECOVERED:
-        return Denial(DenialReason.RECOVERED, f"it was just recovered: {state.detail}", state.rests_for), state
+        told = f"it was just recovered: {state.detail}"
+        return Denial(DenialReason.RECOVERED, told, state.rests_for, over_for=state.over_for), state
     if state.rests_for:
         return Denial(DenialReason.COOLDOWN, f"it failed a moment ago: {state.detail}", state.rests_for), state
     if state.open_for:
@@ -44,7 +45,13 @@ def asked(
     lost = "" if ours else state.owner
     incidents = recent if ours else (*recent, now)
     granted = replace(
-        state, token=state.token + 1, owner=owner, leased_for=seconds, incidents=incidents, escalated=False
+        state,
+        token=state.token + 1,
+        owner=owner,
+        leased_for=seconds,
+        over_for=0.0,
+        incidents=incidents,
+        escalated=False,
     )
     return Lease(state.scope, granted.token, lost), granted
 
@@ -61,6 +68,7 @@ def ended(state: ScopeState, status: OutcomeStatus, detail: str, policy: Policy)
         state,
         owner="",
         leased_for=0.0,
+        over_for=0.0,
         failures=failures,
         rests_for=rest,
         open_for=min(LONGEST_OPEN, policy.open_for * 2**beyond) if failed and beyond >= 0 else 0.0,

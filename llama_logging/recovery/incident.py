@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from llama_logging import process
 from llama_logging.background import Thread, stand_apart
@@ -25,7 +26,7 @@ from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import Scopes
-from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Record
@@ -46,6 +47,7 @@ MOST = 16
 ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
 """How a rung ends the ladder."""
 _LOOKS = 0.2
+_TO_DO = Remedy(OutcomeStatus.PENDING)
 _inside = threading.local()
 
 
@@ -135,17 +137,15 @@ class Incident:
         return learning.ordered(self._rule.ladder, records, random.Random())
 
     def _try(self, step: Step, deadline: Deadline) -> Remedy:
-        acts = step.strategy.destructive and not self._rule.observes(step.strategy)
-        refused = self._leave(deadline) if acts else None
-        if refused is not None:
-            return self._told(self._begun(step), refused)
         attempt = self._begun(step)
-        self._audit(attempt)
-        return self._told(attempt, self._remedy(step, deadline))
+        remedy = self._before(step, deadline)
+        if remedy is None:
+            attempt = self._leased(attempt)
+            remedy = self._acted(step, deadline)
+        return self._told(attempt, remedy)
 
     def _begun(self, step: Step) -> RecoveryAttempt:
-        lost = self._lease.lost_owner if self._lease is not None else ""
-        return RecoveryAttempt(
+        attempt = RecoveryAttempt(
             attempt_id=new_id(),
             error_id=self._context.error_id,
             fingerprint=self._context.fingerprint,
@@ -154,9 +154,20 @@ class Incident:
             scope=clean(self._rule.scope),
             status=OutcomeStatus.PENDING,
             started_at=datetime.now(UTC),
-            detail=clean(step.strategy.intent) + (f"; {lost}, which was at it, is gone" if lost else ""),
+            detail=clean(step.strategy.intent),
             token=self._lease.token if self._lease is not None else 0,
         )
+        self._audit(attempt)
+        return attempt
+
+    def _leased(self, attempt: RecoveryAttempt) -> RecoveryAttempt:
+        """*attempt* with the lease that it has got by now."""
+        if self._lease is None or attempt.token:
+            return attempt
+        lost = f"; {self._lease.lost_owner}, which was at it, is gone" if self._lease.lost_owner else ""
+        leased = dataclasses.replace(attempt, token=self._lease.token, detail=attempt.detail + lost)
+        self._audit(leased)
+        return leased
 
     def _told(self, attempt: RecoveryAttempt, remedy: Remedy) -> Remedy:
         ended = dataclasses.replace(
@@ -168,6 +179,21 @@ class Incident:
         self._attempts.append(ended)
         self._audit(ended)
         return dataclasses.replace(remedy, detail=ended.detail)
+
+    def _before(self, step: Step, deadline: Deadline) -> Remedy | None:
+        """What stands in place of acting: it works, nothing helps, it may not be; None if it is to be acted."""
+        if self._rule.observes(step.strategy):
+            return self._observed(step, deadline)
+        # Before the lease: of what needs nothing done there is no incident, that its rest, breaker or budget counts.
+        seen = self._look(step, deadline)
+        if seen is not None:
+            return seen
+        if not step.strategy.destructive:
+            return None
+        asked_at = time.monotonic()
+        refused = self._leave(deadline)
+        waited = time.monotonic() - asked_at > _LOOKS / 2  # who was at it may have helped before he was gone
+        return refused if refused is not None or not waited else self._look(step, deadline)
 
     def _leave(self, deadline: Deadline) -> Remedy | None:
         """Lease what is acted on, or prolong it; None once it is ours, else what stands in place of the attempt."""
@@ -187,14 +213,20 @@ class Incident:
                 time.sleep(min(_LOOKS * random.uniform(0.8, 1.2), deadline.remaining()))
                 waited = True
                 continue
-            self._denial = answer
+            self._denial, told = answer, f"{answer.reason}: {answer.detail}"
             if answer.reason is DenialReason.RECOVERED:
                 healed = Remedy(OutcomeStatus.RECOVERED, detail=answer.detail)
-                if waited or self._verified(healed, deadline).status is OutcomeStatus.RECOVERED:
+                if waited or self._is_over(healed, answer, deadline):
                     return healed
-            return Remedy(
-                OutcomeStatus.REFUSED, detail=f"{answer.reason}: {answer.detail}; {answer.retry_in:.0f} s left"
-            )
+                told = f"it has failed again: {answer.detail}"
+            return Remedy(OutcomeStatus.REFUSED, detail=f"{told}; {answer.retry_in:.0f} s left")
+
+    def _is_over(self, healed: Remedy, answer: Denial, deadline: Deadline) -> bool:
+        """Whether what another has recovered is what this error was about, and works."""
+        if self._rule.verify is not None:
+            return self._verified(healed, deadline).status is OutcomeStatus.RECOVERED
+        age = datetime.now(UTC) - self._context.timestamp
+        return age.total_seconds() > answer.over_for
 
     def _holds(self) -> bool:
         """Prolong the lease, if there is one; False from the moment on at which another has it."""
@@ -202,10 +234,19 @@ class Incident:
             self._lease, self._overtaken = None, True
         return not self._overtaken
 
-    def _remedy(self, step: Step, deadline: Deadline) -> Remedy:
-        if self._rule.observes(step.strategy):
-            return self._observed(step, deadline)
+    def _look(self, step: Step, deadline: Deadline) -> Remedy | None:
+        if type(step.strategy).look is Strategy.look:
+            return None
+        allowed = deadline.within(step.timeout or deadline.remaining())
+        job = partial(step.strategy.look, self._context, allowed)
+        seen = self._apart(step.name, lambda: job() or _TO_DO, allowed.remaining())
+        return None if seen is _TO_DO else self._believed(step, seen, deadline)
+
+    def _acted(self, step: Step, deadline: Deadline) -> Remedy:
         remedy = self._answer(step, deadline.within(step.timeout or deadline.remaining()))
+        return self._believed(step, remedy, deadline)
+
+    def _believed(self, step: Step, remedy: Remedy, deadline: Deadline) -> Remedy:
         if remedy.status is OutcomeStatus.RECOVERED and step.strategy.verified:
             return self._verified(remedy, deadline, self._rule.settle)
         return remedy
@@ -289,9 +330,8 @@ class Incident:
 
     def _escalate(self) -> None:
         for step in self._rule.escalate:
-            attempt = self._begun(step)
-            self._audit(attempt)
-            self._told(attempt, self._answer(step, Deadline(step.timeout or ESCALATION)))
+            attempt, deadline = self._begun(step), Deadline(step.timeout or ESCALATION)
+            self._told(attempt, self._look(step, deadline) or self._answer(step, deadline))
 
     def _retry_at(self) -> datetime | None:
         return datetime.now(UTC) + timedelta(seconds=self._denial.retry_in) if self._denial is not None else None

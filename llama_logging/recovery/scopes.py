@@ -83,7 +83,8 @@ class OwnScopes:
         at, state = self._known.get(scope, (0.0, ScopeState(scope=scope, status=OutcomeStatus.NONE)))
         passed = self._clock() - at
         left = {name: max(0.0, getattr(state, name) - passed) for name in ("leased_for", "rests_for", "open_for")}
-        return replace(state, **left)
+        over = max(0.0, state.over_for + passed - state.leased_for)
+        return replace(state, over_for=over, **left)
 
 
 class SharedScopes:

@@ -118,9 +118,18 @@ class Strategy(ABC):
     def intent(self) -> str:
         """What it would do, for the audit trail."""
 
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        """Look before anything is done, and do nothing.
+
+        Returns:
+            That it works already, or why nothing that can be done would help. None where it is to be done, or
+            where nothing can be seen.
+        """
+        return None
+
     @abstractmethod
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """Try. A returned `failed` and an exception mean the same."""
+        """Try, after `look` gave None. A returned `failed` and an exception mean the same."""
 
 
 @dataclass(frozen=True)

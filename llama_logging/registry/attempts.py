@@ -62,12 +62,14 @@ class Denial:
     Attributes:
         retry_in: Seconds after which it is worth asking again.
         escalate: Whether this is the first such answer of the incident: somebody must be told.
+        over_for: Seconds since what was done about it was over.
     """
 
     reason: DenialReason
     detail: str
     retry_in: float = 0.0
     escalate: bool = False
+    over_for: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class ScopeState:
         status, detail: How the last incident ended.
         owner: Who is at it; empty if nobody.
         leased_for, rests_for, open_for: Seconds left of the lease, the rest, and the open breaker.
+        over_for: Seconds since the last lease was over; 0.0 while it lasts.
         incidents: When they began, on the clock that all who share the registry have.
         failures: In a row.
     """
@@ -92,6 +95,7 @@ class ScopeState:
     failures: int = 0
     rests_for: float = 0.0
     open_for: float = 0.0
+    over_for: float = 0.0
     escalated: bool = False
 
 

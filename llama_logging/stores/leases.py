@@ -98,6 +98,7 @@ def _state(row: Sequence[Any], now: float, boot: str) -> ScopeState:
         token=token,
         owner=owner,
         leased_for=max(0.0, expires - now),
+        over_for=max(0.0, now - expires),
         incidents=tuple(json.loads(incidents)),
         failures=failures,
         rests_for=max(0.0, rest - now),

@@ -26,7 +26,12 @@ def make(name: str, **options: Any) -> Strategy:
 
 def attempt(strategy: Strategy, context: ErrorContext | None = None, timeout: float = 20) -> Remedy:
     """One try."""
-    return strategy.recover(context or failed(), Deadline(timeout))
+    return tried(strategy, context or failed(), Deadline(timeout))
+
+
+def tried(strategy: Strategy, context: ErrorContext, deadline: Deadline) -> Remedy:
+    """What comes of looking, or else of acting."""
+    return strategy.look(context, deadline) or strategy.recover(context, deadline)
 
 
 def failed(message: str = "m", *, attributes: dict[str, int | str] | None = None, **changes: Any) -> ErrorContext:

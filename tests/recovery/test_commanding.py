@@ -11,7 +11,7 @@ import pytest
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.recovery.placeholders import filled
 from llama_logging.tried import OutcomeStatus
-from tests.recovery.acting import Patient, attempt, failed, make, napping, stand_in
+from tests.recovery.acting import Patient, attempt, failed, make, napping, stand_in, tried
 
 patient = Patient()
 WELL = f"{__name__}:patient.is_well"
@@ -75,7 +75,7 @@ def test_it_is_restarted_and_looked_at_by_exactly_these_commands(
 def test_it_must_work_for_a_while(service: str, bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options, [_, state], script, _ = SERVICES[service]
     said = stand_in(bin_folder, monkeypatch, state.split()[0], script)
-    remedy = make(service, **options, settle=3).recover(failed(), napping(monkeypatch, 30))
+    remedy = tried(make(service, **options, settle=3), failed(), napping(monkeypatch, 30))
     assert remedy.status is OutcomeStatus.RECOVERED
     assert len([line for line in said() if line.startswith(state)]) > 3
 
@@ -83,7 +83,7 @@ def test_it_must_work_for_a_while(service: str, bin_folder: Path, monkeypatch: p
 def test_what_does_not_come_up_has_failed(service: str, bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options, [restart, state], _, script = SERVICES[service]
     said = stand_in(bin_folder, monkeypatch, state.split()[0], script)
-    remedy = make(service, **options, settle=0).recover(failed(), napping(monkeypatch, 5))
+    remedy = tried(make(service, **options, settle=0), failed(), napping(monkeypatch, 5))
     assert remedy.status is OutcomeStatus.FAILED
     assert remedy.detail.startswith(f"run {restart}: ")
     assert said().count(restart) == 1
@@ -112,7 +112,7 @@ def test_a_probe_that_says_no_overrules_the_supervisor(
     monkeypatch.setitem(globals(), "patient", Patient())
     options, [restart, state], script, _ = SERVICES[service]
     said = stand_in(bin_folder, monkeypatch, state.split()[0], script)
-    remedy = make(service, **options, probe=WELL, settle=0).recover(failed(), napping(monkeypatch, 5))
+    remedy = tried(make(service, **options, probe=WELL, settle=0), failed(), napping(monkeypatch, 5))
     assert (remedy.status, "the probe said no" in remedy.detail) == (OutcomeStatus.FAILED, True)
     assert said().count(restart) == 1
 
@@ -195,7 +195,7 @@ def test_a_command_must_end_well_and_the_probe_agree(bin_folder: Path, monkeypat
     assert attempt(make("command", argv=["mend", "0"])).status is OutcomeStatus.RECOVERED
     assert attempt(make("command", argv=["mend", "3"])).detail == "run mend 3: exit code 3"
     monkeypatch.setitem(globals(), "patient", Patient())
-    remedy = make("command", argv=["mend", "0"], probe=WELL).recover(failed(), napping(monkeypatch, 5))
+    remedy = tried(make("command", argv=["mend", "0"], probe=WELL), failed(), napping(monkeypatch, 5))
     assert remedy.detail == "run mend 0: the probe said no"
     monkeypatch.setitem(globals(), "patient", Patient(well=True))
     assert attempt(make("command", argv=["mend", "0"], probe=WELL)).detail == "it works already"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llama_logging.tried import OutcomeStatus
-from tests.recovery.acting import Patient, attempt, failed, make, napping
+from tests.recovery.acting import Patient, attempt, failed, make, napping, tried
 
 HOOKED = {
     "db.reconnect": ("dispose", "check"),
@@ -45,7 +45,7 @@ def test_what_works_already_is_left_alone(name: str, monkeypatch: pytest.MonkeyP
 
 def test_what_does_not_help_has_failed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "patient", Patient(treatments=2))
-    remedy = make(name, **given(name)).recover(failed(), napping(monkeypatch, 5))
+    remedy = tried(make(name, **given(name)), failed(), napping(monkeypatch, 5))
     assert remedy.status is OutcomeStatus.FAILED
     assert "the probe said no" in remedy.detail
     assert patient.notes.count("treated") == 1

@@ -10,13 +10,16 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from llama_logging.context import ErrorContext
 from llama_logging.exceptions import MissingExtraError, StoreError
+from llama_logging.ids import new_id
 from llama_logging.pipeline import open_registry, pipeline_for
 from llama_logging.recovering import shared_engine
 from llama_logging.recovery import incident, learning
@@ -94,9 +97,49 @@ def test_what_cannot_say_what_it_would_do_leaves_no_lease_behind() -> None:
     mute = Restart(lambda context, deadline: RECOVERED, scope="s", intent=None)  # type: ignore[arg-type]
     rule = Rule(name="r", match=bool, mode="act", scope="s", ladder=(Step(mute),))
     assert outcome_of(Engine([rule], table=StrategyTable(), scopes=scopes)).status is OutcomeStatus.FAILED
-    answer = scopes.acquire("s", "another", 1.0, Policy())
-    assert isinstance(answer, Denial)
-    assert answer.reason is DenialReason.COOLDOWN
+    assert isinstance(scopes.acquire("s", "another", 1.0, Policy()), Lease)
+
+
+class Doctor(Restart):
+    """Looks first, as what has a probe does."""
+
+    name: ClassVar[str] = "doctor"
+    seen: ClassVar[Remedy | None] = None
+
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        return self.seen
+
+
+@pytest.mark.parametrize("seen", [Remedy(OutcomeStatus.RECOVERED, detail="it works already"), FAILED])
+def test_what_needs_nothing_done_or_what_nothing_helps_is_no_incident(
+    seen: Remedy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next that is in earnest would be refused, for a rest, an open breaker or a budget that is used up."""
+    notes, scopes = list[str](), OwnScopes()
+    rule = Rule(name="r", match=bool, mode="act", scope="s", ladder=(Step(Doctor(noting(notes, RECOVERED))),))
+    acting = Engine([rule], table=StrategyTable(), scopes=scopes)
+    monkeypatch.setattr(Doctor, "seen", seen)
+    assert [outcome_of(acting).status for _ in range(5)] == [seen.status] * 5
+    monkeypatch.setattr(Doctor, "seen", None)
+    assert (outcome_of(acting).detail, notes) == ("healed", ["ran"])
+
+
+def test_what_fails_again_after_a_recovery_has_not_recovered() -> None:
+    """An error from before its end is over with it; one that came after is not, whatever was just recovered."""
+    acting = engine(Restart(lambda context, deadline: RECOVERED, scope="s"), mode="act", scope="s")
+    before = failing_now()
+    assert outcome_of(acting)
+    time.sleep(0.05)
+    early = acting.dispatch(before)
+    assert (early.wait(20), early.detail) == (True, "it was just recovered: healed")
+    late = acting.dispatch(failing_now())
+    assert (late.wait(20), late.status) == (False, OutcomeStatus.REFUSED)
+    assert "it has failed again: it was just recovered: healed; 30 s left" in late.attempts[0].detail
+    assert late.retry_at is not None
+
+
+def failing_now() -> ErrorContext:
+    return replace(failing(), error_id=new_id(), timestamp=datetime.now(UTC))
 
 
 def test_a_success_is_believed_once_it_has_settled() -> None:
@@ -154,7 +197,10 @@ def test_what_never_comes_to_an_end_is_not_begun_without_end(monkeypatch: pytest
         name: ClassVar[str] = "hang"
 
     hanging = engine(Hang(hang), FallbackValue("instead"), deadline=0.01)
-    outcomes = [outcome_of(hanging) for _ in range(incident.MOST + 3)]
+    outcomes = list[Any]()
+    while len(begun) < incident.MOST:  # some find no time left
+        outcomes.append(outcome_of(hanging))
+    outcomes += [outcome_of(hanging) for _ in range(3)]
     gate.set()
     assert len(begun) == incident.MOST
     assert "do not come to an end" in outcomes[-1].attempts[0].detail

@@ -17,6 +17,7 @@ from llama_logging.recovery.strategies.ollama.models import allowed, missing
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.tried import OutcomeStatus
 from tests.conftest import Start, make_context
+from tests.recovery.acting import tried
 from tests.stand_in import Ollama
 
 RECOVERED, FAILED = OutcomeStatus.RECOVERED, OutcomeStatus.FAILED
@@ -35,7 +36,7 @@ def failing(message: str = "it failed", **changes: Any) -> ErrorContext:
 
 
 def recover(strategy: Strategy, message: str = "it failed", timeout: float = 20, **changes: Any) -> Remedy:
-    return strategy.recover(failing(message, **changes), Deadline(timeout))
+    return tried(strategy, failing(message, **changes), Deadline(timeout))
 
 
 @pytest.mark.parametrize(
@@ -136,6 +137,14 @@ class TestPull:
         assert (remedy.status, remedy.detail) == (RECOVERED, "pulled mistral")
         assert [entry["model"] for entry in ollama.requests("/api/pull")] == ["mistral"]
         assert ollama.generate(model="mistral")[0] == 200
+
+    @pytest.mark.parametrize(("message", "status"), [("model 'gpt-4' not found", FAILED), (MISSING, None)])
+    def test_whether_it_may_be_is_seen_before_anything_is_leased(
+        self, ollama: Ollama, message: str, status: OutcomeStatus | None
+    ) -> None:
+        """Else whoever names models that may not be pulled keeps those that may from being."""
+        seen = configured("ollama.pull", base_url=ollama.url, models=["mistral*"]).look(failing(message), Deadline(9))
+        assert (seen and seen.status, ollama.requests("/api/pull")) == (status, [])
 
     def test_one_that_has_come_meanwhile_is_not_pulled(self, ollama: Ollama) -> None:
         remedy = recover(configured("ollama.pull", base_url=ollama.url, models=["*"]), "model 'llama3.2' not found")

@@ -7,7 +7,9 @@ import pytest
 from llama_logging.config import Options, collecting
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.demo.ollama_server import TEXTS
+from llama_logging.recovery.presets.ollama import MEMORY_ADVICE
 from llama_logging.recovery.rules import Rule, parse_rules
+from llama_logging.recovery.strategy import Deadline
 from tests.conftest import make_context
 
 
@@ -148,6 +150,13 @@ def test_what_is_not_asked_for_is_not_tried() -> None:
         "ollama.restart",
         "llm.fallback_text",
     ]
+
+
+def test_a_fallback_takes_no_advice_away() -> None:
+    (rule,) = (rule for rule in parse(fallback="Sorry.")[0] if rule.name == "ollama-memory")
+    remedy = rule.ladder[-1].strategy.recover(error("ollama.ResponseError", "out of memory"), Deadline(1))
+    assert (remedy.value, remedy.advice) == ("Sorry.", MEMORY_ADVICE)
+    assert remedy.detail == f"handed over 'Sorry.'; {MEMORY_ADVICE}"
 
 
 def test_a_busy_server_is_never_restarted_and_advice_never_acts() -> None:

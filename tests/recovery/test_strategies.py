@@ -11,7 +11,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies import SHIPPED, load
 from llama_logging.recovery.strategy import Remedy
 from llama_logging.tried import OutcomeStatus
-from tests.recovery.acting import attempt, failed, make, napping
+from tests.recovery.acting import attempt, failed, make, napping, tried
 
 CLOSED = "tcp://127.0.0.1:1"
 
@@ -101,7 +101,7 @@ def test_a_wrong_value_is_named_with_its_option(name: str, option: str) -> None:
 def test_a_failed_attempt_is_an_answer_within_the_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that only sleeping moves: it sleeps no longer than it may, and not for ever."""
     deadline = napping(monkeypatch, 7)
-    remedy = make(name, **GIVEN.get(name, {})).recover(failed("x", attributes={"errno": 5}), deadline)
+    remedy = tried(make(name, **GIVEN.get(name, {})), failed("x", attributes={"errno": 5}), deadline)
     assert isinstance(remedy, Remedy)
     assert remedy.status in (
         OutcomeStatus.FAILED,

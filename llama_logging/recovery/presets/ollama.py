@@ -151,9 +151,10 @@ class _Parts:
         return {**self._named(name, match), "ladder": [{"advice": {"text": text}}]}
 
     def rule(self, name: str, match: dict[str, Any], ladder: list[Any], advice: str = "") -> dict[str, Any]:
-        """A rule whose ladder ends in the fallback text, or else in advice."""
+        """A rule whose ladder ends in the fallback text, if there is one, and in advice."""
+        said = {"advice": advice} if advice else {}
         if self._fallback:
-            ladder = [*ladder, {"llm.fallback_text": {"text": self._fallback}}]
+            ladder = [*ladder, {"llm.fallback_text": {"text": self._fallback, **said}}]
         elif advice:
             ladder = [*ladder, {"advice": {"text": advice}}]
         return {**self._named(name, match), **self._mode, "deadline": self._deadline, "ladder": ladder}

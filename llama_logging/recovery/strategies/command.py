@@ -46,14 +46,19 @@ class Command(Strategy):
         """Names the command."""
         return f"run {' '.join(self.argv)}"
 
-    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """If the probe says that it works, that is it. Run; probe until the deadline."""
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        """Whether the probe says that it works, or the error has no words for the gaps."""
         if self.probe is not None and not self.probe(deadline.within(ANSWER_TIMEOUT)):
             return verdict("", "it works already")
         try:
-            argv = filled(self.argv, context)
+            filled(self.argv, context)
         except LlamaLoggingError as error:
             return verdict(str(error), "")
+        return None
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Run; probe until the deadline."""
+        argv = filled(self.argv, context)
         done = run(argv, deadline, passed=self.env)
         problem = done.problem
         if not problem and self.probe is not None:

@@ -96,10 +96,12 @@ class DiskFree(Strategy):
         patterns = ", ".join("/".join(pattern) for pattern in self.patterns)
         return f"delete {patterns} older than {self.older_than:g} s below {', '.join(self.roots)}"
 
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        """Whether there is room."""
+        return None if self._problem() else verdict("", f"{self.wanted} bytes are free already")
+
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Delete until there is room or nothing is left to go; verified by the disk itself, and by a trial."""
-        if not self._problem():
-            return verdict("", f"{self.wanted} bytes are free already")
         gone: list[str] = []
         with contextlib.suppress(OSError):
             if self.reserve and _unlink(self.reserve, None, _is_plain):

@@ -48,13 +48,14 @@ class FallbackText(FallbackValue):
     """
 
     name: ClassVar[str] = "llm.fallback_text"
-    option_names: ClassVar[tuple[str, ...]] = ("text",)
+    option_names: ClassVar[tuple[str, ...]] = ("text", "advice")
     value: str
+    advice: str = ""
 
     @classmethod
     def configure(cls, options: Options) -> Self:
-        """Options: `text`; by default an apology."""
-        return cls(options.read("text", as_text, SORRY))
+        """Options: `text`; by default an apology. `advice`: what somebody should do, besides."""
+        return cls(options.read("text", as_text, SORRY), options.read("advice", as_text, ""))
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Hand the text over, filled in; what has no value stays as it stands."""
@@ -62,4 +63,5 @@ class FallbackText(FallbackValue):
         # Not str.format: it would follow attributes and indexes that the text names. In one go: what a value
         # says in braces, as somebody may have typed it, is no gap.
         text = _GAP.sub(lambda gap: str(said.get(gap[1], gap[0])), self.value)
-        return Remedy(OutcomeStatus.FALLBACK, text, f"handed over {text!r}"[:500])
+        told = f"handed over {text!r}"[:500]
+        return Remedy(OutcomeStatus.FALLBACK, text, "; ".join(filter(None, (told, self.advice))), self.advice)

@@ -46,10 +46,12 @@ class Hooked(Strategy):
         """Names the function."""
         return f"call {self.path}"
 
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        """Probe."""
+        return None if self.probe(deadline.within(ANSWER_TIMEOUT)) else verdict("", "it works already")
+
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """Probe; call; probe until the deadline."""
-        if not self.probe(deadline.within(ANSWER_TIMEOUT)):
-            return verdict("", "it works already")
+        """Call; probe until the deadline."""
         problem = problem_of(self.mend, deadline) or deadline.wait_for(self.probe, delay=0.2, longest=5.0)
         return verdict(problem and f"{self.intent}: {problem}", f"{self.intent}: it works again")
 
@@ -62,12 +64,12 @@ class DbReconnect(Hooked):
     option_names: ClassVar[tuple[str, ...]] = ("dispose", "check")
     destructive: ClassVar[bool] = False
 
-    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
         """As Hooked; but an SQLSTATE that no other connection would cure is left alone."""
         states = [state for error in context.exceptions if (state := sqlstate(error))]
         if states and not any(state.startswith(OF_CONNECTIONS) for state in states):
             return verdict(f"SQLSTATE {states[0]} does not come from the connection", "")
-        return super().recover(context, deadline)
+        return super().look(context, deadline)
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,14 @@ class Service(Strategy):
         """Names the command."""
         return f"run {' '.join(self.restart)}"
 
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        """Whether the probe says that it works; without one nothing tells: what hangs is active too."""
+        if self.probe is None or self._problem(deadline.within(ANSWER_TIMEOUT)):
+            return None
+        return verdict("", f"{self.target} works already")
+
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """If the probe says that it works, that is it. Restart; wait until it has worked for a while."""
-        # Without a probe nothing tells that it works: what hangs is active too.
-        if self.probe is not None and not self._problem(deadline.within(ANSWER_TIMEOUT)):
-            return verdict("", f"{self.target} works already")
+        """Restart; wait until it has worked for a while."""
         done = self._run(*self.restart, deadline=deadline)
         problem = done.problem or deadline.wait_for(steadily(self._problem, self.settle), delay=0.2, longest=1.0)
         return verdict(problem and f"{self.intent}: {problem}", f"{self.intent}: {self.target} works again")

@@ -73,8 +73,8 @@ class OllamaPull(Strategy):
         """Names what may be pulled."""
         return f"pull the missing model, if it is one of {', '.join(self.models)}"
 
-    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """Pull what is missing, if it may be; watch size, disk and progress; ask whether it is installed."""
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        """Whether it is missing, and may be pulled."""
         model = missing(context)
         if not model:
             return verdict("the error names no model that is missing", "")
@@ -82,6 +82,11 @@ class OllamaPull(Strategy):
             return verdict(f"{model} is none of {', '.join(self.models)}", "")
         if full(model) in self.server.installed(deadline)[0]:
             return verdict("", f"{model} is installed already")
+        return None
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Pull it; watch size, disk and progress; ask whether it is installed."""
+        model = missing(context)
         problem = self._pull(model, deadline)
         installed, unanswered = self.server.installed(deadline)
         if full(model) not in installed:

@@ -19,6 +19,8 @@ TIMEOUT_ADVICE = (
     "The ollama package has none by default, and a call that waits for ever can neither be logged nor healed"
 )
 
+_REFUSAL = ("status_code", "status", "code")
+
 
 @dataclass(frozen=True)
 class OllamaRestart(OnServer):
@@ -63,10 +65,10 @@ class OllamaRestart(OnServer):
         """Names the command."""
         return f"run {' '.join(self.restart or self.start)}"
 
-    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
-        """Probe; start or restart; wait for an answer; verify by a generate request."""
-        model = wanted(context, self.model)
+    def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
+        """Whether it generates; whether what is wrong is such that a restart may help."""
         version = self.server.version(deadline.within(2.0))
+        model = wanted(context, self.model)
         answer = version if version.problem else self.server.generate(model, deadline.within(self.patience))
         wrong = answer.problem
         if not wrong:
@@ -76,12 +78,21 @@ class OllamaRestart(OnServer):
         if not version.problem and not self.restart:
             detail = f"{self.server.base_url} answers but does not generate, and no `restart` is configured"
             return Remedy(OutcomeStatus.FAILED, detail=f"{detail}: {wrong}")
+        return None
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        """Start or restart it; wait for an answer; verify by a generate request."""
+        model = wanted(context, self.model)
+        # A refusal is an answer, too: of a server that gives one no client waits for ever.
+        answered = any(name in error.attributes for error in context.exceptions for name in _REFUSAL)
+        wrong = self.server.version(deadline.within(2.0)).problem
+        hung = not answered and (not wrong or "timed out" in wrong)
         problem = self._run(deadline) or deadline.wait_for(self.server.version_problem)
         problem = problem or self.server.generates_in_time(model, deadline)
         if problem:
             return Remedy(OutcomeStatus.FAILED, detail=f"{self.intent}: {problem}")
         detail = f"{self.intent}: {self.server.base_url} generates again"
-        return Remedy(OutcomeStatus.RECOVERED, detail=detail, advice=TIMEOUT_ADVICE if "timed out" in wrong else "")
+        return Remedy(OutcomeStatus.RECOVERED, detail=detail, advice=TIMEOUT_ADVICE if hung else "")
 
     def _run(self, deadline: Deadline) -> str:
         if self.restart:
