@@ -43,6 +43,7 @@ _TEXTS = (
 _FLAGS = ("handled", "implicit", "complete")
 _HEX = re.compile(r"[0-9a-f]{32}")
 _PROCESS = re.compile(r"[0-9a-z ]{1,40}")
+_FINGERPRINT = re.compile(r"[\w:.-]{1,100}", re.ASCII)
 _RELATIONS = ("raised", "cause", "context", "suppressed", "member")
 _RELATION_OF = {"__cause__": "cause", "__context__": "context", "exceptions": "member"}
 _MOST = 2**31 - 1
@@ -75,6 +76,9 @@ def _of_export(document: Json) -> ErrorContext:
     exceptions = tuple(replace(error, message="", attributes={}) for error in raised)
     grouping = tuple(map(clean, _list(document["grouping"])))
     stack_trace = clean(document["stack_trace"], MAX_TEXT)
+    fingerprint = _string(document["fingerprint"])
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise ValueError(f"no group is called {fingerprint!r:.100}")
     process = _read(Process, clean_data(document["process"])) if document["process"] else None
     if process is not None and not _PROCESS.fullmatch(process.process):
         raise ValueError(f"no process is called {process.process!r}")
@@ -88,7 +92,7 @@ def _of_export(document: Json) -> ErrorContext:
         exceptions=exceptions,
         main=main_of(exceptions) if exceptions else 0,
         grouping=grouping,
-        fingerprint=clean(document["fingerprint"]),
+        fingerprint=fingerprint,
     )
     values: dict[str, Any] = {name: clean(document[name]) for name in _TEXTS}
     values |= {name: bool(document[name]) for name in _FLAGS}

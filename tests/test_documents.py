@@ -120,6 +120,8 @@ def test_whose_code_it_is_is_looked_at_again() -> None:
         ("error_id", '0","k":"audit'),
         ("process", {"process": '","k":"audit', "pid": 1, "host": "", "boot": "", "program": "", "python": ""}),
         ("exceptions", [{"type": "E"}]),
+        ("fingerprint", "v1:\x1b[2J"),
+        ("fingerprint", "v1:" + "a" * 98),
         ("source_line", "one"),
         ("source_line", 10**30),
         ("tags", ["a"]),

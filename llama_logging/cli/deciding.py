@@ -37,8 +37,8 @@ def decide(args: argparse.Namespace, decision: Decision) -> int:
         print_json([group_document(group) for group, _ in decided])
     else:
         for group, changes in decided:
-            what = printable(last_line(group.error_type, group.error_message))
-            print(f"{state_of(group, changes)}: {what}  {group.fingerprint}")
+            what = last_line(group.error_type, group.error_message)
+            print(printable(f"{state_of(group, changes)}: {what}  {group.fingerprint}"))
     return 0
 
 

@@ -64,7 +64,7 @@ def _differs(errors: list[ErrorContext]) -> int | None:
 
 
 def _print_one(error: ErrorContext) -> None:
-    print(painted(f"{error.fingerprint} is made from", "1"))
+    print(painted(printable(f"{error.fingerprint} is made from"), "1"))
     for number, line in enumerate(error.grouping, 1):
         print(f"  {number:>3}  {printable(line)}")
     kind = error.grouping[0].partition(" ")[0] if error.grouping else ""
@@ -81,17 +81,17 @@ def _print_two(
 ) -> None:
     number = _differs([one, other])
     if number is None:
-        print(f"They are in one group, {one.fingerprint}: all {len(one.grouping)} inputs are the same.")
+        print(printable(f"They are in one group, {one.fingerprint}: all {len(one.grouping)} inputs are the same."))
     else:
         print(painted(f"They differ first in input {number}", "1"))
         for error in (one, other):
             line = error.grouping[number - 1] if number <= len(error.grouping) else "(nothing more)"
-            print(f"  {error.error_id}  {printable(line)}")
+            print(printable(f"  {error.error_id}  {line}"))
     if rule is not None:
         print(f"This rule would {'split' if number is None else 'join'} them, as an option of the RegistryHandler:")
         print(printable_lines(yaml.safe_dump({"grouping": [rule]}, sort_keys=False, allow_unicode=True)).rstrip())
         for error in takes_in:
-            print(f"It would take in {error.fingerprint}, too: {printable(error.error_type)}: {_line(error)}")
+            print(printable(f"It would take in {error.fingerprint}, too: {error.error_type}: {_line(error)}"))
         print("It is for new errors; llama-logging regroup -c logging.yaml applies it to those of the past.")
     else:
         print("No rule can change that: the code itself says so, or there is nothing to tell them apart by.")

@@ -20,6 +20,7 @@ from llama_logging.ingest import waiting
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import open_source, urls
+from llama_logging.visible import printable
 
 HELP = "take errors over: from another registry, from `export`, or from files of Sentry's event format"
 EPILOG = "Each error comes in once, however often it is imported."
@@ -93,7 +94,7 @@ def _contexts(name: str, mistakes: list[str]) -> Iterator[ErrorContext]:
             # Nothing is lost on one bad line but that line.
             mistakes.append(place)
             if len(mistakes) <= SHOWN:
-                print(f"llama-logging: {place}: {error}", file=sys.stderr)
+                print(printable(f"llama-logging: {place}: {error}"), file=sys.stderr)
             if len(mistakes) == number == ASTRAY:
                 raise ConfigError(
                     f"{name}: none of the first {ASTRAY} entries is an error: nothing of it is imported"

@@ -106,6 +106,7 @@ def _flush_nothing() -> None:
 
 def _complain(error: Exception | str, code: int) -> int:
     from llama_logging.redaction import redact  # here and not above, as in `parser`
+    from llama_logging.visible import printable
 
-    print(f"llama-logging: {redact(str(error))}", file=sys.stderr)
+    print(printable(f"llama-logging: {redact(str(error))}"), file=sys.stderr)
     return code

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import add_store, counted, fingerprint_named, opened, print_json
 from llama_logging.exceptions import ErrorNotFound
+from llama_logging.visible import printable
 
 HELP = "show several groups as one; new errors of each are counted there too"
 EPILOG = "An ID is that of an error, cut short or not, or a fingerprint. Nothing is lost: --undo has them apart again."
@@ -37,5 +38,6 @@ def execute(args: argparse.Namespace) -> int:
     elif args.undo:
         print(f"on their own again: {counted(undone, 'group')}" if undone else "none of them was merged")
     else:
-        print(f"{group.fingerprint} shows {counted(group.count, 'error')} of {counted(len(group.merged) + 1, 'group')}")
+        shown = f"{counted(group.count, 'error')} of {counted(len(group.merged) + 1, 'group')}"
+        print(printable(f"{group.fingerprint} shows {shown}"))
     return 0

@@ -73,7 +73,7 @@ def _print(found: list[Change]) -> None:
     ]
     print_table([["ERRORS", "OF IT", "FROM", "TO", "SUCH AS", "ID"], *rows])
     for after, grouping in {change.after: change.grouping for change in found}.items():
-        print(f"{painted(after, '2')} is made from {printable('; '.join(grouping))}")
+        print(f"{painted(printable(after), '2')} is made from {printable('; '.join(grouping))}")
     sys.stdout.flush()
 
 

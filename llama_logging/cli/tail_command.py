@@ -81,6 +81,8 @@ def _print(context: ErrorContext, *, as_json: bool) -> None:
         level = painted(f"{context.severity.name:<8}", COLOURS[context.severity])
         error = printable(last_line(context.error_type, context.error_message))
         where = f"{context.source_module}.{context.source_function}"
-        print(f"{moment} {level} {painted(printable(where), '2')}  {error}  {painted(context.error_id, '2')}")
+        print(
+            f"{moment} {level} {painted(printable(where), '2')}  {error}  {painted(printable(context.error_id), '2')}"
+        )
     # A pipe would otherwise keep it until 8 KiB are together.
     print(end="", flush=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -332,6 +333,36 @@ def test_no_error_text_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]
         assert "FORGED" in text
         assert not [line for line in text.splitlines() if line.startswith("FORGED")]
         assert not set(text) & set("\x1b\u202e")
+
+
+def test_nor_can_a_registry_that_somebody_else_has_made(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of ids, too, which we make of hex digits, and what is complained of."""
+    keep(*[make_context(timestamp=NOW, fingerprint=f"v1:{name}", grouping=(name,)) for name in ("one", "two")])
+    answer(capsys, "ingest")
+    with contextlib.closing(sqlite3.connect(urls.default().path)) as connection, connection:
+        connection.execute("UPDATE groups SET fingerprint = fingerprint || ?", (HOSTILE,))
+        connection.execute("UPDATE errors SET error_id = error_id || ?", (HOSTILE,))
+    for words in (
+        ["tail"], ["explain", "v1:one"], ["explain", "v1:one", "v1:two"], ["explain", "v1:one", "v1:one"],
+        ["resolve", "v1:one"], ["mute", "v1:one"], ["merge", "v1:one", "v1:two"], ["merge", "v1:one", "--undo"],
+        ["show", "v1:one"], ["delete", "v1:two", "--yes"],
+    ):  # fmt: skip
+        main(words)
+    seen = capsys.readouterr()
+    assert "FORGED" in seen.out
+    assert not set(seen.out + seen.err) & set("\x1b\u202e")
+    assert not [line for line in (seen.out + seen.err).splitlines() if line.startswith("FORGED")]
+
+
+def test_what_is_complained_of_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """The details of an error may be gone, and its message is told all the same."""
+    context = make_context(timestamp=NOW, error_message=HOSTILE, fingerprint="v1:pruned")
+    keep(context)
+    answer(capsys, "prune", "--keep", "0")
+    assert main(["show", "v1:pruned"]) == 1
+    told = capsys.readouterr().err
+    assert r"the details of ValueError: \x1b[2J\nFORGED \u202e in " in told
+    assert not set(told) & set("\x1b\u202e")
 
 
 def test_a_line_break_at_the_end_of_a_message_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
