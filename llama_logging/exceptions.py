@@ -32,6 +32,10 @@ class StoreError(LlamaLoggingError):
         return error if isinstance(error, cls) else cls(f"{type(error).__name__}: {error}")
 
 
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What comes of reading data that are damaged, or were made to look like a registry's."""
+
+
 class ErrorNotFound(LlamaLoggingError, LookupError):
     """No error in the registry has this id."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, Process, to_microseconds
-from llama_logging.exceptions import StoreError
+from llama_logging.exceptions import UNREADABLE, StoreError
 from llama_logging.frozen import replace
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
@@ -20,8 +20,7 @@ from llama_logging.visible import counted
 BATCH = 500
 """So many errors go over in one transaction."""
 
-_UNREADABLE = (StoreError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What comes of damage, and of what was made to look like a registry."""
+_UNREADABLE = (StoreError, *UNREADABLE)
 _PATIENCE = 10_000
 """So many errors in a row that cannot be read, and no more is looked for: they may be without end."""
 
@@ -42,11 +41,16 @@ def errors_of(store: Store) -> Iterator[ErrorContext]:
 
 def add(store: Store, contexts: Iterable[ErrorContext], progress: Progress = bool) -> int:
     """Put *contexts* into *store*; how many. One that is there already changes nothing."""
+    return _put(store, map(_frames, contexts), progress)
+
+
+def _put(store: Store, errors: Iterable[list[str]], progress: Progress) -> int:
+    """Put errors, each as its frames, into *store*; how many."""
     journal, start = f"import-{os.urandom(8).hex()}", 0
     waiting: list[str] = []
     count = 0
-    for count, context in enumerate(contexts, 1):
-        waiting += _frames(context)
+    for count, frames in enumerate(errors, 1):
+        waiting += frames
         progress(count)
         if count % BATCH == 0:
             start = store.ingest(Batch(journal, start, start + 1, waiting))
@@ -70,7 +74,7 @@ def merge(source: Store, target: Store, progress: Progress = bool) -> int:
     with _noted(problems):
         groups = {group.fingerprint: group for group in source.groups(limit=1_000_000)}
     known = {name for name in groups if target.group(name) is not None}
-    count = add(target, _readable(source, problems), progress)
+    count = _put(target, _readable(source, problems), progress)
     with _noted(problems):
         mark = f"imported {source.recall('id')}"
         if not target.recall(mark):
@@ -95,8 +99,8 @@ def _noted(problems: list[StoreError]) -> Iterator[None]:
         problems.append(StoreError.of(error))
 
 
-def _readable(source: Store, problems: list[StoreError]) -> Iterator[ErrorContext]:
-    """As `errors_of`, but past what is damaged."""
+def _readable(source: Store, problems: list[StoreError]) -> Iterator[list[str]]:
+    """The frames of all errors, in the order in which they came, but for what is damaged."""
     position, newest, limit, in_vain = 0, 0, BATCH, 0
     with _noted(problems):
         newest, _ = source.errors_after(-1)
@@ -106,7 +110,13 @@ def _readable(source: Store, problems: list[StoreError]) -> Iterator[ErrorContex
             reached, errors = source.errors_after(position, limit)
         except _UNREADABLE as error:
             problems[1:] = [StoreError.of(error)]
-        yield from errors
+        for error in errors:
+            try:
+                frames = _frames(error)
+            except _UNREADABLE as problem:
+                problems[1:] = [StoreError.of(problem)]
+            else:
+                yield frames
         in_vain = 0 if errors else in_vain + 1
         if not errors:
             position, limit = position + (limit == 1), max(limit // 2, 1)

@@ -151,6 +151,21 @@ def test_errors_without_end_that_cannot_be_read_are_given_up(tmp_path: Path, mon
         store.close()
 
 
+def test_an_error_that_cannot_be_written_holds_up_no_other(tmp_path: Path) -> None:
+    """A column of SQLite takes what it is not declared for."""
+    one, other = store_at(tmp_path / "one.db"), store_at(tmp_path / "other.db")
+    transfer.add(one, [*some("a", 1), *some("b", 2)])
+    one.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "one.db")) as connection, connection:
+        connection.execute("UPDATE groups SET fingerprint = CAST(fingerprint AS BLOB) WHERE fingerprint = 'v1:a'")
+    source = open_source(str(tmp_path / "one.db"))
+    with pytest.raises(StoreError, match="2 errors could be read all the same"):
+        transfer.merge(source, other)
+    assert len(other.errors()) == 2
+    for store in (source, other):
+        store.close()
+
+
 def test_a_view_in_place_of_a_table_is_not_read(tmp_path: Path) -> None:
     """It may have no end."""
     path = tmp_path / "one.db"
@@ -163,5 +178,5 @@ def test_a_view_in_place_of_a_table_is_not_read(tmp_path: Path) -> None:
             "SELECT id, 1 AS group_id, 1 AS at, 'new' AS kind, '' AS by, '' AS detail FROM n"
         )
     for store in (open_source(str(path)), store_at(path)):
-        with pytest.raises(StoreError, match="of something else"):
+        with pytest.raises(StoreError, match="somebody has changed this registry"):
             store.groups()

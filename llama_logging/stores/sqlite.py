@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from llama_logging import process
-from llama_logging.exceptions import StoreError
+from llama_logging.exceptions import UNREADABLE, LlamaLoggingError, StoreError
 from llama_logging.mounts import has_no_room, may_write, refuse
 from llama_logging.retention import Retention
 from llama_logging.state import make_folder, user
@@ -69,6 +69,18 @@ _UNSOUND = f"""
 _OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
 """Tables of every version."""
 _NAMES = tuple({"group_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
+# A view, a trigger, a computed column and a table that is filled from elsewhere may have no end, and any size.
+_CHANGED = f"""
+    SELECT EXISTS (
+        SELECT 1 FROM sqlite_master WHERE type = 'trigger'
+        OR (type = 'view' AND (lower(name) IN ({marks(_NAMES)}) OR name LIKE 'error!_words%' ESCAPE '!'))
+        OR (type = 'table' AND rootpage = 0
+            AND sql NOT LIKE 'CREATE VIRTUAL TABLE ' || name || ' USING fts5(words, content='''', %')
+    ) OR EXISTS (
+        SELECT 1 FROM sqlite_master AS made, pragma_table_xinfo(made.name) AS told
+        WHERE made.type = 'table' AND made.rootpage > 0 AND told.hidden > 1
+    )
+"""
 _TEMPORARY = (statements.BATCH, statements.TOLD, statements.MOVING, statements.TURNED)
 
 
@@ -219,6 +231,10 @@ class SQLiteStore(SQLStore):
             yield
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self.url}: {_explained(error, self._path)}{self._healed(error)}") from error
+        except LlamaLoggingError:
+            raise  # some are lookup errors as well
+        except UNREADABLE as error:
+            raise StoreError(f"{self.url}: it holds what no registry does: {type(error).__name__}: {error}") from error
 
     def _connect(self, *, reading: bool = False) -> sqlite3.Connection:
         if self._pid != os.getpid():
@@ -352,17 +368,21 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
 def _refuse_foreign(connection: sqlite3.Connection) -> None:
     """Before anything is written: the version alone is a number that others give to their files, too."""
     # In one statement: another process may be making the registry.
-    version, all_of_it, ours, views = connection.execute(
+    version, all_of_it, ours = connection.execute(
         "SELECT user_version, (SELECT count(*) FROM sqlite_master), (SELECT count(*) FROM sqlite_master "
-        f"WHERE type = 'table' AND name IN ({marks(_OURS)})), (SELECT count(*) FROM sqlite_master WHERE type = 'view' "
-        f"AND (lower(name) IN ({marks(_NAMES)}) OR name LIKE 'error!_words%' ESCAPE '!')) FROM pragma_user_version",
-        (*_OURS, *_NAMES),
+        f"WHERE type IN ('table', 'view') AND lower(name) IN ({marks(_OURS)})) FROM pragma_user_version",
+        _OURS,
     ).fetchone()
-    is_empty = not version and not all_of_it
-    # A view in place of a table may have no end.
-    if not is_empty and not (version > 0 and ours == len(_OURS) and not views):
+    if not version and not all_of_it:
+        return
+    if version <= 0 or ours != len(_OURS):
         raise sqlite3.DatabaseError(
             "this is a SQLite database of something else; it was left as it is. Name another file as the store"
+        )
+    if only(connection.execute(_CHANGED, _NAMES)):
+        raise sqlite3.DatabaseError(
+            "somebody has changed this registry: it has triggers, views, computed or virtual tables that none has; "
+            "it was left as it is. Name another file as the store"
         )
 
 

@@ -163,6 +163,44 @@ def test_who_waits_in_vain_while_it_is_brought_up_to_date_is_told_so(
     assert store.errors() == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON incidents BEGIN SELECT count(*) FROM (WITH RECURSIVE n (id) AS "
+        "(VALUES (1) UNION ALL SELECT id FROM n) SELECT id FROM n); END",
+        "CREATE VIEW no_end AS WITH RECURSIVE n (id) AS (VALUES (1) UNION ALL SELECT id FROM n) "
+        "SELECT id AS rowid, id AS words FROM n; DROP TABLE group_texts; "
+        "CREATE VIRTUAL TABLE group_texts USING fts5(words, content='no_end')",
+        "ALTER TABLE groups ADD COLUMN much TEXT AS (hex(zeroblob(400000000)))",
+    ],
+    ids=["trigger", "virtual table", "computed column"],
+)
+def test_a_registry_that_somebody_has_changed_is_neither_read_nor_written(store: SQLiteStore, change: str) -> None:
+    """What it would do has no end, or takes all memory."""
+    store.note(NOON, "new", "")
+    store.close()
+    path = urls.parse(store.url).path
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(change)
+    source = SQLiteStore(urls.parse(store.url), reading=True)
+    for ask in (store.errors, lambda: store.note(NOON, "new", ""), source.groups):
+        with pytest.raises(StoreError, match=r"errors\.db: somebody has changed this registry"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["severity = 'x'", "state = 'x'", "last_seen = 9223372036854775807", "error_message = x'ff'"],
+)
+def test_values_that_no_registry_has_are_told_as_such(store: SQLiteStore, change: str) -> None:
+    add(store, make_context())
+    store.close()
+    with contextlib.closing(sqlite3.connect(urls.parse(store.url).path)) as connection, connection:
+        connection.execute(f"UPDATE groups SET {change}")
+    with pytest.raises(StoreError, match=r"errors\.db: it holds what no registry does: \w+Error: "):
+        store.groups(search="no")
+
+
 def test_a_registry_that_is_being_made_is_none_of_somebody_else(store: SQLiteStore) -> None:
     """Its file is there, and nothing in it."""
     Path(urls.parse(store.url).path).touch()
