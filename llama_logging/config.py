@@ -336,6 +336,10 @@ class Options:
         path: Where the options stand below the owner, for nested ones.
         refused: What of the part under way there is no use with, for nested ones.
         read: What was read of the part under way, for nested ones.
+        all_known: Whether there is no use for the whole with a name that does not exist.
+
+    Raises:
+        ConfigError: If there is such a name, which was told of.
     """
 
     def __init__(
@@ -348,6 +352,7 @@ class Options:
         path: str = "",
         refused: list[str] | None = None,
         read: list[object] | None = None,
+        all_known: bool = False,
     ) -> None:
         self._owner, self._strict, self._path = owner, strict, path
         self._given = dict(given)
@@ -356,7 +361,8 @@ class Options:
         known = list(known)
         for name in self._given:
             if name not in known:
-                self.complain(name, f"unknown option{did_you_mean(name, known)}")
+                tell = self.refuse if all_known else self.complain
+                tell(name, f"unknown option{did_you_mean(name, known)}")
 
     def read(self, name: str, parse: Callable[[Any], T], default: D, instead: str = "") -> T | D:
         """The option *name*, parsed; *default* if it is absent, None, or wrong, and *instead* says what that means."""
@@ -373,6 +379,14 @@ class Options:
         if value is None:
             return self.refuse("", f"the option {name!r} is needed")  # type: ignore[no-any-return]
         return self.needed(name, lambda: self._parsed(parse, value))
+
+    def condition(self, name: str, parse: Callable[[Any], T], default: D) -> T | D:
+        """The option *name*, parsed; *default* if it is absent or None: what holds for more without it.
+
+        Raises:
+            ConfigError: If it is wrong, which was told of.
+        """
+        return default if self._given.get(name) is None else self.required(name, parse)
 
     def part(self, name: str, make: Callable[[], T], default: D, instead: str = "") -> T | D:
         """What *make* makes of all that stands below *name*; *default* if that has no use for a mistake."""
@@ -414,11 +428,19 @@ class Options:
         """
         return [self.needed(place, self._entry(parse, place, entry)) for place, entry in _placed(name, entries)]
 
-    def nested(self, name: str, given: Mapping[str, object], known: Iterable[str]) -> Options:
+    def nested(
+        self, name: str, given: Mapping[str, object], known: Iterable[str], *, all_known: bool = False
+    ) -> Options:
         """The same reader for the options below *name*."""
-        path = f"{self._path}{name}."
         return Options(
-            self._owner, given, known, strict=self._strict, path=path, refused=self._refused, read=self._read
+            self._owner,
+            given,
+            known,
+            strict=self._strict,
+            path=f"{self._path}{name}.",
+            refused=self._refused,
+            read=self._read,
+            all_known=all_known,
         )
 
     def _entry(self, parse: Callable[[str, Any], T], place: str, entry: object) -> Callable[[], T]:

@@ -102,28 +102,26 @@ def as_match(options: Options, place: str, given: object) -> Match:
     """Read what an error must be like.
 
     Raises:
-        ConfigError: If nothing is asked for: such a rule would match every error. If `not` is wrong:
-            without it the rule would match what it is to leave alone.
+        ConfigError: If nothing is asked for, or anything of it is wrong: without that it would match what it is to
+            leave alone.
     """
     given = as_mapping(given)
     if not given:
         raise ConfigError("needs at least one of " + ", ".join(MATCH_OPTIONS))
-    reader = options.nested(place, given, MATCH_OPTIONS)
+    reader = options.nested(place, given, MATCH_OPTIONS, all_known=True)
     match = Match(
-        classes=reader.read("class", as_texts, ()),
-        chain=reader.read("chain", as_texts, ()),
-        message=reader.read("message", _as_pattern, None),
-        status=reader.read("status", _as_statuses, frozenset()),
-        errno=reader.read("errno", _as_errnos, frozenset()),
-        sqlstate=reader.read("sqlstate", _as_sqlstates, ()),
-        loggers=reader.read("logger", as_texts, ()),
-        level=reader.read("level", ErrorSeverity.parse, ErrorSeverity.DEBUG),
-        unless=reader.required("not", partial(as_match, options, f"{place}.not"))
-        if given.get("not") is not None
-        else None,
+        classes=reader.condition("class", as_texts, ()),
+        chain=reader.condition("chain", as_texts, ()),
+        message=reader.condition("message", _as_pattern, None),
+        status=reader.condition("status", _as_statuses, frozenset()),
+        errno=reader.condition("errno", _as_errnos, frozenset()),
+        sqlstate=reader.condition("sqlstate", _as_sqlstates, ()),
+        loggers=reader.condition("logger", as_texts, ()),
+        level=reader.condition("level", ErrorSeverity.parse, ErrorSeverity.DEBUG),
+        unless=reader.condition("not", partial(as_match, options, f"{place}.not"), None),
     )
     if match == Match():
-        raise ConfigError("nothing valid is left of it, and without it the rule would match every error")
+        raise ConfigError("it would match every error")
     return match
 
 

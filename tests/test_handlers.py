@@ -184,6 +184,14 @@ def test_a_mistake_in_what_to_ignore_ignores_nothing(capsys: pytest.CaptureFixtu
     assert registry_size() == 1
 
 
+@pytest.mark.parametrize("mistake", [{"message": "("}, {"mesage": "x"}, {"status": "x"}, {"not": {"message": "("}}])
+def test_what_to_ignore_is_left_out_with_all_that_it_says(mistake: dict[str, object]) -> None:
+    """What is left of it would have more errors lost than it was to."""
+    logging.root.addHandler(RegistryHandler(ignore=[{"class": "ValueError", **mistake}]))
+    log_failure(logging.getLogger("app"))
+    assert registry_size() == 1
+
+
 def test_what_was_configured_before_leaves_no_thread_behind() -> None:
     """An application that configures logging again and again has as many threads of ours as one that does it once."""
     reported.clear()

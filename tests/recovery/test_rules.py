@@ -113,6 +113,9 @@ def test_text_alone_never_triggers_a_recovery() -> None:
     assert not rule({"level": "DEBUG", "logger": "*"}).applies(forged)
 
 
+GOOD = [{"fallback_value": {"value": 1}}]
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -138,6 +141,11 @@ def test_text_alone_never_triggers_a_recovery() -> None:
         ({"match": {"class": "X"}, "ladder": [f"{__name__}.Mistaken"]}, "configure gave dict and not a Strategy"),
         ({"match": {"message": "("}, "ladder": ["x"]}, "not a regular expression"),
         ({"match": {"errno": "ENOSUCH"}, "ladder": ["x"]}, "rules[0].match.errno"),
+        # Without what is wrong it would act on what it is to leave alone.
+        ({"match": {"class": "X", "message": "("}, "ladder": GOOD}, "rules[0].match.message: not a regular expression"),
+        ({"match": {"class": "X", "mesage": "y"}, "ladder": GOOD}, "rules[0].match.mesage: unknown option"),
+        ({"match": {"class": "X", "level": "FATL"}, "ladder": GOOD}, "rules[0].match.level: unknown severity"),
+        ({"match": {"level": "DEBUG"}, "ladder": GOOD}, "rules[0].match: it would match every error"),
         ({"match": {"class": "X", "not": {}}, "ladder": ["x"]}, "rules[0].match.not: needs at least one of"),
         ({"match": {"class": "X", "not": {"clas": "Y"}}, "ladder": ["x"]}, "rules[0].match.not.clas: unknown option"),
         ({"match": {"class": "X", "not": "Y"}, "ladder": ["x"]}, "rules[0].match.not: expected a mapping"),
@@ -148,7 +156,7 @@ def test_text_alone_never_triggers_a_recovery() -> None:
     ],
 )
 def test_a_mistake_is_named_with_its_place(given: Any, problem: str) -> None:
-    good = {"name": "good", "match": {"class": "X"}, "ladder": [{"fallback_value": {"value": 1}}]}
+    good = {"name": "good", "match": {"class": "X"}, "ladder": GOOD}
     rules, problems = parse(given, good)
     assert problem in "\n".join(problems)
     assert [rule.name for rule in rules] == ["good"]
