@@ -14,10 +14,14 @@ from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, 
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen
 from llama_logging.patterns import regex
+from llama_logging.redaction.own import tried_pattern
 
 MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "sqlstate", "logger", "level", "not")
 
 _SEARCHED = 2_000
+_SLOW, _TRIED = 0.1, 1_000
+"""Seconds that a pattern may take on so many hostile characters: it is asked within the logging call. Of more, `.*` twice
+would be too slow, which is what people write."""
 _KNOWN_STACKS = 1_000
 _SQLSTATE = regex(r"[0-9A-Z]{1,5}")
 
@@ -137,10 +141,7 @@ def _any_number(errors: Sequence[ExceptionDetail], wanted: frozenset[int], attri
 
 
 def _as_pattern(value: object) -> re.Pattern[str]:
-    try:
-        return re.compile(as_text(value))
-    except re.error as error:
-        raise ConfigError(f"not a regular expression: {error}") from error
+    return tried_pattern(as_text(value), _SLOW, _TRIED)
 
 
 def _as_statuses(value: object) -> frozenset[int]:

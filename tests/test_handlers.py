@@ -184,6 +184,15 @@ def test_a_mistake_in_what_to_ignore_ignores_nothing(capsys: pytest.CaptureFixtu
     assert registry_size() == 1
 
 
+def test_a_rule_whose_pattern_takes_too_long_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its message is asked within the logging call; what is slow a few thousand characters long is not."""
+    RegistryHandler(ignore=[{"message": r"order (\w+\s?)+closed"}, {"message": "no .* for .* of"}])
+    told = capsys.readouterr().err
+    assert "ignore[0].message: " in told
+    assert "takes too long on text such as" in told
+    assert "ignore[1]" not in told
+
+
 @pytest.mark.parametrize("mistake", [{"message": "("}, {"mesage": "x"}, {"status": "x"}, {"not": {"message": "("}}])
 def test_what_to_ignore_is_left_out_with_all_that_it_says(mistake: dict[str, object]) -> None:
     """What is left of it would have more errors lost than it was to."""

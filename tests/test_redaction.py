@@ -908,9 +908,21 @@ def test_an_ordinary_pattern_is_accepted(pattern: str) -> None:
 
 def test_a_pattern_that_was_slow_once_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine may have been busy."""
-    times = itertools.chain([1.0], itertools.repeat(0.001))
+    times = itertools.chain([0.02], itertools.repeat(0.001))
     monkeypatch.setattr(own, "_seconds", lambda *_: next(times))
-    assert safe_pattern("x").pattern == "x"
+    assert safe_pattern("x+").pattern == "x+"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"K(?:[0-4]+|[3-9]+)+z", r"<([^<>]|[^<>]+)+>;", r"acct(?:[-_ ]?\d*)*q", r"(\x41|\x41\x41)+B", "Ä(ö|öö)+ü",
+     r"(?i)staff ?(?:id|no)?[: ]*([0-9 -]+)+Z", r"(?<=id )(?>(?:\w|\d\d?)+;)", r"(?P<a>b)?(?(a)(?:c|cc)+|d)e",
+     r"CUST-\d+.*\d+.*\d+.*X", "(?s)BEGIN.*?END.*?STOP"],
+)  # fmt: skip
+def test_a_pattern_takes_too_long_wherever_its_careless_part_stands(pattern: str) -> None:
+    """Behind what leads to it, and on characters that only one of its alternatives has."""
+    with pytest.raises(ValueError, match="takes too long"):
+        safe_pattern(pattern)
 
 
 class Failing(Exception):

@@ -14,6 +14,7 @@ ends         where a value ends
 sql          which parameters of a statement are secrets
 finding      what may find something in a text, by its signs
 own          what a user has redacted besides
+hostile      texts that a careless pattern of theirs is tried with
 """
 
 from __future__ import annotations
