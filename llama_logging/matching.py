@@ -20,8 +20,8 @@ MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "sqlstate", "lo
 
 _SEARCHED = 2_000
 _SLOW, _TRIED = 0.1, 1_000
-"""Seconds that a pattern may take on so many hostile characters: it is asked within the logging call. Of more, `.*` twice
-would be too slow, which is what people write."""
+"""Seconds that a pattern may take on so many hostile characters: it is asked within the logging call. Of more of them
+`.*` twice would be too slow, which is what people write."""
 _KNOWN_STACKS = 1_000
 _SQLSTATE = regex(r"[0-9A-Z]{1,5}")
 

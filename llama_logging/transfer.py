@@ -110,9 +110,9 @@ def _readable(source: Store, problems: list[StoreError]) -> Iterator[list[str]]:
             reached, errors = source.errors_after(position, limit)
         except _UNREADABLE as error:
             problems[1:] = [StoreError.of(error)]
-        for error in errors:
+        for context in errors:
             try:
-                frames = _frames(error)
+                frames = _frames(context)
             except _UNREADABLE as problem:
                 problems[1:] = [StoreError.of(problem)]
             else:

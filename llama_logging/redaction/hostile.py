@@ -150,7 +150,7 @@ def _takes(op: object, value: Any, character: str) -> bool:
         return _is_of(str(value), character)
     if name == "IN":
         is_other = bool(value) and str(value[0][0]) == "NEGATE"
-        return any(_takes(*part, character) for part in value[is_other:]) is not is_other
+        return any(_takes(part[0], part[1], character) for part in value[is_other:]) is not is_other
     return character != "\n"  # a dot
 
 
