@@ -186,6 +186,67 @@ BOUNDS = {
     f"dapi{'a' * 33}, dapi{'a' * 32}g, dapi{'a' * 32}-2": f"dapi{'a' * 33}, dapi{'a' * 32}g, [redacted]",
     f"ya29.1.{'x' * 20}, ya29.aa.{'x' * 20}": f"[redacted], ya29.aa.{'x' * 20}",
     f"größe r8_{'x' * 37}": "größe [redacted]",
+    **{
+        f"token {token} is wrong": "token [redacted] is wrong"
+        for token in (
+            *[
+                f"gl{kind}-{'x1' * 10}"
+                for kind in ("pat", "dt", "rt", "cbt", "ptt", "ft", "soat", "imt", "agent", "oas")
+            ],
+            f"glpat-{'x1' * 13}.01.{'x1' * 4}",
+            f"xoxc-{'1' * 10}-{'x' * 16}",
+            f"xoxe.xoxp-1-{'x' * 40}",
+            f"sk_org_live_{'x1' * 10}",
+            f"dckr_oat_{'x' * 32}",
+            *[f"shp{kind}_{'a1' * 16}" for kind in ("ca", "pa", "ss")],
+            f"lin_oauth_{'a1' * 32}",
+            f"LS0tLS1CRUdJTi{'x1' * 20}==",
+            f"ATCTT3xFfGF0{'x' * 40}=0A1B2C3D",
+            f"hvb.{'x' * 30}",
+            f"ghs_{'x' * 30}.{'y' * 30}.{'z' * 30}",
+            f"eyJhbGciOiJkaXIi..{'x' * 16}.{'y' * 16}.{'z' * 16}",
+            f"eyJhbGciOiJSU0Ei.{'w' * 16}.{'x' * 16}.{'y' * 16}.{'z' * 16}",
+        )
+    },
+    **{
+        f"token {prefix}{'x1' * 12} is wrong": f"token {prefix}[redacted] is wrong"
+        for prefix in (
+            "glsa_",
+            "glc_",
+            "sbp_",
+            "sb_secret_",
+            "pscale_tkn_",
+            "pscale_pw_",
+            "ntn_",
+            "napi_",
+            "figd_",
+            "pcsk_",
+            "lsv2_pt_",
+            "phx_",
+            "CCIPAT_",
+            "tgp_v1_",
+            "vercel_blob_rw_",
+            "cfut_",
+            "nvapi-",
+            "tvly-",
+            "xkeysib-",
+            "tskey-auth-",
+            "CFPAT-",
+            "HRKU-",
+            "bedrock-api-key-",
+        )
+    },
+    f"mailgun key-{'a1' * 16}": "mailgun key-[redacted]",
+    f"secret abc8Q~{'x.' * 17}": "secret abc[redacted]",
+    "ntn_a_name_of_a_function_of_somebody, glc_only_letters_are_in_this": (
+        "ntn_a_name_of_a_function_of_somebody, glc_only_letters_are_in_this"
+    ),
+    f"a-key-{'a1' * 16}, key-{'a1' * 15}, abcd8Q~{'x' * 34}, single-{'x1' * 10}": (
+        f"a-key-{'a1' * 16}, key-{'a1' * 15}, abcd8Q~{'x' * 34}, single-{'x1' * 10}"
+    ),
+    "ALTER USER bob WITH PASSWORD 'it''s' VALID; CREATE USER a IDENTIFIED by 'b'; password 'x": (
+        "ALTER USER bob WITH PASSWORD [redacted] VALID; CREATE USER a IDENTIFIED by [redacted]; password 'x"
+    ),
     # A private key in a value that has no end.
     '"private_key": "-----BEGIN PRIVATE KEY-----\\nabc': '"private_key": "[redacted]',
     "secret_key_base=abc, SECRETKEYBASE=abc, SECRET_KEY_BASEMENT=abc": (

@@ -93,6 +93,46 @@ _PEM = r"[A-Z ]{0,40}KEY(?: BLOCK)?-----"
 # What a parameter of a URL stands behind, and its first letter: also quoted, or escaped in HTML or JSON.
 _IN_QUERY = r"(?:(?<=[?&].)|(?<=%\d[\dfF].)|(?<=&amp;.)|(?<=\\u\d{4}.))"
 
+# What tokens of their issuers begin with.
+_WITH_UNDERSCORE = [
+    r"glsa",
+    r"glc",
+    r"sbp",
+    r"sb_secret",
+    r"pscale_tkn",
+    r"pscale_pw",
+    r"pscale_oauth",
+    r"ntn",
+    r"napi",
+    r"figd",
+    r"pcsk",
+    r"lsv\d_pt",
+    r"lsv\d_sk",
+    r"phx",
+    r"phs",
+    r"CCIPAT",
+    r"tgp_v\d",
+    r"vercel_blob_rw",
+    r"cfut",
+]
+_WITH_HYPHEN = [
+    "nvapi",
+    "tvly",
+    "xkeysib",
+    "tskey-auth",
+    "tskey-api",
+    "tskey-client",
+    "CFPAT",
+    "HRKU",
+    "bedrock-api-key",
+]
+ISSUED = tuple(name.partition("\\")[0] for name in (*_WITH_UNDERSCORE, *_WITH_HYPHEN, "key-"))
+"""One of these is in each text with a token of these issuers."""
+_ISSUED, _ISSUED_HYPHEN = (
+    "|".join(rf"(?<=(?<![\w-]){name}{end})" for name in names)
+    for end, names in (("_", _WITH_UNDERSCORE), ("-", _WITH_HYPHEN))
+)
+
 PATTERNS = {
     name: regex(text)
     for name, text in {
@@ -101,28 +141,38 @@ PATTERNS = {
         "PEM": rf"-----BEGIN {_PEM}",
         # `Authorization: Basic dXNlcjpw`; a digit or = is asked for, or "basic authentication" would be one.
         "bearer": rf"([bB](?<!\w.)(?i:earer|asic)\s{{1,3}})(?=\S{FAR}[\d=])[A-Za-z0-9._~+/=-]{{8,}}",
-        "JWT": r"eyJ(?<![\w-]...)[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*)?",
+        # Signed, or encrypted in five parts, of which the second may be empty.
+        "JWT": r"eyJ(?<![\w-]...)[\w-]{8,}+\.(?:[\w-]{8,}+|(?=\.[\w-]{8}))(?:\.[\w-]*+){0,3}",
         "AWS": r"A(?<![\w-].)(?:KIA|SIA)[0-9A-Z]{16}",
         # Not the words of an address: `/sk-analytics-dashboard`.
         "sk-": r"sk-(?<![\w-]...)(?!(?:[a-z]{1,12}-)+[a-z]{1,12}(?![\w-]))[\w-]{16,}",
-        "GitHub": r"g(?<![\w-].)(?:h[pousr]_|ithub_pat_)\w{20,}",
+        "GitHub": r"g(?<![\w-].)(?:h[pousr]_|ithub_pat_)\w{20,}(?:\.[\w-]{20,})*",
         "Hugging Face": r"hf_(?<![\w-]...)[A-Za-z0-9]{20,}",
-        "Stripe, Groq": r"[srg](?<![\w-].)(?:k_(?:live|test)_|sk_)\w{10,}",
-        "Slack": r"xox(?<![\w-]...)[abeoprs]-[\w-]{10,}",
+        "Stripe, Groq": r"[srg](?<![\w-].)(?:k_(?:org_)?(?:live|test)_|sk_)\w{10,}",
+        "Slack": r"xox(?<![\w-]...)[abcdeoprs](?:-|\.xox[bp]-)[\w-]{10,}",
         "Google": r"AIza(?<![\w-]....)[\w-]{30,}",
-        "GitLab": r"glpat-(?<![\w-]......)[\w-]{16,}",
+        "GitLab": r"gl(?<![\w-]..)(?:pat-|(?:dt|rtr?|cbt|ptt|ft|soat|imt|agent|oas|ffct|wt)-"
+        rf"(?=[\w-]{FAR}\d))[\w-]{{16,}}(?:\.[\w-]{{2,}})*",
         "PyPI": r"pypi-AgE(?<![\w-]........)[\w-]{32,}",
         "Google client": r"GOCSPX-(?<![\w-].......)[\w-]{20,}",
         # `ya29.`; no pattern tells one digit from another (see `clean`).
         "Google OAuth": r"ya\d\d\.(?<![\w-].....)(?:[a-z\d]\.)?[\w-]{20,}",
         "age": r"AGE-SECRET-KEY-\d(?<![\w-].{16})[A-Z0-9]{50,}",
         "SendGrid": r"SG\.(?<![\w-]...)[\w-]{16,64}\.[\w-]{32,}",
-        "Vault": r"hvs\.(?<![\w-]....)[\w-]{24,}",
+        "Vault": r"hv[sb]\.(?<![\w-]....)[\w-]{24,}",
         "Databricks": r"dapi(?<![\w-]....)[a-f0-9]{32}(?![a-zA-Z0-9])(?:-\d)?",
         "npm": r"npm_(?<![\w-]....)[A-Za-z0-9]{36,}",
-        "Docker": r"dckr_pat_(?<![\w-].{9})[\w-]{20,}",
-        "Shopify": r"shpat_(?<![\w-].{6})[a-fA-F0-9]{32,}",
-        "Linear": r"lin_api_(?<![\w-].{8})[A-Za-z0-9]{32,}",
+        "Docker": r"dckr_[po]at_(?<![\w-].{9})[\w-]{20,}",
+        "Shopify": r"shp(?<![\w-]...)(?:at|ca|pa|ss)_[a-fA-F0-9]{32,}",
+        "Linear": r"lin_(?<![\w-]....)(?:api|oauth)_[A-Za-z0-9]{32,}",
+        # Of many, with a digit; what says whose it is stays.
+        "with an underscore": rf"(_(?=[\w+/=-]{{24}})(?:{_ISSUED})(?=[\w-]{FAR}\d))(?!\[redacted\])[\w+/=-]++",
+        "with a hyphen": rf"(-(?=[\w-]{{20}})(?:{_ISSUED_HYPHEN})(?=[\w-]{FAR}\d)"
+        r"|-(?<=(?<![\w-])key-)(?=[a-f\d]{32}(?!\w)))[\w-]++",
+        # `abc8Q~...`, as it is told to be the wrong one.
+        "Azure": r"\dQ~(?<=[\w~.-]{3}...)(?<![\w~.-]{4}...)[\w~.-]{31,34}(?![\w~-])",
+        # A private key, or the certificates before it, within data.
+        "PEM in Base64": r"LS\dtLS\dCRUdJTi[A-Za-z0-9+/=]{16,}",
         "DigitalOcean": r"do[op]_v\d_(?<![\w-].{7})[a-f0-9]{64,}",
         "Replicate": r"r\d_(?<![\w-]...)[A-Za-z0-9]{37,}",
         "xAI": r"xai-(?<![\w-]....)[A-Za-z0-9]{32,}",
@@ -130,7 +180,7 @@ PATTERNS = {
         "RubyGems": r"rubygems_(?<![\w-].{9})[a-f0-9]{48,}",
         "Slack, of an app": r"xapp-\d-(?<![\w-].{7})[\w-]{16,}",
         "Stripe, of a webhook": r"whsec_(?<![\w-].{6})[A-Za-z0-9+/=]{24,}",
-        "Atlassian": r"ATATT(?<![\w-].{5})[\w-]{32,}=\w{1,16}",
+        "Atlassian": r"AT(?<![\w-].{2})[AC]TT[\w-]{32,}=\w{1,16}",
         "New Relic": r"NRAK-(?<![\w-].{5})[A-Z0-9]{27,}",
         "Sentry": r"sntry[su]_(?<![\w-].{7})[\w+/=-]{32,}",
         "Postman": r"PMAK-(?<![\w-].{5})[a-f0-9]{24}-[a-f0-9]{32,}",
@@ -199,6 +249,9 @@ PATTERNS = {
         "short": rf"([sSaA](?<![a-zA-Z0-9].)(?i:(?<=s)id|(?<=a)uth)=)(?!\[redacted\]|=)"
         rf"(?:(?:{PREFIX}{QUOTE})?(?={_PLAIN}{FAR}\d)(?={_PLAIN}{FAR}[a-zA-Z]){_PLAIN}{{8,}}"
         rf"|(?<=(?i:auth)=)[\w.]{FAR}\({GAP}(?={PREFIX}{QUOTE}))",
+        # `ALTER USER bob PASSWORD 'x'`, `CREATE USER bob IDENTIFIED BY 'x'`: a database tells the statement.
+        "of a user": r"((?:[pP](?i:assword)|[bB](?<=(?i:identified.b))[yY])\s{1,3})(?!'\[redacted\])"
+        r"'(?:[^'\n]|''){1,256}+'",
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }

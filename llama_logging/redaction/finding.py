@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
-from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
+from llama_logging.redaction.credentials import ALIGNED, ISSUED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of, end_of_data
 from llama_logging.redaction.keys import is_folder, is_no_secret, is_secret
 from llama_logging.redaction.sql import PARAMETERS, without_secrets
@@ -49,7 +49,7 @@ def suspected(text: str) -> list[TakeOut]:
             found.append(_short)
         if "sig" in lowered and ("&" in text or "?" in text or "%" in text):
             found.append(_signature)
-        if "T" in text and "ATATT" in text:
+        if "T" in text and ("ATATT" in text or "ATCTT" in text):
             found.append(_atlassian)
     if hyphen:
         if "--" in text:
@@ -63,7 +63,7 @@ def suspected(text: str) -> list[TakeOut]:
                 "x" in text
                 and ("xox" in text or "xai-" in text or ("pp" in text and ("pplx-" in text or "xapp-" in text)))
             )
-            or "glpat-" in text
+            or ("gl" in text and _GITLAB.search(text))
             or "pypi-" in text
             or "GOCSPX-" in text
             or ("K" in text and ("AGE-" in text or "AK-" in text))
@@ -79,6 +79,8 @@ def suspected(text: str) -> list[TakeOut]:
             ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text)
         ):
             found.append(_quoted_keys)
+    if "'" in text and ("password '" in lowered or "identified by" in lowered):
+        found.append(_of_a_user)
     if "," in text and ("'," in text or '",' in text):
         found.append(_pairs)
     if "</" in text:
@@ -92,7 +94,8 @@ def suspected(text: str) -> list[TakeOut]:
             found.append(_stripe)
         if (
             "hf_" in text
-            or "pat_" in text
+            or "at_" in text
+            or "shp" in text
             or "npm_" in text
             or "lin_" in text
             or "input_value=" in text
@@ -103,12 +106,18 @@ def suspected(text: str) -> list[TakeOut]:
             found += [take_out for sign, take_out in _WITH_UNDERSCORE if sign in text]
         if "r8_" in text if alike is None else alike.find(b"r0_") >= 0:
             found.append(_replicate)
-    if "." in text and ("ya" in text or "hvs." in text or ("G" in text and "SG." in text)):
+    if "." in text and ("ya" in text or "hv" in text or ("G" in text and "SG." in text)):
         found += [take_out for sign, take_out in _WITH_DOT if sign in text]
     if "J" in text and "eyJ" in text:
         found.append(_jwt)
     if "I" in text and ("IA" in text or "AIza" in text):
         found += _WITH_I
+    if (hyphen or "_" in text) and any(map(text.__contains__, ISSUED)):
+        found += (_with_an_underscore, _with_a_hyphen)
+    if "LS" in text and "CRUdJTi" in text:
+        found.append(_pem_in_base64)
+    if "Q~" in text:
+        found.append(_azure)
     if "dapi" in text:
         found.append(_databricks)
     if "bearer" in lowered or "basic" in lowered:
@@ -235,7 +244,7 @@ _databricks, _replicate, _atlassian = _whole("Databricks"), _whole("Replicate"),
 _WEBHOOKS = (_behind("webhook"), _behind("webhook of Teams"))
 _WITH_HYPHEN = (
     ("xox", _whole("Slack")),
-    ("glpat-", _whole("GitLab")),
+    ("gl", _whole("GitLab")),
     ("pypi-", _whole("PyPI")),
     ("GOCSPX-", _whole("Google client")),
     ("AGE-", _whole("age")),
@@ -249,8 +258,8 @@ _WITH_UNDERSCORE = (
     ("github_pat_", _github),
     ("hf_", _whole("Hugging Face")),
     ("npm_", _whole("npm")),
-    ("dckr_pat_", _whole("Docker")),
-    ("shpat_", _whole("Shopify")),
+    ("dckr_", _whole("Docker")),
+    ("shp", _whole("Shopify")),
     ("lin_", _whole("Linear")),
     ("do", _whole("DigitalOcean")),
     ("rubygems_", _whole("RubyGems")),
@@ -259,7 +268,7 @@ _WITH_UNDERSCORE = (
     ("input_value=", _whole("field", _by_key)),
     ("input_value=", _behind("cut field")),
 )
-_WITH_DOT = (("ya", _whole("Google OAuth")), ("SG.", _whole("SendGrid")), ("hvs.", _whole("Vault")))
+_WITH_DOT = (("ya", _whole("Google OAuth")), ("SG.", _whole("SendGrid")), ("hv", _whole("Vault")))
 _WITH_I = (_whole("AWS"), _whole("Google"))
 _ASSIGNED = (
     ("cookie", _behind("cookie")),
@@ -276,3 +285,7 @@ _ASSIGNED = (
     ("authorization", _behind("authorization=")),
 )
 _short = _assigned("short")
+_GITLAB = PATTERNS["GitLab"]
+_with_a_hyphen, _with_an_underscore = _behind("with a hyphen"), _behind("with an underscore")
+_of_a_user = _behind("of a user")
+_azure, _pem_in_base64 = _whole("Azure"), _whole("PEM in Base64")
