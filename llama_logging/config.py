@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,8 @@ _SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
 _WHOLE = regex(r"\s*[+-]?[0-9]{1,18}\s*")
 _MOST_BYTES = 2**63
+_MOST_VALUES = 100_000
+"""Of a configuration; nine aliases of nine each, nine deep, would be a billion."""
 """SQLite and PostgreSQL have no larger numbers."""
 
 T = TypeVar("T")
@@ -78,11 +81,25 @@ def parse(text: str, path: str) -> dict[str, Any]:
 
     try:
         data = yaml.safe_load(text)
+        values = _values(data, {})
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a day that no calendar has
         raise ConfigError(f"{path}{_place(error)}: {_reason(error)}") from error
+    if values > _MOST_VALUES:
+        raise ConfigError(f"{path}: its aliases (*name) make more than {_MOST_VALUES} values, or refer to themselves")
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping with `version: 1`, got {type(data).__name__}")
     return data
+
+
+def _values(data: Any, known: dict[int, float]) -> float:
+    """How many values *data* has, what an alias stands for each time again; without end where one holds itself."""
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in known:
+        known[id(data)] = math.inf
+        parts = [*data, *data.values()] if isinstance(data, dict) else data
+        known[id(data)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(data)]
 
 
 def convert(value: Any) -> Any:

@@ -24,6 +24,12 @@ from llama_logging.reporters.configuration import parse_channels
         ("- a\n- b", "expected a mapping with `version: 1`, got list"),
         ("", "got NoneType"),
         ("a: *unknown", "undefined alias"),
+        ("a0: &a0 []\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 20_000)), "make more than"),
+        ("a: &a [b, *a]", "make more than 100000 values, or refer to themselves"),
+        (
+            "a0: &a0 [b]\n" + "\n".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9}]" for n in range(1, 12)),
+            "make more than 100000 values",
+        ),
         ("\x00", "special characters are not allowed"),
     ],
 )
