@@ -25,9 +25,9 @@ _SIZE = regex(r"\s*(\d+(?:\.\d+)?)\s*([KMGTkmgt]?)(?:i?[Bb])?\s*")
 
 _WHOLE = regex(r"\s*[+-]?[0-9]{1,18}\s*")
 _MOST_BYTES = 2**63
+"""SQLite and PostgreSQL have no larger numbers."""
 _MOST_VALUES = 100_000
 """Of a configuration; nine aliases of nine each, nine deep, would be a billion."""
-"""SQLite and PostgreSQL have no larger numbers."""
 
 T = TypeVar("T")
 D = TypeVar("D")
