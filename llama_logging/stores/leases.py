@@ -14,7 +14,7 @@ from typing import Any
 
 from llama_logging import leasing
 from llama_logging.registry.attempts import Denial, Lease, Policy, ScopeState
-from llama_logging.stores.statements import Execute
+from llama_logging.stores.statements import REMEMBER, Execute, only
 from llama_logging.tried import OutcomeStatus
 
 _COLUMNS = (
@@ -28,6 +28,7 @@ _KEPT = 90 * 86_400.0
 """Seconds for which a scope is known that nobody acts on: things of a machine have its name, and with each container
 that is started come others."""
 
+_DROPPED = "dropped_token"
 _NONE = ScopeState(scope="", status=OutcomeStatus.NONE)
 
 
@@ -65,7 +66,7 @@ def finish(
 def read(execute: Execute, scope: str, now: float, boot: str) -> ScopeState:
     """What is known of *scope*."""
     row = execute(f"SELECT {_COLUMNS} FROM scopes WHERE scope = ?", (scope,)).fetchone()
-    return replace(_NONE, scope=scope) if row is None else _state(row, now, boot)
+    return replace(_NONE, scope=scope, token=_dropped(execute)) if row is None else _state(row, now, boot)
 
 
 def every(execute: Execute, now: float, boot: str) -> list[ScopeState]:
@@ -80,11 +81,22 @@ def forget(execute: Execute, scope: str) -> None:
 
 
 def drop_unused(execute: Execute, now: float, boot: str) -> None:
-    """Drop what nobody has acted on for long, and what is of another boot, and so says nothing any more."""
-    execute(
-        "DELETE FROM scopes WHERE boot NOT IN ('', ?) OR (expires_at < ? AND rest_until < ? AND open_until < ?)",
-        (boot, *[now - _KEPT] * 3),
-    )
+    """Drop what nobody has acted on for long, and what is of another boot, and so says nothing but its token.
+
+    That goes on growing should the thing be acted on again: beyond every one that was dropped.
+    """
+    those = "WHERE boot NOT IN ('', ?) OR (expires_at < ? AND rest_until < ? AND open_until < ?)"
+    parameters = boot, *[now - _KEPT] * 3
+    highest = only(execute(f"SELECT max(token) FROM scopes {those}", parameters))
+    if highest is not None:
+        execute(REMEMBER, (_DROPPED, str(max(highest, _dropped(execute)))))
+        execute(f"DELETE FROM scopes {those}", parameters)
+
+
+def _dropped(execute: Execute) -> int:
+    """The highest token of all that were dropped."""
+    row = execute("SELECT value FROM registry WHERE name = ?", (_DROPPED,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _state(row: Sequence[Any], now: float, boot: str) -> ScopeState:

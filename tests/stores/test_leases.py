@@ -232,6 +232,19 @@ def test_a_thing_that_nobody_acts_on_any_more_is_dropped(store: Store, clock: Cl
     assert store.scopes() == []
 
 
+def test_the_token_of_what_was_dropped_goes_on_growing(store: Store, clock: Clock) -> None:
+    """What is acted on may have seen it, and refuses an older one, however long ago that was."""
+    first = lease(store)
+    store.finish(first, OutcomeStatus.RECOVERED, "", POLICY)
+    clock.now += 99 * DAY
+    prune(store)
+    second = lease(store)
+    assert second.token > first.token
+    clock.now, clock.boot = 5.0, "another"
+    prune(store)
+    assert lease(store).token > second.token
+
+
 def test_a_scope_can_be_forgotten(store: Store, clock: Clock) -> None:
     granted = lease(store)
     store.forget_scope("s")
