@@ -56,6 +56,7 @@ _DEFAULTS: dict[str, str | int | None] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+_UNWRITABLE = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 _UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 # A number that is there twice is not among them: no frame brings one along, a sequence that was left behind does, as in
 # a logical copy.
@@ -437,7 +438,7 @@ class PostgresStore(SQLStore):
         try:
             with self._ended(connection):
                 self._migrate(connection)
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+        except _UNWRITABLE as error:
             raise psycopg.NotSupportedError(
                 f"it was made by an earlier version of llama_logging (schema {taken}, this one has {len(STEPS)}); "
                 f"somebody who may write, on the primary, must open it first: {error}"
@@ -576,4 +577,6 @@ def _explained(error: Exception, secrets: Sequence[str]) -> str:
         said = said.replace(secret, "***")
     if isinstance(error, _POOLED):
         said += f"; {_WHOLE}"
+    if isinstance(error, _UNWRITABLE):
+        said = f"here it may only be read, as on a standby or by a role that has no more rights: {said}"
     return " ".join(said.split()) or type(error).__name__

@@ -672,6 +672,15 @@ def test_who_may_only_read_is_told_that_the_registry_is_of_an_earlier_version(
         reader.groups()
 
 
+def test_who_may_only_read_and_decides_something_is_told_so(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    context = make_context()
+    add(store, context)
+    url = urls.parse(f"{postgres_url.url}&options=-c%20default_transaction_read_only%3Don")
+    standby = pytest.raises(StoreError, match="here it may only be read, as on a standby")
+    with closing(PostgresStore(url)) as reader, standby:
+        reader.resolve(context.fingerprint, NOON)
+
+
 def test_a_server_that_does_not_answer_is_one_line_and_the_errors_wait(cli: Run) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
