@@ -224,6 +224,8 @@ def open_registry(url: StoreURL, *, whole: bool = False) -> Outbox:
         )
     store = open_store(url)
     try:
+        if steps := store.behind:
+            warn(f"{url}: an earlier version made it; it is brought up to date ({steps} more), which takes a while")
         if store.exists and not store.may_write:
             # Who may only read a registry is answered with what is in it.
             if kept := _waiting(directories, store):

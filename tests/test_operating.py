@@ -11,6 +11,7 @@ import pytest
 
 from llama_logging.pipeline import open_registry, pipeline_for
 from llama_logging.stores import urls
+from llama_logging.stores.schema import STEPS
 from tests.conftest import Run, make_context
 
 PAGE = (Path(__file__).parents[1] / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -25,6 +26,16 @@ def backup(path: str, copy: str) -> None:
     """As the shell of SQLite does it at `.backup`."""
     with contextlib.closing(sqlite3.connect(path)) as one, contextlib.closing(sqlite3.connect(copy)) as other:
         one.backup(other)
+
+
+def test_who_opens_a_registry_of_an_earlier_version_is_told_why_that_takes_a_while(own_place: Path, cli: Run) -> None:
+    """Once: it is up to date then."""
+    with contextlib.closing(sqlite3.connect(own_place / "errors.db")) as connection:
+        connection.executescript(";".join(STEPS[:5]))
+        connection.execute("PRAGMA user_version = 5")
+    told = "errors.db: an earlier version made it; it is brought up to date"
+    listed = [cli("list", "--store", f"sqlite:///{own_place}/errors.db") for _ in range(2)]
+    assert [(done.code, told in done.err) for done in listed] == [(0, True), (0, False)]
 
 
 def test_a_copy_that_is_put_back_while_a_process_runs_gets_what_its_journal_holds_once(own_place: Path) -> None:

@@ -44,6 +44,11 @@ class Store(Intake, Errors, Groups, Origins, Triage, Attempts, Upkeep, Ledger, P
         ...
 
     @property
+    def behind(self) -> int:
+        """By how many steps an earlier version made it, which its first use takes; 0 if there is no registry."""
+        ...
+
+    @property
     def may_write(self) -> bool:
         """Whether this process may; who may only read is answered all the same."""
         ...

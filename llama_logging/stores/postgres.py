@@ -161,6 +161,12 @@ class PostgresStore(SQLStore):
             return self._made
 
     @property
+    def behind(self) -> int:
+        with self._told(), self._lock:
+            taken = self._taken(self._open())
+            return len(STEPS) - taken if taken is not None else 0
+
+    @property
     def may_write(self) -> bool:
         with self._reading() as execute:
             return bool(
@@ -419,6 +425,15 @@ class PostgresStore(SQLStore):
     # --- the connection
 
     def _connect(self) -> psycopg.Connection[Any]:
+        connection = self._open()
+        if not self._made:
+            taken = self._taken(connection)
+            if taken is not None and taken < len(STEPS):
+                self._bring_up_to_date(connection, taken)
+            self._made = taken is not None
+        return connection
+
+    def _open(self) -> psycopg.Connection[Any]:
         if self._pid != os.getpid():
             _abandoned.append(self._connection)
             self._connection, self._pid = None, os.getpid()
@@ -427,11 +442,6 @@ class PostgresStore(SQLStore):
         if self._connection is None or self._connection.closed:
             self._connection, self._since, self._backend = self._opened(), time.monotonic(), None
             self._made = self._writes = False
-        if not self._made:
-            taken = self._taken(self._connection)
-            if taken is not None and taken < len(STEPS):
-                self._bring_up_to_date(self._connection, taken)
-            self._made = taken is not None
         return self._connection
 
     def _bring_up_to_date(self, connection: psycopg.Connection[Any], taken: int) -> None:

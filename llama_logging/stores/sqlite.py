@@ -116,6 +116,17 @@ class SQLiteStore(SQLStore):
         return os.path.exists(self._path)
 
     @property
+    def behind(self) -> int:
+        if self._connection is not None or not self.exists or not self.may_write:
+            return 0
+        with contextlib.suppress(sqlite3.Error, OSError):  # its use will tell
+            refuse(self._path)
+            with contextlib.closing(sqlite3.connect(self._path)) as connection:
+                taken = only(connection.execute("PRAGMA user_version"))
+            return max(0, len(STEPS) - taken) if taken else 0
+        return 0
+
+    @property
     def may_write(self) -> bool:
         return not self._reads_only and may_write(self._path)
 

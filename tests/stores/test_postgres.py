@@ -300,10 +300,12 @@ def test_a_registry_of_every_earlier_version_is_taken_over(
         for step in STEPS[1:version]:
             connection.execute(step.encode())
         connection.execute("UPDATE registry SET value = %s WHERE name = 'version'", (str(version),))
+    assert store.behind == len(STEPS) - version
     add(store, make_context())
     store.predicted([make_announcement()])
     assert (len(store.errors()), len(store.predictions())) == (1, 1)
     assert store.health().version == len(STEPS)
+    assert store.behind == 0
     with admin(postgres_url) as connection:
         connection.execute(f"SET search_path = {postgres_url.schema}".encode())
         days = connection.execute("SELECT day, count FROM day_counts WHERE group_id = 7 ORDER BY day").fetchall()
