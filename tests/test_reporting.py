@@ -882,7 +882,7 @@ def test_the_first_error_of_all_is_reported_though_the_handler_is_made_for_it(ow
     """Under `run`, by a script that ends right after it; the registry is new, and so is the rule."""
     with receiver() as web:
         configured({"ops": webhook(web.port)}, [{"when": "new", "channels": ["ops"]}])
-        done = cli("run", "--", "python", "-c", "import logging; logging.error('the nightly job has failed')")
+        done = cli("run", "--", sys.executable, "-c", "import logging; logging.error('the nightly job has failed')")
         assert done.code == 0, done.err
         cli("report", "send", "-c", "logging.yaml")
         web.wait(1)
