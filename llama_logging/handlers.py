@@ -21,7 +21,7 @@ from llama_logging.capture import OUTCOME, exception_of
 from llama_logging.config import as_bool, as_bytes, as_callable, as_count, as_text, is_collecting
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GROUPING, parse_grouping
-from llama_logging.handling import SEEN, WHOSE, ContextHandler
+from llama_logging.handling import PROMISED, SEEN, ContextHandler
 from llama_logging.matching import Match
 from llama_logging.pipeline import Pipeline, as_durability
 from llama_logging.redaction.own import also, safe_pattern
@@ -167,7 +167,8 @@ class RecoveryHandler(ContextHandler):
     def process(self, context: ErrorContext, record: logging.LogRecord) -> None:
         """Begin the recovery of *context*."""
         outcome = self.engine.dispatch(context)
-        self._remember(outcome, record.__dict__.get(WHOSE))
+        if PROMISED not in record.__dict__:
+            self._remember(outcome)
         attach_outcome(record, outcome)
 
 

@@ -22,8 +22,8 @@ from llama_logging.tap import stick
 
 SEEN = "_llama_logging_seen"
 """The identities of the handlers that have processed a record."""
-WHOSE = "_llama_logging_whose"
-"""The task that has logged a record, or the number of the thread, where another hands it over."""
+PROMISED = "_llama_logging_promised"
+"""On a record that waits for its handler: whoever logged it has an outcome to ask already."""
 
 
 class ContextHandler(logging.Handler):

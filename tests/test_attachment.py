@@ -263,6 +263,7 @@ def test_no_configuration_is_left_in_the_environment(cli: Run, own_place: Path) 
 
 
 FALLBACK = "The language model is not available at the moment; please try again later."
+PROMISE = "['llama_logging.recovery', 'llama_logging.recovery.outcome']"
 REACTING = """
 import builtins, logging, os, sys, threading
 imported = []
@@ -302,18 +303,52 @@ else:
 
 def test_what_reacts_to_errors_is_imported_off_the_applications_thread(cli: Run, own_place: Path) -> None:
     (own_place / "app.py").write_text(REACTING)
-    assert attached(cli, shipped_text()).out.splitlines() == ["[]"]
+    assert attached(cli, shipped_text()).out.splitlines() == [PROMISE]
 
 
 @pytest.mark.parametrize(
     ("way", "told"),
-    [("ask", {"[]", FALLBACK}), ("task", {"[]", FALLBACK, "None"})],  # the other task has logged none
+    [("ask", {PROMISE, FALLBACK}), ("task", {PROMISE, FALLBACK, "None"})],  # the other task has logged none
 )
 def test_the_outcome_of_the_first_error_is_waited_for(cli: Run, own_place: Path, way: str, told: set[str]) -> None:
     (own_place / "app.py").write_text(REACTING)
     done = attached(cli, shipped_text(), "app.py", way)
     assert [attempt["strategy"] for attempt in document(cli, "recovery", "log")] == ["llm.fallback_text"]
     assert set(done.out.splitlines()) == told
+
+
+HELD_UP = """
+import logging, sys, threading
+go_on = threading.Event()
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "llama_logging.recovering":
+            go_on.wait(30)
+sys.meta_path.insert(0, Slow())
+class AIGenerationError(Exception):
+    pass
+import llama_logging
+for way in sys.argv[1:]:
+    try:
+        raise AIGenerationError("no answer")
+    except AIGenerationError as error:
+        logging.getLogger("app").exception("failed")
+        outcome = llama_logging.outcome()
+        print(type(outcome).__name__, outcome.status, outcome is error.__llama_outcome__)
+go_on.set()
+outcome.wait(10)
+print(outcome.value)
+"""
+
+
+@pytest.mark.parametrize("errors", [["first"], ["first", "second"]])
+def test_nobody_who_asks_for_an_outcome_waits_for_recovery_to_be_imported(
+    cli: Run, own_place: Path, errors: list[str]
+) -> None:
+    """An event loop would stand still for it: the outcome is there at once, and pending."""
+    (own_place / "app.py").write_text(HELD_UP)
+    done = attached(cli, shipped_text(), "app.py", *errors)
+    assert done.out.splitlines() == [*["Outcome pending True"] * len(errors), FALLBACK]
 
 
 UNAWARE = """

@@ -9,20 +9,18 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llama_logging import forks, tap, tasks
-from llama_logging.attachment.promised import Promised
+from llama_logging import forks, tap
 from llama_logging.background import is_ours, lending
 from llama_logging.capture import OUTCOME, capture
 from llama_logging.config import warn
 from llama_logging.handlers import hand_back
-from llama_logging.handling import WHOSE
+from llama_logging.handling import PROMISED
 from llama_logging.native import may_have_threads
 
 if TYPE_CHECKING:
@@ -33,15 +31,12 @@ CAPACITY = 1_000
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of the process may be delayed by a handler that is being made."""
 
-_ASKED = "llama_logging.recovery.outcome"
-"""An application that has imported this may ask for the outcome as soon as its logging call returns."""
-
 
 class LateSink(tap.Sink):
     """A sink whose handler is made on another thread; what comes meanwhile waits there, captured.
 
     Args:
-        answers: Whether the handler puts an outcome on exceptions: until it does, one that is promised stands there.
+        answers: Whether the handler tells how a recovery goes: whoever asks before there is one gets a promise of it.
     """
 
     def __init__(
@@ -54,13 +49,13 @@ class LateSink(tap.Sink):
     ) -> None:
         super().__init__(make, below=below, notes=notes)
         self._answers = answers
-        self._waiting: deque[tuple[logging.LogRecord, Promised | None]] = deque(maxlen=CAPACITY)
+        self._waiting: deque[tuple[logging.LogRecord, Outcome | None]] = deque(maxlen=CAPACITY)
         # By process: a child has no thread that is at it.
         self._makers: dict[int, _Maker] = {}
 
     def hand_over(self, record: logging.LogRecord) -> None:
         """Let the handler have *record*, once there is one."""
-        if self._handler is not None or is_ours() or _ASKED in sys.modules:
+        if self._handler is not None or is_ours():
             self._catch_up()
             super().hand_over(record)
             return
@@ -68,10 +63,8 @@ class LateSink(tap.Sink):
         # Here: where it was logged, and what is being handled, cannot be told elsewhere.
         if record.levelno >= tap.LEVEL or record.exc_info:
             error = capture(record)
-            record.__dict__[WHOSE] = tasks.current() or threading.get_ident()
             if self._answers and error is not None:
-                promised = Promised()
-                hand_back(record, promised)  # who logged it may ask as soon as the call returns
+                promised = _promise(record, error.error_id)
         self._waiting.append((record, promised))
         # The handler may have come just now.
         if self._handler is not None or not self._is_being_made():
@@ -121,9 +114,24 @@ class LateSink(tap.Sink):
                 _keep(promised, record.__dict__.get(OUTCOME))
 
 
-def _keep(promised: Promised | None, outcome: Outcome | None) -> None:
+def _promise(record: logging.LogRecord, error_id: str) -> Outcome:
+    """An outcome for whoever asks as soon as the logging call has returned."""
+    # Here: it is a millisecond that nobody needs whose errors are only kept.
+    from llama_logging.recovery.outcome import Outcome, remember
+
+    promised = Outcome.promised(error_id)
+    remember(promised)
+    record.__dict__[PROMISED] = True
+    hand_back(record, promised)
+    return promised
+
+
+def _keep(promised: Outcome | None, outcome: Outcome | None) -> None:
+    """Have *promised* go as *outcome* does; None where no recovery handler has taken the error."""
     if promised is not None:
-        promised.keep(outcome)
+        from llama_logging.recovery.outcome import NONE
+
+        promised.follow(outcome if outcome is not None else NONE)
 
 
 class _Maker(threading.Thread):

@@ -7,21 +7,20 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Generator
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from llama_logging import tap, tasks
+from llama_logging import tasks
+from llama_logging.frozen import Frozen, replace
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Generator
+    from datetime import datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Frozen, kw_only=False):
     """The end of a recovery.
 
     Attributes:
@@ -55,6 +54,20 @@ class Outcome:
     def settled(cls, error_id: str, status: OutcomeStatus, detail: str = "") -> Outcome:
         """An outcome that is over before it began."""
         return cls(error_id, Resolution(status, detail=detail))
+
+    @classmethod
+    def promised(cls, error_id: str) -> Outcome:
+        """An outcome that is pending until it is told to `follow` another."""
+        return cls(error_id, Future())
+
+    def follow(self, other: Outcome) -> None:
+        """Go from now on as *other* goes: once, of one that was promised."""
+        mine, end = self._end, other._end
+        assert not isinstance(mine, Resolution)
+        if isinstance(end, Resolution):
+            mine.set_result(end)
+        else:
+            end.add_done_callback(lambda over: mine.set_result(over.result()))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, *timeout* seconds at most; True if it is worth trying again.
@@ -138,44 +151,32 @@ def outcome() -> Outcome:
     """The recovery of the error this thread or asyncio task logged last; `none` if it logged none."""
     task = tasks.current()
     latest = _of_tasks.get(task) if task is not None else getattr(_of_thread, "latest", None)
-    if latest is None:
-        # The error may have been the first, for which the handler was only being made.
-        tap.settle(_MAKING)
-        latest = _of_tasks.get(task) if task is not None else _of_threads.pop(threading.get_ident(), None)
     return latest if latest is not None else NONE
 
 
-def remember(latest: Outcome, whose: asyncio.Task[object] | int | None = None) -> None:
-    """Have `outcome()` give *latest* in this thread or task, or in that which is named.
+def remember(latest: Outcome) -> None:
+    """Have `outcome()` give *latest* in this thread or task.
 
     Not by a ContextVar: on 3.11 a collection may run within `ContextVar.set`, and a `__del__` that logs
     there sets it again below its feet; the interpreter dies of it (measured: 2,000 such objects).
     """
-    if type(whose) is int:
-        _of_threads[whose] = latest
-        return
-    task: asyncio.Task[object] | None = tasks.current() if whose is None else whose  # type: ignore[assignment]
+    task = tasks.current()
     if task is not None:
         _of_tasks[task] = latest
     else:
         _of_thread.latest = latest
 
 
-_MAKING = 5.0
-"""Seconds in which a handler is made."""
 _PENDING = Resolution(OutcomeStatus.PENDING)
 NONE = Outcome.settled("", OutcomeStatus.NONE)
 """Of an error that was not logged, or that no RecoveryHandler saw."""
 _of_thread = threading.local()
-_of_threads: dict[int, Outcome] = {}
-"""Of threads by their numbers, where another has begun it."""
 _of_tasks: weakref.WeakKeyDictionary[asyncio.Task[object], Outcome] = weakref.WeakKeyDictionary()
 
 
 def _forget() -> None:
     # What is under way at a fork goes on in the parent: a child that waits for it would wait for ever.
     _of_thread.__dict__.clear()
-    _of_threads.clear()
     _of_tasks.clear()
 
 
