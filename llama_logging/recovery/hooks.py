@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from llama_logging.config import as_callable, as_list
+from llama_logging.plain import last_line
 from llama_logging.recovery.strategy import Deadline, called, function_name
 from llama_logging.tracebacks import message_of
 
@@ -27,7 +28,7 @@ def problem_of(hook: Hook, deadline: Deadline, *arguments: object) -> str:
     try:
         called(hook, deadline, *arguments)
     except Exception as error:
-        return f"{function_name(hook)}: {type(error).__name__}: {message_of(error)}"
+        return f"{function_name(hook)}: {last_line(type(error).__name__, message_of(error))}"
     return ""
 
 

@@ -22,6 +22,7 @@ from llama_logging.background import Thread, stand_apart
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.ids import new_id
+from llama_logging.plain import last_line
 from llama_logging.recovery import commands, learning
 from llama_logging.recovery.outcome import Resolution
 from llama_logging.recovery.rules import Rule, Step
@@ -347,6 +348,6 @@ def _seconds_until(remedy: Remedy) -> float:
 def named(error: BaseException) -> str:
     """What *error* says, bounded; never raises."""
     try:
-        return clean(f"{type(error).__name__}: {error}", 1000)
+        return clean(last_line(type(error).__name__, str(error)), 1000)
     except BaseException:
         return type(error).__name__

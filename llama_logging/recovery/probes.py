@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from llama_logging.config import as_callable, as_text
 from llama_logging.exceptions import ConfigError
+from llama_logging.plain import last_line
 from llama_logging.recovery.strategy import Deadline, called
 
 Probe = Callable[[Deadline], str]
@@ -112,7 +113,7 @@ def _function_problem(function: Callable[[], object], deadline: Deadline) -> str
     try:
         return "" if called(function, deadline) else "the probe said no"
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return last_line(type(error).__name__, str(error))
 
 
 def _seconds(deadline: Deadline) -> float:

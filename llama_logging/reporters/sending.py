@@ -20,6 +20,7 @@ from llama_logging import background, process
 from llama_logging.exceptions import ReportError
 from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery, Outbox
+from llama_logging.plain import last_line
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.reporters.configuration import Channel
@@ -151,7 +152,7 @@ def _kept(store: Outbox, lease: Lease) -> Iterator[Callable[[], None]]:
 def failure(channel: Channel, error: BaseException) -> str:
     """What *error* says, without the channel's secrets."""
     try:
-        told = str(error) if isinstance(error, ReportError) else f"{type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, ReportError) else last_line(type(error).__name__, str(error))
     except Exception:
         told = type(error).__name__
     for secret in sorted(channel.reporter.secrets, key=len, reverse=True):

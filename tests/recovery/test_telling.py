@@ -145,6 +145,21 @@ def test_a_webhook_is_told_once_for_all_errors_of_a_rule(hook: int) -> None:
     assert remedies[1].detail == "http://127.0.0.1 was told less than 900 s ago"
 
 
+def test_an_error_without_words_is_told_by_its_type_alone(hook: int) -> None:
+    """As a timeout of httpx's: nobody looks for what stands behind a colon."""
+    attempt(
+        make("notify", webhook=f"http://127.0.0.1:{hook}/"),
+        failed(error_type="TimeoutError", error_message="", logger_name="shop"),
+    )
+    ((_, body),) = Hook.received
+    assert body["text"] == "`ERROR in shop: TimeoutError`"
+    assert attempt(make("notify", function=f"{__name__}:says_nothing")).detail.endswith("says_nothing: OSError")
+
+
+def says_nothing(_: ErrorContext) -> None:
+    raise OSError
+
+
 def test_told_is_not_healed(hook: int) -> None:
     """So that what stands in for the result may come after it."""
     assert attempt(make("notify", webhook=f"http://127.0.0.1:{hook}/")).status is OutcomeStatus.FAILED

@@ -16,6 +16,7 @@ from llama_logging import forks
 from llama_logging.config import Options, as_callable, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
+from llama_logging.plain import last_line
 from llama_logging.recovery.commands import run
 from llama_logging.recovery.hooks import problem_of
 from llama_logging.recovery.placeholders import as_command, filled
@@ -95,7 +96,7 @@ class Notify(Strategy):
 
 def message(context: ErrorContext) -> dict[str, str]:
     """What a webhook gets: `text` as chats want it, the rest for programs; secrets are out already."""
-    said = f"{context.severity.name} in {context.logger_name}: {context.error_type}: {context.error_message}"
+    said = f"{context.severity.name} in {context.logger_name}: {last_line(context.error_type, context.error_message)}"
     return {
         "text": f"`{for_chat(printable(said[:1_000]))}`",
         "error_id": context.error_id,
@@ -135,7 +136,7 @@ def _by_webhook(value: object) -> tuple[str, Tell]:
             with error:
                 return f"it answered {error.code}"
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return f"{type(error).__name__}: {getattr(error, 'reason', '')}".rstrip(": ")
+            return last_line(type(error).__name__, str(getattr(error, "reason", "")))
 
     return host, tell
 
