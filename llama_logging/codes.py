@@ -17,7 +17,7 @@ from llama_logging.redaction import clean
 
 CARRYING = frozenset((*CARRIERS, "request", "_request", "request_info", "_conn_key"))
 """What may carry some of it in the exception's place; to ask it may run its code."""
-TELLING = CODED | CARRYING
+TELLING = CODED | CARRYING | {"doc"}  # what was no JSON
 
 Codes = Mapping[str, int | str]
 
@@ -41,6 +41,7 @@ _MAX_ANSWER = 8_192
 """Bytes of a server's answer that are looked into."""
 
 _dict = BaseException.__dict__["__dict__"].__get__
+_traceback = BaseException.__dict__["__traceback__"].__get__
 
 
 def codes_of(error: BaseException, names: tuple[str, ...]) -> Codes:
@@ -58,7 +59,11 @@ def codes_of(error: BaseException, names: tuple[str, ...]) -> Codes:
         if type(asked.get("status_code")) is not int:
             asked["status_code"] = _told(response, "status_code")
         headers = _told(response, "headers") if headers is None else headers
-    texts = {"sqlstate": _sqlstate(asked, orig), "response": _answer(response), "server": _server(own, response)}
+    texts = {
+        "sqlstate": _sqlstate(asked, orig),
+        "response": _answer(response),
+        "server": _server(_answered(error) if "doc" in own else own, response),
+    }
     numbers = {name: value for name, value in asked.items() if type(value) is int}
     return {**numbers, **{name: text for name, text in texts.items() if text}, **_waits(headers)}
 
@@ -120,6 +125,17 @@ def _asked(own: Mapping[str, Any], response: object) -> tuple[object, object, ob
 
     split = urlsplit(url[:_MAX_ANSWER])
     return split.scheme, split.hostname, split.port
+
+
+def _answered(error: BaseException) -> Mapping[str, Any]:
+    """What lies in the response whose `json()` an *error* of parsing came through: it does not carry that itself."""
+    tb = _traceback(error)
+    while tb is not None:
+        if tb.tb_frame.f_code.co_name == "json":
+            response = tb.tb_frame.f_locals.get("self")
+            return object.__getattribute__(response, "__dict__")  # type: ignore[no-any-return]
+        tb = tb.tb_next
+    return {}
 
 
 def _answer(response: object) -> str:

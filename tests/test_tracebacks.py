@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import json
 import linecache
 import os
 import random
@@ -20,6 +21,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -626,6 +628,18 @@ def test_the_server_is_kept_that_aiohttp_or_urllib_asked() -> None:
     with pytest.raises(aiohttp.ClientConnectorError) as unreachable:
         asyncio.run(ask("http://127.0.0.1:9/a"))
     assert describe(unreachable.value)[1][0].attributes == {"errno": errno.ECONNREFUSED, "server": "127.0.0.1:9"}
+
+
+@pytest.mark.parametrize("get", [httpx.get, requests.get])
+def test_the_server_is_kept_whose_answer_is_no_json(get: Callable[[str], Any]) -> None:
+    """The error of parsing carries no response: the traceback leads through that."""
+    with receiver() as server, pytest.raises(ValueError, match="Expecting value") as caught:
+        get(f"{server.url}/a?key=secret").json()
+    told = [error.attributes for error in describe(caught.value)[1]]
+    assert {"server": f"127.0.0.1:{server.port}"} in told
+    with pytest.raises(ValueError, match="Expecting value") as of_a_file:
+        json.loads("")
+    assert describe(of_a_file.value)[1][0].attributes == {}
 
 
 def test_an_answer_may_have_code_of_its_own_and_so_the_error_is_safe_before() -> None:

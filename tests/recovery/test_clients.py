@@ -146,9 +146,7 @@ CASES = {
     "cut in mid-answer": Case(faults=fault("cut"), nameless=(through_requests,)),
     "error in mid-stream": Case(faults=fault("stream_error"), clients=STREAMS),
     "broken line in the stream": Case(faults=fault("garbage"), clients=STREAMS),
-    "answer that is no JSON": Case(
-        faults=fault("bad_json"), nameless=(through_openai, through_httpx, through_requests)
-    ),
+    "answer that is no JSON": Case(faults=fault("bad_json")),
     "proxy's page": Case(faults=fault("html")),
 }
 

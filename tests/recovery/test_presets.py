@@ -41,9 +41,16 @@ def error(
     return make_context(exceptions=(detail,))
 
 
+def joined(*contexts: ErrorContext) -> ErrorContext:
+    """The error of the first, whose cause is the next."""
+    return make_context(exceptions=tuple(context.exceptions[0] for context in contexts))
+
+
 RESPONSE, HERE = "ollama._types.ResponseError", "127.0.0.1:11434"
 AIOHTTP = ("aiohttp.client_exceptions.ClientOSError", "aiohttp.client_exceptions.ClientConnectionError", "OSError")
 TIMEOUT = ("httpx.TimeoutException", "httpx.TransportError")
+BY_LITELLM = error("litellm.exceptions.InternalServerError", "", ("openai.APIStatusError",), status_code=500)
+MALFORMED = error("json.decoder.JSONDecodeError", "Expecting value")
 RULES = {
     "memory": "memory",
     "busy": "busy",
@@ -88,6 +95,10 @@ def test_the_texts_of_both_generations_are_known(what: str, generation: str) -> 
         (error("aiohttp.client_exceptions.ClientResponseError", "503", server=HERE, status=503), "overloaded"),
         (error("urllib.error.HTTPError", "500", server=HERE, code=500), "failed"),
         (error("json.decoder.JSONDecodeError", "Unterminated", modules=("ollama._client",)), "malformed-answer"),
+        (error("json.decoder.JSONDecodeError", "Expecting value", server=HERE), "malformed-answer"),
+        (joined(BY_LITELLM, error("json.decoder.JSONDecodeError", server=HERE)), "malformed-answer"),
+        (joined(error("httpx.HTTPStatusError", "500", server=HERE, status_code=500), MALFORMED), "failed"),
+        (joined(error("httpx.ConnectError", "", ("httpx.TransportError",), server=HERE), MALFORMED), "connection"),
         (error("app.OllamaConnectionError", "no answer"), "connection"),
         (error(RESPONSE, "input exceeds the available context size", status_code=400), "context-too-long"),
     ],

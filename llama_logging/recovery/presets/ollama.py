@@ -40,7 +40,14 @@ CONNECTIONS = (
     *("aiohttp.*.ClientConnectionError", "aiohttp.*.ClientPayloadError", "urllib.error.URLError"),
     *("http.client.RemoteDisconnected", "http.client.IncompleteRead", "OllamaConnectionError"),
 )
-MALFORMED = ("JSONDecodeError", "*.OutputParserException")
+MALFORMED = ("JSONDecodeError", "*.OutputParserException", "pydantic_ai.*.UnexpectedModelBehavior")
+OTHERWISE = (
+    *TIMEOUTS,
+    *(name for name in CONNECTIONS if not name.startswith("openai.")),
+    *("httpx*.HTTPStatusError", "requests.*.HTTPError", "ollama.*.ResponseError"),
+)
+"""What says that no answer came, or a refusal, whatever was malformed before. Not openai's classes: those that litellm
+raises for an answer that is no JSON, with a status of its own making, are heirs of these."""
 
 TOO_LONG = (
     r"(?i)longer than the (maximum )?context length|maximum context length is"
@@ -124,10 +131,10 @@ def _rules(parts: _Parts) -> list[dict[str, Any]]:
         parts.rule("runner-died", {"message": DIED}, [look, unload, *parts.smaller, restart], DIED_ADVICE),
         parts.rule("tool-call", {"message": TOOL_CALL}, [reask]),
         parts.rule("overloaded", {"status": [429, 502, 503, 504]}, [wait], BUSY_ADVICE),
+        parts.rule("malformed-answer", {"chain": [*MALFORMED], "not": {"chain": [*OTHERWISE]}}, [reask]),
         parts.rule("failed", {"status": 500}, [look, restart], DIED_ADVICE),
         parts.rule("timeout", {"chain": [*TIMEOUTS]}, [restart]),
         parts.rule("connection", {"chain": [*CONNECTIONS]}, [glance, restart]),
-        parts.rule("malformed-answer", {"chain": [*MALFORMED]}, [reask]),
     ]
 
 
