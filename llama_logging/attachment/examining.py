@@ -120,8 +120,6 @@ def _examined(logger: logging.Logger, living: Living) -> Finding:
     notes = list(dict.fromkeys(way.note for way in ways if way.stop is None and way.note))
     if len(found) > 1:
         notes.append(f"{len(found)} registry handlers get it; it is kept once for each store")
-    if any(getattr(handler, "_closed", False) for handler in found):
-        notes.append("its handler was closed, by dictConfig or logging.shutdown(), and works on")
     return Finding(logger.name, True, notes=tuple(notes))
 
 
