@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from llama_logging.attachment.configuration import configure
+    from llama_logging.config import Options
     from llama_logging.context import ErrorContext, ErrorSeverity
-    from llama_logging.exceptions import ConfigError, ErrorNotFound, LlamaLoggingError, MissingExtraError, StoreError
+    from llama_logging.exceptions import (
+        ConfigError,
+        ErrorNotFound,
+        LlamaLoggingError,
+        MissingExtraError,
+        ReportError,
+        StoreError,
+    )
     from llama_logging.imperative import (
         AdvancedErrorHandler,
         attempt_recovery,
@@ -29,6 +37,9 @@ if TYPE_CHECKING:
     from llama_logging.recovery.flags import flags
     from llama_logging.recovery.outcome import Outcome, outcome
     from llama_logging.recovery.retrying import attempts, guard
+    from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
+    from llama_logging.reporters.protocol import Reporter
+    from llama_logging.reporters.report import Report
     from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 __version__ = "0.1.0"
@@ -36,15 +47,22 @@ __version__ = "0.1.0"
 __all__ = [
     "AdvancedErrorHandler",
     "ConfigError",
+    "Deadline",
     "ErrorContext",
     "ErrorNotFound",
     "ErrorSeverity",
     "LlamaLoggingError",
     "MissingExtraError",
+    "Options",
     "Outcome",
     "OutcomeStatus",
     "RecoveryAttempt",
+    "Remedy",
+    "Report",
+    "ReportError",
+    "Reporter",
     "StoreError",
+    "Strategy",
     "attempt_recovery",
     "attempts",
     "capture_error",
@@ -61,8 +79,16 @@ __all__ = [
 
 _HOME = {
     "attachment.configuration": ("configure",),
+    "config": ("Options",),
     "context": ("ErrorContext", "ErrorSeverity"),
-    "exceptions": ("ConfigError", "ErrorNotFound", "LlamaLoggingError", "MissingExtraError", "StoreError"),
+    "exceptions": (
+        "ConfigError",
+        "ErrorNotFound",
+        "LlamaLoggingError",
+        "MissingExtraError",
+        "ReportError",
+        "StoreError",
+    ),
     "imperative": (
         "AdvancedErrorHandler",
         "attempt_recovery",
@@ -76,6 +102,9 @@ _HOME = {
     "recovery.flags": ("flags",),
     "recovery.outcome": ("Outcome", "outcome"),
     "recovery.retrying": ("attempts", "guard"),
+    "recovery.strategy": ("Deadline", "Remedy", "Strategy"),
+    "reporters.protocol": ("Reporter",),
+    "reporters.report": ("Report",),
     "tried": ("OutcomeStatus", "RecoveryAttempt"),
 }
 _MODULES = {name: module for module, names in _HOME.items() for name in names}

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, assert_type
+from typing import Any, Self, assert_type
 
 import llama_logging
 from llama_logging import (
     AdvancedErrorHandler,
+    Deadline,
     ErrorContext,
     ErrorSeverity,
+    Options,
     Outcome,
     OutcomeStatus,
     RecoveryAttempt,
+    Remedy,
+    Report,
+    Reporter,
+    Strategy,
     attempts,
     guard,
     outcome,
@@ -66,6 +72,45 @@ async def again() -> bool:
         with attempt:
             ask("c")
     return await outcome()
+
+
+class Unlock(Strategy):
+    name = "unlock"
+    option_names = ("door",)
+
+    def __init__(self, door: str) -> None:
+        self.door = door
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        return cls(options.required("door", str))
+
+    @property
+    def intent(self) -> str:
+        return f"unlock the {self.door} door"
+
+    def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
+        return Remedy(OutcomeStatus.RECOVERED, detail=f"{deadline.remaining():.0f}")
+
+
+class Board(Reporter):
+    option_names = ()
+
+    @classmethod
+    def configure(cls, options: Options) -> Self:
+        return cls()
+
+    def send(self, report: Report, timeout: float) -> None:
+        assert_type(report.context, ErrorContext | None)
+
+
+class Paid(Board):
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return ("key",)
+
+
+plugged: list[type[Reporter]] = [Board, Paid]
 
 
 async def asgi(scope: Any, receive: Any, send: Any) -> None: ...

@@ -24,8 +24,8 @@ class Reporter(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Texts that must stand in no message: the token of a webhook's URL, a password."""
-        ...
+        """Texts that must stand in no message: the token of a webhook's URL, a password. Who derives has none."""
+        return ()
 
     @classmethod
     def configure(cls, options: Options) -> Self:
