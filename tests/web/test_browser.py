@@ -185,6 +185,22 @@ def test_no_id_and_no_name_is_broken_in_a_table(browser: Any, told: Served, sign
             assert max(rows, default=0) < 240, path  # nor is what is said pressed into a column of a word's width
 
 
+@pytest.mark.parametrize("width", [360, 768])
+def test_nothing_that_a_page_is_for_lies_beyond_its_edge(browser: Any, told: Served, signed: Any, width: int) -> None:
+    """Names of pages, what came of attempts, how good predictions were: no table has to be scrolled sideways."""
+    beyond = """() => [...document.querySelectorAll(".top nav a, .tabs a, main td, main th")]
+        .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth)
+        .map(one => one.textContent)"""
+    with watched(browser, signed, (width, 740)) as page:
+        for path in told.paths:
+            page.goto(told.base + path)
+            assert page.evaluate(beyond) == [], path
+            narrow = (
+                "[...document.querySelectorAll('.wordy li > :first-child')].map(part => part.offsetWidth / innerWidth)"
+            )
+            assert min(page.evaluate(narrow), default=1) > 0.5, path
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(browser: Any, told: Served, signed: Any, scheme: str) -> None:
     """By axe-core: nothing serious, nothing critical."""
