@@ -127,6 +127,8 @@ def test_which_errors_are_ollamas_may_be_said() -> None:
     assert rule_for(timeout) == ""
     assert rule_for(timeout, match={"logger": "shop"}) == "ollama-timeout"
     assert rule_for(timeout, match={"logger": "story"}) == ""
+    behaved = error("pydantic_ai.exceptions.UnexpectedModelBehavior", "Exceeded maximum output retries (1)")
+    assert rule_for(behaved, match={"logger": "shop"}) == "ollama-malformed-answer"
 
 
 def test_another_address_is_another_server() -> None:
