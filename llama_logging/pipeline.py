@@ -171,7 +171,8 @@ class Pipeline:
         try:
             while store.prune(self.retention, datetime.now(UTC), retention.AT_ONCE):
                 if time.monotonic() >= end:
-                    return  # to go on with it in a second
+                    self._pruned_at = 0.0  # it is gone on with in a second, also by who adds nothing more
+                    return
         except StoreError:
             # Such as a day that is to go and that pg_dump reads: at each try all who write wait, too.
             self._prune_at = time.monotonic() + PRUNE_EVERY

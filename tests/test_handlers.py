@@ -791,6 +791,22 @@ def test_more_is_pruned_than_comes_in_a_storm(monkeypatch: pytest.MonkeyPatch) -
     store.close()
 
 
+def test_what_is_pruned_in_part_is_gone_on_with_by_who_adds_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "PRUNE_FOR", 0.0)
+    monkeypatch.setattr(retention, "AT_ONCE", 10)
+    handler = RegistryHandler(retention={"errors": 5})
+    handler.pipeline.ingester.end(0)  # nobody else looks
+    store = open_store(handler.pipeline.url)
+    logging.getLogger("app").addHandler(handler)
+    for _ in range(50):
+        logging.getLogger("app").error("again")
+    handler.pipeline.ingester.drain(10)
+    for _ in range(6):
+        handler.pipeline._tend(store)
+    assert store.health().errors == 5
+    store.close()
+
+
 def test_a_registry_that_had_room_is_looked_at_again_a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = RegistryHandler(retention={"errors": 5})
     handler.pipeline.ingester.end(0)  # nobody else looks
