@@ -406,13 +406,14 @@ def _walk(exception: BaseException) -> Iterator[tuple[BaseException, str]]:
 
 def _linked(error: BaseException) -> Iterator[tuple[BaseException, str]]:
     cause, context = _cause(error), _context(error)
-    if cause is not None:
+    members = _members(error)[:MAX_EXCEPTIONS] if _is_group(error) else ()
+    # A member is told as that: what the body of a TaskGroup raised is one, and is hidden by its `from None` as well.
+    if cause is not None and _place(members, cause) is None:
         yield cause, "cause"
-    if context is not None and context is not cause:
+    if context is not None and context is not cause and _place(members, context) is None:
         yield context, "suppressed" if _suppressed(error) else "context"
-    if _is_group(error):
-        for member in _members(error)[:MAX_EXCEPTIONS]:
-            yield member, "member"
+    for member in members:
+        yield member, "member"
 
 
 def _is_unread(cls: type[BaseException], calls: Sequence[Call]) -> bool:

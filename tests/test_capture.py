@@ -383,6 +383,34 @@ def test_a_task_group_is_named_after_what_failed_in_it(records: Records) -> None
     assert wire.decode_error(json.loads(frame), json.loads(stack), None).exceptions == context.exceptions
 
 
+def test_what_the_body_of_a_task_group_raised_is_one_of_its_members(records: Records) -> None:
+    """And not only what it was handling, which its `from None` hides."""
+
+    async def task() -> None:
+        raise KeyError("k")
+
+    async def main(tasks: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(tasks):
+                group.create_task(task())
+            await asyncio.sleep(0)
+            fail()
+
+    def of(tasks: int) -> ErrorContext:
+        try:
+            asyncio.run(main(tasks))
+        except ExceptionGroup:
+            log.exception("the batch failed")
+        return captured(records)
+
+    assert (of(0).error_type, of(0).source_function) == ("ValueError", "fail")
+    assert [(error.type, error.relation) for error in of(1).exceptions] == [
+        ("ExceptionGroup", "raised"),
+        ("KeyError", "member"),
+        ("ValueError", "member"),
+    ]
+
+
 def test_a_stack_trace_in_a_message_is_read_back(records: Records) -> None:
     """As a QueueHandler or structlog's format_exc_info leave it."""
     for number in range(2):

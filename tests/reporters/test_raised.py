@@ -40,6 +40,18 @@ def innermost(context: ErrorContext) -> dict[str, Any]:
     return frame
 
 
+def test_a_member_is_shown_where_the_group_was_raised_while_it_was_handled() -> None:
+    """As a TaskGroup does it: `from None` hides what was handled, and not the member that this is, too."""
+
+    def fail() -> None:
+        try:
+            raise ValueError("one")
+        except ValueError as error:
+            raise ExceptionGroup("several", [error, KeyError("two")]) from None
+
+    assert [each["type"] for each in raised(reported(fail))] == ["KeyError", "ValueError", "ExceptionGroup"]
+
+
 def test_a_group_says_what_belongs_to_what() -> None:
     def fail() -> None:
         caused = KeyError("two")
