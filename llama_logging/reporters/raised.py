@@ -5,7 +5,8 @@ https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/exception/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from llama_logging import process
@@ -16,6 +17,8 @@ from llama_logging.tracebacks import CAUSE, CONTEXT
 from llama_logging.variables import MAX_CALLS, MAX_EXCEPTIONS
 
 _SOURCES = {"cause": "__cause__", "context": "__context__"}
+_MARGIN = re.compile(r"^(?: *\| )?", re.MULTILINE)
+"""Before each line of what belongs to a group."""
 
 
 def raised(context: ErrorContext) -> list[dict[str, Any]]:
@@ -57,9 +60,22 @@ def _place(exceptions: Sequence[ExceptionDetail], parents: Mapping[int, int], in
 
 def _notes(error: ExceptionDetail, text: str) -> str:
     """What `add_note` has added to it: in the text of the stack it follows the exception's own line."""
-    line = f"{error.qualified_type}: {error.message}" if error.message else error.qualified_type
-    rest = f"\n{text}".partition(f"\n{line}\n")[2]
-    return rest.partition(CAUSE)[0].partition(CONTEXT)[0].strip("\n")
+    head = (f"{error.qualified_type}: {error.message}" if error.message else error.qualified_type).split("\n")
+    for margin in dict.fromkeys(_MARGIN.findall(text)):
+        own = "\n".join(f"{margin}{line}" for line in head)
+        rest = f"\n{text}".partition(f"\n{own}\n")[2].split("\n")
+        notes = "\n".join(_within(margin, rest))
+        if notes:
+            return notes.partition(CAUSE)[0].partition(CONTEXT)[0].strip("\n")
+    return ""
+
+
+def _within(margin: str, lines: Iterable[str]) -> Iterator[str]:
+    """*lines* without their *margin*, up to the first that has none."""
+    for line in lines:
+        if not line.startswith(margin):
+            return
+        yield line[len(margin) :]
 
 
 def _frames(context: ErrorContext, error: ExceptionDetail, index: int) -> list[dict[str, Any]]:

@@ -95,6 +95,22 @@ def test_notes_stand_below_their_messages() -> None:
     assert [each["value"] for each in raised(reported(fail))] == ["disk\nof the cause", "cart\narticle 7\ncustomer 8"]
 
 
+def test_notes_of_members_are_told_without_the_margin_of_their_group() -> None:
+    def fail() -> None:
+        group = ExceptionGroup("several", [ValueError("one"), ExceptionGroup("inner", [TypeError("cart\nempty")])])
+        group.add_note("of all")
+        group.exceptions[0].add_note("article 7\ncustomer 8")
+        group.exceptions[1].exceptions[0].add_note("of the innermost")  # type: ignore[attr-defined]
+        raise group
+
+    assert [each["value"] for each in raised(reported(fail))] == [
+        "cart\nempty\nof the innermost",
+        "inner (1 sub-exception)",
+        "one\narticle 7\ncustomer 8",
+        "several (2 sub-exceptions)\nof all",
+    ]
+
+
 def test_local_variables_stand_at_their_call() -> None:
     def fail() -> None:
         raise ValueError("cart")
