@@ -37,7 +37,7 @@ SIGN_IN = (
     "Open the link that llama-logging serve has printed; where the dashboard is part of another application, "
     "its own address with ?token= and the token."
 )
-USED = "The link was used before, or is not of this dashboard: `llama-logging serve` prints a new one each time."
+USED = "The link was used before, or is not of this dashboard: llama-logging serve prints a new one each time."
 FIELDS = 300
 """The most fields that a form may have; a page of groups has some fifty."""
 

@@ -347,7 +347,9 @@ def test_groups_are_deleted(store: Outbox, signed: TestClient, monkeypatch: pyte
     store.merge("v1:4", ["v1:5"], datetime.now(UTC))
     monkeypatch.setattr(deciding, "AT_ONCE", 1)
     monkeypatch.setattr(deciding, "PATIENCE", -1.0)
-    assert "say it again" in decide(signed, "delete", "v1:4", "v1:5").text
+    told = decide(signed, "delete", "v1:4", "v1:5").text
+    assert "say it again" in told
+    assert "`" not in told
     monkeypatch.setattr(deciding, "PATIENCE", 20.0)
     assert decide(signed, "delete", "v1:4", "v1:5").status_code == 303
     assert store.groups() == []

@@ -67,7 +67,7 @@ def _delete(store: Outbox, fields: Fields, at: datetime) -> int:
         with contextlib.suppress(ErrorNotFound):  # it was shown in one that is gone
             while not store.delete(name, by(), limit=AT_ONCE):
                 if time.monotonic() > end:
-                    raise ConfigError("more than a page can wait for: say it again, or use `llama-logging delete`")
+                    raise ConfigError("more than a page can wait for: say it again, or use llama-logging delete")
     return len(_names(fields))
 
 

@@ -196,7 +196,7 @@ def _why(error: ErrorContext | None) -> str:
     if first.startswith(EXPLICIT):
         return "The logging call gave it, by extra={'fingerprint': ...}, or the exception, by __fingerprint__."
     if first.startswith(RULE):
-        return "A rule under `grouping` in the configuration gave it."
+        return "A rule of the configuration, under grouping, gave it."
     if first.startswith("logger "):
         return "A record without exception: its logger and its template, or its message without numbers."
     return "The types of the exceptions, and the application's own frames with their source lines."
