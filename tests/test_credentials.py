@@ -247,6 +247,24 @@ BOUNDS = {
     "ALTER USER bob WITH PASSWORD 'it''s' VALID; CREATE USER a IDENTIFIED by 'b'; password 'x": (
         "ALTER USER bob WITH PASSWORD [redacted] VALID; CREATE USER a IDENTIFIED by [redacted]; password 'x"
     ),
+    "ALTER ROLE a LOGIN PASSWORD\n  'b'; ALTER USER a PASSWORD  E'b' PASSWORD $$b$$": (
+        "ALTER ROLE a LOGIN PASSWORD\n  [redacted]; ALTER USER a PASSWORD  [redacted] PASSWORD [redacted]"
+    ),
+    "SET PASSWORD FOR 'a'@'%' = PASSWORD('b'), SET PASSWORD FOR a = 'b'": (
+        "SET PASSWORD FOR 'a'@'%' = PASSWORD([redacted]), SET PASSWORD FOR a = [redacted]"
+    ),
+    "IDENTIFIED  WITH sha256_password BY 'b', IDENTIFIED BY \"b\"": (
+        "IDENTIFIED  WITH sha256_password BY [redacted], IDENTIFIED BY [redacted]"
+    ),
+    "IDENTIFIED BY VALUES 'b', IDENTIFIED WITH x AS 'b'": (
+        "IDENTIFIED BY VALUES [redacted], IDENTIFIED WITH x AS [redacted]"
+    ),
+    "create user a identified by tiger; alter user a identified by password 'b'": (
+        "create user a identified by [redacted]; alter user a identified by password [redacted]"
+    ),
+    "a user is identified by id, the user a identified by name; reset password for a = 'b'": (
+        "a user is identified by id, the user a identified by name; reset password for a = 'b'"
+    ),
     # A private key in a value that has no end.
     '"private_key": "-----BEGIN PRIVATE KEY-----\\nabc': '"private_key": "[redacted]',
     "secret_key_base=abc, SECRETKEYBASE=abc, SECRET_KEY_BASEMENT=abc": (

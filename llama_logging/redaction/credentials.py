@@ -249,9 +249,16 @@ PATTERNS = {
         "short": rf"([sSaA](?<![a-zA-Z0-9].)(?i:(?<=s)id|(?<=a)uth)=)(?!\[redacted\]|=)"
         rf"(?:(?:{PREFIX}{QUOTE})?(?={_PLAIN}{FAR}\d)(?={_PLAIN}{FAR}[a-zA-Z]){_PLAIN}{{8,}}"
         rf"|(?<=(?i:auth)=)[\w.]{FAR}\({GAP}(?={PREFIX}{QUOTE}))",
-        # `ALTER USER bob PASSWORD 'x'`, `CREATE USER bob IDENTIFIED BY 'x'`: a database tells the statement.
-        "of a user": r"((?:[pP](?i:assword)|[bB](?<=(?i:identified.b))[yY])\s{1,3})(?!'\[redacted\])"
-        r"'(?:[^'\n]|''){1,256}+'",
+        # `ALTER USER bob PASSWORD 'x'`, `CREATE USER bob IDENTIFIED WITH sha256_password BY 'x'`, `SET PASSWORD FOR
+        # bob = 'x'`: a database tells the statement. Oracle's stand in double quotes, or in none.
+        "of a user": r"([pP](?i:assword)"
+        r"(?:(?<=(?<![a-zA-Z])(?i:set.password))\s{1,8}(?i:for)\s{1,8}\S{1,64}\s{0,3}=\s{0,3}"
+        r"(?:(?i:password)\s{0,3}\(\s{0,3})?|\s{1,8})(?=(?:[eEnN]|[uU]&)?['$])"
+        r"|[iI](?i:dentified)\s{1,8}(?:(?i:with)\s{1,8}\S{1,64}\s{1,8})?(?i:by|as)\s{1,8}(?:(?i:values)\s{1,8})?"
+        r"(?=['\"$])"
+        r"|[uU](?:(?<=(?i:create.u))|(?<=(?i:alter.u)))(?i:ser)\s{1,8}\S{1,64}\s{1,8}(?i:identified)\s{1,8}(?i:by)\s{1,8}"
+        r"(?=[\w#])(?!(?i:password|values)\s))(?!['\"]\[redacted\])"
+        r"(?:(?:[eEnN]|[uU]&)?'(?:[^'\n]|''){1,256}+'|\"[^\"\n]{1,256}+\"|\$\$[^$\n]{1,256}+\$\$|[\w#]{1,128})",
         "card": r"\d(?<![\d-].)(?:[ -]?\d){12,18}(?![\d-])",
     }.items()
 }

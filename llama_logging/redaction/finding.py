@@ -79,7 +79,7 @@ def suspected(text: str) -> list[TakeOut]:
             ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text)
         ):
             found.append(_quoted_keys)
-    if "'" in text and ("password '" in lowered or "identified by" in lowered):
+    if "identified" in lowered or ("password" in lowered and ("'" in text or "$$" in text)):
         found.append(_of_a_user)
     if "," in text and ("'," in text or '",' in text):
         found.append(_pairs)
