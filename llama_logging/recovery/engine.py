@@ -37,7 +37,7 @@ class Engine:
 
     Args:
         rules: The first that matches is taken; then what code has registered for the error's type.
-        audit: Gets every attempt twice, before (pending) and after; must not raise.
+        audit: Gets every attempt before (pending), as soon as it has its lease, and after; must not raise.
         table: What code has registered.
         scopes: Who may act on a thing; by default decided for this process alone.
         switch: The kill switch.

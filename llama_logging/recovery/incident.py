@@ -62,7 +62,7 @@ class Incident:
 
     Args:
         tried: What was tried already, for this error too.
-        audit: Gets every attempt twice, before (pending) and after; must not raise.
+        audit: Gets every attempt before (pending), as soon as it has its lease, and after; must not raise.
         records: What each strategy has done for a group so far.
     """
 

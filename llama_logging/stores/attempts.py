@@ -9,7 +9,7 @@ from llama_logging import wire
 from llama_logging.registry.attempts import Denial, Lease, Policy, Record, ScopeState
 from llama_logging.stores import leases
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.outbox import AFTERWARDS, OWN
+from llama_logging.stores.outbox import AFTERWARDS, MADE
 from llama_logging.stores.statements import marks, parts
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
@@ -66,6 +66,6 @@ class SQLAttempts(SQLAccess):
     def recent_attempts(self, limit: int = 50) -> list[RecoveryAttempt]:
         with self._reading() as execute:
             rows = execute(
-                f"SELECT content FROM attempts WHERE {OWN} ORDER BY started_at DESC, attempt_id DESC LIMIT ?", (limit,)
+                f"SELECT content FROM attempts WHERE {MADE} ORDER BY started_at DESC, attempt_id DESC LIMIT ?", (limit,)
             )
             return [wire.decode_attempt(json.loads(row[0])) for row in rows]

@@ -16,7 +16,7 @@ from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.leases import ROOM
 from llama_logging.stores.origins import Within
-from llama_logging.stores.outbox import OWN
+from llama_logging.stores.outbox import MADE
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, only
 from llama_logging.tried import OutcomeStatus
 
@@ -164,7 +164,7 @@ class SQLCharts(SQLAccess):
             there = Within(execute, self.origin).attempt
             rows = execute(
                 "SELECT status, count(*) FROM attempts "
-                f"WHERE started_at >= ? AND started_at < ? AND {OWN}{there} GROUP BY status",
+                f"WHERE started_at >= ? AND started_at < ? AND {MADE}{there} GROUP BY status",
                 (begin, end),
             )
             counts = {OutcomeStatus(status): count for status, count in rows}

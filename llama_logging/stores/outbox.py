@@ -31,7 +31,7 @@ LONGEST_TRY = 2 * HOUR
 _ENDS = "('recovered', 'fallback', 'advice')"
 AFTERWARDS = "NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction_id = attempts.error_id)"
 """Of attempts: that they were not made ahead of an error."""
-OWN = "attempts.status <> 'shared'"
+MADE = "attempts.status <> 'shared'"
 """Of attempts: that they were made, and not only hold for the error."""
 
 
