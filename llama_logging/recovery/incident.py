@@ -193,8 +193,11 @@ class Incident:
             return None
         asked_at = time.monotonic()
         refused = self._leave(deadline)
-        waited = time.monotonic() - asked_at > _LOOKS / 2  # who was at it may have helped before he was gone
-        return refused if refused is not None or not waited else self._look(step, deadline)
+        if time.monotonic() - asked_at < _LOOKS / 2 or self._stopped:
+            return refused
+        # Who was at it may have helped before he was gone, or without a word: a registry that is away tells nothing.
+        seen = self._look(step, deadline) if refused is None or refused.status is OutcomeStatus.REFUSED else None
+        return seen if refused is None or (seen is not None and seen.status is OutcomeStatus.RECOVERED) else refused
 
     def _leave(self, deadline: Deadline) -> Remedy | None:
         """Lease what is acted on, or prolong it; None once it is ours, else what stands in place of the attempt."""

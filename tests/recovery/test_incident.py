@@ -124,6 +124,35 @@ def test_what_needs_nothing_done_or_what_nothing_helps_is_no_incident(
     assert (outcome_of(acting).detail, notes) == ("healed", ["ran"])
 
 
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [(None, OutcomeStatus.REFUSED), (FAILED, OutcomeStatus.REFUSED), (RECOVERED, RECOVERED.status)],
+)
+def test_who_has_waited_looks_again_before_he_takes_a_refusal(
+    seen: Remedy | None, expected: OutcomeStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that cannot reach the registry says to all but the first only that it was tried a while ago."""
+    waiting = threading.Event()
+
+    class Watched(OwnScopes):
+        def acquire(self, scope: str, owner: str, seconds: float, policy: Policy) -> Lease | Denial:
+            answer = super().acquire(scope, owner, seconds, policy)
+            if isinstance(answer, Denial):
+                waiting.set()
+            return answer
+
+    scopes = Watched()
+    lease = scopes.acquire("s", "another", 60.0, Policy())
+    assert isinstance(lease, Lease)
+    rule = Rule(name="r", match=bool, mode="act", scope="s", ladder=(Step(Doctor(noting([], RECOVERED))),))
+    under_way = Engine([rule], table=StrategyTable(), scopes=scopes).dispatch(failing_now())
+    assert waiting.wait(20)
+    monkeypatch.setattr(Doctor, "seen", seen)
+    scopes.finish(lease, OutcomeStatus.FAILED, "in vain", Policy())
+    under_way.wait(20)
+    assert under_way.status is expected
+
+
 def test_what_fails_again_after_a_recovery_has_not_recovered() -> None:
     """An error from before its end is over with it; one that came after is not, whatever was just recovered."""
     acting = engine(Restart(lambda context, deadline: RECOVERED, scope="s"), mode="act", scope="s")
