@@ -97,10 +97,11 @@ def test_notes_stand_below_their_messages() -> None:
 
 def test_notes_of_members_are_told_without_the_margin_of_their_group() -> None:
     def fail() -> None:
-        group = ExceptionGroup("several", [ValueError("one"), ExceptionGroup("inner", [TypeError("cart\nempty")])])
+        one, innermost = ValueError("one"), TypeError("cart\nempty")
+        one.add_note("article 7\ncustomer 8")
+        innermost.add_note("of the innermost")
+        group = ExceptionGroup("several", [one, ExceptionGroup("inner", [innermost])])
         group.add_note("of all")
-        group.exceptions[0].add_note("article 7\ncustomer 8")
-        group.exceptions[1].exceptions[0].add_note("of the innermost")  # type: ignore[attr-defined]
         raise group
 
     assert [each["value"] for each in raised(reported(fail))] == [
