@@ -12,6 +12,7 @@ cards        numbers of payment cards
 keys         under which secrets stand
 ends         where a value ends
 sql          which parameters of a statement are secrets
+encoded      what a text says that is written otherwise
 finding      what may find something in a text, by its signs
 own          what a user has redacted besides
 hostile      texts that a careless pattern of theirs is tried with
@@ -28,6 +29,7 @@ from llama_logging import plain
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE
 from llama_logging.redaction.credentials import LONGEST, REDACTED
+from llama_logging.redaction.encoded import DEPTH, decoded, may_be_encoded
 from llama_logging.redaction.finding import behind_option, suspected
 from llama_logging.redaction.keys import is_known_harmless, is_secret
 from llama_logging.redaction.own import on_more, own_keys, own_patterns
@@ -48,12 +50,32 @@ def redact(text: str) -> str:
     >>> redact("postgresql://app:hunter2@db/shop refused, api_key='abc123'")
     'postgresql://[redacted]@db/shop refused, api_key=[redacted]'
     """
-    redacted = text
-    for own in own_patterns:
-        redacted = own.sub(REDACTED, redacted)
-    for take_out in suspected(redacted):
-        redacted = take_out(redacted)
+    redacted = _taken_out(text)
+    if not text.isascii() or "&" in text or "\\" in text or "%" in text:
+        redacted = _taken_out_of_encoded(redacted)
     return text if redacted == text else _without_stray_carets(redacted)
+
+
+def _taken_out(text: str) -> str:
+    for own in own_patterns:
+        text = own.sub(REDACTED, text)
+    for take_out in suspected(text):
+        text = take_out(text)
+    return text
+
+
+def _taken_out_of_encoded(text: str) -> str:
+    """*text*, or what it says if there is a secret in that."""
+    read = text
+    for _ in range(DEPTH):
+        before = read
+        read = decoded(before)
+        if read == before:
+            break
+        clear = _taken_out(read)
+        if clear != read:
+            text = read = clear
+    return text
 
 
 def _without_stray_carets(text: str) -> str:
@@ -92,7 +114,12 @@ def _look_into(value: str, shape: bytes) -> str:
     """As `clean`, of a short text; its *shape* is remembered if it is harmless whatever the digits are."""
     known = _harmless
     cleaned = redact(plain.text(value))
-    if cleaned is value and CARD_DIGITS not in shape.translate(None, b" -") and not any(map(_DIGIT.search, own_keys)):
+    if (
+        cleaned is value
+        and CARD_DIGITS not in shape.translate(None, b" -")
+        and not may_be_encoded(value)
+        and not any(map(_DIGIT.search, own_keys))
+    ):
         if len(known) >= _KNOWN_SHAPES:
             known.clear()
         known.add(shape)

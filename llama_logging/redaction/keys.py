@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from llama_logging.patterns import regex
+from llama_logging.redaction.encoded import decoded
 from llama_logging.redaction.own import SEPARATORS, on_more, own_keys
 
 # Compared with the key in lower case without separators. Not "tokens": a language model counts those.
@@ -83,7 +84,14 @@ def is_secret(key: str) -> bool:
     (True, False)
     """
     # Also as bytes are written, and as WSGI names headers.
-    name = key.lower().removeprefix("b'").rstrip("'").translate(SEPARATORS).removeprefix("http")
+    name = (
+        (key if key.isascii() else decoded(key))
+        .lower()
+        .removeprefix("b'")
+        .rstrip("'")
+        .translate(SEPARATORS)
+        .removeprefix("http")
+    )
     return (
         name in _KEYS
         or name.endswith(_KEY_ENDINGS)
