@@ -29,7 +29,7 @@ from llama_logging import plain
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE
 from llama_logging.redaction.credentials import LONGEST, REDACTED
-from llama_logging.redaction.encoded import DEPTH, decoded, may_be_encoded
+from llama_logging.redaction.encoded import DEPTH, decoded, is_encoded, may_be_encoded
 from llama_logging.redaction.finding import behind_option, suspected
 from llama_logging.redaction.keys import is_known_harmless, is_secret
 from llama_logging.redaction.own import on_more, own_keys, own_patterns
@@ -50,31 +50,30 @@ def redact(text: str) -> str:
     >>> redact("postgresql://app:hunter2@db/shop refused, api_key='abc123'")
     'postgresql://[redacted]@db/shop refused, api_key=[redacted]'
     """
-    redacted = _taken_out(text)
-    if not text.isascii() or "&" in text or "\\" in text or "%" in text:
-        redacted = _taken_out_of_encoded(redacted)
+    redacted = text
+    for own in own_patterns:
+        redacted = own.sub(REDACTED, redacted)
+    for take_out in suspected(redacted):
+        redacted = take_out(redacted)
+    if (not text.isascii() or "&" in text or "\\" in text or "%" in text) and is_encoded(redacted):
+        redacted = _without_encoded(redacted)
     return text if redacted == text else _without_stray_carets(redacted)
 
 
-def _taken_out(text: str) -> str:
-    for own in own_patterns:
-        text = own.sub(REDACTED, text)
-    for take_out in suspected(text):
-        text = take_out(text)
-    return text
-
-
-def _taken_out_of_encoded(text: str) -> str:
+def _without_encoded(text: str) -> str:
     """*text*, or what it says if there is a secret in that."""
     read = text
     for _ in range(DEPTH):
-        before = read
-        read = decoded(before)
-        if read == before:
+        said = clear = decoded(read)
+        for own in own_patterns:
+            clear = own.sub(REDACTED, clear)
+        for take_out in suspected(clear):
+            clear = take_out(clear)
+        if clear != said:
+            text = clear
+        if not is_encoded(clear):
             break
-        clear = _taken_out(read)
-        if clear != read:
-            text = read = clear
+        read = clear
     return text
 
 

@@ -114,6 +114,7 @@ _WITH_UNDERSCORE = [
     r"tgp_v\d",
     r"vercel_blob_rw",
     r"cfut",
+    r"fm\d",
 ]
 _WITH_HYPHEN = [
     "nvapi",
@@ -125,12 +126,33 @@ _WITH_HYPHEN = [
     "CFPAT",
     "HRKU",
     "bedrock-api-key",
+    r"sq\datp",
+    r"sq\dcsp",
 ]
-ISSUED = tuple(name.partition("\\")[0] for name in (*_WITH_UNDERSCORE, *_WITH_HYPHEN, "key-"))
-"""One of these is in each text with a token of these issuers."""
-_ISSUED, _ISSUED_HYPHEN = (
+# Behind the last of their dots.
+_WITH_DOT = [
+    *(rf"dp\.{kind}" for kind in ("pt", "ct", "sa", *(rf"st\.[\w-]{{{length}}}" for length in range(2, 9)))),
+    r"dt\dc\d\d\.[A-Z\d]{24}",
+    r"v\d\.local",
+    r"v\d\.public",
+    "AQ",
+    # The id of a bot of Discord, whose digits are in Base64.
+    *(rf"[MNO][TDjz][\w-]{{{length}}}\.[\w-]{{6}}" for length in range(21, 27)),
+]
+_ISSUED, _ISSUED_HYPHEN, _ISSUED_DOT = (
     "|".join(rf"(?<=(?<![\w-]){name}{end})" for name in names)
-    for end, names in (("_", _WITH_UNDERSCORE), ("-", _WITH_HYPHEN))
+    for end, names in (("_", _WITH_UNDERSCORE), ("-", _WITH_HYPHEN), (r"\.", _WITH_DOT))
+)
+# Of those whose names others have as well: Render, RunPod, Vercel; Resend; 1Password, of a service account.
+_ISSUED_ALIKE = "|".join(
+    rf"(?<=(?<![\w-]){name}_)(?={begin})"
+    for name, begin in (
+        ("rnd", r"[a-zA-Z\d]{28}"),
+        ("rpa", r"[a-zA-Z\d]{28}"),
+        ("vc[akipr]", r"[a-zA-Z\d]{24}"),
+        ("re", r"[a-zA-Z\d]{8}_[a-zA-Z\d]{24}(?!\w)"),
+        ("ops", "eyJ"),
+    )
 )
 
 PATTERNS = {
@@ -166,9 +188,14 @@ PATTERNS = {
         "Shopify": r"shp(?<![\w-]...)(?:at|ca|pa|ss)_[a-fA-F0-9]{32,}",
         "Linear": r"lin_(?<![\w-]....)(?:api|oauth)_[A-Za-z0-9]{32,}",
         # Of many, with a digit; what says whose it is stays.
-        "with an underscore": rf"(_(?=[\w+/=-]{{24}})(?:{_ISSUED})(?=[\w-]{FAR}\d))(?!\[redacted\])[\w+/=-]++",
+        "with an underscore": rf"(_(?=[\w+/=-]{{24}})(?:{_ISSUED}|{_ISSUED_ALIKE})(?=[\w-]{FAR}\d))(?!\[redacted\])[\w+/=-]++",
         "with a hyphen": rf"(-(?=[\w-]{{20}})(?:{_ISSUED_HYPHEN})(?=[\w-]{FAR}\d)"
         r"|-(?<=(?<![\w-])key-)(?=[a-f\d]{32}(?!\w)))[\w-]++",
+        "with a dot": rf"(\.(?=[\w-]{{26}})(?:{_ISSUED_DOT}|(?<=\.atlasv\d\.))(?=[\w-]{FAR}\d))[\w-]++",
+        # Bedrock, Bitbucket; Facebook and Square.
+        "with an A": r"[AE](?<![\w-].)(?:(?<=A)(?:BSK[a-zA-Z\d+/]{40,}+=*|TBB[\w-]{32,})|(?<=E)AA[\w-]{58,})",
+        # Of a bot of Telegram, as it is told to be the wrong one.
+        "bot": r"(:(?=AA)(?<=\d{8}:)(?=[\w-]{33,36}(?![\w-])))[\w-]++",
         # `abc8Q~...`, as it is told to be the wrong one.
         "Azure": r"\dQ~(?<=[\w~.-]{3}...)(?<![\w~.-]{4}...)[\w~.-]{31,34}(?![\w~-])",
         # A private key, or the certificates before it, within data.

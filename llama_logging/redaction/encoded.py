@@ -31,16 +31,20 @@ _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "nbsp": " "}
 
 
 def decoded(text: str) -> str:
-    r"""*text* as it is read; the same object if it says what it says.
+    r"""*text* as it is read.
 
     >>> decoded(r"pass\u0077ord&quot;:a%253D"), decoded("api_\u200bkey\uff1da")
     ('password":a%3D', 'api_key=a')
     """
-    if not text.isascii() and _NOT_AS_SEEN.search(text) is not None:
-        text = text.translate(_AS_SEEN)
-    if ("&" in text and ";" in text) or "%25" in text or "\\u00" in text or "\\\\\\\\\\" in text:
-        return _ENCODED.sub(_decode, text)
-    return text
+    seen = text if text.isascii() else text.translate(_AS_SEEN)
+    return _ENCODED.sub(_decode, seen)
+
+
+def is_encoded(text: str) -> bool:
+    """Whether *text* may say something else: a sign that is cheap to look for."""
+    if ("&" in text and ";" in text) or "%25" in text or ("\\" in text and ("\\u00" in text or "\\" * 5 in text)):
+        return True
+    return not text.isascii() and _NOT_AS_SEEN.search(text) is not None
 
 
 def may_be_encoded(text: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
-from llama_logging.redaction.credentials import ALIGNED, ISSUED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
+from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of, end_of_data
 from llama_logging.redaction.keys import is_folder, is_no_secret, is_secret
 from llama_logging.redaction.sql import PARAMETERS, without_secrets
@@ -20,7 +20,7 @@ def suspected(text: str) -> list[TakeOut]:
     found: list[TakeOut] = []
     lowered = text.lower()
     alike = text.encode().translate(DIGITS_ALIKE) if text.isascii() else None
-    hyphen, colon = "-" in text, ":" in text
+    hyphen, colon, quoted = "-" in text, ":" in text, "'" in text or '"' in text
     # First of all: where a value in no quotes ends, a private key goes on.
     if hyphen and "-----BEGIN" in text:
         found.append(_pem)
@@ -69,24 +69,26 @@ def suspected(text: str) -> list[TakeOut]:
             or ("K" in text and ("AGE-" in text or "AK-" in text))
         ):
             found += [take_out for sign, take_out in _WITH_HYPHEN if sign in text]
+        if _LONG_BEHIND_HYPHEN.search(text):
+            found.append(_with_a_hyphen)
     if colon:
+        if ":AA" in text:
+            found.append(_bot)
         if "/" in text:
             if "@" in text and "://" in text:
                 found.append(_user_info)
             if "hook" in lowered or "/bot" in text:
                 found += _WEBHOOKS
-        if ("'" in text or '"' in text) and (
-            ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text)
-        ):
+        if quoted and ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text):
             found.append(_quoted_keys)
-    if "identified" in lowered or ("password" in lowered and ("'" in text or "$$" in text)):
+    if "identified" in lowered or (quoted and "password" in lowered) or ("$$" in text and "password" in lowered):
         found.append(_of_a_user)
+    if quoted and "header value" in text:
+        found.append(_header_value)
     if "," in text and ("'," in text or '",' in text):
         found.append(_pairs)
     if "</" in text:
         found.append(_elements)
-    if "header value" in text:
-        found.append(_header_value)
     if "_" in text:
         if "gh" in text:
             found.append(_github)
@@ -106,17 +108,19 @@ def suspected(text: str) -> list[TakeOut]:
             found += [take_out for sign, take_out in _WITH_UNDERSCORE if sign in text]
         if "r8_" in text if alike is None else alike.find(b"r0_") >= 0:
             found.append(_replicate)
-    if "." in text and ("ya" in text or "hv" in text or ("G" in text and "SG." in text)):
+        if _LONG_BEHIND_UNDERSCORE.search(text):
+            found.append(_with_an_underscore)
+    if "." in text and _LONG_BEHIND_DOT.search(text):
         found += [take_out for sign, take_out in _WITH_DOT if sign in text]
     if "J" in text and "eyJ" in text:
         found.append(_jwt)
     if "I" in text and ("IA" in text or "AIza" in text):
         found += _WITH_I
-    if (hyphen or "_" in text) and any(map(text.__contains__, ISSUED)):
-        found += (_with_an_underscore, _with_a_hyphen)
+    if "A" in text and ("EAA" in text or ("B" in text and ("ABSK" in text or "ATBB" in text))):
+        found.append(_with_an_a)
     if "LS" in text and "CRUdJTi" in text:
         found.append(_pem_in_base64)
-    if "Q~" in text:
+    if "~" in text and "Q~" in text:
         found.append(_azure)
     if "dapi" in text:
         found.append(_databricks)
@@ -268,7 +272,12 @@ _WITH_UNDERSCORE = (
     ("input_value=", _whole("field", _by_key)),
     ("input_value=", _behind("cut field")),
 )
-_WITH_DOT = (("ya", _whole("Google OAuth")), ("SG.", _whole("SendGrid")), ("hv", _whole("Vault")))
+_WITH_DOT = (
+    ("ya", _whole("Google OAuth")),
+    ("SG.", _whole("SendGrid")),
+    ("hv", _whole("Vault")),
+    (".", _behind("with a dot")),
+)
 _WITH_I = (_whole("AWS"), _whole("Google"))
 _ASSIGNED = (
     ("cookie", _behind("cookie")),
@@ -286,6 +295,10 @@ _ASSIGNED = (
 )
 _short = _assigned("short")
 _GITLAB = PATTERNS["GitLab"]
+# What tokens of many issuers have in common, and little else: so many signs behind one.
+_LONG_BEHIND_UNDERSCORE, _LONG_BEHIND_HYPHEN = regex(r"_[\w+/=-]{24}"), regex(r"-[\w-]{20}")
+_LONG_BEHIND_DOT = regex(r"\.[\w-]{20}")
+_with_an_a, _bot = _whole("with an A"), _behind("bot")
 _with_a_hyphen, _with_an_underscore = _behind("with a hyphen"), _behind("with an underscore")
 _of_a_user = _behind("of a user")
 _azure, _pem_in_base64 = _whole("Azure"), _whole("PEM in Base64")
