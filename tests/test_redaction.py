@@ -147,6 +147,33 @@ SECRETS = {
     "auth='planted1'": "planted",
     "requests.get(url, auth=('bob', 'planted'))": "planted",
     "get(url, auth=httpx.BasicAuth('bob', 'planted'))": "planted",
+    "POST /acs SAMLResponse=plantedplanted&RelayState=x": "planted",
+    "grant_type=authorization_code&code_verifier=planted1&x=1": "planted",
+    "client_assertion=planted&client_id=x": "planted",
+    "GET /callback?code=planted-planted_planted/1&state=x": "planted",
+    "POST number=1&cvv=planted1&x": "planted",
+    "cvc='planted'": "planted",
+    "pin=73914": "73914",
+    "login with otp=739142 failed": "739142",
+    '{"cvv": "planted", "a": 1}': "planted",
+    "{'mnemonic': 'planted winner thank year'}": "planted",
+    "ssn=078-05-1120": "078-05",
+    "ssn: 078 05 1120 is taken": "078 05",
+    "error: the SSN of bob is 078051120": "078051120",
+    "Ocp-Apim-Subscription-Key: planted": "planted",
+    "x-functions-key: planted": "planted",
+    "SERVICE_ROLE_KEY=planted": "planted",
+    "{'aes_key': 'planted', 'session_key': 'planted'}": "planted",
+    "passwort=planted": "planted",
+    "Passwort: planted": "planted",
+    "mot de passe : planted": "planted",
+    "{'kennwort': 'planted', 'senha': 'planted'}": "planted",
+    "?senha=planted&mdp=planted": "planted",
+    "\u043f\u0430\u0440\u043e\u043b\u044c: planted": "planted",
+    "\u041f\u0410\u0420\u041e\u041b\u042c='\u043f\u043b\u0430\u043d'": "\u043f\u043b\u0430\u043d",
+    "\u5bc6\u7801\uff1aplanted\uff0c": "planted",
+    "\u30d1\u30b9\u30ef\u30fc\u30c9=planted, \ube44\ubc00\ubc88\ud638: planted": "planted",
+    "contrase\u00f1a=planted, has\u0142o=planted": "planted",
     "connection_string='DefaultEndpointsProtocol=https;AccountName=x;AccountKey=planted=='": "planted",
     "conn_str: Endpoint=sb://x/;SharedAccessKeyName=y;SharedAccessKey=planted": "planted",
 }
@@ -221,6 +248,11 @@ HARMLESS = [
     "api_key=api_key, connect(password=password, db_password=db_password, PASSWD=PASSWD, token=token)",
     "name        password        email        token        :",
     "if token    == other:    or primary_key      = 5    or max_tokens    = 5",
+    "status_code=404&code=404, ?code=E_NOT_FOUND_IN_DATABASE, ?code=invalid_request_of_the_user, error_code=12345678",
+    "pin=17 spin=123456, pin=D4, otp=26, mnemonic=mov, pw=10, &span=1234, ?otp=26.1, cvv=required, cvs=abc&cv=abcdef",
+    "ssn=None, the class number 078-05-1120, ssn: 12-34, lessn: 078-05-1120, ssn=1234567890",
+    "Passwort: falsch, \u5bc6\u7801\uff1a\u9519\u8bef, \u043f\u0430\u0440\u043e\u043b\u044c: \u043d\u0435\u0442",
+    "passenger: bob, impasse=abc, mot_de_passe: invalide, KeyError: key, rolekeys: abc, 'pin': 17",
     "connection_string=Server=db;Database=shop, conn_str='host=db dbname=shop'",
 ]
 
@@ -723,6 +755,11 @@ def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
      "SMTP_PASS", "b'smtp-pass'", "user[pass]", "password2", "password_confirmation", "passwords", "passcode",
      "user[password]", "password_confirm", "secret-repeat", "api_key_repeated", "password123",
      "AccountKey", "OPENAI_KEY", "SecretString", "auth_header", "Password:",
+     "Ocp-Apim-Subscription-Key", "x_functions_key", "hmac_key", "session_key", "cvv", "card_cvc", "otp", "totp-code",
+     "mnemonic", "seed_phrase", "recovery_codes", "code_verifier", "SAMLResponse", "client_assertion", "pin", "pw",
+     "Passwort", "db_kennwort", "mot_de_passe", "mdp", "contrasena", "contrase\u00f1a", "senha", "wachtwoord",
+     "\u043f\u0430\u0440\u043e\u043b\u044c", "\u041f\u0410\u0420\u041e\u041b\u042c", "\u5bc6\u7801",
+     "\u30d1\u30b9\u30ef\u30fc\u30c9",
      "SECRET_KEY_BASE", "x-amz-signature", "X-Goog-Signature", "webhook_secret", "signing_secret", "encryption_key"],
 )  # fmt: skip
 def test_secrets_are_known_by_their_key(key: str) -> None:
@@ -740,6 +777,7 @@ def test_the_folder_of_a_shell_is_no_secret() -> None:
 
 
 def test_the_count_of_what_has_passed_is_no_secret() -> None:
+    assert redact_data({"pin": 17, "pw": 10.5, "otp": 26}) == {"pin": 17, "pw": REDACTED, "otp": 26}
     assert redact_data({"pass": 12, "db_pass": "12", "password": 12}) == {
         "pass": 12,
         "db_pass": REDACTED,
@@ -751,7 +789,8 @@ def test_the_count_of_what_has_passed_is_no_secret() -> None:
     "key",
     ["tokens", "max_tokens", "keyboard", "secretary", "author", "monkey", "passenger", "compass", "bypass", "by-pass",
      "pass_rate", "primary_key", "token2", "secrets", "password1234",
-     "private_key_id", "signature", "connection_string", "conn_str"],
+     "private_key_id", "signature", "connection_string", "conn_str", "code", "spin", "pins", "cv", "optional",
+     "role", "subscription", "functions", "function_key_id"],
 )  # fmt: skip
 def test_other_keys_are_left_alone(key: str) -> None:
     assert not is_secret(key)

@@ -65,6 +65,29 @@ _WORD = (
     rf"(?:{PREFIX}{QUOTED}|(?={_PLAIN}{FAR}(?:\d|[a-z][A-Z]|[!#$%*+=?@^~]\w)){_UNQUOTED}"
     rf"|[a-zA-Z_/-]{{3,}}+(?={GAP}-|[\\'\"]|{BLANKS}(?:\n|\Z)))"
 )
+# Names whose values stand behind the `=` of a form or a query, and what else is asked for. Parted by their
+# last letter: most names have another, and are done with there.
+_WORD_BEFORE, _COUNT, _CODE = r"(?<![a-zA-Z])", r"(?=['\"]?\d{4,8}(?!\w))", rf"(?=[^\s'\",;&<>]{{20}})(?=\S{FAR}\d)"
+_RARELY = "|".join(
+    rf"(?<=[{last}{last.upper()}]=)(?:{'|'.join(rf'(?<={before}(?i:{name}=)){more}' for before, name, more in names)})"
+    for last, names in {
+        "e": (("[?&]", "code", _CODE), ("", "samlresponse", "")),
+        "r": (("", "code_verifier", ""),),
+        "n": ((_WORD_BEFORE, "pin", _COUNT), ("", "client_assertion", "")),
+        "p": (
+            (_WORD_BEFORE, "otp", _COUNT),
+            (_WORD_BEFORE, "totp", _COUNT),
+            (_WORD_BEFORE, "mdp", ""),
+        ),
+        "cv2": ((_WORD_BEFORE, "cv[vc]", ""), (_WORD_BEFORE, "cv[vc]2", "")),
+        "adt": (
+            ("", "senha", ""),
+            ("", "contrasena", ""),
+            ("", "wachtwoord", ""),
+            ("", "kennwort", ""),
+        ),
+    }.items()
+)
 _COOKIE = r"[\w.!#$%&*+^`|~-]++"
 _IS_COOKIE = rf"=(?:\"[^\"\n]{{0,{LONGEST}}}\"|[^\s;,'\"]*+)"
 # `Digest username="a", response="b"`: not the quote behind `Basic dXNlcjpw=`, which ends all of it.
@@ -84,6 +107,13 @@ _QUALIFIED_KEY = "|".join(
         "openai",
         "anthropic",
         "stripe",
+        "subscription",
+        "functions",
+        "hmac",
+        "aes",
+        "fernet",
+        "symmetric",
+        "role",
     )
 )
 _QUALIFIED_TOKEN = "|".join(
@@ -188,7 +218,8 @@ PATTERNS = {
         "Shopify": r"shp(?<![\w-]...)(?:at|ca|pa|ss)_[a-fA-F0-9]{32,}",
         "Linear": r"lin_(?<![\w-]....)(?:api|oauth)_[A-Za-z0-9]{32,}",
         # Of many, with a digit; what says whose it is stays.
-        "with an underscore": rf"(_(?=[\w+/=-]{{24}})(?:{_ISSUED}|{_ISSUED_ALIKE})(?=[\w-]{FAR}\d))(?!\[redacted\])[\w+/=-]++",
+        "with an underscore": rf"(_(?=[\w+/=-]{{24}})(?:{_ISSUED}|{_ISSUED_ALIKE})"
+        rf"(?=[\w-]{FAR}\d))(?!\[redacted\])[\w+/=-]++",
         "with a hyphen": rf"(-(?=[\w-]{{20}})(?:{_ISSUED_HYPHEN})(?=[\w-]{FAR}\d)"
         r"|-(?<=(?<![\w-])key-)(?=[a-f\d]{32}(?!\w)))[\w-]++",
         "with a dot": rf"(\.(?=[\w-]{{26}})(?:{_ISSUED_DOT}|(?<=\.atlasv\d\.))(?=[\w-]{FAR}\d))[\w-]++",
@@ -220,7 +251,7 @@ PATTERNS = {
         "signature": rf"([sSxX](?:(?i:-(?:amz|goog)-(?:signature|security-token))|{_IN_QUERY}(?i:ig(?:nature)?))"
         r"(?:=|%\d[dD]))(?!\[redacted\])[^\s'\",;&(){}[\]\\<>#]{8,}",
         # `password = x`, `"api_key": "x"`, `token=x`; a bare `token: x` is what parsers say.
-        "password": rf"([pP](?i:ass(?:word|wd|phrase|code)s?){_AGAIN}{_IS}{_VALUE}",
+        "password": rf"([pP](?i:ass(?:word|wd|phrase|code|wort)s?|(?<=mot.de.p)asse){_AGAIN}{_IS}{_VALUE}",
         # Not the folder of a shell.
         "pwd": rf"([pP](?i:wd)(?!(?:(?<=\bPWD)|(?<=\bOLDPWD))['\"]?[=:]\s?['\"]?/){_IS}{_VALUE}",
         "secret": rf"([sS](?i:ecret(?:[_-]?string)?){_AGAIN}{_IS}{_VALUE}",
@@ -231,7 +262,7 @@ PATTERNS = {
         "authorization=": rf"([aA](?i:uthorization)(?:{QUOTE})?\]?{ALIGNED}:?=(?!=)>?{ALIGNED})(?!\[redacted\])"
         rf"(?:{PREFIX}{QUOTED}|(?:{QUOTE})?(?:(?:AWS4-HMAC-SHA256|OAuth2|[a-zA-Z-]{_NAME})[ \t]{{1,3}})?"
         rf"(?:{_NAMED}(?:,{BLANKS}{_NAMED})*+|{_PLAIN}{{3,}}))",
-        "key": rf"([kK](?i:ey)(?:{_QUALIFIED_KEY})(?i:_?base)?{_IS}{_VALUE}",
+        "key": rf"([kK](?i:ey)(?=[_bB\s=:%\\'\"\],)])(?:{_QUALIFIED_KEY})(?i:_?base)?{_IS}{_VALUE}",
         "token": rf"([tT](?i:oken)(?:{_QUALIFIED_TOKEN}|(?<=\w-(?i:token))(?=:)|(?==|%\d[dD]|\)=\()"
         rf"|(?=['\"]\]{ALIGNED}=(?!=))|(?={ALIGNED}=(?!=){ALIGNED}(?:{PREFIX}{QUOTE}|[^\s'\"(]{FAR}\d))){_IS}{_VALUE}",
         # `Cookie: a=b; c=d`, and as requests prints one of its own.
@@ -269,6 +300,15 @@ PATTERNS = {
         # `<password>x</password>`; also with a prefix, attributes, or as CDATA.
         "element": rf"(<([\w:.-]{_NAME})(?:\s[^<>]{FAR})?>(?:<!\[CDATA\[)?)"
         rf"(?!\[redacted\])[^<]{{1,{LONGEST}}}(?=</|\]\]>)",
+        # What only stands behind the `=` of an environment, a form, or a query.
+        "behind =": rf"(=(?!=)(?:{_RARELY}))(?!\[redacted\]){_VALUE}",
+        # Written in letters that English has not; then a letter of it, a digit, or a quote.
+        "abroad": rf"((?:[\u043f\u041f](?i:\u0430\u0440\u043e\u043b\u044c)|\u5bc6[\u7801\u78bc]|\u53e3\u4ee4"
+        r"|\u30d1\u30b9\u30ef\u30fc\u30c9|\ube44\ubc00\ubc88\ud638"
+        r"|[\u00f1\u00d1](?<=(?i:contrase\u00f1))[aA]|[\u0142\u0141](?<=(?i:has\u0142))[oO])"
+        rf"{_IS}(?={PREFIX}{QUOTE}|{_PLAIN}{FAR}[\da-zA-Z]){_VALUE}",
+        # Of the United States, in digits; also as "SSN of bob is 078-05-1120".
+        "SSN": r"([sS](?<![a-zA-Z].)(?i:sn)(?![a-zA-Z])[^\n\d,;]{0,32})\d{3}[- ]?\d\d[- ]?\d{4}(?!\d)",
         # Not `bypass=`, nor the count of a test's passes.
         "pass": rf"([pP](?<![a-zA-Z0-9].)(?i:ass)=(?!=|\s|\d{{1,5}}(?!\w)))"
         rf"(?:{QUOTED}|(?!\[redacted\]){_UNQUOTED})",

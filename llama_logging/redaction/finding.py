@@ -37,7 +37,7 @@ def suspected(text: str) -> list[TakeOut]:
     if colon or "=" in text or "%" in text:
         # Two letters before what has them, and a rare one: most texts are done with there.
         if (
-            ("ss" in lowered and ("pass" in lowered or "sess" in lowered))
+            ("ss" in lowered and ("pass" in lowered or "sess" in lowered or "ssn" in lowered))
             or "key" in lowered
             or ("ok" in lowered and ("token" in lowered or "cookie" in lowered))
             or "pwd" in lowered
@@ -45,8 +45,16 @@ def suspected(text: str) -> list[TakeOut]:
             or ("z" in lowered and "authorization" in lowered)
         ):
             found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
-        if "=" in text and ("auth=" in lowered or "sid=" in lowered):
-            found.append(_short)
+        if "=" in text:
+            if "auth=" in lowered or "sid=" in lowered:
+                found.append(_short)
+            # In a form or a query, and else what is told of payments and logins.
+            if (
+                "&" in text or "?" in text or "pin=" in lowered or "otp=" in lowered or "cv" in lowered
+            ) and _RARELY.search(lowered):
+                found.append(_rarely)
+        if alike is None and _ABROAD.search(text):
+            found.append(_abroad)
         if "sig" in lowered and ("&" in text or "?" in text or "%" in text):
             found.append(_signature)
         if "T" in text and ("ATATT" in text or "ATCTT" in text):
@@ -286,6 +294,8 @@ _ASSIGNED = (
     ("passw", _assigned("password")),
     ("passphrase", _assigned("password")),
     ("passcode", _assigned("password")),
+    ("passe", _assigned("password")),
+    ("ssn", _behind("SSN")),
     ("pwd", _assigned("pwd")),
     ("secret", _assigned("secret")),
     ("key", _assigned("key")),
@@ -293,7 +303,10 @@ _ASSIGNED = (
     ("authorization", _behind("authorization")),
     ("authorization", _behind("authorization=")),
 )
-_short = _assigned("short")
+_short, _rarely, _abroad = _assigned("short"), _assigned("behind ="), _assigned("abroad")
+_ABROAD = regex("[\u043f\u041f\u5bc6\u53e3\u30d1\ube44\xf1\xd1\u0142\u0141]")
+# The ends of names, in lower case: `code=`, `pin=`, ...
+_RARELY = regex(r"=(?<=(?:ode|nse|ier|ion|pin|otp|mdp|cv[cv]|v[cv]\d|nha|ena|ord|ort)=)")
 _GITLAB = PATTERNS["GitLab"]
 # What tokens of many issuers have in common, and little else: so many signs behind one.
 _LONG_BEHIND_UNDERSCORE, _LONG_BEHIND_HYPHEN = regex(r"_[\w+/=-]{24}"), regex(r"-[\w-]{20}")

@@ -20,15 +20,31 @@ _KEYS = frozenset(
         "setcookie",
         "credential",
         "credentials",
+        "codeverifier",
+        "clientassertion",
         "csrf",
         "csrftoken",
+        "cvc",
+        "cvc2",
+        "cvv",
+        "cvv2",
         "dsn",
         "jwt",
+        "mdp",
+        "mnemonic",
+        "otp",
+        "otpcode",
         "passphrase",
+        "pin",
+        "pw",
+        "samlassertion",
+        "samlresponse",
         "session",
         "sessionid",
         "sid",
         "ssn",
+        "totp",
+        "totpcode",
         "xsrftoken",
     }
 )
@@ -56,7 +72,39 @@ _KEY_ENDINGS = (
     "authheader",
     "amzsignature",
     "googsignature",
+    "subscriptionkey",
+    "functionskey",
+    "hmackey",
+    "aeskey",
+    "fernetkey",
+    "symmetrickey",
+    "sessionkey",
+    "rolekey",
+    "cardcvc",
+    "cardcvv",
+    "backupcodes",
+    "recoverycodes",
+    "recoveryphrase",
+    "seedphrase",
+    # Of passwords, in other languages.
+    "passwort",
+    "kennwort",
+    "motdepasse",
+    "contrasena",
+    "contrase\u00f1a",
+    "senha",
+    "wachtwoord",
+    "haslo",
+    "has\u0142o",
+    "\u043f\u0430\u0440\u043e\u043b\u044c",
+    "\u5bc6\u7801",
+    "\u5bc6\u78bc",
+    "\u53e3\u4ee4",
+    "\u30d1\u30b9\u30ef\u30fc\u30c9",
+    "\ube44\ubc00\ubc88\ud638",
 )
+# Numbers of a pump or a port, too, if they are numbers.
+_OF_TEXT = frozenset(("pin", "pw", "otp"))
 # `password2`, `password_confirmation`: not of tokens, whose number is a count.
 _KEY_AGAIN = regex(r"(password|passwd|secret|apikey)s?(?:\d{1,3}|confirm(?:ation)?|repeat(?:ed)?|again|hash)$")
 # `db_pass`, and not `bypass`.
@@ -67,7 +115,8 @@ _SAID = frozenset(
     {"cannot", "denied", "does", "empty", "expected", "expired", "failed", "false", "field", "forbidden", "has",
      "incorrect", "invalid", "is", "may", "mismatch", "missing", "must", "needed", "nil", "no", "none", "not", "null",
      "optional", "permission", "rejected", "required", "should", "too", "true", "unauthorized", "undefined", "unknown",
-     "unset", "was", "wrong", "yes"}
+     "unset", "was", "wrong", "yes",
+     "erforderlich", "falsch", "fehlt", "ung\u00fcltig", "incorrecta", "invalide", "manquant", "obligatoire", "requis"}
 )  # fmt: skip
 _TYPES = frozenset(("str", "bytes", "SecretStr", "Any"))
 _NAME = regex(r"\w+")
@@ -109,7 +158,9 @@ def is_known_harmless(key: str, value: Any) -> bool:
     """Whether it says nothing, is a count of tests under `pass`, or a folder."""
     if value is None or type(value) is bool or is_folder(key, value):
         return True
-    return (type(value) is str and not value) or (type(value) is int and _PASS.search(key) is not None)
+    if type(value) is str:
+        return not value
+    return type(value) is int and (_PASS.search(key) is not None or key.lower() in _OF_TEXT)
 
 
 def is_folder(key: str, value: object) -> bool:
