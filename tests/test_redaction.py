@@ -174,6 +174,23 @@ SECRETS = {
     "\u5bc6\u7801\uff1aplanted\uff0c": "planted",
     "\u30d1\u30b9\u30ef\u30fc\u30c9=planted, \ube44\ubc00\ubc88\ud638: planted": "planted",
     "contrase\u00f1a=planted, has\u0142o=planted": "planted",
+    "[{'name': 'DB_PASSWORD', 'value': 'planted'}]": "planted",
+    '{"Name": "/shop/db_password", "Type": "SecureString", "Value": "planted", "Version": 2}': "planted",
+    '{\\"key\\": \\"API_TOKEN\\", \\"value\\": \\"planted\\"}': "planted",
+    "env:\n- name: DB_PASSWORD\n  value: planted\n": "planted",
+    "{'name': 'DB_PASSWORD',\n                 'value': 'planted',\n 'value_from': None}": "planted",
+    '<input type="hidden" name="csrfmiddlewaretoken" value="planted">': "planted",
+    "<input name=password class=a value=planted>": "planted",
+    '<add key="ApiKey" value="planted" />': "planted",
+    "Command 'openssl rsa -in a.pem -passin pass:planted' returned 1": "planted",
+    "['openssl', 'rsa', '-passout', 'pass:planted']": "planted",
+    "keytool -srcstorepass planted -keypass 'planted'": "planted",
+    "Command '['mysqldump', '-u', 'root', '-pplanted', 'shop']' returned 2": "planted",
+    "mariadb --host db -pplanted shop": "planted",
+    "sshpass -p planted ssh bob@host": "planted",
+    "['sshpass', '-p', 'planted', 'ssh']": "planted",
+    "curl -s -ubob:planted http://x": "planted",
+    "jdbc:oracle:thin:scott/planted@//db:1521/x": "planted",
     "connection_string='DefaultEndpointsProtocol=https;AccountName=x;AccountKey=planted=='": "planted",
     "conn_str: Endpoint=sb://x/;SharedAccessKeyName=y;SharedAccessKey=planted": "planted",
 }
@@ -253,6 +270,9 @@ HARMLESS = [
     "ssn=None, the class number 078-05-1120, ssn: 12-34, lessn: 078-05-1120, ssn=1234567890",
     "Passwort: falsch, \u5bc6\u7801\uff1a\u9519\u8bef, \u043f\u0430\u0440\u043e\u043b\u044c: \u043d\u0435\u0442",
     "passenger: bob, impasse=abc, mot_de_passe: invalide, KeyError: key, rolekeys: abc, 'pin': 17",
+    "[{'name': 'password', 'type': 'str', 'default': 'value'}, {'name': 'LANG', 'value': 'de'}], name: a\n  value: b",
+    "mysql -h db -P 3306 -p; mysql -p, mysql --protocol=tcp, docker run -p 80:80 mysql, pip-mysql -x, keypass, -passin file:/a",
+    "curl -u, curl -unquiet http://a:80, <input name=user value=bob>, name=password values=5, oracle:thin:@//db:1521/x",
     "connection_string=Server=db;Database=shop, conn_str='host=db dbname=shop'",
 ]
 
@@ -756,7 +776,7 @@ def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
      "user[password]", "password_confirm", "secret-repeat", "api_key_repeated", "password123",
      "AccountKey", "OPENAI_KEY", "SecretString", "auth_header", "Password:",
      "Ocp-Apim-Subscription-Key", "x_functions_key", "hmac_key", "session_key", "cvv", "card_cvc", "otp", "totp-code",
-     "mnemonic", "seed_phrase", "recovery_codes", "code_verifier", "SAMLResponse", "client_assertion", "pin", "pw",
+     "mnemonic", "seed_phrase", "recovery_codes", "code_verifier", "SAMLResponse", "client_assertion", "pw",
      "Passwort", "db_kennwort", "mot_de_passe", "mdp", "contrasena", "contrase\u00f1a", "senha", "wachtwoord",
      "\u043f\u0430\u0440\u043e\u043b\u044c", "\u041f\u0410\u0420\u041e\u041b\u042c", "\u5bc6\u7801",
      "\u30d1\u30b9\u30ef\u30fc\u30c9",
@@ -765,6 +785,18 @@ def test_a_token_is_known_by_its_beginning_and_its_length(token: str) -> None:
 def test_secrets_are_known_by_their_key(key: str) -> None:
     assert is_secret(key)
     assert redact_data({"a": [{key: "x"}]}) == {"a": [{key: REDACTED}]}
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value")])
+def test_what_stands_beside_its_name_is_known_by_it(name: str, value: str) -> None:
+    """As containers have their environment, and clouds their parameters."""
+    given: list[dict[str, Any]] = [
+        {name: "DB_PASSWORD", "Type": "String", value: "x"},
+        {name: "LANG", value: "de"},
+        {name: 5, value: "x"},
+    ]
+    assert redact_data({"env": given}) == {"env": [{**given[0], value: REDACTED}, *given[1:]]}
+    assert redact_data([{name: "token", value: None}, {value: "x"}]) == [{name: "token", value: None}, {value: "x"}]
 
 
 def test_the_folder_of_a_shell_is_no_secret() -> None:
@@ -777,7 +809,7 @@ def test_the_folder_of_a_shell_is_no_secret() -> None:
 
 
 def test_the_count_of_what_has_passed_is_no_secret() -> None:
-    assert redact_data({"pin": 17, "pw": 10.5, "otp": 26}) == {"pin": 17, "pw": REDACTED, "otp": 26}
+    assert redact_data({"pw": 17, "otp": 26, "cvv": 123}) == {"pw": 17, "otp": 26, "cvv": REDACTED}
     assert redact_data({"pass": 12, "db_pass": "12", "password": 12}) == {
         "pass": 12,
         "db_pass": REDACTED,
@@ -789,7 +821,7 @@ def test_the_count_of_what_has_passed_is_no_secret() -> None:
     "key",
     ["tokens", "max_tokens", "keyboard", "secretary", "author", "monkey", "passenger", "compass", "bypass", "by-pass",
      "pass_rate", "primary_key", "token2", "secrets", "password1234",
-     "private_key_id", "signature", "connection_string", "conn_str", "code", "spin", "pins", "cv", "optional",
+     "private_key_id", "signature", "connection_string", "conn_str", "code", "spin", "pin", "pins", "cv", "optional",
      "role", "subscription", "functions", "function_key_id"],
 )  # fmt: skip
 def test_other_keys_are_left_alone(key: str) -> None:
@@ -1049,6 +1081,12 @@ def test_a_pair_may_be_a_name_and_a_number() -> None:
     [
         (["mysql", "--password", "battery 'horse'", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),
         (["app", "--db-token", "$3cret"], ["app", "--db-token", REDACTED]),
+        (["keytool", "-storepass", "battery horse"], ["keytool", "-storepass", REDACTED]),
+        (
+            ["openssl", "-passin", "pass:a 'b'", "-passout", "pass:c"],
+            ["openssl", "-passin", f"pass:{REDACTED}", "-passout", f"pass:{REDACTED}"],
+        ),
+        (["openssl", "-passin", "file:/a", "pass:x"], None),
         (["curl", "-u", "bob:battery horse"], ["curl", "-u", f"bob:{REDACTED}"]),
         (["curl", "--user", ":horse", "http://x"], ["curl", "--user", f":{REDACTED}", "http://x"]),
         (["app", "--token", "--password", "--secret"], ["app", "--token", "--password", "--secret"]),

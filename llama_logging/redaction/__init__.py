@@ -139,8 +139,9 @@ def redact_data(value: Any) -> Any:
     if type(value) is str:
         return redact(value)
     if type(value) is dict:
+        named = _named(value) if "value" in value or "Value" in value else ""
         return {
-            redact(key): REDACTED if is_secret(key) and not is_known_harmless(key, item) else redact_data(item)
+            redact(key): REDACTED if _is_secret_in(key, item, named) else redact_data(item)
             for key, item in value.items()
         }
     if type(value) is list:
@@ -176,6 +177,17 @@ def _redact_list(value: list[Any]) -> list[Any]:
             redacted.append(_redact_pair(item) if _is_pair(item) else redact_data(item))
             option = ""
     return redacted
+
+
+def _is_secret_in(key: str, value: Any, named: str) -> bool:
+    """Whether it stands under a secret's name, or beside one: `{"name": "DB_PASSWORD", "value": "x"}`."""
+    name = named if named and key.lower() == "value" else key
+    return is_secret(name) and not is_known_harmless(name, value)
+
+
+def _named(value: dict[str, Any]) -> str:
+    """What is the name of the value in *value*, if one is."""
+    return next((value[key] for key in ("name", "Name", "key", "Key") if type(value.get(key)) is str), "")
 
 
 def _redact_pair(pair: list[Any]) -> list[Any]:

@@ -22,6 +22,7 @@ BLANKS = r"[ \t]{0,3}"
 # A text in quotes may stand within another, and that in one more.
 QUOTE = r"\\{0,4}['\"]"
 PREFIX = r"[bBrRfFuU]{0,2}"
+_BETWEEN = r"(?:\s|\\{1,4}[nrt]){0,80}+"
 _LINE = r"\n|\\{1,4}n"
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it. Not what another name is compared with.
@@ -190,6 +191,7 @@ PATTERNS = {
     for name, text in {
         # Also with a slash in the password, where no port stands before that.
         "user info": rf"://(?:[^\s/]+@|(?!\[)[^\s/:@'\"]{FAR}:(?!\d{{0,5}}(?:[/?#]|\Z))[^\s'\"<>@]{FAR}+@)",
+        "user of Oracle": rf"(:thin:[^\s/:@'\"]{_NAME}/)(?!\[redacted\])[^\s/'\"@]{FAR}(?=@)",
         "PEM": rf"-----BEGIN {_PEM}",
         # `Authorization: Basic dXNlcjpw`; a digit or = is asked for, or "basic authentication" would be one.
         "bearer": rf"([bB](?<!\w.)(?i:earer|asic)\s{{1,3}})(?=\S{FAR}[\d=])[A-Za-z0-9._~+/=-]{{8,}}",
@@ -277,6 +279,17 @@ PATTERNS = {
         # `curl -u user:password`, also as a list; neither the numbers of a user and a group, nor a URL.
         "user": rf"(-(?<![\w-].)(?:u|-user|-proxy-user)(?:{QUOTE},{GAP}|[ \t=]{{1,3}})"
         rf"(?:{QUOTE})?(?!\d+:\d+(?!\w))[^\s:'\"]{FAR}:)(?!\[redacted\]|//)[^\s'\"\\]+",
+        # `openssl -passin pass:x`, `keytool -storepass x`.
+        "pass option": rf"(-(?<![\w-].)(?:pass(?:in|out)?(?:{QUOTE},{GAP}|[ \t]{{1,3}})(?:{QUOTE})?pass:"
+        rf"|(?:src|dest)?(?:store|key)pass(?:{QUOTE},{GAP}|[ \t]{{1,3}})))(?!\[redacted\])(?:{QUOTED}|[^\s'\"\\]++)",
+        # `mysqldump -px`, with other options before; `sshpass -p x`.
+        "mysql": rf"((?:[mM](?:y[sS][qQ][lL]|aria-?db)[\w.-]{{0,32}}+[^\n]{FAR}?[\s'\"]-p"
+        rf"(?=[^\s'\"\\,;)])(?!ass(?:in|out|word)|ort|rint)"
+        rf"|sshpass(?:{QUOTE},)?{GAP}(?:{QUOTE})?-p(?:{QUOTE},)?+\s{{0,3}}+))"
+        rf"(?!\[redacted\])(?:{QUOTED}|[^\s'\"\\]++)",
+        # `curl -ubob:x`.
+        "curl": rf"([cC]url(?:\.exe)?\b[^\n]{FAR}?[\s'\"]-u(?:{QUOTE})?[^\s:'\"\\=-][^\s:'\"\\]{FAR}:)"
+        r"(?!\[redacted\]|//)[^\s'\"\\]++",
         # As pydantic tells of a field: its name stands in the line above.
         "field": rf"((?:\A|{_LINE})([\w.\[\]-]++)(?:{_LINE}) {{2}}(?! )[^\n]{FAR}?, input_value=)"
         r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
@@ -295,6 +308,17 @@ PATTERNS = {
         # `('password', 'x')`: a name and what stands under it, or what a call is given; a list within one, too.
         "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{ALIGNED})"
         rf"{PREFIX}(?!{QUOTE}\[redacted\]){QUOTED}(?=,?{GAP}[)\]])",
+        # `{'name': 'DB_PASSWORD', 'value': 'x'}`: what the one says is the name of the other.
+        "named value": rf"({QUOTE}(?:(?:[nN]ame|[kK]ey){QUOTE}{ALIGNED}:{ALIGNED}"
+        rf"{PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{_BETWEEN}"
+        rf"(?:{QUOTE}\w{_NAME}{QUOTE}:{BLANKS}(?:{QUOTE}[^'\"\n\\]{FAR}{QUOTE}|[\w.]{_NAME}+),{_BETWEEN}){{0,2}}"
+        rf"{QUOTE}[vV]alue{QUOTE}{ALIGNED}:{ALIGNED}))(?!(?:{PREFIX}{QUOTE})?\[redacted\]){PREFIX}{QUOTED}",
+        # The same in YAML; and as attributes: `<input name="csrf_token" value="x">`.
+        "named line": rf"([nN]ame:[ ]{{1,3}}['\"]?([\w.-]{_NAME})['\"]?(?:{_LINE})[ \t]{{0,40}}+[vV]alue:[ ]{{1,3}})"
+        r"(?!\[redacted\])(?:(?!\\{1,4}n)[^\n])++",
+        "attribute": rf"((?:name|key)={QUOTE}?([\w.:-]{_NAME}){QUOTE}?\s{{1,8}}+"
+        rf"(?:[\w:-]{_NAME}+=(?:{QUOTE})?[^\s<>'\"\\]{FAR}+(?:{QUOTE})?\s{{1,8}}+){{0,3}}?value=)"
+        rf"(?!\[redacted\])(?:{QUOTED}|[^\s<>'\"\\]++)",
         # What MongoDB has already, `dup key: { token: "x" }`: its keys stand in no quotes.
         "shell": rf"([{{,]{BLANKS}([\w.$-]{_NAME}):{BLANKS})(?!\[redacted\]){QUOTED}",
         # `<password>x</password>`; also with a prefix, attributes, or as CDATA.

@@ -14,7 +14,7 @@ DEPTH = 3
 """How often a text is decoded: HTML within JSON, which a URL has in a parameter."""
 
 # Wide letters and signs are their own, blanks are blanks; the rest is not seen.
-_AS_SEEN = {
+_AS_SEEN: dict[int, int | str] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
     **dict.fromkeys((0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "),
     **dict.fromkeys((0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF), ""),

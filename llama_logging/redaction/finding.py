@@ -46,6 +46,8 @@ def suspected(text: str) -> list[TakeOut]:
         ):
             found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
         if "=" in text:
+            if "value=" in text and ("name=" in text or "key=" in text):
+                found.append(_attributes)
             if "auth=" in lowered or "sid=" in lowered:
                 found.append(_short)
             # In a form or a query, and else what is told of payments and logins.
@@ -64,6 +66,12 @@ def suspected(text: str) -> list[TakeOut]:
             found.append(_option)
         if "-u" in text:
             found.append(_user)
+            if "url" in text:
+                found.append(_curl)
+        if "pass" in text and ("-pass" in text or "storepass" in text or "keypass" in text):
+            found.append(_pass_option)
+        if "-p" in text and ("mysql" in lowered or "maria" in lowered or "sshpass" in text):
+            found.append(_mysql)
         if "sk-" in text:
             found.append(_sk)
         if (
@@ -83,12 +91,17 @@ def suspected(text: str) -> list[TakeOut]:
         if ":AA" in text:
             found.append(_bot)
         if "/" in text:
-            if "@" in text and "://" in text:
-                found.append(_user_info)
+            if "@" in text:
+                if "://" in text:
+                    found.append(_user_info)
+                if ":thin:" in text:
+                    found.append(_user_of_oracle)
             if "hook" in lowered or "/bot" in text:
                 found += _WEBHOOKS
         if quoted and ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text):
             found.append(_quoted_keys)
+        if "alue" in text:
+            found += (_named_values, _named_lines)
     if "identified" in lowered or (quoted and "password" in lowered) or ("$$" in text and "password" in lowered):
         found.append(_of_a_user)
     if quoted and "header value" in text:
@@ -154,9 +167,11 @@ def behind_option(option: str, value: str) -> str:
         return value
     # Whatever is in the value, quotes too: another stands in its place.
     named = f"{option}', 'a1b'"
-    if _option(named) != named:
+    if _option(named) != named or _pass_option(named) != named:
         return REDACTED
     user, _, password = value.partition(":")
+    if user == "pass" and _pass_option(f"{option} {user}:a") != f"{option} {user}:a":
+        return f"{user}:{REDACTED}"
     named = f"{option}', 'a:b'"
     if not password or password[:2] == "//" or (user + password).isdigit() or _user(named) == named:
         return value
@@ -251,6 +266,9 @@ _jwt, _bearer, _signature = _whole("JWT"), _behind("bearer"), _behind("signature
 _option, _user = _behind("option"), _behind("user")
 _sk, _github, _stripe = _whole("sk-"), _whole("GitHub"), _whole("Stripe, Groq")
 _shell = _whole("shell", _by_key)
+_named_values, _named_lines = _whole("named value", _by_key), _whole("named line", _by_key)
+_attributes, _user_of_oracle = _whole("attribute", _by_key), _behind("user of Oracle")
+_pass_option, _mysql, _curl = _behind("pass option"), _behind("mysql"), _behind("curl")
 _header_value = _behind("header value")
 _databricks, _replicate, _atlassian = _whole("Databricks"), _whole("Replicate"), _whole("Atlassian")
 _WEBHOOKS = (_behind("webhook"), _behind("webhook of Teams"))

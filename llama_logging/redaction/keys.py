@@ -35,7 +35,6 @@ _KEYS = frozenset(
         "otp",
         "otpcode",
         "passphrase",
-        "pin",
         "pw",
         "samlassertion",
         "samlresponse",
@@ -103,8 +102,8 @@ _KEY_ENDINGS = (
     "\u30d1\u30b9\u30ef\u30fc\u30c9",
     "\ube44\ubc00\ubc88\ud638",
 )
-# Numbers of a pump or a port, too, if they are numbers.
-_OF_TEXT = frozenset(("pin", "pw", "otp"))
+# Of a pump, or of Erlang, if they are numbers.
+_OF_TEXT = frozenset(("pw", "otp"))
 # `password2`, `password_confirmation`: not of tokens, whose number is a count.
 _KEY_AGAIN = regex(r"(password|passwd|secret|apikey)s?(?:\d{1,3}|confirm(?:ation)?|repeat(?:ed)?|again|hash)$")
 # `db_pass`, and not `bypass`.
