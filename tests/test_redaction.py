@@ -271,8 +271,10 @@ HARMLESS = [
     "Passwort: falsch, \u5bc6\u7801\uff1a\u9519\u8bef, \u043f\u0430\u0440\u043e\u043b\u044c: \u043d\u0435\u0442",
     "passenger: bob, impasse=abc, mot_de_passe: invalide, KeyError: key, rolekeys: abc, 'pin': 17",
     "[{'name': 'password', 'type': 'str', 'default': 'value'}, {'name': 'LANG', 'value': 'de'}], name: a\n  value: b",
-    "mysql -h db -P 3306 -p; mysql -p, mysql --protocol=tcp, docker run -p 80:80 mysql, pip-mysql -x, keypass, -passin file:/a",
+    "mysql -h db -P 3306 -p; mysql -p, mysql --protocol=tcp, docker run -p 80:80 mysql, pip-mysql -x, -passin file:/a",
     "curl -u, curl -unquiet http://a:80, <input name=user value=bob>, name=password values=5, oracle:thin:@//db:1521/x",
+    "{'password': ['This field cannot be blank.'], 'token': [\"Ensure it has at most 5 characters (it has 9).\"]}",
+    '{"password": ["This field is required.", "It isn\'t long enough."]}, set "stripe.api_key = <API-KEY>"',
     "connection_string=Server=db;Database=shop, conn_str='host=db dbname=shop'",
 ]
 
@@ -797,6 +799,16 @@ def test_what_stands_beside_its_name_is_known_by_it(name: str, value: str) -> No
     ]
     assert redact_data({"env": given}) == {"env": [{**given[0], value: REDACTED}, *given[1:]]}
     assert redact_data([{name: "token", value: None}, {value: "x"}]) == [{name: "token", value: None}, {value: "x"}]
+
+
+def test_what_is_wrong_with_a_secret_is_told() -> None:
+    """As forms and schemas tell it, in sentences: no other text."""
+    said = {"password": ["This field cannot be blank.", "It has 5 characters, not 8."], "a": 1}
+    assert redact_data(said) == said
+    for other in (["This field is required", "planted"], ["correct horse battery staple."], ["Hunter2."], []):
+        assert redact_data({"password": other}) == {"password": REDACTED}
+    assert redact("{'password': ['This field is required.', 'planted']}") == f"{{'password': {REDACTED}}}"
+    assert redact("password=<PLANTED1>, password=<Planted>") == f"password={REDACTED}, password={REDACTED}"
 
 
 def test_the_folder_of_a_shell_is_no_secret() -> None:

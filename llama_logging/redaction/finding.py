@@ -9,7 +9,7 @@ from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
 from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of, end_of_data
-from llama_logging.redaction.keys import is_folder, is_no_secret, is_secret
+from llama_logging.redaction.keys import end_of_sentences, is_folder, is_no_secret, is_secret
 from llama_logging.redaction.sql import PARAMETERS, without_secrets
 
 TakeOut = Callable[[str], str]
@@ -203,6 +203,9 @@ def _assigned(name: str) -> TakeOut:
     def take_out(text: str) -> str:
         pieces, begin, position = [], 0, 0
         while (match := found.search(text, position)) is not None:
+            if text.startswith("[", match.end(1)) and (said := end_of_sentences(text, match.end(1) + 1)) >= 0:
+                position = said
+                continue
             position = end_of(text, match.end(1), match.end())
             if not is_no_secret(match, text[match.end(1) : position]):
                 pieces += [text[begin : match.end(1)], REDACTED]
@@ -248,7 +251,10 @@ def _quoted_keys(text: str) -> str:
     pieces, begin, position = [], 0, 0
     while (match := _QUOTED_KEY.search(text, position)) is not None:
         position = match.end()
-        if _is_under_secret(match):
+        said = end_of_sentences(text, position) if text[position - 1] == "[" else -1
+        if said >= 0:
+            position = said
+        elif _is_under_secret(match):
             pieces += [text[begin : match.end(1)], REDACTED]
             begin = position = end_of_data(text, position) if text[position - 1] in "([{" else position
     return "".join([*pieces, text[begin:]]) if pieces else text

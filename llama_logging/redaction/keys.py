@@ -121,7 +121,12 @@ _TYPES = frozenset(("str", "bytes", "SecretStr", "Any"))
 _NAME = regex(r"\w+")
 _BARE_TOKEN = regex(r"(?<![\w-])token\b")
 _CALL = regex(r"[a-zA-Z_][\w.]{0,64}\(\)")
+_PLACE = regex(r"<[A-Z][A-Z _-]{1,32}>")
 _LONGEST_KIND = 16
+# As forms and schemas say what is wrong with a field: three words or more, and a full stop.
+_SAID_OF_A_FIELD = r"[A-Z][a-z]{0,16}(?: \(?(?:[a-zA-Z'-]{1,16}|\d{1,5})[,)]?){2,24}\."
+_SENTENCE = regex(_SAID_OF_A_FIELD)
+_SENTENCES = regex(rf"(?:\s*\\{{0,4}}(?P<quote>['\"]){_SAID_OF_A_FIELD}\\{{0,4}}(?P=quote)\s*,?)+\s*\]")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -154,9 +159,11 @@ on_more(is_secret.cache_clear)
 
 
 def is_known_harmless(key: str, value: Any) -> bool:
-    """Whether it says nothing, is a count of tests under `pass`, or a folder."""
+    """Whether it says nothing or what is wrong, is a count of tests under `pass`, or a folder."""
     if value is None or type(value) is bool or is_folder(key, value):
         return True
+    if type(value) is list:
+        return bool(value) and all(type(said) is str and _SENTENCE.fullmatch(said) is not None for said in value)
     if type(value) is str:
         return not value
     return type(value) is int and (_PASS.search(key) is not None or key.lower() in _OF_TEXT)
@@ -167,9 +174,15 @@ def is_folder(key: str, value: object) -> bool:
     return key in ("PWD", "OLDPWD") and type(value) is str and value.startswith("/")
 
 
+def end_of_sentences(text: str, begin: int) -> int:
+    """Where a list that began before *begin* ends, if it holds sentences alone; else -1."""
+    said = _SENTENCES.match(text, begin)
+    return said.end() if said is not None else -1
+
+
 def is_no_secret(match: re.Match[str], value: str) -> bool:
     """Whether *value*, in no quotes behind what a pattern found, is what is said of a secret, or source."""
-    if value.rstrip(".!").lower() in _SAID or value in _TYPES or _CALL.fullmatch(value) is not None:
+    if value.rstrip(".!").lower() in _SAID or value in _TYPES or _CALL.fullmatch(value) or _PLACE.fullmatch(value):
         return True
     if not value.replace("_", "").isalpha():
         return False  # no digit is told from another (see `clean`)
