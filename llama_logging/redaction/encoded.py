@@ -23,10 +23,10 @@ _NOT_AS_SEEN = regex("[\xa0\xad\u2000-\u200f\u202a-\u202f\u205f-\u2064\u3000\ufe
 # Also what was escaped several times: `&amp;quot;`, `%252526`, a quote behind seven backslashes.
 _ENCODED = regex(
     r"&(?:amp;)*+(?:quot|apos|lt|gt|nbsp|#\d{2,3}|#[xX][\da-fA-F]{2});"
-    r"|(?<!\\)\\++(?:u00[2-7][\da-fA-F]|(?<=\\{5})(?=['\"n]))|%(?:25)++(?=[2-7][\da-fA-F])"
+    r"|(?<!\\)\\++(?:u[\da-fA-F]{4}|x[aA][\ddD]|(?<=\\{5})(?=['\"n]))|%(?:25)++(?=[2-7][\da-fA-F])"
 )
 # As what `clean` takes for the same text: whatever the digits are.
-_MAY_BE = regex(r"&(?:amp;)*+#|\\u\d\d|%\d\d\d")
+_MAY_BE = regex(r"&(?:amp;)*+#|\\[ux]|%\d\d\d")
 _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "nbsp": " "}
 
 
@@ -42,7 +42,11 @@ def decoded(text: str) -> str:
 
 def is_encoded(text: str) -> bool:
     """Whether *text* may say something else: a sign that is cheap to look for."""
-    if ("&" in text and ";" in text) or "%25" in text or ("\\" in text and ("\\u00" in text or "\\" * 5 in text)):
+    if (
+        ("&" in text and ";" in text)
+        or "%25" in text
+        or ("\\" in text and ("\\u" in text or "\\x" in text or "\\" * 5 in text))
+    ):
         return True
     return not text.isascii() and _NOT_AS_SEEN.search(text) is not None
 
@@ -57,9 +61,15 @@ def _decode(match: re.Match[str]) -> str:
     if found[0] == "%":
         return "%"
     if found[0] == "\\":
-        return chr(int(found[-2:], 16)) if "u" in found else "\\"
+        digits = found.lstrip("\\")
+        return _said(int(digits[1:], 16), found) if digits else "\\"
     name = found[1:-1].replace("amp;", "")
     if name[0] != "#":
         return _ENTITIES[name]
-    character = chr(int(name[2:], 16) if name[1] in "xX" else int(name[1:]))
-    return character if character.isascii() and character.isprintable() else found
+    return _said(int(name[2:], 16) if name[1] in "xX" else int(name[1:]), found)
+
+
+def _said(code: int, found: str) -> str:
+    """The character of *code* as it is seen; what was *found* if that is no sign, and no letter of English."""
+    seen = _AS_SEEN.get(code, chr(code) if 0x20 <= code < 0x7F else found)
+    return seen if isinstance(seen, str) else chr(seen)
