@@ -191,6 +191,8 @@ SECRETS = {
     "['sshpass', '-p', 'planted', 'ssh']": "planted",
     "curl -s -ubob:planted http://x": "planted",
     "jdbc:oracle:thin:scott/planted@//db:1521/x": "planted",
+    "{'body': '{\"session\": \"planted\"}', 'n': 1}": "planted",
+    '{\'body\': b\'{"a": {"jwt": "planted"}}\'}': "planted",
     "connection_string='DefaultEndpointsProtocol=https;AccountName=x;AccountKey=planted=='": "planted",
     "conn_str: Endpoint=sb://x/;SharedAccessKeyName=y;SharedAccessKey=planted": "planted",
 }

@@ -257,6 +257,8 @@ def _quoted_keys(text: str) -> str:
         elif _is_under_secret(match):
             pieces += [text[begin : match.end(1)], REDACTED]
             begin = position = end_of_data(text, position) if text[position - 1] in "([{" else position
+        else:
+            position = match.end(1)  # a text may be data of its own: `{'body': '{"session": "x"}'}`
     return "".join([*pieces, text[begin:]]) if pieces else text
 
 
