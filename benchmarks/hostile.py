@@ -296,7 +296,7 @@ HOSTILE = {
     "passwords of others": "passwort=abc mot_de_passe : abc ",
     "passwords in other letters": "\u043f\u0430\u0440\u043e\u043b\u044c=abc \u5bc6\u7801: a1 contrase\u00f1a='a' ",
     "other letters": "\u043f\u0430\u0440",
-    "numbers of the insured": "ssn 078-05-1120, ",
+    "numbers of the insured": "ssn: 078-05-1120, ",
     "ssn": "ssn: ",
     "ssn and digits": "ssn 1",
     "named values": "{'name': 'password', 'a': 'b', 'value': 'x'}, ",

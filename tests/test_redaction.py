@@ -159,7 +159,7 @@ SECRETS = {
     "{'mnemonic': 'planted winner thank year'}": "planted",
     "ssn=078-05-1120": "078-05",
     "ssn: 078 05 1120 is taken": "078 05",
-    "error: the SSN of bob is 078051120": "078051120",
+    "the SSN of bob: 078051120": "078051120",
     "Ocp-Apim-Subscription-Key: planted": "planted",
     "x-functions-key: planted": "planted",
     "SERVICE_ROLE_KEY=planted": "planted",

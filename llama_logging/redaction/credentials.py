@@ -331,8 +331,9 @@ PATTERNS = {
         r"|\u30d1\u30b9\u30ef\u30fc\u30c9|\ube44\ubc00\ubc88\ud638"
         r"|[\u00f1\u00d1](?<=(?i:contrase\u00f1))[aA]|[\u0142\u0141](?<=(?i:has\u0142))[oO])"
         rf"{_IS}(?={PREFIX}{QUOTE}|{_PLAIN}{FAR}[\da-zA-Z]){_VALUE}",
-        # Of the United States, in digits; also as "SSN of bob is 078-05-1120".
-        "SSN": r"([sS](?<![a-zA-Z].)(?i:sn)(?![a-zA-Z])[^\n\d,;]{0,32})\d{3}[- ]?\d\d[- ]?\d{4}(?!\d)",
+        # Of the United States, in digits; also as "SSN of bob: 078-05-1120".
+        "SSN": r"([sS](?<![a-zA-Z].)(?i:sn)(?![a-zA-Z])[^\n\d,;:=]{0,32}[:=][^\n\d,;]{0,8})"
+        r"\d{3}[- ]?\d\d[- ]?\d{4}(?!\d)",
         # Not `bypass=`, nor the count of a test's passes.
         "pass": rf"([pP](?<![a-zA-Z0-9].)(?i:ass)=(?!=|\s|\d{{1,5}}(?!\w)))"
         rf"(?:{QUOTED}|(?!\[redacted\]){_UNQUOTED})",
