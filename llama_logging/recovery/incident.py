@@ -113,7 +113,10 @@ class Incident:
             remedy = self._try(step, deadline)
             if remedy.status in ENDS:
                 ready_at = time.monotonic() + _seconds_until(remedy)
-                return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, remedy.retry_at, ready_at)
+                retry_at = remedy.retry_at
+                if remedy.status is not OutcomeStatus.RECOVERED:
+                    retry_at = retry_at or self._retry_at()  # what stands in does so until it may be acted again
+                return Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, retry_at, ready_at)
         if self._stopped:
             return Resolution(OutcomeStatus.REFUSED, detail=self._stopped)
         told = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in self._attempts)

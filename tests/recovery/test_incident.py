@@ -155,14 +155,16 @@ def test_who_has_waited_looks_again_before_he_takes_a_refusal(
 
 def test_what_fails_again_after_a_recovery_has_not_recovered() -> None:
     """An error from before its end is over with it; one that came after is not, whatever was just recovered."""
-    acting = engine(Restart(lambda context, deadline: RECOVERED, scope="s"), mode="act", scope="s")
+    restart = Restart(lambda context, deadline: RECOVERED, scope="s")
+    acting = engine(restart, FallbackValue("instead"), mode="act", scope="s")
     before = failing_now()
     assert outcome_of(acting)
     time.sleep(0.05)
     early = acting.dispatch(before)
     assert (early.wait(20), early.detail) == (True, "it was just recovered: healed")
     late = acting.dispatch(failing_now())
-    assert (late.wait(20), late.status) == (False, OutcomeStatus.REFUSED)
+    assert (late.wait(20), late.value) == (False, "instead")
+    assert late.attempts[0].status is OutcomeStatus.REFUSED
     assert "it has failed again: it was just recovered: healed; 30 s left" in late.attempts[0].detail
     assert late.retry_at is not None
 
