@@ -41,6 +41,11 @@ def is_apart() -> bool:
     return _local.apart
 
 
+def is_recovering() -> bool:
+    """Whether this thread tries a recovery."""
+    return _local.apart and not _local.ours
+
+
 def stand_apart() -> None:
     """Say that this thread, one of our own making, runs what is no part of the application's work."""
     _local.apart = True

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from llama_logging.background import Worker
+from llama_logging.background import Worker, is_recovering
 from llama_logging.context import ErrorContext, Stack
 from llama_logging.ids import new_id
-from llama_logging.recovery.incident import ENDS, Incident, is_inside, named
+from llama_logging.recovery.incident import ENDS, Incident, named
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import OwnScopes, Scopes
@@ -86,7 +86,7 @@ class Engine:
 
     def ahead(self, context: ErrorContext) -> Rule | None:
         """The rule that is for *context*, an error that is predicted; None if nothing may be done about it."""
-        if is_inside() or off_in_environment():
+        if is_recovering() or off_in_environment():
             return None
         rule = next((rule for rule in self._rules_for(context.stack) if rule.applies(context)), None)
         return None if rule is None or rule.mode == "off" else rule
@@ -107,7 +107,7 @@ class Engine:
         self._outcomes: OrderedDict[str, Outcome] = OrderedDict()
 
     def _decide(self, rule: Rule, context: ErrorContext) -> Outcome:
-        if is_inside():
+        if is_recovering():
             return _refused(context, "it was logged by a recovery strategy")
         off = off_in_environment()
         if off:

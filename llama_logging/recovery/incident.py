@@ -49,12 +49,6 @@ ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
 """How a rung ends the ladder."""
 _LOOKS = 0.2
 _TO_DO = Remedy(OutcomeStatus.PENDING)
-_inside = threading.local()
-
-
-def is_inside() -> bool:
-    """Whether this thread runs a strategy."""
-    return getattr(_inside, "strategy", False)
 
 
 class Incident:
@@ -311,7 +305,6 @@ class Incident:
         lease = self._lease
 
         def work() -> None:
-            _inside.strategy = True
             stand_apart()
             try:
                 with commands.fenced(lease.token if lease is not None else 0):

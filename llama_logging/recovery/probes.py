@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import queue
 import socket
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from llama_logging.background import Thread, stand_apart
 from llama_logging.config import as_callable, as_text
 from llama_logging.exceptions import ConfigError
 from llama_logging.plain import last_line
@@ -19,6 +21,10 @@ from llama_logging.recovery.strategy import Deadline, called
 Probe = Callable[[Deadline], str]
 ANSWER_TIMEOUT = 5.0
 """Seconds one request may take, unless the deadline comes first."""
+GRACE = 0.2
+"""Seconds in which a function that keeps its deadline can still say what it saw."""
+MOST = 4
+"""Threads of one function that are left behind at most."""
 
 # A proxy of the environment must not stand between us and a server on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -42,13 +48,17 @@ def as_probe(value: object) -> Probe:
         return lambda deadline: _tcp_problem(address, deadline)
     if "://" in text or text.rpartition(":")[2].isdecimal():
         raise ConfigError(f"unknown probe {text!r}; expected http://..., tcp://HOST:PORT or a dotted path")
-    function = as_callable(text)
-    return lambda deadline: _function_problem(function, deadline)
+    return _Function(as_callable(text))
 
 
 def problem_now(probe: Probe | None) -> str | None:
     """What *probe* says is wrong at this moment; None without a probe."""
     return None if probe is None else probe(Deadline(ANSWER_TIMEOUT))
+
+
+def look(probe: Probe, deadline: Deadline) -> str:
+    """What *probe* says at one look, for which there is half of the time: the rest is for what is to be done then."""
+    return probe(deadline.within(deadline.remaining() / 2))
 
 
 def steadily(probe: Probe, settle: float) -> Probe:
@@ -109,11 +119,35 @@ def _tcp_problem(address: tuple[str, int], deadline: Deadline) -> str:
     return ""
 
 
-def _function_problem(function: Callable[[], object], deadline: Deadline) -> str:
-    try:
-        return "" if called(function, deadline) else "the probe said no"
-    except Exception as error:
-        return last_line(type(error).__name__, str(error))
+class _Function:
+    """Asks a function of the application, which may hang as what it asks does: on a thread that is left behind then."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._hanging: list[Thread] = []
+
+    def __call__(self, deadline: Deadline) -> str:
+        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
+        if len(self._hanging) >= MOST:
+            return f"{MOST} looks of the probe are at work, and do not come to an end"
+        answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        thread = Thread("llama_logging-probe", self._ask, deadline, answers)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads
+            self._ask(deadline, answers)
+        try:
+            return answers.get(timeout=max(0.05, deadline.remaining()) + GRACE)
+        except queue.Empty:
+            self._hanging.append(thread)
+            return "the probe gave no answer in time"
+
+    def _ask(self, deadline: Deadline, answers: queue.SimpleQueue[str]) -> None:
+        stand_apart()  # of what it logs nothing is to be recovered
+        try:
+            answers.put("" if called(self._function, deadline) else "the probe said no")
+        except BaseException as error:
+            answers.put(last_line(type(error).__name__, str(error)))
 
 
 def _seconds(deadline: Deadline) -> float:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from llama_logging.recovery.probes import MOST, as_probe
+from llama_logging.recovery.strategy import Deadline
 from llama_logging.tried import OutcomeStatus
 from tests.recovery.acting import Patient, attempt, failed, make, napping, tried
 
@@ -41,6 +44,30 @@ def test_what_works_already_is_left_alone(name: str, monkeypatch: pytest.MonkeyP
     remedy = attempt(make(name, **given(name)))
     assert (remedy.status, remedy.detail) == (OutcomeStatus.RECOVERED, "it works already")
     assert patient.notes == ["looked at"]
+
+
+treated = threading.Event()
+
+
+def hang_until_treated() -> bool:
+    return treated.wait(60)
+
+
+def test_a_probe_that_hangs_as_what_it_asks_does_keeps_that_not_from_being_mended(name: str) -> None:
+    """As the check of a pool all of whose connections are dead hangs, until they are dropped."""
+    treated.clear()
+    mend, probe = HOOKED[name]
+    options = {mend: f"{__name__}:treated.set", probe: f"{__name__}.hang_until_treated"}
+    assert attempt(make(name, **options), timeout=1).status is OutcomeStatus.RECOVERED
+
+
+def test_of_a_probe_that_never_comes_to_an_end_few_looks_are_left_behind() -> None:
+    treated.clear()
+    probe = as_probe(f"{__name__}.hang_until_treated")
+    told = [probe(Deadline(0.01)) for _ in range(MOST + 2)]
+    assert told == ["the probe gave no answer in time"] * MOST + [told[-1]] * 2
+    assert "do not come to an end" in told[-1]
+    treated.set()
 
 
 def test_what_does_not_help_has_failed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from llama_logging.exceptions import LlamaLoggingError
 from llama_logging.recovery.commands import run
 from llama_logging.recovery.naming import on_host
 from llama_logging.recovery.placeholders import as_command, filled
-from llama_logging.recovery.probes import ANSWER_TIMEOUT, Probe, as_probe
+from llama_logging.recovery.probes import Probe, as_probe, look
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
@@ -48,7 +48,7 @@ class Command(Strategy):
 
     def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
         """Whether the probe says that it works, or the error has no words for the gaps."""
-        if self.probe is not None and not self.probe(deadline.within(ANSWER_TIMEOUT)):
+        if self.probe is not None and not look(self.probe, deadline):
             return verdict("", "it works already")
         try:
             filled(self.argv, context)

@@ -10,7 +10,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.matching import sqlstate
 from llama_logging.recovery.hooks import Hook, as_named, problem_of
 from llama_logging.recovery.naming import within_process
-from llama_logging.recovery.probes import ANSWER_TIMEOUT, Probe, as_probe
+from llama_logging.recovery.probes import Probe, as_probe, look
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
@@ -48,7 +48,7 @@ class Hooked(Strategy):
 
     def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
         """Probe."""
-        return None if self.probe(deadline.within(ANSWER_TIMEOUT)) else verdict("", "it works already")
+        return None if look(self.probe, deadline) else verdict("", "it works already")
 
     def recover(self, context: ErrorContext, deadline: Deadline) -> Remedy:
         """Call; probe until the deadline."""

@@ -11,7 +11,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.recovery.commands import Finished, run, safe_name
 from llama_logging.recovery.naming import on_host
-from llama_logging.recovery.probes import ANSWER_TIMEOUT, Probe, as_probe, steadily
+from llama_logging.recovery.probes import Probe, as_probe, look, steadily
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 
@@ -60,7 +60,7 @@ class Service(Strategy):
 
     def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
         """Whether the probe says that it works; without one nothing tells: what hangs is active too."""
-        if self.probe is None or self._problem(deadline.within(ANSWER_TIMEOUT)):
+        if self.probe is None or look(self._problem, deadline):
             return None
         return verdict("", f"{self.target} works already")
 
