@@ -454,7 +454,7 @@ def test_a_task_that_was_cancelled_within_a_reporter_is_a_failure(store: Outbox,
     add(store, make_context(timestamp=NOON))
     kept["ops"].failures = [asyncio.CancelledError()]
     assert sent(made, store, kept["ops"]) == []
-    assert [(each.tries, each.failure) for each in store.deliveries()] == [(1, "CancelledError: ")]
+    assert [(each.tries, each.failure) for each in store.deliveries()] == [(1, "CancelledError")]
 
 
 def test_a_channel_is_kept_for_as_long_as_a_report_takes(
