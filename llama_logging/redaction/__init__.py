@@ -50,25 +50,27 @@ def redact(text: str) -> str:
     >>> redact("postgresql://app:hunter2@db/shop refused, api_key='abc123'")
     'postgresql://[redacted]@db/shop refused, api_key=[redacted]'
     """
-    redacted = text
-    for own in own_patterns:
-        redacted = own.sub(REDACTED, redacted)
-    for take_out in suspected(redacted):
-        redacted = take_out(redacted)
+    redacted = _without_found(text)
     if (not text.isascii() or "&" in text or "\\" in text or "%" in text) and is_encoded(redacted):
         redacted = _without_encoded(redacted)
     return text if redacted == text else _without_stray_carets(redacted)
+
+
+def _without_found(text: str) -> str:
+    """*text* without what the user's patterns and ours find in it as it stands."""
+    for own in own_patterns:
+        text = own.sub(REDACTED, text)
+    for take_out in suspected(text):
+        text = take_out(text)
+    return text
 
 
 def _without_encoded(text: str) -> str:
     """*text*, or what it says if there is a secret in that."""
     read = text
     for _ in range(DEPTH):
-        said = clear = decoded(read)
-        for own in own_patterns:
-            clear = own.sub(REDACTED, clear)
-        for take_out in suspected(clear):
-            clear = take_out(clear)
+        said = decoded(read)
+        clear = _without_found(said)
         if clear != said:
             text = clear
         if not is_encoded(clear):
