@@ -188,29 +188,32 @@ class Incident:
             return seen
         if not step.strategy.destructive:
             return None
-        asked_at = time.monotonic()
-        refused = self._leave(deadline)
-        if time.monotonic() - asked_at < _LOOKS / 2 or self._stopped:
+        refused, waited = self._leave(deadline)
+        if not waited or self._stopped:
             return refused
         # Who was at it may have helped before he was gone, or without a word: a registry that is away tells nothing.
         seen = self._look(step, deadline) if refused is None or refused.status is OutcomeStatus.REFUSED else None
         return seen if refused is None or (seen is not None and seen.status is OutcomeStatus.RECOVERED) else refused
 
-    def _leave(self, deadline: Deadline) -> Remedy | None:
-        """Lease what is acted on, or prolong it; None once it is ours, else what stands in place of the attempt."""
+    def _leave(self, deadline: Deadline) -> tuple[Remedy | None, bool]:
+        """Lease what is acted on, or prolong it.
+
+        Returns:
+            None once it is ours, else what stands in place of the attempt; and whether another was waited for.
+        """
         if not self._holds():
-            return Remedy(OutcomeStatus.REFUSED, detail="another has taken over")
+            return Remedy(OutcomeStatus.REFUSED, detail="another has taken over"), False
         if self._lease is not None or not self._rule.scope:
-            return None
+            return None, False
         waited = False
         while True:
             answer = self._scopes.acquire(self._rule.scope, self._owner, LEASE, self._rule.policy)
             if isinstance(answer, Lease):
                 self._lease = answer
-                return None
+                return None, waited
             if answer.reason is DenialReason.BUSY and deadline.remaining():
                 if self._off():
-                    return Remedy(OutcomeStatus.REFUSED, detail=self._stopped)
+                    return Remedy(OutcomeStatus.REFUSED, detail=self._stopped), waited
                 time.sleep(min(_LOOKS * random.uniform(0.8, 1.2), deadline.remaining()))
                 waited = True
                 continue
@@ -218,9 +221,9 @@ class Incident:
             if answer.reason is DenialReason.RECOVERED:
                 healed = Remedy(OutcomeStatus.RECOVERED, detail=answer.detail)
                 if waited or self._is_over(healed, answer, deadline):
-                    return healed
+                    return healed, waited
                 told = f"it has failed again: {answer.detail}"
-            return Remedy(OutcomeStatus.REFUSED, detail=f"{told}; {answer.retry_in:.0f} s left")
+            return Remedy(OutcomeStatus.REFUSED, detail=f"{told}; {answer.retry_in:.0f} s left"), waited
 
     def _is_over(self, healed: Remedy, answer: Denial, deadline: Deadline) -> bool:
         """Whether what another has recovered is what this error was about, and works."""
