@@ -16,6 +16,8 @@ from llama_logging.frozen import Frozen
 from llama_logging.patterns import regex
 from llama_logging.redaction.own import tried_pattern
 
+STATUSES = ("status_code", "status", "code")
+"""Where an exception carries the status of an answer."""
 MATCH_OPTIONS = ("class", "chain", "message", "status", "errno", "sqlstate", "logger", "level", "not")
 
 _SEARCHED = 2_000
@@ -85,7 +87,7 @@ class Match(Frozen):
         errors = context.exceptions
         messages = [text for error in errors for text in error.texts] or [context.log_message]
         return (
-            _any_number(errors, self.status, ("status_code", "status", "code"))
+            _any_number(errors, self.status, STATUSES)
             and _any_number(errors, self.errno, ("errno",))
             and (not self.sqlstate or any(sqlstate(error).startswith(self.sqlstate) for error in errors))
             and (self.message is None or any(self.message.search(message[:_SEARCHED]) for message in messages))

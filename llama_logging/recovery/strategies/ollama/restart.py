@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 from llama_logging.config import Options, as_argv, as_seconds, as_text
 from llama_logging.context import ErrorContext
+from llama_logging.matching import STATUSES
 from llama_logging.recovery.commands import run
 from llama_logging.recovery.strategies.ollama.models import wanted
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer, OnServer
@@ -18,8 +19,6 @@ TIMEOUT_ADVICE = (
     "the server accepted and never answered: give every client a timeout, such as ollama.Client(timeout=120). "
     "The ollama package has none by default, and a call that waits for ever can neither be logged nor healed"
 )
-
-_REFUSAL = ("status_code", "status", "code")
 
 
 @dataclass(frozen=True)
@@ -84,15 +83,19 @@ class OllamaRestart(OnServer):
         """Start or restart it; wait for an answer; verify by a generate request."""
         model = wanted(context, self.model)
         # A refusal is an answer, too: of a server that gives one no client waits for ever.
-        answered = any(name in error.attributes for error in context.exceptions for name in _REFUSAL)
-        wrong = self.server.version(deadline.within(2.0)).problem
-        hung = not answered and (not wrong or "timed out" in wrong)
+        answered = any(name in error.attributes for error in context.exceptions for name in STATUSES)
+        hung = not answered and self._accepts(deadline)
         problem = self._run(deadline) or deadline.wait_for(self.server.version_problem)
         problem = problem or self.server.generates_in_time(model, deadline)
         if problem:
             return Remedy(OutcomeStatus.FAILED, detail=f"{self.intent}: {problem}")
         detail = f"{self.intent}: {self.server.base_url} generates again"
         return Remedy(OutcomeStatus.RECOVERED, detail=detail, advice=TIMEOUT_ADVICE if hung else "")
+
+    def _accepts(self, deadline: Deadline) -> bool:
+        """Whether it takes requests, answered or not."""
+        problem = self.server.version(deadline.within(2.0)).problem
+        return not problem or "timed out" in problem
 
     def _run(self, deadline: Deadline) -> str:
         if self.restart:
