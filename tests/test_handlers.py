@@ -27,6 +27,7 @@ from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.handling import ContextHandler
 from llama_logging.pipeline import flush, open_registry
+from llama_logging.registry import Store
 from llama_logging.reporters import channel
 from llama_logging.retention import Retention
 from llama_logging.saying import say
@@ -793,12 +794,17 @@ def test_more_is_pruned_than_comes_in_a_storm(monkeypatch: pytest.MonkeyPatch) -
     store.close()
 
 
+def looked_at_by_hand() -> tuple[RegistryHandler, Store]:
+    """A handler whose registry keeps five errors, once its pipeline is told to look, and its store."""
+    handler = RegistryHandler(retention={"errors": 5})
+    handler.pipeline.ingester.end(0)  # nobody else looks
+    return handler, open_store(handler.pipeline.url)
+
+
 def test_what_is_pruned_in_part_is_gone_on_with_by_who_adds_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "PRUNE_FOR", 0.0)
     monkeypatch.setattr(retention, "AT_ONCE", 10)
-    handler = RegistryHandler(retention={"errors": 5})
-    handler.pipeline.ingester.end(0)  # nobody else looks
-    store = open_store(handler.pipeline.url)
+    handler, store = looked_at_by_hand()
     logging.getLogger("app").addHandler(handler)
     for _ in range(50):
         logging.getLogger("app").error("again")
@@ -810,9 +816,7 @@ def test_what_is_pruned_in_part_is_gone_on_with_by_who_adds_nothing_more(monkeyp
 
 
 def test_a_registry_that_had_room_is_looked_at_again_a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = RegistryHandler(retention={"errors": 5})
-    handler.pipeline.ingester.end(0)  # nobody else looks
-    store = open_store(handler.pipeline.url)
+    handler, store = looked_at_by_hand()
     logging.getLogger("app").addHandler(handler)
     handler.pipeline._tend(store)
     for _ in range(50):
@@ -833,9 +837,7 @@ def test_a_registry_that_had_room_is_looked_at_again_a_minute_later(monkeypatch:
 
 def test_what_cannot_be_pruned_now_is_not_tried_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """A day is not dropped while pg_dump reads it, and who writes waits for who tries to."""
-    handler = RegistryHandler(retention={"errors": 5})
-    handler.pipeline.ingester.end(0)  # nobody else looks
-    store = open_store(handler.pipeline.url)
+    handler, store = looked_at_by_hand()
     tried: list[Retention] = []
 
     def fail(retention: Retention, *_: object) -> int:
@@ -857,9 +859,7 @@ def test_what_cannot_be_pruned_now_is_not_tried_each_second(monkeypatch: pytest.
 
 @pytest.mark.parametrize(("most", "left"), [(5, 50), (6, 6)])
 def test_one_process_looks_for_all_that_keep_as_much(most: int, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = RegistryHandler(retention={"errors": 5})
-    handler.pipeline.ingester.end(0)  # nobody else looks
-    store = open_store(handler.pipeline.url)
+    handler, store = looked_at_by_hand()
     logging.getLogger("app").addHandler(handler)
     handler.pipeline._tend(store)
     for _ in range(50):
