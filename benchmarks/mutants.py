@@ -84,14 +84,15 @@ TARGETS = {
     "stores.leases": Target(("tests/stores/test_leases.py",)),
     "stores.statements": Target((*_STORES, "tests/test_regrouping.py")),
     "stores.intake": Target(
-        (*_STORES, "tests/test_regrouping.py"), "ingest _refused _settle _turn _numbers _gone _writer"
+        (*_STORES, "tests/test_regrouping.py"), "ingest _refused _add _settle _unknown _once _turn _writer"
     ),
     "stores.moves": Target((*_STORES, "tests/test_regrouping.py")),
     "stores.errors": Target(_STORES, "counts count_by_severity count_by_type errors _counted _newest _newest_there"),
     "stores.origins": Target(_STORES),
-    "stores.plain_errors": Target(_STORES),
+    "stores.arriving": Target((*_STORES, "tests/stores/test_arriving.py")),
+    "stores.tally": Target((*_STORES, "tests/stores/test_arriving.py")),
     "stores.pruning": Target((*_STORES, "tests/stores/test_ledger.py")),
-    "stores.sqlite": Target(_STORES, "_AT_ONCE _STAGE_ERRORS _ONE_ERROR _STAGE _stage _attempt _transaction _reading"),
+    "stores.sqlite": Target(_STORES, "_keep _attempt _transaction _reading"),
     "stores.charts": Target(_STORES, "states changed recoveries activity timeline vitals _shown"),
 }
 

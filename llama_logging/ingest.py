@@ -13,7 +13,7 @@ from llama_logging import forks
 from llama_logging.exceptions import StoreError
 from llama_logging.journal.folders import Identity, identity
 from llama_logging.journal.reading import Piece, Reader, journals
-from llama_logging.native import may_have_threads, original
+from llama_logging.native import breathe, may_have_threads, original
 
 if TYPE_CHECKING:
     from llama_logging.registry import Store
@@ -73,10 +73,10 @@ class Intake:
         directories: Where the journals lie.
         path: The store's file, if it is one.
         breathe: Called every now and then, to let other threads have the interpreter.
-        arrived: Called with the number of errors so far.
+        arrived: Called with the number of errors so far, which are counted for it alone.
 
     Attributes:
-        errors: How many were taken in.
+        errors: How many were taken in, if they are counted.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Intake:
         *,
         path: str | None = None,
         breathe: Callable[[], object] | None = None,
-        arrived: Callable[[int], object] = lambda number: None,
+        arrived: Callable[[int], object] | None = None,
     ) -> None:
         self.store = store
         self.errors = 0
@@ -175,8 +175,9 @@ class Intake:
         end = self.store.ingest(Batch(reader.name, start, piece.end, piece.frames, piece.damaged))
         if self._anchor is not None and not self._anchor.holds():
             raise StoreError(f"{self.store.url}: deleted or replaced while errors were written to it")
-        self.errors += _errors(piece.frames)
-        self._arrived(self.errors)
+        if self._arrived is not None:
+            self.errors += _errors(piece.frames)
+            self._arrived(self.errors)
         return end
 
     def _read(self, reader: Reader, start: int) -> Piece:
@@ -354,7 +355,7 @@ class Ingester:
         pause, tended = BUSY_PAUSE, time.monotonic()
         self.arrived_at = time.monotonic()
         store = self._open_store()
-        intake = Intake(store, self._directories, path=self._path, breathe=_breathe)
+        intake = Intake(store, self._directories, path=self._path, breathe=breathe)
         while not going.acquire(timeout=pause):
             pause = BUSY_PAUSE if self._pass(intake) else min(pause * 2, IDLE_PAUSE)
             if time.monotonic() - tended >= TEND_EVERY:
@@ -388,8 +389,3 @@ class Ingester:
 def _errors(frames: Sequence[str]) -> int:
     # By id: one whose own code was still to speak was written twice.
     return len({frame[:_TO_ID] for frame in frames if frame.startswith('{"k":"error"')})
-
-
-def _breathe() -> None:
-    # A caller that waits for the interpreter gets it now, and not when its switch interval is over.
-    original("time", "sleep")(0)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from llama_logging.context import to_microseconds
 from llama_logging.registry.origins import EVERYWHERE
 from llama_logging.stores import words
+from llama_logging.stores.arriving import Arrived, Error
 from llama_logging.stores.statements import Execute
 
 
@@ -53,12 +54,15 @@ class SQLAccess:
         """By the clock that decides, in microseconds since the epoch."""
         return to_microseconds(datetime.now(UTC))
 
-    def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
-        """Fill `batch` with *frames*."""
+    def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
+        """`_add`, all or nothing; False if the database refuses what is in one of the frames."""
         raise NotImplementedError
 
-    def _attempt(self, execute: Execute, frames: Sequence[str]) -> bool:
-        """`_add`, all or nothing; False if the database refuses what is in one of the frames."""
+    def _send(self, errors: Sequence[Error]) -> None:
+        """Have *errors* where the database is, while nobody waits for them yet."""
+
+    def _keep(self, execute: Execute, errors: Sequence[Error]) -> None:
+        """Add *errors*, which were sent; their groups, stacks and processes are there."""
         raise NotImplementedError
 
     def _size(self, execute: Execute) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -12,11 +11,10 @@ from llama_logging.context import to_microseconds
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.arriving import COLUMNS, Arrived, Error, read
 from llama_logging.stores.moves import carry_out
-from llama_logging.stores.statements import Execute, only
-
-# Of a whole line: in a text of the frame's own the quotes would be escaped.
-_NUMBER = re.compile(r',"n":(\d{1,18})(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$', re.MULTILINE)
+from llama_logging.stores.statements import Execute, fill, marks, only, parts
+from llama_logging.stores.tally import tell
 
 
 class SQLIntake(SQLAccess):
@@ -27,23 +25,23 @@ class SQLIntake(SQLAccess):
             known = self._claim(execute, batch.journal)
             if known > batch.start:
                 return known
-            damaged, process = batch.damaged + self._refused(execute, batch.frames), _writer(batch.frames)
+            arrived = read(batch.frames)
+            damaged = batch.damaged + self._refused(execute, batch.frames, arrived)
             with self._together():
                 execute(
                     'INSERT INTO journals (journal, "offset", damaged, process) VALUES (?, ?, ?, ?) '
                     'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", '
                     "damaged = journals.damaged + excluded.damaged, "
                     "process = CASE WHEN excluded.process = '' THEN journals.process ELSE excluded.process END",
-                    (batch.journal, batch.end, damaged, process),
+                    (batch.journal, batch.end, damaged, _writer(batch.frames)),
                 )
-                numbers, gone = _numbers(batch.frames), _gone(batch.frames)
-                if numbers or gone:
-                    latest = max(numbers, default=0)
+                if arrived.numbers or arrived.gone:
+                    latest = max(arrived.numbers, default=0)
                     execute(
                         "UPDATE processes SET frames = frames + ?, last_number = "
                         "CASE WHEN last_number < ? THEN ? ELSE last_number END "
                         "WHERE name = (SELECT process FROM journals WHERE journal = ?)",
-                        (len(numbers) + gone, latest, latest, batch.journal),
+                        (len(arrived.numbers) + arrived.gone, latest, latest, batch.journal),
                     )
                 if damaged:
                     execute(
@@ -74,32 +72,39 @@ class SQLIntake(SQLAccess):
         row = execute('SELECT "offset" FROM journals WHERE journal = ?', (journal,)).fetchone()
         return int(row[0]) if row else 0
 
-    def _refused(self, execute: Execute, frames: Sequence[str]) -> int:
-        """Add *frames*; how many of them cannot be.
+    def _refused(self, execute: Execute, frames: Sequence[str], arrived: Arrived) -> int:
+        """Add what *arrived*, which is what *frames* hold; how many of them cannot be.
 
         One that no version of ours wrote, or a later one did, must not hold up all the others.
         """
-        if not frames or self._attempt(execute, frames):
-            return 0
+        if self._attempt(execute, arrived):
+            return arrived.refused
+        if len(frames) == 1:
+            return 1
         half = len(frames) // 2
-        return self._refused(execute, frames[:half]) + self._refused(execute, frames[half:]) if half else 1
+        return sum(self._refused(execute, some, read(some)) for some in (frames[:half], frames[half:]))
 
-    def _add(self, execute: Execute, frames: Sequence[str]) -> None:
-        self._stage(execute, frames)
-        self._settle(execute)
+    def _add(self, execute: Execute, arrived: Arrived) -> None:
+        errors, spoken = _unknown(execute, arrived.errors)
+        self._send(errors)
+        with self._together():
+            fill(execute, "batch", ("place", *COLUMNS), [(place, *row) for place, row in enumerate(arrived.rows)])
+            tell(execute, errors, arrived.counts)
+            self._alone(execute)
+            self._settle(execute, errors, spoken)
 
-    def _settle(self, execute: Execute) -> None:
-        """Make rows of what is in `batch`."""
-        if only(execute(statements.HAS_TWICE)):
-            execute(statements.ONCE)
-        for statement in statements.STACKS:
+    def _settle(self, execute: Execute, errors: Sequence[Error], spoken: Sequence[Error]) -> None:
+        """Make rows of what is in the temporary tables, and of *errors*; change those that have *spoken*."""
+        for statement in (*statements.STACKS, statements.PLACED):
             execute(statement)
-        if span := _concerned(execute, statements.SPAN, statements.HAS_KNOWN):
-            execute(statements.SPOKEN)
-            for statement in statements.KNOWN:
-                execute(statement, span)
-        for statement in (statements.TELL, statements.RELEASES, statements.GROUPS, statements.ERRORS):
+        for error_id, moment, shape, message, _, details, content in spoken:
+            said, moved, changed = statements.SPOKEN
+            execute(said, (message[: statements.LONGEST], error_id, shape.fingerprint))
+            execute(moved, (shape.fingerprint, error_id, moment))
+            execute(changed, (content, message, details, error_id, moment))
+        for statement in (statements.RELEASES, statements.GROUPS):
             execute(statement)
+        self._keep(execute, errors)
         now = (to_microseconds(datetime.now(UTC)),)
         for statement in statements.USES:
             execute(statement, now)
@@ -109,11 +114,38 @@ class SQLIntake(SQLAccess):
         if span := _concerned(execute, statements.AGAIN_SPAN, statements.HAS_WORSE):
             for statement in statements.RAISE:
                 execute(statement, span)
-        execute("DELETE FROM batch")
-        execute("DELETE FROM told")
-        if only(execute("SELECT EXISTS (SELECT 1 FROM moving)")):
+        for table in ("batch", "told", "news"):
+            execute(f"DELETE FROM {table}")
+        if spoken:
             carry_out(execute)
             execute("DELETE FROM moving")
+
+
+def _unknown(execute: Execute, errors: Sequence[Error]) -> tuple[Sequence[Error], Sequence[Error]]:
+    """Those of *errors* that are not there yet, each once, and those that are, and whose own code has now spoken."""
+    errors = _once(errors)
+    if not errors:
+        return errors, ()
+    ids, moments = [error[0] for error in errors], [error[1] for error in errors]
+    span = min(moments), max(moments)
+    if not only(execute(statements.HAS_KNOWN, (min(ids), max(ids), *span))):
+        return errors, ()
+    is_partial: dict[str, int] = {}
+    for some in parts(ids):
+        is_partial.update(execute(statements.KNOWN.format(marks(some)), (*some, *span)).fetchall())
+    spoken = [error for error in errors if is_partial.get(error[0]) and not error[4]]
+    return [error for error in errors if error[0] not in is_partial], spoken
+
+
+def _once(errors: Sequence[Error]) -> Sequence[Error]:
+    """Of an error that is there twice, the whole one, else the first, stays."""
+    if len({error[0] for error in errors}) == len(errors):
+        return errors
+    best: dict[str, Error] = {}
+    for error in errors:
+        if error[0] not in best or best[error[0]][4] > error[4]:
+            best[error[0]] = error
+    return [error for error in errors if best[error[0]] is error]
 
 
 def _concerned(execute: Execute, span: str, question: str) -> Sequence[int] | None:
@@ -136,19 +168,3 @@ def _writer(frames: Sequence[str]) -> str:
             name = str(json.loads(frames[0]).get("process", ""))
             return name if name.isprintable() else ""
     return ""
-
-
-def _numbers(frames: Sequence[str]) -> list[int]:
-    """The sequence numbers of *frames*."""
-    return list(map(int, _NUMBER.findall("\n".join(frames))))
-
-
-def _gone(frames: Sequence[str]) -> int:
-    """How many numbered frames were given up on purpose, where there was no room: those are no loss."""
-    count = 0
-    for frame in frames:
-        if frame.startswith('{"k":"compacted"'):
-            with contextlib.suppress(ValueError, RecursionError):
-                gone = json.loads(frame).get("gone")
-                count += gone if type(gone) is int and 0 <= gone <= statements.MOST else 0
-    return count

@@ -11,7 +11,9 @@ from llama_logging.registry.groups import GroupState
 from llama_logging.registry.triage import Move
 from llama_logging.stores import statements
 from llama_logging.stores.access import SQLAccess
+from llama_logging.stores.arriving import Error, Shape
 from llama_logging.stores.statements import Execute, marks, only
+from llama_logging.stores.tally import tell
 
 _DECIDED = "state, state_at, resolved_in, resolved_after, muted_until, muted_count, muted_period"
 _WENT = """
@@ -105,11 +107,18 @@ class SQLMoves(SQLAccess):
 
 def carry_out(execute: Execute) -> None:
     """Give the errors in `moving` their new groups; the table is left with what was moved."""
-    new = (statements.TELL, statements.GROUPS, *statements.COUNTS, statements.ORIGINS, statements.STATES[0])
-    for statement in (*statements.LEAVE, *new, *statements.ENTER):
+    for statement in statements.LEAVE:
         execute(statement)
-    execute("DELETE FROM batch")
-    execute("DELETE FROM told")
+    moved: list[Error] = [
+        (error_id, moment, Shape(*shape), message, 0, 0, "")
+        for error_id, moment, *shape, message in execute(statements.MOVED).fetchall()
+    ]
+    tell(execute, moved)
+    counts = (*statements.COUNTS, statements.ORIGINS)
+    for statement in (statements.PLACED, statements.GROUPS, *counts, statements.STATES[0], *statements.ENTER):
+        execute(statement)
+    for table in ("told", "news"):
+        execute(f"DELETE FROM {table}")
 
 
 def _hand_over(execute: Execute, sources: Sequence[int], became: int, moment: int) -> None:

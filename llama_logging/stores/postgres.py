@@ -17,11 +17,12 @@ from llama_logging.context import to_microseconds
 from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.retention import Retention
 from llama_logging.stores import pruning, words
-from llama_logging.stores.copying import COPY, Refused, rows
+from llama_logging.stores.arriving import Arrived, Error
+from llama_logging.stores.copying import COPY, rows
 from llama_logging.stores.postgres_schema import DAYS, FIRST_DAY, LAST_DAY, STEPS, TEMPORARY
 from llama_logging.stores.postgres_words import Words
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import DAY, Execute, only
+from llama_logging.stores.statements import DAY, MINUTE, Execute, only
 from llama_logging.stores.urls import NEEDED, StoreURL, without_schema
 
 try:
@@ -57,7 +58,12 @@ _DEFAULTS: dict[str, str | int | None] = {
     "tcp_user_timeout": 30_000,
 }
 _UNWRITABLE = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
-_UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+# Two may bring the same errors at once: who comes second finds them when it tries again.
+_UNDONE = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.UniqueViolation,
+)
 # A number that is there twice is not among them: no frame brings one along, a sequence that was left behind does, as in
 # a logical copy.
 _WRONG_FRAME = (
@@ -65,7 +71,6 @@ _WRONG_FRAME = (
     psycopg.errors.CheckViolation,
     psycopg.errors.NotNullViolation,
     psycopg.errors.ProgramLimitExceeded,
-    Refused,
 )
 _RETRIES = (0.05, 0.2, 0.5)
 """Seconds to wait before each new try of a transaction that PostgreSQL asks to try again."""
@@ -94,10 +99,19 @@ _MAKING = """
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _MISSING_DAYS = f"""
     SELECT day FROM (
-        SELECT timestamp / {DAY} AS day FROM batch WHERE kind = 'error'
+        SELECT minute / {DAY // MINUTE} AS day FROM told WHERE errors > 0
         UNION SELECT extract(epoch FROM clock_timestamp())::bigint / 86400 + ahead FROM generate_series(0, 1) AS ahead
     ) AS days
     WHERE day >= {FIRST_DAY} AND day < {LAST_DAY} AND day NOT IN (SELECT day FROM ({DAYS}) AS made) ORDER BY day
+"""
+_KEEP = """
+    INSERT INTO errors (error_id, timestamp, severity, group_id, error_type, message, stack, process,
+                        partial, details, content)
+    SELECT arrived.error_id, arrived.timestamp, arrived.severity, groups.id, arrived.error_type, arrived.message,
+           stacks.id, processes.id, arrived.partial, arrived.details, arrived.content
+    FROM arrived JOIN groups ON groups.fingerprint = arrived.fingerprint
+    LEFT JOIN stacks ON stacks.name = arrived.stack LEFT JOIN processes ON processes.name = arrived.process
+    ORDER BY arrived.place
 """
 # A search asks the tables of days themselves.
 _READERS = """
@@ -211,7 +225,7 @@ class PostgresStore(SQLStore):
             # Nobody else does it for temporary tables. ON COMMIT DELETE ROWS costs more, 4 ms each time, and
             # in the transaction that others wait for.
             with self._told(), self._lock:
-                self._connection.execute("VACUUM batch, told")
+                self._connection.execute("VACUUM arrived, batch, told, news")
             self._staged = 0
 
     @contextlib.contextmanager
@@ -295,26 +309,21 @@ class PostgresStore(SQLStore):
         execute("INSERT INTO journals VALUES (?, 0, 0, '') ON CONFLICT DO NOTHING", (journal,))
         return int(only(execute('SELECT "offset" FROM journals WHERE journal = ? FOR UPDATE', (journal,))))
 
-    def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
-        lines = rows(frames)
-        self._staged += len(frames)
+    def _send(self, errors: Sequence[Error]) -> None:
+        if not errors:
+            return
+        lines = rows(errors)
+        self._staged += len(errors)
         connection = self._connection
         assert connection is not None
         with connection.cursor() as cursor, cursor.copy(COPY) as copy:
             copy.write(lines)
 
-    def _attempt(self, execute: Execute, frames: Sequence[str]) -> bool:
+    def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
         assert self._connection is not None
         execute("SAVEPOINT frames")
         try:
-            self._stage(execute, frames)
-            # Errors are followed in the order of their positions, so they must be committed in that order: what
-            # comes now is done by one writer at a time, until its transaction ends. A row of the day's totals would
-            # make them wait for each other anyway. What takes a slow client long, sending the frames, came before.
-            with self._together():
-                self._wait(execute, _INGESTION)
-                self._make_days(execute)
-                self._settle(execute)
+            self._add(execute, arrived)
         except _WRONG_FRAME:
             # psycopg takes for prepared what a pipeline was to prepare after the statement that failed.
             self._connection.prepare_threshold = None
@@ -323,11 +332,19 @@ class PostgresStore(SQLStore):
         execute("RELEASE frames")
         return True
 
+    def _keep(self, execute: Execute, errors: Sequence[Error]) -> None:
+        self._make_days(execute)
+        execute(_KEEP)
+        execute("DELETE FROM arrived")
+
     def _together(self) -> contextlib.AbstractContextManager[object]:
         assert self._connection is not None
         return self._connection.pipeline()
 
     def _alone(self, execute: Execute) -> None:
+        # Errors are followed in the order of their positions, so they must be committed in that order: what comes now
+        # is done by one writer at a time, until its transaction ends. A row of the day's totals would make them wait
+        # for each other anyway. What takes a slow client long, sending the errors, came before.
         self._wait(execute, _INGESTION)
 
     def _now(self, execute: Execute) -> int:

@@ -13,7 +13,8 @@ They are those of `schema.py`, with these differences:
 
 from __future__ import annotations
 
-from llama_logging.stores.statements import BATCH, DAY, MOVING, SOUND, TOLD, TURNED
+from llama_logging.stores.copying import ARRIVED
+from llama_logging.stores.statements import BATCH, DAY, MOVING, NEWS, TOLD, TURNED
 
 FIRST_DAY, LAST_DAY = 10_957, 47_482
 """Days since the epoch: 2000 to 2099. Errors of clocks that say something else share two tables."""
@@ -419,9 +420,8 @@ _STEPS = (
 STEPS = tuple(step.replace(" text", _BYTEWISE) for step in _STEPS)
 TEMPORARY = ";".join(
     table.replace("CREATE TEMP TABLE", "CREATE TEMP TABLE IF NOT EXISTS")
-    .replace("place INTEGER PRIMARY KEY", "place bigint")
     .replace("INTEGER", "bigint")
     .replace(" TEXT", _BYTEWISE)
-    for table in (f"{BATCH.rstrip().removesuffix(')')}, CHECK ({SOUND}))", TOLD, MOVING, TURNED)
+    for table in (ARRIVED, BATCH, TOLD, NEWS, MOVING, TURNED)
 )
-"""What `batch`, `told`, `moving` and `turned` are here."""
+"""What the temporary tables are here."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sqlite3
@@ -18,54 +17,20 @@ from llama_logging.mounts import has_no_room, may_write, refuse
 from llama_logging.retention import Retention
 from llama_logging.state import make_folder, user
 from llama_logging.stores import statements, words
-from llama_logging.stores.plain_errors import COLUMNS, HOT, taken_apart
+from llama_logging.stores.arriving import Arrived, Error
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.sqlite_words import Words
-from llama_logging.stores.statements import Execute, marks, only
+from llama_logging.stores.statements import AT_ONCE, Execute, fill, marks, only, parts
 from llama_logging.stores.urls import StoreURL
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's transaction."""
 
 _HEADER = b"SQLite format 3\0"
-_HALF = re.compile("[\ud800-\udfff]")
 _SMALLEST = 512
 """Bytes of a page, and so of a database."""
 
-# Many rows go in by one statement: executemany would give the GIL back and wait for it again at every row, 31 rows a
-# second beside a busy main thread (measured; this way 27 thousand). What is no plain error is taken apart inside
-# SQLite, at 14 us a frame. json_extract and not ->>: SQLite 3.34 is still in use.
-_AT_ONCE = 128
-"""Plain errors in one statement, or a smaller power of two: each number is a statement that is prepared once."""
-_STAGE_ERRORS = f"INSERT INTO batch (kind, amount, place, {', '.join(COLUMNS)}) VALUES "
-_ONE_ERROR = f"('error', 1, {', '.join('?' * (len(COLUMNS) + 1))})"
-_STAGE = f"""
-    INSERT INTO batch (place, kind, error_id, attempt_id, timestamp, severity, fingerprint, error_type,
-                       message, logger_name, stack, process, release, service, environment, module, function, strategy,
-                       status, duration, partial, details, amount, content)
-    SELECT json_extract(?, '$[' || key || ']'), json_extract(value, '$.k'),
-           coalesce(json_extract(value, '$.id'), json_extract(value, '$.error_id')),
-           json_extract(value, '$.attempt_id'),
-           coalesce(json_extract(value, '$.ts'), json_extract(value, '$.started_at')),
-           json_extract(value, '$.sev'), coalesce(json_extract(value, '$.fp'), json_extract(value, '$.fingerprint')),
-           json_extract(value, '$.type'),
-           json_extract(value, '$.msg'), json_extract(value, '$.logger'),
-           coalesce(json_extract(value, '$.stack'), json_extract(value, '$.name')),
-           coalesce(json_extract(value, '$.proc'), json_extract(value, '$.process')),
-           json_extract(value, '$.release'), json_extract(value, '$.service'), json_extract(value, '$.environment'),
-           json_extract(value, '$.site[0]'), json_extract(value, '$.site[1]'),
-           json_extract(value, '$.strategy'), json_extract(value, '$.status'), json_extract(value, '$.duration'),
-           coalesce(json_extract(value, '$.partial'), json_extract(value, '$.status') = 'pending', 0),
-           coalesce(json_type(value, '$.ctx'), json_type(value, '$.crumbs'), json_type(value, '$.locals')) IS NOT NULL,
-           coalesce(json_extract(value, '$.count'), 1),
-           CASE json_extract(value, '$.k')
-               WHEN 'error' THEN json_remove(value, {", ".join(f"'$.{name}'" for name in HOT)}) ELSE value END
-    FROM json_each(?)
-"""
-_UNSOUND = f"""
-    SELECT 1 FROM batch WHERE place IN (SELECT value FROM json_each(?)) AND NOT ({statements.SOUND}) LIMIT 1
-"""
 _OURS = ("groups", "errors", "stacks", "processes", "counts", "sightings", "attempts", "journals")
 """Tables of every version."""
 _NAMES = tuple({"group_words", *re.findall(r"CREATE TABLE (\w+)", "".join(STEPS))})
@@ -81,7 +46,18 @@ _CHANGED = f"""
         WHERE made.type = 'table' AND made.rootpage > 0 AND told.hidden > 1
     )
 """
-_TEMPORARY = (statements.BATCH, statements.TOLD, statements.MOVING, statements.TURNED)
+_TEMPORARY = (statements.BATCH, statements.TOLD, statements.NEWS, statements.MOVING, statements.TURNED)
+IDS = tuple(
+    f"SELECT DISTINCT told.{told}, {table}.id FROM told JOIN {table} ON {table}.{name} = told.{told}"
+    for told, table, name in (
+        *(("fingerprint", "groups", "fingerprint"), ("stack", "stacks", "name"), ("process", "processes", "name")),
+    )
+)
+_COLUMNS = (
+    *("error_id", "timestamp", "severity", "group_id", "error_type", "message"),
+    *("stack", "process", "partial", "details", "content"),
+)
+"""Of `errors`."""
 
 
 class SQLiteStore(SQLStore):
@@ -156,40 +132,29 @@ class SQLiteStore(SQLStore):
                 self._connection.close()
             self._connection = None
 
-    def _stage(self, execute: Execute, frames: Sequence[str]) -> None:
-        plain: list[object] = []
-        others: list[int] = []
-        # One alone is looked at closely: it is alone because something among others was refused.
-        for place, error in enumerate(taken_apart(frames) if len(frames) > 1 else [None]):
-            if error is None:
-                _refuse_halves(frames[place])
-                others.append(place)
-            else:
-                plain += (place, *error)
-        width, number = len(COLUMNS) + 1, _AT_ONCE
-        while plain:
-            while number * width > len(plain):
-                number //= 2
-            execute(_STAGE_ERRORS + ",".join([_ONE_ERROR] * number), plain[: number * width])
-            del plain[: number * width]
-        execute(_STAGE, (str(others), f"[{','.join([frames[place] for place in others])}]"))
-        # Of all rows it takes an eighth of the time that a batch takes; the others are so by how they were taken apart.
-        if others and execute(_UNSOUND, (str(others),)).fetchone():
-            raise sqlite3.IntegrityError("a value is out of bounds")
-
-    def _attempt(self, execute: Execute, frames: Sequence[str]) -> bool:
+    def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
         execute("SAVEPOINT frames")
         try:
-            self._add(execute, frames)
-        except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
-            if isinstance(error, sqlite3.OperationalError) and "JSON" not in str(error):
-                raise  # the disk is full, the file is locked: the frames are not to blame
+            self._add(execute, arrived)
+        except (sqlite3.IntegrityError, sqlite3.DataError):
             execute("ROLLBACK TO frames")
             return False
         finally:
             with contextlib.suppress(sqlite3.Error):
                 execute("RELEASE frames")
         return True
+
+    def _keep(self, execute: Execute, errors: Sequence[Error]) -> None:
+        groups, stacks, processes = (dict(execute(statement).fetchall()) for statement in IDS)
+        for some in parts(errors, AT_ONCE):
+            rows = [
+                (
+                    *(error_id, moment, shape.severity, groups[shape.fingerprint], shape.error_type, message),
+                    *(stacks.get(shape.stack), processes.get(shape.process), partial, details, content),
+                )
+                for error_id, moment, shape, message, partial, details, content in some
+            ]
+            fill(execute, "errors", _COLUMNS, rows)
 
     def _size(self, execute: Execute) -> int:
         pages = only(execute("PRAGMA page_count")) - only(execute("PRAGMA freelist_count"))
@@ -298,16 +263,6 @@ def _open(path: str) -> sqlite3.Connection:
     elif 0 < os.stat(path).st_size < _SMALLEST:
         raise sqlite3.DatabaseError("file is not a database")  # SQLite would take it for an empty one
     return _prepared(path)
-
-
-def _refuse_halves(frame: str) -> None:
-    """Of half a pair of surrogates SQLite makes a text that it cannot read again; within `content` it makes none."""
-    if "\\ud" in frame:
-        with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):  # refused anyway
-            told = json.loads(frame)
-            texts = (*told.values(), *(told.get("site") or ()))
-            if any(isinstance(text, str) and _HALF.search(text) for text in texts):
-                raise sqlite3.IntegrityError("half a pair of surrogates is no text")
 
 
 @contextlib.contextmanager

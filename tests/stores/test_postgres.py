@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
+import string
 import subprocess
 import sys
 import threading
@@ -17,20 +19,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from llama_logging import ingest as ingestion
-from llama_logging import process, wire
+from llama_logging import wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
-from llama_logging.journal.framing import seal, unseal
 from llama_logging.pipeline import Pipeline, open_registry
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
-from llama_logging.stores import copying, urls
-from llama_logging.stores.plain_errors import taken_apart
+from llama_logging.stores import urls
 from llama_logging.stores.statements import only
 from tests.conftest import NOON, Run, make_context
 from tests.stores.test_ledger import make_announcement
@@ -168,41 +166,15 @@ def test_a_journal_is_found_whoever_asks_and_however_often_the_password_changes(
 # --- frames
 
 
-def sealed(*frames: str) -> list[str]:
-    return unseal(b"".join(seal(frame, f',"n":{number}') for number, frame in enumerate(frames)))[0]
-
-
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-
-
-@given(
-    message=TEXTS,
-    logger=TEXTS,
-    extra=st.dictionaries(TEXTS, TEXTS | st.integers() | st.booleans() | st.dictionaries(TEXTS, TEXTS), max_size=3),
-    complete=st.booleans(),
-)
-def test_the_fast_way_into_a_row_is_the_same_as_the_careful_one(
-    message: str, logger: str, extra: dict[str, Any], complete: bool
-) -> None:
-    context = make_context(
-        error_message=message, logger_name=logger, additional_context=extra, complete=complete, parts=(f"{message}\n",)
-    )
-    for frame in (wire.encode_error(context)[0], *sealed(wire.encode_error(context)[0])):
-        careful = copying.rows([frame]).rstrip("\n").split("\t")
-        fast = copying.rows([frame, frame]).partition("\n")[0].split("\t")
-        content = copying._COLUMNS.index("content")
-        assert json.loads(unescaped(fast.pop(content))) == json.loads(unescaped(careful.pop(content)))
-        assert fast == careful
-
-
-def unescaped(field: str) -> str:
-    return field.replace("\\\\", "\\")
-
-
-def test_a_plain_error_takes_the_fast_way(store: PostgresStore) -> None:
-    """Should the format change, this tells that it no longer does."""
-    frame = wire.encode_error(make_context(additional_context={"a": 1}, process=process.current()))[0]
-    assert None not in taken_apart([frame, *sealed(frame)])
+def test_errors_go_in_as_they_are(store: PostgresStore) -> None:
+    """What COPY takes for its own is written so that it does not."""
+    odd = 'tab\t, line\n\r\\N, "quote", \\. and é🦙'
+    texts = dict.fromkeys(("error_message", "error_type", "fingerprint", "logger_name"), odd)
+    contexts = [
+        make_context(**texts, additional_context={"a": odd}, timestamp=NOON + number * HOUR) for number in range(3)
+    ]
+    add(store, *contexts)
+    assert store.errors() == contexts[::-1]
 
 
 def test_members_in_another_order_are_read_all_the_same(store: PostgresStore) -> None:
@@ -213,18 +185,41 @@ def test_members_in_another_order_are_read_all_the_same(store: PostgresStore) ->
 
 
 def test_one_bad_frame_among_many_costs_a_few_attempts(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it refuses can only be found by trying; a group and its state are told of once all the same."""
     attempts: list[int] = []
     attempt = store._attempt
 
-    def counting(execute: Any, frames: Any) -> bool:
-        attempts.append(len(frames))
-        return attempt(execute, frames)
+    def counting(execute: Any, arrived: Any) -> bool:
+        attempts.append(len(arrived.errors))
+        return attempt(execute, arrived)
 
     monkeypatch.setattr(store, "_attempt", counting)
-    frames = frames_of(*(make_context() for _ in range(100)))
-    store.ingest(Batch("j", 0, 1, [*frames[:77], '{"k":"error"}', *frames[77:]]))
+    contexts = [make_context() for _ in range(100)]
+    name = "".join(random.Random(7).choices(string.printable, k=20_000))
+    too_long = make_context(error_type=name, fingerprint="v1:x")
+    store.ingest(Batch("j", 0, 1, frames_of(*contexts[:77], too_long, *contexts[77:])))
     assert (store.groups()[0].count, store.health().damaged) == (100, 1)
     assert len(attempts) < 30
+    assert [change.kind for _, change in store.changes_after(0)] == ["new"]
+
+
+def test_two_who_bring_the_same_errors_at_once_add_them_once(
+    store: PostgresStore, postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are there is asked before others are made to wait, and so another may come in between."""
+    frames, waits, wait = frames_of(make_context(), make_context()), [], store._alone
+
+    def late(execute: Any) -> None:
+        if not waits:
+            with closing(PostgresStore(postgres_url)) as other:
+                other.ingest(Batch("copy", 0, 1, frames))
+        waits.append(1)
+        wait(execute)
+
+    monkeypatch.setattr(store, "_alone", late)
+    store.ingest(Batch("j", 0, 1, frames))
+    assert store.groups()[0].count == len(store.errors()) == 2
+    assert (store.checkpoint("j"), store.health().damaged) == (1, 0)
 
 
 def test_sequences_that_were_left_behind_cost_no_error(store: PostgresStore, postgres_url: urls.StoreURL) -> None:

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from llama_logging import process, wire
-from llama_logging.context import Breadcrumb, ErrorSeverity, FrameLocals
+from llama_logging import wire
 from llama_logging.exceptions import StoreError
-from llama_logging.journal.framing import seal, unseal
 from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
 from llama_logging.stores import sqlite_words, urls, words
-from llama_logging.stores.plain_errors import HOT, taken_apart
 from llama_logging.stores.schema import STEPS
-from llama_logging.stores.sqlite import _AT_ONCE, SQLiteStore
+from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import NOON, make_context
 from tests.stores.test_store import HOUR, add
-
-COLUMNS = "kind, error_id, attempt_id, timestamp, severity, fingerprint, error_type, message, logger_name, stack"
-COLUMNS += ", process, release, module, function, strategy, status, duration, partial, details, amount, content"
 
 
 @pytest.fixture
@@ -37,73 +27,6 @@ def store(store_url: urls.StoreURL) -> Iterator[SQLiteStore]:
     opened = SQLiteStore(store_url)
     yield opened
     opened.close()
-
-
-DETAILS = {
-    "breadcrumbs": (Breadcrumb(created=1.5, severity=ErrorSeverity.INFO, logger_name="a", message="b"),),
-    "locals": (FrameLocals(exception=0, frame=0, values={"x": 1}),),
-}
-
-
-def staged(store: SQLiteStore, *frames: str) -> list[tuple[Any, ...]]:
-    """What `batch` holds of *frames*, in their order."""
-    with store._transaction() as execute:
-        execute("DELETE FROM batch")
-        store._stage(execute, frames)
-        rows = execute(f"SELECT {COLUMNS} FROM batch ORDER BY place").fetchall()
-        execute("DELETE FROM batch")
-    return [(*row[:-1], json.loads(row[-1])) for row in rows]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(
-    message=st.text(max_size=20),
-    logger=st.text(max_size=20),
-    extra=st.dictionaries(st.sampled_from(["ctx", "crumbs", "n", "partial"]), st.text() | st.integers() | st.none()),
-    details=st.sets(st.sampled_from(["breadcrumbs", "locals"])),
-    complete=st.booleans(),
-)
-def test_the_fast_way_into_a_row_is_the_same_as_the_careful_one(
-    store: SQLiteStore, message: str, logger: str, extra: dict[str, Any], details: set[str], complete: bool
-) -> None:
-    context = make_context(
-        error_message=message, logger_name=logger, additional_context=extra, complete=complete, parts=(f"{message}\n",),
-        **{name: DETAILS[name] for name in details},
-    )  # fmt: skip
-    frame = wire.encode_error(context)[0]
-    for one in (frame, unseal(seal(frame, ',"n":7'))[0][0], unseal(seal(frame, ',"n":7,"lost_before":2'))[0][0]):
-        (careful,) = staged(store, one)
-        fast, _ = staged(store, one, one)
-        assert fast == careful
-        assert not set(fast[-1]) & set(HOT)
-
-
-def test_lines_within_a_frame_confuse_no_other() -> None:
-    plain, odd = (wire.encode_error(make_context(error_message=text))[0] for text in ("plain", "odd"))
-    for frames in ([odd + "\n", plain], [plain, odd.replace('"log', '\n"log')], [odd.replace("odd", "o\nd")] * 2):
-        assert taken_apart(frames) == [None, None]
-    many = [plain, '{"k":"again"}', wire.encode_error(make_context(error_message='"'))[0]] * 100
-    found = taken_apart(many)
-    assert [error is not None for error in found] == [True, False, False] * 100
-    assert found[0] == found[-3]
-
-
-def test_a_plain_error_takes_the_fast_way() -> None:
-    """Should the format change, this tells that it no longer does."""
-    frame = wire.encode_error(make_context(additional_context={"a": 1}, process=process.current()))[0]
-    assert None not in taken_apart([frame, unseal(seal(frame, ',"n":7'))[0][0]])
-
-
-@pytest.mark.parametrize(
-    "number",
-    [1, 2, 3, _AT_ONCE - 1, _AT_ONCE, _AT_ONCE + 5],
-    ids=["one", "two", "three", "one less", "as many", "more than go at once"],
-)
-def test_frames_of_all_kinds_stay_in_their_order(store: SQLiteStore, number: int) -> None:
-    contexts = [make_context(error_message=f"{place}" + "\\" * (place % 3 == 0)) for place in range(number)]
-    rows = staged(store, *(wire.encode_error(context)[0] for context in contexts))
-    assert [row[1] for row in rows] == [context.error_id for context in contexts]
-    assert [row[7] for row in rows] == [context.error_message for context in contexts]
 
 
 def test_a_frame_that_is_alone_is_looked_at_closely(store: SQLiteStore) -> None:

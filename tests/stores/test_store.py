@@ -29,6 +29,7 @@ from llama_logging.registry.intake import Batch
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, pruning, urls, words
+from llama_logging.stores.arriving import Arrived
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.sqlite import SQLiteStore
@@ -367,7 +368,6 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
     [
         *(("type", "half \udc80"), ("fp", "\ud800"), ("sev", 7), ("sev", "bad")),
         *(("ts", "late"), ("ts", -1), ("ts", 10**18), ("ts", 10**30)),
-        *(("count", 10**30), ("count", -5), ("count", 2**62)),
     ],
 )
 @pytest.mark.parametrize("kind", ["error", "count"])
@@ -381,6 +381,14 @@ def test_what_can_be_neither_shown_nor_added_up_is_refused(store: Store, kind: s
     assert [(group.count, group.severity, group.last_seen) for group in store.groups()] == [(1, one.severity, NOON)]
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
     assert store.health().damaged == 2
+
+
+@pytest.mark.parametrize("amount", [10**30, -5, 0, 2**62, 1.5, "7", True])
+def test_a_count_of_so_many_is_refused(store: Store, amount: object) -> None:
+    context = make_context()
+    store.ingest(Batch("j", 0, 9, [*frames_of(context), wire.dumps({**wire.encode_count(context), "count": amount})]))
+    assert store.groups()[0].count == 1
+    assert store.health().damaged == 1
 
 
 @pytest.mark.parametrize(("member", "value"), [("status", "splendid"), ("duration", -1.0), ("started_at", 10**18)])
@@ -407,16 +415,16 @@ def test_an_error_that_is_there_already_takes_no_second_try(
 ) -> None:
     tries, attempt = [], file_store._attempt
 
-    def count(_: SQLiteStore, execute: Execute, frames: Sequence[str]) -> bool:
-        tries.append(len(frames))
-        return attempt(execute, frames)
+    def count(_: SQLiteStore, execute: Execute, arrived: Arrived) -> bool:
+        tries.append(len(arrived.errors))
+        return attempt(execute, arrived)
 
     monkeypatch.setattr(SQLiteStore, "_attempt", count)
     context = make_context()
     add(file_store, context, context)
     early, late = (make_context(timestamp=NOON + n * SECOND) for n in (-1, 1))
     add(file_store, early, context, late, journal="again")
-    assert tries == [4, 6]
+    assert tries == [2, 3]
 
 
 def test_what_was_refused_is_counted_with_what_was_damaged(store: Store) -> None:
