@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
     from llama_logging.reporters.protocol import Reporter
     from llama_logging.reporters.report import Report
+    from llama_logging.tagging import tagged
     from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 __version__ = "0.1.0"
@@ -75,6 +76,7 @@ __all__ = [
     "outcome",
     "recovery_strategy",
     "register_recovery_strategy",
+    "tagged",
 ]
 
 _HOME = {
@@ -105,6 +107,7 @@ _HOME = {
     "recovery.strategy": ("Deadline", "Remedy", "Strategy"),
     "reporters.protocol": ("Reporter",),
     "reporters.report": ("Report",),
+    "tagging": ("tagged",),
     "tried": ("OutcomeStatus", "RecoveryAttempt"),
 }
 _MODULES = {name: module for module, names in _HOME.items() for name in names}

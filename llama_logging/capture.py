@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from json import dumps
 from types import TracebackType
 from typing import Any
 
-from llama_logging import fingerprint, forks, forms, plain, printed, process, seen, tracebacks, tracing
+from llama_logging import fingerprint, forks, forms, plain, printed, process, seen, tagging, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, microseconds_of
 from llama_logging.grouping import EXPLICIT, GROUPING
@@ -25,10 +25,6 @@ from llama_logging.variables import VARIABLES
 NO_EXCEPTION = "LogMessage"
 """The error_type of a record that has no exception."""
 
-# Underscored: JSON formatters that print every attribute of a record leave these out.
-MAX_TAGS = 32
-
-_NO_TAGS: Mapping[str, str] = {}
 _LATEST = 253_402_300_799.0
 """Seconds since the epoch: no calendar has later ones."""
 _KNOWN_SITES = 4_096
@@ -40,6 +36,7 @@ _KNOWN_CONSTANTS = 2_048
 _constants: dict[str, str] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
+# Underscored: JSON formatters that print every attribute of a record leave these out.
 CONTEXT = "_llama_logging_context"
 """Where a record has its ErrorContext; None if it is an error that was not captured yet."""
 OUTCOME = "_llama_logging_outcome"
@@ -186,7 +183,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException, tb
     task = record.__dict__.get("taskName")
     if task is not None:
         fields["task_name"] = _word(task)
-    if TRAILS.size or VARIABLES.first or tracing.may_be_active():
+    if TRAILS.size or VARIABLES.first or tracing.may_be_active() or tagging.may_be_active():
         _add_surroundings(fields, exception, tb)
     if record.exc_text is None and len(said) < tracebacks.MAX_TEXT:
         record.exc_text = form.opening + tracebacks.last_line(exception, said)
@@ -200,8 +197,9 @@ def _add_surroundings(fields: dict[str, Any], exception: BaseException, tb: Trac
     key = fields["fingerprint"]
     trace_id, span_id = tracing.active_or_of(exception)
     trail, variables = TRAILS.before(key), VARIABLES.of((exception,), tb, key)
-    if trace_id or trail or variables:
-        fields.update(trace_id=trace_id, span_id=span_id, breadcrumbs=trail, locals=variables, form=None)
+    tags = _tags({}, (exception,))
+    if trace_id or trail or variables or tags:
+        fields.update(trace_id=trace_id, span_id=span_id, breadcrumbs=trail, locals=variables, tags=tags, form=None)
 
 
 def _context(
@@ -226,13 +224,13 @@ def _context(
         message = message[: printed.begin(message)].rstrip()
     logger_name = _word(record.name)
     stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name, message)
-    grouping, key, tags = stack.grouping, stack.fingerprint, _NO_TAGS
+    grouping, key = stack.grouping, stack.fingerprint
     given = sight.fingerprint if sight is not None else None
     if sight is not None and sight.known.remote >= 0:
         grouping, key = _with_worker(described.messages[sight.known.remote], grouping, key)
     if extra:
         given = extra.pop("fingerprint", given)
-        tags = _tags(extra.pop("tags", None), extra)
+    tags = _tags(extra, sight.chain if sight is not None else ())
     if given is not None:
         grouping, key = _explicit(given, grouping, key)
     trace_id, span_id = tracing.current(attributes, sight.chain[0] if sight is not None else None)
@@ -423,15 +421,15 @@ def _moment(created: float) -> datetime:
         return datetime.now(UTC)
 
 
-def _tags(given: Any, extra: dict[str, Any]) -> Mapping[str, str]:
-    """The tags that a logging call gave; what is no mapping is put back, as context."""
-    if given is None:
-        return _NO_TAGS
+def _tags(extra: dict[str, Any], errors: Iterable[BaseException]) -> Mapping[str, str]:
+    """The tags that hold, and those that a logging call gave; what is no mapping is left, as context."""
+    given = extra.pop("tags", None)
     if type(given) is not dict:
-        extra["tags"] = given
-        return _NO_TAGS
-    tags = clean_data(given)
-    return {key: value if type(value) is str else dumps(value) for key, value in list(tags.items())[:MAX_TAGS]}
+        if given is not None:
+            extra["tags"] = given
+        given = {}
+    held = tagging.current(*errors) if tagging.may_be_active() else tagging.NO_TAGS
+    return tagging.as_tags({**given, **held, **given}) if given or held else tagging.NO_TAGS
 
 
 def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[str, ...], str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
-from llama_logging import plain, semconv, tracing
+from llama_logging import plain, semconv, tagging, tracing
 from llama_logging.capture import CONTEXT, OUTCOME, capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, microseconds_of
 from llama_logging.forms import USUAL
@@ -28,6 +28,8 @@ from llama_logging.visible import printable, wants_colour
 # What a record has that was captured and has no extra.
 _OWN = USUAL | {CONTEXT, OUTCOME, "_llama_logging_seen"}
 _KNOWN_FORMS = 4_096
+# Of a line, as of `extra`.
+_TAGS = "tags"
 # What logging.Formatter knows: how a *fmt* of one's own is written.
 _FORMAT_STYLES = ("%", "{", "$")
 # Nobody can guess it: it stands in no text.
@@ -174,11 +176,8 @@ class JsonFormatter(_BaseJsonFormatter):
             if outcome is not None:
                 attributes[semconv.RECOVERY_STATUS] = outcome.status.value
             log_data.update(self._named(attributes))
-        elif tracing.may_be_active() and record.thread == threading.get_ident():
-            # On another thread, behind a queue, the trace is another's.
-            trace_id, span_id = tracing.current(record.__dict__)
-            if trace_id:
-                log_data.update(self._named({semconv.TRACE_ID: trace_id, semconv.SPAN_ID: span_id}))
+        elif record.thread == threading.get_ident():  # on another thread, behind a queue, all is another's
+            log_data.update(self._named(_surroundings(record, log_data)))
 
     def _named(self, fields: dict[str, Any]) -> dict[str, Any]:
         return {self._names.get(name, name): value for name, value in fields.items()} if self._names else fields
@@ -324,6 +323,20 @@ def _opening(context: ErrorContext) -> str:
     return context.stack_trace.removesuffix(f"{context.error_message}\n")
 
 
+def _surroundings(record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any]:
+    """What a line has of what was worked on when *record*, which is no error, was logged."""
+    found: dict[str, Any] = {}
+    if tracing.may_be_active():
+        trace_id, span_id = tracing.current(record.__dict__)
+        if trace_id:
+            found.update({semconv.TRACE_ID: trace_id, semconv.SPAN_ID: span_id})
+    if tagging.may_be_active() and (tags := tagging.current()):
+        given = fields.get(_TAGS)
+        if given is None or type(given) is dict:
+            found[_TAGS] = {**tagging.as_tags(tags), **(given or {})}
+    return found
+
+
 def _attributes(context: ErrorContext) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         semconv.ERROR_ID: context.error_id,
@@ -339,6 +352,8 @@ def _attributes(context: ErrorContext) -> dict[str, Any]:
     if context.trace_id:
         attributes[semconv.TRACE_ID] = context.trace_id
         attributes[semconv.SPAN_ID] = context.span_id
+    if context.tags:
+        attributes[_TAGS] = dict(context.tags)
     process = context.process
     if process is not None:
         named = {

@@ -1,4 +1,4 @@
-"""The trace that a request came with: what is logged while it is worked on is given the ids of its `traceparent`."""
+"""The request that is worked on: errors meanwhile have the ids of its `traceparent`, its method and its path."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
+from llama_logging import semconv
+from llama_logging.tagging import tagged
 from llama_logging.tracing import TRACEPARENT, TRACESTATE, followed
 
 ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Any]
@@ -25,7 +27,8 @@ class TraceASGI:
         send: Callable[..., Awaitable[Any]],
     ) -> None:
         """Serve a request within its trace."""
-        with followed(_of_asgi(scope, TRACEPARENT), _of_asgi(scope, TRACESTATE)):
+        headers = _of_asgi(scope, TRACEPARENT), _of_asgi(scope, TRACESTATE)
+        with followed(*headers), _request(scope.get("method"), scope.get("path")):
             await self.app(scope, receive, send)
 
 
@@ -38,9 +41,13 @@ class TraceWSGI:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request within its trace."""
         headers = environ.get("HTTP_TRACEPARENT", ""), environ.get("HTTP_TRACESTATE", "")
-        with followed(*headers):
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        request = _request(environ.get("REQUEST_METHOD"), _text(path))
+        with followed(*headers), request:
             answer = self.app(environ, start_response)
-        return _Answer(answer, headers) if headers[0] else answer
+        # A server knows the length of a list, and sends a file by itself.
+        is_made = isinstance(answer, (list, tuple, *_file_wrapper(environ)))
+        return answer if is_made else _Answer(answer, headers, request)
 
 
 def serve_asgi_within_trace(cls: Any) -> None:
@@ -66,16 +73,16 @@ def serve_wsgi_within_trace(cls: Any) -> None:
 
 
 class _Answer:
-    """An answer whose parts are made within the trace. Between them the server goes on in no trace."""
+    """An answer whose parts are made within its request. Between them the server works on none."""
 
-    def __init__(self, answer: Iterable[bytes], headers: tuple[str, str]) -> None:
-        self._answer, self._headers = answer, headers
+    def __init__(self, answer: Iterable[bytes], headers: tuple[str, str], request: tagged) -> None:
+        self._answer, self._headers, self._request = answer, headers, request
 
     def __iter__(self) -> Iterator[bytes]:
-        with followed(*self._headers):
+        with followed(*self._headers), self._request:
             parts = iter(self._answer)
         while True:
-            with followed(*self._headers):
+            with followed(*self._headers), self._request:
                 try:
                     part = next(parts)
                 except StopIteration:
@@ -86,8 +93,24 @@ class _Answer:
         """PEP 3333: the server closes what it was given."""
         close = getattr(self._answer, "close", None)
         if close is not None:
-            with followed(*self._headers):
+            with followed(*self._headers), self._request:
                 close()
+
+
+def _request(method: object, path: object) -> tagged:
+    """What else a server has an application told of, such as its own start, has neither."""
+    request = {semconv.HTTP_REQUEST_METHOD: method, semconv.URL_PATH: path}
+    return tagged(**{name: value for name, value in request.items() if value})
+
+
+def _file_wrapper(environ: dict[str, Any]) -> tuple[type, ...]:
+    wrapper = environ.get("wsgi.file_wrapper")
+    return (wrapper,) if isinstance(wrapper, type) else ()
+
+
+def _text(path: str) -> str:
+    # PEP 3333: bytes, as Latin-1.
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _of_asgi(scope: MutableMapping[str, Any], header: str) -> str:

@@ -1,6 +1,6 @@
 """Attribute names of what leaves the process.
 
-Source: OpenTelemetry semantic conventions 1.37+ (exceptions, code, service, deployment: stable);
+Source: OpenTelemetry semantic conventions 1.37+ (exceptions, code, service, deployment, http, url: stable);
 what they have no name for sits under `llama_logging.`.
 """
 
@@ -17,6 +17,8 @@ DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name"
 HOST_NAME = "host.name"
 PROCESS_PID = "process.pid"
 THREAD_NAME = "thread.name"
+HTTP_REQUEST_METHOD = "http.request.method"
+URL_PATH = "url.path"
 TRACE_ID = "trace_id"
 SPAN_ID = "span_id"
 SEVERITY_TEXT = "severity_text"
