@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from llama_logging import bridging
 from llama_logging.attachment import bridges
+from tests.conftest import Run
 
 
 @pytest.fixture
@@ -84,3 +86,19 @@ def test_a_module_that_is_not_as_we_know_it_is_imported_all_the_same(capsys: pyt
     assert isinstance(importlib.import_module("strange"), ModuleType)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("llama_logging: strange: its errors are not seen: AttributeError: ")
+
+
+def test_what_is_bound_for_a_request_is_context_of_structlogs_errors(cli: Run) -> None:
+    pytest.importorskip("structlog")
+    code = """
+import structlog
+structlog.contextvars.bind_contextvars(tenant="a", order=1)
+structlog.get_logger().bind(order=2).error("no stock", article="apple")
+"""
+    cli("run", "--", sys.executable, "-c", code)
+    (line,) = cli("tail", "--json").out.splitlines()
+    assert json.loads(line)["additional_context"] == {
+        "tenant": "a",
+        "order": 2,
+        "article": "apple",
+    }

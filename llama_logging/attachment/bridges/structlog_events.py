@@ -33,7 +33,8 @@ def _take(bound: Any, method: str, event: Any, given: dict[str, Any]) -> None:
     wrapped = bound._logger
     if level is None or isinstance(wrapped, logging.Logger | logging.LoggerAdapter) or tap.is_at_work():
         return
-    told = {**bound._context, **given}
+    # As merge_contextvars has them, which is among the processors unless an application leaves it out.
+    told = {**sys.modules["structlog"].contextvars.get_contextvars(), **bound._context, **given}
     error = _exception(told.pop("exc_info", method.endswith("exception")))
     frame: Any = sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "structlog":
