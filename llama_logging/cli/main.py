@@ -55,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser: of one command alone if *words* begin with it."""
-    import argparse  # here and not above: `run` stands before every start
-    import importlib
+    import importlib  # these here and not above: `run` stands before every start
 
-    root = argparse.ArgumentParser(
+    from llama_logging.cli.parsing import Parser
+
+    root = Parser(
         prog="llama-logging",
         description="An error tracker that lives inside the process and heals.",
         epilog="Start with: llama-logging demo, or: llama-logging init",
