@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -866,6 +867,36 @@ def test_checking_opens_nothing(own_place: Path) -> None:
     }
     assert problems(handlers=handlers, root={"handlers": ["h", "f"]}) == []
     assert list(own_place.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (", filters: [shop]", ""),
+        (", filters: [shop], stroe: x", "did you mean 'store'"),
+        (", filters: [shop, gone]", "a filter lets all pass: cannot import 'shop.Gone'"),
+    ],
+)
+def test_a_filter_of_the_applications_own_drops_errors_and_adds_to_them(
+    cli: Run, own_place: Path, options: str, told: str
+) -> None:
+    """It cannot be imported before the application has begun."""
+    (own_place / "shop.py").write_text("""
+import logging
+
+class Shop(logging.Filter):
+    def filter(self, record):
+        record.tags = {"tenant": "a"}
+        return record.getMessage() != "noise"
+""")
+    (own_place / "app.py").write_text("import logging\nlogging.error('noise')\nlogging.error('kept')\n")
+    text = minimal(f"{REGISTRY}{options}")
+    done = attached(cli, f"filters: {{shop: {{'()': shop.Shop}}, gone: {{'()': shop.Gone}}}}\n{text}", "app.py")
+
+    assert told in done.err
+    assert done.err.count("llama_logging: ") == bool(told)
+    errors = [json.loads(line) for line in cli("tail", "--json").out.splitlines()]
+    assert [(error["log_message"], error["tags"]) for error in errors] == [("kept", {"tenant": "a"})]
 
 
 def test_what_is_left_out_is_left_out_everywhere() -> None:

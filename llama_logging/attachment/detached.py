@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from llama_logging import tap
-from llama_logging.attachment.later import LateSink
+from llama_logging.attachment.later import LateFilter, LateSink
 from llama_logging.attachment.run import FOLDER_VARIABLE
 from llama_logging.config import convert, import_object
 from llama_logging.exceptions import ConfigError
@@ -25,6 +25,7 @@ def sinks_of(data: Mapping[str, Any]) -> list[tap.Sink]:
 
     What keeps errors is made now. What reacts to them is made when the first comes, and off the
     application's thread: it may name functions of the application, which cannot be imported before that has begun.
+    Nor can its filters, which are made with the first record.
 
     Raises:
         ConfigError: If a handler that is made now cannot be.
@@ -77,9 +78,20 @@ def _maker(data: Mapping[str, Any], cls: Callable[..., Any], options: dict[str, 
     return make
 
 
+def is_later(data: Mapping[str, Any], name: str) -> bool:
+    """Whether the filter *name* is the application's own."""
+    entry = (data.get("filters") or {}).get(name)
+    factory = entry.get("()") if isinstance(entry, dict) else None
+    return isinstance(factory, str) and not factory.startswith((OURS, "logging."))
+
+
 def _filter(data: Mapping[str, Any], name: Any) -> Any:
     if not isinstance(name, str):
         return name
+    return LateFilter(lambda: _filter_now(data, name)) if is_later(data, name) else _filter_now(data, name)
+
+
+def _filter_now(data: Mapping[str, Any], name: str) -> Any:
     options = _resolved(data, "filters", name)
     if "()" in options:
         factory = options.pop("()")

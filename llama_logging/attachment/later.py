@@ -1,7 +1,7 @@
-"""Handlers that react to errors, made when the first comes: on a thread of their own.
+"""What is made when the first error comes: handlers that react to it, and filters of the application's own.
 
 To import what recovery, reports and predictions need takes a tenth of a second, and the application's
-thread is in the midst of its work.
+thread is in the midst of its work: they are made on a thread of their own. A filter has to answer at once.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llama_logging import forks, tap
 from llama_logging.background import is_ours, lending
 from llama_logging.capture import OUTCOME, capture
 from llama_logging.config import warn
+from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import hand_back
 from llama_logging.handling import PROMISED
 from llama_logging.native import may_have_threads
@@ -112,6 +113,30 @@ class LateSink(tap.Sink):
                 super().hand_over(record)
             finally:
                 _keep(promised, record.__dict__.get(OUTCOME))
+
+
+class LateFilter:
+    """A filter of the application's own, which cannot be imported before that has begun.
+
+    What cannot be made, or fails, lets all pass: that is told once, and errors are kept.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+        self._has_failed = False
+
+    def filter(self, record: logging.LogRecord) -> Any:
+        """As the filter that it stands for."""
+        try:
+            if self._made is None:
+                self._made = self._make()
+            return (self._made.filter if hasattr(self._made, "filter") else self._made)(record)
+        except Exception as error:
+            if not self._has_failed:
+                self._has_failed = True
+                warn(f"a filter lets all pass: {error if isinstance(error, ConfigError) else repr(error)}")
+            return True
 
 
 def _promise(record: logging.LogRecord, error_id: str) -> Outcome:
