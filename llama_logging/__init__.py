@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
     from llama_logging.reporters.protocol import Reporter
     from llama_logging.reporters.report import Report
+    from llama_logging.seen import error_id
     from llama_logging.tagging import tagged
     from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
@@ -69,6 +70,7 @@ __all__ = [
     "capture_error",
     "configure",
     "error_handler",
+    "error_id",
     "flags",
     "flush",
     "get_error_summary",
@@ -107,6 +109,7 @@ _HOME = {
     "recovery.strategy": ("Deadline", "Remedy", "Strategy"),
     "reporters.protocol": ("Reporter",),
     "reporters.report": ("Report",),
+    "seen": ("error_id",),
     "tagging": ("tagged",),
     "tried": ("OutcomeStatus", "RecoveryAttempt"),
 }

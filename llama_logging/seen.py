@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 SAME_FOR = 60.0
 """Seconds in which one exception that is logged again is the same error."""
 MARK = "__llama_logging_error__"
@@ -53,6 +55,15 @@ def captured_before(exception: BaseException, now: float) -> str:
             return str(mark[0])
         error = _origin(error)
     return ""
+
+
+def error_id(error: BaseException) -> str:
+    """Under which id *error*, or what it was raised from, was logged just now: to be told to whom it was a failure for.
+
+    Returns:
+        What `llama-logging show` takes; empty if it was not logged within the last minute.
+    """
+    return captured_before(error, time.time())
 
 
 def _origin(error: BaseException) -> BaseException | None:

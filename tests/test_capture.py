@@ -18,6 +18,7 @@ import pytest
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.matching import Match
+from llama_logging.seen import error_id
 from tests.conftest import Run
 
 Records = list[logging.LogRecord]
@@ -182,6 +183,20 @@ def test_an_exception_that_is_kept_and_raised_again_later_is_an_error_again(reco
         record.created -= age
         records.append(record)
     assert [capture(record).again for record in records] == [False, False]  # type: ignore[union-attr]
+
+
+def test_the_id_of_an_error_is_told_by_its_exception(records: Records) -> None:
+    """Whoever answers a request that failed may tell it."""
+    error = LookupError("no order")
+    assert error_id(error) == ""
+    try:
+        try:
+            fail()
+        except ValueError as cause:
+            log.exception("failed")
+            raise error from cause
+    except LookupError:
+        assert error_id(error) == captured(records).error_id
 
 
 def test_errors_without_exception_are_captured_too(records: Records) -> None:

@@ -53,6 +53,8 @@ register_recovery_strategy(ConnectionError, by_name)
 llama_logging.configure("logging.yaml")
 llama_logging.configure({"version": 1})
 assert_type(outcome(), Outcome)
+with llama_logging.tagged(tenant="a", order=7):
+    assert_type(llama_logging.error_id(ValueError()), str)
 assert_type(outcome().status, OutcomeStatus)
 assert_type(outcome().attempts, tuple[RecoveryAttempt, ...])
 assert_type(outcome().retry_at, datetime | None)
