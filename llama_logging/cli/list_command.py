@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--search",
         metavar="WORDS",
         default="",
-        help="only what has words that begin so: in type, message, logger, stack, tags or trace id",
+        help="only what has words that begin so: in type, message, logger, stack, tags, trace id, or a short value of "
+        "extra",
     )
     parser.add_argument(
         "--sort", choices=("last_seen", "first_seen", "count"), default="last_seen", help="default last_seen"

@@ -2,7 +2,8 @@
 
 What the errors of a group have in common (type, message without its numbers, logger, stack), as it is when
 the group is first seen here, is indexed once, for the group; of an error only the words that were not: numbers,
-ids, tags, the trace. So the index stays small at any number of repeats, and words in every error are found at once.
+ids, tags, short values of its context, the trace. So the index stays small at any number of repeats, and words in
+every error are found at once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ MOST = 10_000
 
 _WORD = re.compile(r"\w+")
 _LONGEST = 64
+_VALUES = 50
+"""Of the values of one error's context that stand at its top, at most so many, no longer than the longest word."""
 SPEAKS_FOR = 60_000_000
 """Microseconds for which an error that has not said all yet is waited for."""
 _KNOWN = STEP
@@ -211,6 +214,9 @@ def _of_error(row: Sequence[Any]) -> set[str]:
     frame = json.loads(content)
     tags = frame.get("tags")
     said = [text for pair in tags.items() for text in pair] if isinstance(tags, dict) else []
+    context = frame.get("ctx")
+    values = list(context.values())[:_VALUES] if isinstance(context, dict) else []
+    said += [str(value) for value in values if type(value) is int or (type(value) is str and len(value) <= _LONGEST)]
     return _of_texts([error_type, message, frame.get("logger"), frame.get("log"), *_listed(frame.get("trace")), *said])
 
 

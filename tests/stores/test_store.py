@@ -321,7 +321,7 @@ def test_what_frames_say_of_their_journal_holds_up_no_error(store: Store, odd: d
     assert [error.error_id for error in store.errors()] == [context.error_id]
 
 
-@pytest.mark.parametrize("odd", [{"logger": 5}, {"log": None}, {"trace": 7}, {"tags": ["a"]}])
+@pytest.mark.parametrize("odd", [{"logger": 5}, {"log": None}, {"trace": 7}, {"tags": ["a"]}, {"ctx": 7}])
 def test_a_search_passes_over_what_is_no_text(store: Store, odd: dict[str, object]) -> None:
     frame = json.loads(frames_of(make_context())[1])
     store.ingest(Batch("j", 0, 9, [wire.dumps({**frame, "id": new_id(), **odd}), *frames_of(make_context())]))
@@ -1142,8 +1142,9 @@ def test_groups_may_be_had_in_other_orders(store: Store) -> None:
 def test_words_are_found_wherever_they_stand(store: Store) -> None:
     stack = {"template": "Traceback\n  File '/srv/shop/tax.py', line 3, in vat\n\0", "fingerprint": "v1:tax"}
     one = make_context(
-        error_message="no rate for order A-17 of Čapek", tags={"tenant": "acme"}, trace_id="deadbeef", **stack
-    )
+        error_message="no rate for order A-17 of Čapek", tags={"tenant": "acme"}, trace_id="deadbeef", **stack,
+        additional_context={"request_id": "8f14e45f-ceea", "pages": 4711, "deep": ["nested"], "body": "long " * 20},
+    )  # fmt: skip
     other = make_context(error_message="no rate for order A-18", error_type="KeyError", fingerprint="v1:key")
     add(store, one, other, *[make_context(fingerprint="v1:many", error_message=f"lost {n}") for n in range(30)])
 
@@ -1158,6 +1159,8 @@ def test_words_are_found_wherever_they_stand(store: Store) -> None:
     assert found("acme rate") == {"v1:tax"}
     assert found("acme 18") == set()
     assert found("deadbeef") == found("čapek") == {"v1:tax"}
+    assert found("8f14e45f") == found("4711 vat") == {"v1:tax"}
+    assert found("nested") == found("long") == set()
     assert found("lost 29") == {"v1:many"}
     assert found("lost 31") == set()
     assert found('" OR * -') == found("or") == {"v1:tax", "v1:key"}
