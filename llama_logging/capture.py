@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from json import dumps
+from json import dumps, loads
 from types import TracebackType
 from typing import Any
 
@@ -31,6 +31,9 @@ _KNOWN_SITES = 4_096
 _sites: dict[tuple[Any, ...], Stack] = {}
 _EVENT = ("event", "message", "msg")
 """The keys under which data that is logged has its message: structlog's, python-json-logger's, and the usual one."""
+_TRACE = "exception"
+"""The key under which structlog's processors tell of an exception."""
+_LONGEST_JSON = 65_536
 _SHORT = 200
 _KNOWN_CONSTANTS = 2_048
 _constants: dict[str, str] = {}
@@ -217,11 +220,19 @@ def _context(
     mechanism, extra = "logging", _extra(attributes)
     if _MECHANISM in attributes:
         mechanism, extra = attributes[_MECHANISM][0], dict(attributes[_MECHANISM][1])
-    if type(record.msg) is dict:
-        extra = {**{key: value for key, value in record.msg.items() if key != "event"}, **extra}
-    if described is _NO_EXCEPTION and tracebacks.HEADER in message and (parsed := printed.parse(message)) is not None:
-        described, mechanism = parsed, "text"
-        message = message[: printed.begin(message)].rstrip()
+    said = _said(record)
+    trace: Any = message
+    if type(said) is dict:
+        extra = {**{key: value for key, value in said.items() if key != "event"}, **extra}
+        trace = extra.get(_TRACE)
+        if sight is not None:
+            extra.pop(_TRACE, None)
+    if described is _NO_EXCEPTION and type(trace) is str and tracebacks.HEADER in trace:
+        trace = clean(trace, tracebacks.MAX_TEXT)
+        if (parsed := printed.parse(trace)) is not None:
+            described, mechanism = parsed, "text"
+            message = message[: printed.begin(message)].rstrip() if type(said) is not dict else message
+            extra.pop(_TRACE, None)
     logger_name = _word(record.name)
     stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name, message)
     grouping, key = stack.grouping, stack.fingerprint
@@ -346,7 +357,7 @@ def _is_quiet(record: logging.LogRecord, sight: tracebacks.Sight | None) -> bool
 
 def _template(record: logging.LogRecord) -> str:
     """The message as far as it goes without running any code of the application's."""
-    template = clean_data(record.msg)
+    template = clean_data(_said(record))
     said = template if type(template) is str else plain.text(dumps(template))
     if not has_arguments(record):
         return said
@@ -359,12 +370,13 @@ def _template(record: logging.LogRecord) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    if type(record.msg) is str and type(record) is logging.LogRecord and not has_arguments(record):
-        return _constant(record.msg)
     try:
-        if type(record.msg) is dict:  # structlog, and others that log data
-            said = _event(record.msg)
-            return clean(str(clean_data(record.msg) if said is None else said))
+        data = _said(record)
+        if type(data) is dict:  # structlog, and others that log data
+            said = _event(data)
+            return clean(str(clean_data(data) if said is None else said))
+        if type(data) is str and type(record) is logging.LogRecord and not has_arguments(record):
+            return _constant(data)
         return clean(message_of(record) if type(record.args) is dict else record.getMessage())
     except KeyboardInterrupt:
         raise  # somebody's wish; what can be told of the error without its message is kept already
@@ -372,6 +384,17 @@ def _message(record: logging.LogRecord) -> str:
         # Arguments that do not fit, a __str__ that raises: the template is still worth keeping.
         template = plain.plain(record.msg, plain.FLAT)
         return clean(f"{template} [arguments not formatted: {type(error).__name__}]")
+
+
+def _said(record: logging.LogRecord) -> Any:
+    """What was logged: its data, also where JSON was made of them, as structlog's JSONRenderer does."""
+    said = record.msg
+    if type(said) is str and said[:1] == "{" and said[-1:] == "}" and len(said) <= _LONGEST_JSON:
+        with contextlib.suppress(ValueError, RecursionError):
+            data = loads(said) if not has_arguments(record) else {}
+            if type(_event(data)) is str:
+                return data
+    return said
 
 
 def _event(data: dict[Any, Any], otherwise: str | None = None) -> Any:
@@ -443,8 +466,9 @@ def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[st
 
 def _site(record: logging.LogRecord, logger_name: str, message: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
-    sites, rendered = _sites, not has_arguments(record)
-    said = _event(record.msg, message) if type(record.msg) is dict else record.msg
+    sites, rendered, said = _sites, not has_arguments(record), _said(record)
+    if type(said) is dict:
+        said = _event(said, message)
     if not rendered and type(said) is str and fingerprint.is_wordless(said):
         # `"%s: %s"` would be one group for a whole logger. As far as no code of the application's is run, for the
         # error that is kept before that.

@@ -217,7 +217,9 @@ class ConsoleFormatter(logging.Formatter):
         form = context.form if context is not None and self._is_plain and record.stack_info is None else None
         if context is not None and form is not None and _is_one_line(context.error_message):
             return self._filled(form, record, context, outcome)
-        message = context.log_message if context is not None else _message(record)
+        # JSON as it was logged: what it has besides a message is context of the error.
+        is_json = type(record.msg) is str and record.msg[:1] == "{"
+        message = context.log_message if context is not None and not is_json else _message(record)
         lines = [self._headline(record, printable(message))]
         trace = context.stack_trace if context is not None else self._trace(record)
         if trace:

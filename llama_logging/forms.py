@@ -58,6 +58,7 @@ def _is_usual(record: logging.LogRecord) -> bool:
     return (
         type(record) is logging.LogRecord
         and type(record.msg) is str
+        and record.msg[:1] != "{"  # JSON: what it has besides a message is context
         and type(arguments) is tuple
         and (not arguments or plain.are_quiet(arguments))
         and record.stack_info is None

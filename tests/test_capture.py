@@ -587,6 +587,47 @@ def test_a_message_may_be_data(records: Records) -> None:
     assert first.fingerprint == second.fingerprint
 
 
+TRACE = 'Traceback (most recent call last):\n  File "/srv/shop.py", line 7, in price\n    return 1 / 0\nKeyError: 7\n'
+
+
+def test_a_message_that_is_json_is_data(records: Records) -> None:
+    """As structlog's JSONRenderer makes it before `logging`, and many a logging call of services in the cloud."""
+    for order in (7, 8):
+        data = {"event": "no stock", "order": order, "password": "hunter2hunter2", "name": f"article {order}"}
+        log.error(json.dumps(data))
+        context = captured(records)
+        assert (context.log_message, context.error_message) == ("no stock", "no stock")
+        assert context.additional_context == {"order": order, "password": "[redacted]", "name": f"article {order}"}
+    assert len({context.fingerprint for context in map(capture, records) if context is not None}) == 1
+
+
+def test_what_json_tells_of_an_exception_is_not_told_twice(records: Records) -> None:
+    for number in range(3):
+        log_failure(log.exception, json.dumps({"message": "cannot add", "number": number, "exception": TRACE}))
+        context = captured(records)
+        assert (context.error_type, context.log_message) == ("ValueError", "cannot add")
+        assert context.additional_context == {"message": "cannot add", "number": number}
+
+
+def test_an_exception_that_json_alone_tells_of_is_read_back(records: Records) -> None:
+    log.error(json.dumps({"event": "cannot add", "exception": TRACE}))
+    context = captured(records)
+    assert (context.error_type, context.error_message, context.log_message) == ("KeyError", "7", "cannot add")
+    assert (context.source_function, context.source_line, context.mechanism) == ("price", 7, "text")
+    assert context.additional_context == {}
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["{}", "{a}", '{"a": 1}', '{"event": 7}', "{" * 60_000 + "}", '{"event": "x"} and more', '[{"event": "x"}]'],
+)
+def test_what_is_no_data_with_a_message_is_text(records: Records, message: str) -> None:
+    log.error(message)
+    context = captured(records)
+    assert context.additional_context == {}
+    assert context.log_message[:10] == message[:10]
+
+
 def test_the_stack_of_the_logging_call_if_it_asks_for_it(records: Records) -> None:
     log.error("x", stack_info=True)
     assert "test_the_stack_of_the_logging_call" in captured(records).stack_info

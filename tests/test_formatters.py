@@ -186,6 +186,11 @@ def test_the_console_shows_the_error_and_how_to_see_it() -> None:
     assert re.fullmatch(r"  llama-logging show [0-9a-f-]{36}", lines[-1])
 
 
+def test_the_console_shows_json_as_it_was_logged() -> None:
+    line = '{"event": "no stock", "order": 7}'
+    assert f"  {line}\n" in ConsoleFormatter(colour=False).format(record_of(ValueError("x"), line))
+
+
 def test_the_console_shows_the_recovery() -> None:
     record = record_of(raised())
     rules = [{"match": {"class": "ValueError"}, "ladder": [{"fallback_value": {"value": 1}}]}]
