@@ -7,6 +7,7 @@ import dataclasses
 import json
 from datetime import datetime
 
+from llama_logging.cli.shortening import shortened
 from llama_logging.cli.terminal import (
     COLOURS,
     add_store,
@@ -38,6 +39,7 @@ _ATTEMPT_COLOURS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("id", metavar="ID", help="an error's id, or how it begins; or a group's fingerprint")
+    parser.add_argument("--short", action="store_true", help="leave out the calls that libraries make among themselves")
     parser.add_argument("--markdown", action="store_true", help="as Markdown, to be pasted into an issue")
     add_store(parser)
 
@@ -59,19 +61,21 @@ def execute(args: argparse.Namespace) -> int:
         document["group"], document["changes"] = group and group_document(group), changes
         print_json(document)
     else:
-        _print(context, attempts, sightings)
+        _print(context, attempts, sightings, short=args.short)
         if group is not None:
             _print_group(group, changes)
     return 0
 
 
-def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: list[Sighting]) -> None:
+def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: list[Sighting], *, short: bool) -> None:
     print(painted(printable(last_line(context.error_type, context.error_message)), f"1;{COLOURS[context.severity]}"))
     for name, value in _facts(context).items():
         if value:
             print(f"  {painted(f'{name:<12}', '2')} {printable(value)}")
     if context.stack_trace:
-        print(f"\n{printable_lines(context.stack_trace.rstrip())}")
+        frames = [frame for error in context.exceptions for frame in error.frames]
+        trace = shortened(context.stack_trace, frames) if short else context.stack_trace
+        print(f"\n{printable_lines(trace.rstrip())}")
     _print_locals(context)
     if context.breadcrumbs:
         print(painted("\nBefore it", "1"))
