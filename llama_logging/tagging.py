@@ -53,12 +53,15 @@ class tagged:  # noqa: N801: it is used as a function
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         layers = _active.get()
-        # A generator may be ended in another context than it was begun in.
-        if not layers or layers[-1] is not self._tags:
-            return
-        _active.set(layers[:-1])
-        if error is not None and not _stands_on(_marked(error), layers):
-            _dict(error)[_MARK] = layers
+        # A generator may be ended in another context than it was begun in, as a dependency of FastAPI's is.
+        is_here = bool(layers) and layers[-1] is self._tags
+        around = layers[:-1] if is_here else layers
+        if is_here:
+            _active.set(around)
+        mark = () if error is None else _marked(error)
+        if error is not None and not _stands_on(mark, (*around, self._tags)):
+            within = mark[len(around) :] if not is_here and _stands_on(mark, around) else ()
+            _dict(error)[_MARK] = (*around, self._tags, *within)
 
 
 def may_be_active() -> bool:

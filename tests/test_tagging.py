@@ -143,6 +143,25 @@ def test_a_block_that_ends_in_another_context_leaves_that_as_it_is() -> None:
         assert tagging.current() == {"order": 2}
 
 
+def test_an_exception_that_is_thrown_into_a_block_of_another_context_takes_its_tags_along(records: Records) -> None:
+    def dependency() -> Generator[None, None, None]:
+        with tagged(tenant="a"):
+            yield
+
+    stretch = dependency()
+    copy_context().run(next, stretch)
+    try:
+        with tagged(path="/"):
+            try:
+                with tagged(order=1):
+                    fail()
+            except ValueError as error:
+                stretch.throw(error)
+    except ValueError:
+        log.exception("outside")
+    assert tags_of(records) == [{"path": "/", "tenant": "a", "order": "1"}]
+
+
 def test_tags_are_redacted_and_run_no_code_of_the_application(records: Records) -> None:
     class Loud:
         def __str__(self) -> str:
