@@ -13,15 +13,20 @@ FILE = "RECOVERY_OFF"
 ROW = "recovery off"
 """What the registry remembers under this name stops it on all machines; see `llama-logging recovery off`."""
 
+VARIABLE = "LLAMA_LOGGING_RECOVERY"
+
 SILENT = 5.0
 """Seconds for which a registry that could not be asked is not asked again: each time may take seconds by itself."""
 
 
 def off_in_environment() -> str:
     """Why this process must not recover; empty if it may."""
-    if os.environ.get("LLAMA_LOGGING_RECOVERY", "").lower() in ("off", "0", "false", "no"):
-        return "recovery is switched off by LLAMA_LOGGING_RECOVERY"
-    return ""
+    said = os.environ.get(VARIABLE, "").strip()
+    if said.lower() in ("", "on", "1", "true", "yes"):
+        return ""
+    # Whoever mistypes it wants it to stop.
+    unknown = "" if said.lower() in ("off", "0", "false", "no") else f", which is {said[:20]!r}: neither on nor off"
+    return f"recovery is switched off by {VARIABLE}{unknown}"
 
 
 class Switch:

@@ -390,12 +390,28 @@ def test_too_many_at_once_are_refused_and_nobody_waits() -> None:
     assert all(outcome.wait(20) for outcome in outcomes if outcome not in refused)
 
 
-@pytest.mark.parametrize("mode", ["off", "environment"])
-def test_recovery_can_be_switched_off(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLAMA_LOGGING_RECOVERY", "off" if mode == "environment" else "")
-    result = engine(doing(RECOVERED), mode="off" if mode == "off" else None).dispatch(failing())
+@pytest.mark.parametrize(
+    ("mode", "environment", "told"),
+    [
+        ("off", "", "off"),
+        (None, "off", "switched off by LLAMA_LOGGING_RECOVERY"),
+        (None, " No ", "switched off by LLAMA_LOGGING_RECOVERY"),
+        (None, "of", "switched off by LLAMA_LOGGING_RECOVERY, which is 'of': neither on nor off"),
+    ],
+)
+def test_recovery_can_be_switched_off(
+    mode: str | None, environment: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMA_LOGGING_RECOVERY", environment)
+    result = engine(doing(RECOVERED), mode=mode).dispatch(failing())
     assert result.status is OutcomeStatus.REFUSED
-    assert "off" in result.detail
+    assert told in result.detail
+
+
+@pytest.mark.parametrize("environment", ["", "on", "1", "True"])
+def test_recovery_is_on_where_that_is_said(environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMA_LOGGING_RECOVERY", environment)
+    assert engine(doing(RECOVERED)).dispatch(failing()).wait(10)
 
 
 def test_registered_functions_come_after_the_rules() -> None:
