@@ -28,8 +28,6 @@ from llama_logging.visible import printable, wants_colour
 # What a record has that was captured and has no extra.
 _OWN = USUAL | {CONTEXT, OUTCOME, "_llama_logging_seen"}
 _KNOWN_FORMS = 4_096
-# Of a line, as of `extra`.
-_TAGS = "tags"
 # What logging.Formatter knows: how a *fmt* of one's own is written.
 _FORMAT_STYLES = ("%", "{", "$")
 # Nobody can guess it: it stands in no text.
@@ -178,6 +176,8 @@ class JsonFormatter(_BaseJsonFormatter):
             log_data.update(self._named(attributes))
         elif record.thread == threading.get_ident():  # on another thread, behind a queue, all is another's
             log_data.update(self._named(_surroundings(record, log_data)))
+        if semconv.TAGS in self._names:
+            _have_labels(log_data, self._names[semconv.TAGS])
 
     def _named(self, fields: dict[str, Any]) -> dict[str, Any]:
         return {self._names.get(name, name): value for name, value in fields.items()} if self._names else fields
@@ -325,6 +325,15 @@ def _opening(context: ErrorContext) -> str:
     return context.stack_trace.removesuffix(f"{context.error_message}\n")
 
 
+def _have_labels(fields: dict[str, Any], name: str) -> None:
+    """Elasticsearch refuses a document whose `tags` are no list of words, and takes a dot in a name for a level."""
+    if type(fields.get(semconv.TAGS)) is dict:
+        given = fields.pop(semconv.TAGS)
+        fields.setdefault(name, given)
+    if type(fields.get(name)) is dict:
+        fields[name] = {key.replace(".", "_"): value for key, value in fields[name].items()}
+
+
 def _surroundings(record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any]:
     """What a line has of what was worked on when *record*, which is no error, was logged."""
     found: dict[str, Any] = {}
@@ -333,9 +342,9 @@ def _surroundings(record: logging.LogRecord, fields: dict[str, Any]) -> dict[str
         if trace_id:
             found.update({semconv.TRACE_ID: trace_id, semconv.SPAN_ID: span_id})
     if tagging.may_be_active() and (tags := tagging.current()):
-        given = fields.get(_TAGS)
+        given = fields.get(semconv.TAGS)
         if given is None or type(given) is dict:
-            found[_TAGS] = {**tagging.as_tags(tags), **(given or {})}
+            found[semconv.TAGS] = {**tagging.as_tags(tags), **(given or {})}
     return found
 
 
@@ -355,7 +364,7 @@ def _attributes(context: ErrorContext) -> dict[str, Any]:
         attributes[semconv.TRACE_ID] = context.trace_id
         attributes[semconv.SPAN_ID] = context.span_id
     if context.tags:
-        attributes[_TAGS] = dict(context.tags)
+        attributes[semconv.TAGS] = dict(context.tags)
     process = context.process
     if process is not None:
         named = {

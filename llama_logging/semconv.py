@@ -19,6 +19,7 @@ PROCESS_PID = "process.pid"
 THREAD_NAME = "thread.name"
 HTTP_REQUEST_METHOD = "http.request.method"
 URL_PATH = "url.path"
+TAGS = "tags"
 TRACE_ID = "trace_id"
 SPAN_ID = "span_id"
 SEVERITY_TEXT = "severity_text"
@@ -47,6 +48,7 @@ STYLES: dict[str, dict[str, str]] = {
         CODE_FUNCTION_NAME: "log.origin.function",
         CODE_FILE_PATH: "log.origin.file.name",
         CODE_LINE_NUMBER: "log.origin.file.line",
+        TAGS: "labels",
         TRACE_ID: "trace.id",
         SPAN_ID: "span.id",
         DEPLOYMENT_ENVIRONMENT_NAME: "service.environment",

@@ -199,6 +199,20 @@ def test_each_line_of_json_has_the_tags(records: Records) -> None:
     assert "tags" not in json.loads(formatter.format(after))
 
 
+def test_for_elastic_tags_are_labels(records: Records) -> None:
+    formatter = JsonFormatter(style="ecs")
+    with tagged(**{"url.path": "/a"}):
+        log.info("no error", extra={"tags": {"step": "pay"}})
+        log.error("an error", extra={"tags": {"step": "pay"}})
+        log.info("a list", extra={"tags": ["web"]})
+        lines = [json.loads(formatter.format(record)) for record in records]
+    log.info("alone", extra={"tags": {"step": "pay"}})
+    alone = json.loads(formatter.format(records[-1]))
+    assert [line["labels"] for line in lines[:2]] == [{"url_path": "/a", "step": "pay"}] * 2
+    assert [line.get("tags") for line in (*lines, alone)] == [None, None, ["web"], None]
+    assert alone["labels"] == {"step": "pay"}
+
+
 async def asgi(scope: Any, receive: Any, send: Any) -> None:
     fail()
 
