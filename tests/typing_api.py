@@ -49,6 +49,8 @@ def ask(prompt: str) -> str:
 
 
 assert_type(ask("a"), str)
+guard(logger, fallbak="")  # type: ignore[call-arg]
+guard(logger, times="2")  # type: ignore[arg-type]
 register_recovery_strategy(ConnectionError, by_name)
 llama_logging.configure("logging.yaml")
 llama_logging.configure({"version": 1})

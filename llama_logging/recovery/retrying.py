@@ -145,9 +145,21 @@ class guard:  # noqa: N801: a decorator
     Takes what `attempts` takes; works on functions and on coroutine functions, not on generators.
     """
 
-    def __init__(self, logger: logging.Logger, message: str = "", **options: Any) -> None:
-        self._logger, self._message, self._options = logger, message, options
-        attempts(logger, message, **options)  # a mistake shows here, not at the first failure
+    def __init__(
+        self,
+        logger: logging.Logger,
+        message: str = "",
+        *,
+        times: int = 2,
+        timeout: float = TIMEOUT,
+        exceptions: Exceptions = Exception,
+        fallback: Any = _NOTHING,
+    ) -> None:
+        self._message = message
+        self._attempts = functools.partial(
+            attempts, logger, times=times, timeout=timeout, exceptions=exceptions, fallback=fallback
+        )
+        self._attempts(message)  # a mistake shows here, not at the first failure
 
     def __call__(self, function: F) -> F:
         """Wrap *function*.
@@ -159,7 +171,7 @@ class guard:  # noqa: N801: a decorator
             name = getattr(function, "__qualname__", function)
             raise TypeError(f"guard cannot try {name} again, which gives part after part: use attempts within it")
         message = self._message or f"{getattr(function, '__qualname__', function)} failed"
-        tries = attempts(self._logger, message, **self._options)
+        tries = self._attempts(message)
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
