@@ -239,7 +239,8 @@ def _context(
     given = sight.fingerprint if sight is not None else None
     if sight is not None and sight.known.remote >= 0:
         grouping, key = _with_worker(described.messages[sight.known.remote], grouping, key)
-    if extra:
+    # JSON may be somebody's payload, in which a text of this name is a device's or a key's.
+    if extra and (said is record.msg or type(extra.get("fingerprint")) is list):
         given = extra.pop("fingerprint", given)
     tags = _tags(extra, sight.chain if sight is not None else ())
     if given is not None:

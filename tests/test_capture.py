@@ -601,6 +601,16 @@ def test_a_message_that_is_json_is_data(records: Records) -> None:
     assert len({context.fingerprint for context in map(capture, records) if context is not None}) == 1
 
 
+@pytest.mark.parametrize(("given", "explicit"), [("SHA256:4hYx", False), (["stock", "none"], True)])
+def test_a_fingerprint_in_json_groups_if_it_can_be_nothing_else(
+    records: Records, given: object, explicit: bool
+) -> None:
+    log.error(json.dumps({"event": "no stock", "fingerprint": given}))
+    context = captured(records)
+    assert (context.grouping == ("explicit stock", "explicit none")) is explicit
+    assert context.additional_context == ({} if explicit else {"fingerprint": given})
+
+
 def test_what_json_tells_of_an_exception_is_not_told_twice(records: Records) -> None:
     for number in range(3):
         log_failure(log.exception, json.dumps({"message": "cannot add", "number": number, "exception": TRACE}))
