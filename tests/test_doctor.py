@@ -293,6 +293,19 @@ def test_behind_run_it_is_what_run_sees_that_counts(cli: Run, own_place: Path, m
     assert found["shop"]["reached"] == bool(arrived)
 
 
+def test_behind_run_a_filter_of_the_applications_own_is_named(cli: Run, own_place: Path) -> None:
+    (own_place / "shop.py").write_text("class Nothing:\n    def filter(self, record): return False\n")
+    (own_place / "app.py").write_text("import logging\nlogging.getLogger('shop').error('no stock')\n")
+    registry = {"class": "llama_logging.handlers.RegistryHandler", "filters": ["nothing"]}
+    more = {"filters": {"nothing": {"()": "shop.Nothing"}}, "handlers": {"registry": registry}}
+    (own_place / "logging.yaml").write_text(json.dumps({**YAML, **more, "root": {"handlers": ["registry"]}}))
+    done = cli("doctor", "--json", "--", sys.executable, "-m", "llama_logging", "run", "--", "app.py")
+    (process,) = json.loads(done.out)["processes"]
+    assert {entry["why"] for entry in process["loggers"]} == {
+        "the filter Nothing of the registry handler of `run` drops it"
+    }
+
+
 def test_behind_run_the_exit_code_is_right(cli: Run, own_place: Path) -> None:
     (own_place / "app.py").write_text(f"{STOPPING}logging.disable()")
     (own_place / "logging.yaml").write_text(json.dumps(YAML))

@@ -131,6 +131,8 @@ class LateFilter:
         try:
             if self._made is None:
                 self._made = self._make()
+                # What `doctor` calls it.
+                self.__qualname__ = getattr(self._made, "__qualname__", type(self._made).__qualname__)
             return (self._made.filter if hasattr(self._made, "filter") else self._made)(record)
         except Exception as error:
             if not self._has_failed:
