@@ -283,8 +283,12 @@ def of_a_form(message: str, said: str, *args: Any, **changes: Any) -> tuple[logg
 texts = st.text() | st.sampled_from([ATTACK, "", "password=hunter2", "lone \udcff", "x" * 9_000, "a\nb", "%s", "🦙"])
 
 
+# What begins so may be JSON, which has no form.
+messages = texts.filter(lambda text: text[:1] != "{")
+
+
 @settings(deadline=None)
-@given(message=texts, said=texts, args=st.lists(st.integers() | st.text(), max_size=2), colour=st.booleans())
+@given(message=messages, said=texts, args=st.lists(st.integers() | st.text(), max_size=2), colour=st.booleans())
 def test_what_is_remembered_of_a_form_changes_no_character(
     message: str, said: str, args: list[Any], colour: bool
 ) -> None:
