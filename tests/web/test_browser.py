@@ -365,17 +365,70 @@ def test_a_page_shows_what_another_process_logs(browser: Any, told: Served, sign
         assert page.evaluate("document.activeElement.closest('[data-item]').dataset.item") == at
 
 
+def _again(url: str, error_id: str) -> str:
+    """Have an error come once more; the new one's id."""
+    store = open_store(urls.parse(url))
+    again = replace(store.find(error_id), error_id=new_id(), timestamp=datetime.now(UTC))
+    store.ingest(Batch(again.error_id, 0, 1, [wire.encode_error(again)[0]]))
+    store.close()
+    return again.error_id
+
+
+def test_what_is_selected_focused_and_scrolled_stays_so_while_errors_come(
+    browser: Any, told: Served, signed: Any
+) -> None:
+    with watched(browser, signed, SIZES[1]) as page:
+        page.goto(told.base + told.paths[1])
+        page.locator("#pulse:not([hidden])").wait_for()
+        page.locator(".raw summary").first.click()
+        page.evaluate("document.querySelector('.raw pre').scrollLeft = 40")
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('.raw pre'))")
+        page.locator("summary", has_text="Delete…").focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        now = "[document.activeElement.value, getSelection().toString(), document.querySelector('.raw pre').scrollLeft]"
+        before = page.evaluate(now)
+        assert before[::2] == ["delete", 40]
+        assert "Traceback" in before[1]
+        again = _again(told.store, page.locator("article").get_attribute("data-error"))
+        page.locator(f".walk a[rel=next][href$='{again}']").wait_for()
+        assert page.evaluate(now) == before
+        assert page.get_by_role("button", name="Delete for good").is_visible()
+
+
+def test_pages_that_nobody_sees_leave_connections_to_the_next(browser: Any, told: Served, signed: Any) -> None:
+    """A browser has six to a server, and one that is live holds one."""
+    with watched(browser, signed) as page:
+        page.context.add_init_script("Object.defineProperty(document, 'hidden', {get: () => window.unseen === true})")
+        seen = "window.unseen = %s; document.dispatchEvent(new Event('visibilitychange'))"
+        page.goto(told.base + told.paths[1])
+        article, opened = page.locator("article"), []
+        for _ in range(8):
+            opened.append(page.context.new_page())
+            assert opened[-1].goto(f"{told.base}/?state=all").status == 200
+            opened[-1].locator("#pulse:not([hidden])").wait_for()
+            opened[-1].evaluate(seen % "true")
+        count = opened[0].locator(f"[data-item='{article.get_attribute('data-item')}'] .count b")
+        before = int(count.inner_text())
+        _again(told.store, article.get_attribute("data-error"))
+        opened[0].evaluate(seen % "false")
+        count.get_by_text(str(before + 1)).wait_for()
+
+
+def test_what_was_done_is_not_said_to_whom_the_address_is_sent(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.goto(f"{told.base}/?sort=count&did=mute&many=3#find")
+        assert "3 groups" in page.locator(".told").inner_text()
+        assert page.url == f"{told.base}/?sort=count#find"
+
+
 def test_an_error_that_is_read_stays_though_newer_ones_come(browser: Any, told: Served, signed: Any) -> None:
     with watched(browser, signed) as page:
         page.goto(told.base + told.paths[1])
         page.locator("#pulse:not([hidden])").wait_for()
         shown = page.locator("article").get_attribute("data-error")
-        store = open_store(urls.parse(told.store))
-        error = store.find(shown)
-        again = replace(error, error_id=new_id(), timestamp=datetime.now(UTC))
-        store.ingest(Batch("newer", 0, 1, [wire.encode_error(again)[0]]))
-        store.close()
-        page.locator(f".walk a[rel=next][href$='{again.error_id}']").wait_for()
+        again = _again(told.store, shown)
+        page.locator(f".walk a[rel=next][href$='{again}']").wait_for()
         assert page.locator("article").get_attribute("data-error") == shown
 
 

@@ -125,15 +125,36 @@
     });
 
     // --- looking again
-    const pulse = $("#pulse");
+    const pulse = $("#pulse"), begun = Date.now();
     let asked = 0, waiting = false;
-    const busy = () => $(".menu[open]") || help.open || (document.activeElement.matches("input:not([type=checkbox])") && $("#main").contains(document.activeElement));
+    const named = (node) => node.dataset?.item || node.dataset?.key || node.getAttribute?.("id") || ""; // .id of a form may be a field
+    // Piece by piece, and not as a whole: what stays keeps its focus, what is selected in it, how far it is scrolled, and what was chosen.
+    const become = (old, next) => {
+      if (old.nodeType !== Node.ELEMENT_NODE) {
+        if (old.data !== next.data) old.data = next.data;
+        return;
+      }
+      const stays = old.matches("details[data-key]") ? "open" : "";
+      for (const { name } of [...old.attributes]) if (name !== stays && !next.hasAttribute(name)) old.removeAttribute(name);
+      for (const { name, value } of next.attributes) if (name !== stays && old.getAttribute(name) !== value) old.setAttribute(name, value);
+      const names = new Set([...next.children].map(named));
+      for (const each of [...old.children]) if (!names.has(named(each))) each.remove();
+      let at = old.firstChild;
+      for (const child of [...next.childNodes]) {
+        let same = at;
+        while (same && !(same.nodeName === child.nodeName && named(same) === named(child))) same = same.nextSibling;
+        if (!same) { old.insertBefore(child, at); continue; }
+        if (same === at) at = at.nextSibling;
+        else old.insertBefore(same, at);
+        become(same, child);
+      }
+      while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+    };
     const renew = async () => {
       if (waiting) return;
       waiting = true;
       await new Promise((over) => setTimeout(over, Math.max(0, asked + 1500 - Date.now())));
       waiting = false;
-      if (document.hidden || busy()) { setTimeout(renew, 1500); return; }
       asked = Date.now();
       let answer;
       // Whoever reads an error goes on reading it, though newer ones come.
@@ -142,36 +163,42 @@
       try { answer = await fetch(address, { headers: { "x-fragment": "1" } }); } catch { return; }
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
-      if (!next || busy()) return;
-      const chosen = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
-      const open = new Set($$("details[data-key][open]").map((each) => each.dataset.key));
-      const closed = new Set($$("details[data-key]:not([open])").map((each) => each.dataset.key));
-      const item = current();
-      const name = item && item.dataset.item;
-      const told = $(".told");
-      for (const each of $$("details[data-key]", next)) {
-        if (open.has(each.dataset.key)) each.open = true;
-        if (closed.has(each.dataset.key)) each.open = false;
-      }
-      if (told && Date.now() - begun > 8000) $(".told", next)?.remove();
-      $("#live").replaceWith(next);
-      for (const box of boxes()) box.checked = chosen.has(box.value);
+      if (!next) return;
+      const focused = document.activeElement;
+      become($("#live"), next);
       prepare();
-      const again = name && items().find((each) => each.dataset.item === name);
-      if (again) $("a", again).focus({ preventScroll: true });
+      if (focused.isConnected) focused.focus({ preventScroll: true }); // what has moved has lost it
+      if (Date.now() - begun > 8000) $(".told")?.remove();
       pulse.classList.remove("beat");
       requestAnimationFrame(() => pulse.classList.add("beat"));
     };
-    const begun = Date.now();
-    prepare();
-    const first = $("#live").dataset.pulse;
-    if (first && window.EventSource) {
-      const source = new EventSource(root + "/live?seen=" + encodeURIComponent(first));
-      source.onopen = () => { pulse.hidden = false; pulse.classList.remove("off"); $("b", pulse).textContent = "live"; };
-      source.onerror = () => { pulse.classList.add("off"); $("b", pulse).textContent = "waiting"; };
-      source.onmessage = (event) => { if (event.data !== $("#live").dataset.pulse) renew(); };
-      addEventListener("pagehide", () => source.close());
-      addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+    // What was done is said once, and not to those who are sent the address.
+    const here = new URL(location.href);
+    if (here.searchParams.has("did")) {
+      for (const name of ["did", "many"]) here.searchParams.delete(name);
+      history.replaceState(null, "", here);
     }
+    prepare();
+    let source = null;
+    const rest = () => { source?.close(); source = null; };
+    // A browser has six connections to a server: pages that nobody sees would leave none to the next.
+    const listen = () => {
+      if (document.hidden) rest();
+      if (source || document.hidden || !$("#live").dataset.pulse) return;
+      source = new EventSource(root + "/live?seen=" + encodeURIComponent($("#live").dataset.pulse));
+      source.onopen = () => { pulse.hidden = false; pulse.classList.remove("off"); $("b", pulse).textContent = "live"; };
+      source.onmessage = (event) => { if (event.data !== $("#live").dataset.pulse) renew(); };
+      source.onerror = () => {
+        pulse.classList.add("off");
+        $("b", pulse).textContent = "waiting";
+        if (source?.readyState !== EventSource.CLOSED) return; // it tries again by itself
+        rest();
+        setTimeout(listen, 5000);
+      };
+    };
+    listen();
+    document.addEventListener("visibilitychange", listen);
+    addEventListener("pagehide", rest);
+    addEventListener("pageshow", listen);
   });
 })();
