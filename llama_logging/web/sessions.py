@@ -38,7 +38,7 @@ def begun(request: Request, keys: Keys) -> Response:
         path=f"{root_of(request)}/",
         secure=request.url.scheme == "https",
         httponly=True,
-        samesite="strict",
+        samesite="lax",  # strict, it would not come with a link in a chat or a mail; a change needs more anyway
     )
     return answer
 

@@ -441,6 +441,16 @@ def test_the_link_signs_in_once(browser: Any, told: Served, signed: Any) -> None
     context.close()
 
 
+def test_a_link_from_elsewhere_leads_to_a_page_one_is_signed_in_to(browser: Any, told: Served, signed: Any) -> None:
+    context = browser.new_context(storage_state=signed)
+    page = context.new_page()
+    page.route("http://chat.example/", lambda route: route.fulfill(body=f"<a href='{told.base}'>see</a>"))
+    page.goto("http://chat.example/")
+    page.get_by_text("see").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    context.close()
+
+
 def test_without_scripts_everything_is_there(browser: Any, told: Served, signed: Any) -> None:
     context = browser.new_context(java_script_enabled=False, storage_state=signed)
     page = context.new_page()

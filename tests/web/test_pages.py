@@ -267,7 +267,7 @@ def test_elsewhere_a_token_is_needed_to_read(store: Outbox) -> None:
     answer = client.get(f"/overview?since=7d&token={TOKEN}", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/overview?since=7d")
     cookie = answer.headers["set-cookie"]
-    assert all(word in cookie for word in ("HttpOnly", "SameSite=strict", "Secure", "Path=/"))
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=lax", "Secure", "Path=/"))
     assert TOKEN not in cookie
     assert client.get("/overview").status_code == 200
 
