@@ -21,16 +21,20 @@ from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
 from llama_logging.web import NEEDED
 from llama_logging.web.app import dashboard
+from llama_logging.web.door import Door
 from llama_logging.web.guard import ANY_ADDRESS, LOOPBACK
 from llama_logging.web.keys import Keys
 
 try:
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as error:
     raise MissingExtraError(f"{NEEDED} ({error})") from error
 
 STEPS = 5
 """How often a second words of some thousand errors are indexed: some 70 ms each (measured)."""
+PATIENCE = 20.0
+"""Seconds for which a connection may be open on which nothing is asked for."""
 EVERYWHERE = ("0.0.0.0", "::", "")
 """Bound to all addresses of the machine."""
 
@@ -87,6 +91,8 @@ def serve(settings: Settings) -> None:
         )
         config = uvicorn.Config(
             Below(app, _root(settings)),
+            loop="asyncio",  # another may take connections past the door
+            http=Connection,
             log_config=None,
             log_level="critical",  # of each request that is none it would tell
             access_log=False,
@@ -121,6 +127,27 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for message in self._said:
             _say(message)
+
+
+class Connection(H11Protocol):
+    """Is ended once nothing was asked for a while: who sends a request byte by byte would keep it for ever."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(PATIENCE, self._look, self.cycle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _look(self, before: object) -> None:
+        """End it, if the last request is that of *before*, and was answered."""
+        if self.cycle is before and (before is None or self.cycle.response_complete):
+            self.transport.abort()
+        else:
+            self._patience = self.loop.call_later(PATIENCE, self._look, self.cycle)
 
 
 class Below:
@@ -163,7 +190,7 @@ def _index(store: Store) -> None:
 
 def _bound(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = Door(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.bind, settings.port))

@@ -61,6 +61,23 @@ def test_what_is_no_request_is_not_told_of() -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
 
+def test_so_many_come_in_that_files_are_left() -> None:
+    """And nothing is said of those for whom there is no room."""
+    resource = pytest.importorskip("resource", reason="there is no POSIX")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+        try:
+            url, _ = stack.enter_context(served())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        with contextlib.ExitStack() as inside:
+            where = ("127.0.0.1", int(url.rpartition(":")[2]))
+            come = [inside.enter_context(socket.create_connection(where, 10)) for _ in range(250)]
+            assert come[-1].recv(1) == b""
+        wait_for("Health", f"{url}/health")
+
+
 def get(url: str, *, host: str = "", context: ssl.SSLContext | None = None) -> tuple[int, str]:
     request = urllib.request.Request(url, headers={"host": host} if host else {})
     try:
