@@ -201,6 +201,14 @@ def test_nothing_that_a_page_is_for_lies_beyond_its_edge(browser: Any, told: Ser
             assert min(page.evaluate(narrow), default=1) > 0.5, path
 
 
+def test_the_columns_of_what_was_tried_have_names_on_a_phone(browser: Any, told: Served, signed: Any) -> None:
+    """They are not seen where a row is a block, and told by a screen reader all the same."""
+    with watched(browser, signed, SIZES[1]) as page:
+        page.goto(f"{told.base}/recovery")
+        heads = page.get_by_role("columnheader").all_inner_texts()
+        assert heads == ["When", "Ended", "Strategy", "On", "Took", "Detail", "Error"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(browser: Any, told: Served, signed: Any, scheme: str) -> None:
     """By axe-core: nothing serious, nothing critical."""
