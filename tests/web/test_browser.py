@@ -201,6 +201,15 @@ def test_nothing_that_a_page_is_for_lies_beyond_its_edge(browser: Any, told: Ser
             assert min(page.evaluate(narrow), default=1) > 0.5, path
 
 
+@pytest.mark.parametrize("width", [360, 768, 1000, 1440])
+def test_no_figure_stands_alone_beside_a_gap(browser: Any, told: Served, signed: Any, width: int) -> None:
+    ends = "[...document.querySelectorAll('.figures, .figure:last-child')].map(e => e.getBoundingClientRect().right)"
+    with watched(browser, signed, (width, 740)) as page:
+        for path in ("/overview", "/health"):
+            page.goto(told.base + path)
+            assert len({round(end) for end in page.evaluate(ends)}) == 1, path
+
+
 def test_the_columns_of_what_was_tried_have_names_on_a_phone(browser: Any, told: Served, signed: Any) -> None:
     """They are not seen where a row is a block, and told by a screen reader all the same."""
     with watched(browser, signed, SIZES[1]) as page:
