@@ -70,13 +70,16 @@
       const item = document.activeElement.closest("[data-item]");
       return item && item.tagName !== "ARTICLE" ? item : null;
     };
-    const move = (by) => {
+    const go = (at) => {
       const list = items();
-      const at = list.indexOf(current());
-      const item = list[at < 0 ? (by > 0 ? 0 : list.length - 1) : Math.min(list.length - 1, Math.max(0, at + by))];
+      const item = list[Math.min(list.length - 1, Math.max(0, at))];
       if (!item) return;
       $("a", item).focus({ preventScroll: true });
       item.scrollIntoView({ block: "nearest" });
+    };
+    const move = (by) => {
+      const at = items().indexOf(current());
+      go(at < 0 && by < 0 ? items().length - 1 : at + by);
     };
     const decide = (deed) => {
       const article = $("article[data-item]");
@@ -89,6 +92,7 @@
         if (!item) return;
         $(".tick input", item).checked = true;
       }
+      if (!article && item) kept("at", items().indexOf(item));
       const button = document.createElement("button");
       button.name = "do";
       button.value = deed;
@@ -105,7 +109,7 @@
         if (document.activeElement.id === "find") document.activeElement.blur();
         return;
       }
-      if (event.target.matches("input[type=search], input[type=text], textarea, select")) return;
+      if (event.target.matches("input[type=search], input[type=text], textarea, select") || $("#no-keys").checked) return;
       const item = current();
       const acts = {
         j: () => move(1),
@@ -172,13 +176,15 @@
       pulse.classList.remove("beat");
       requestAnimationFrame(() => pulse.classList.add("beat"));
     };
-    // What was done is said once, and not to those who are sent the address.
+    prepare();
+    // What was done is said once, and not to those who are sent the address; who did it by a key goes on from there.
     const here = new URL(location.href);
     if (here.searchParams.has("did")) {
       for (const name of ["did", "many"]) here.searchParams.delete(name);
       history.replaceState(null, "", here);
+      if (kept("at")) go(Number(kept("at")));
+      kept("at", "");
     }
-    prepare();
     let source = null;
     const rest = () => { source?.close(); source = null; };
     // A browser has six connections to a server: pages that nobody sees would leave none to the next.
