@@ -365,6 +365,14 @@ def test_library_frames_are_folded_until_asked_for(browser: Any, told: Served, s
         assert page.locator("#every").is_checked()
 
 
+def test_where_one_is_can_be_seen_in_colours_of_the_system(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed) as page:
+        page.emulate_media(forced_colors="active")
+        page.goto(told.base)
+        outlines = "(those) => those.map(one => getComputedStyle(one).outlineStyle)"
+        assert set(page.locator("nav [aria-current]").evaluate_all(outlines)) == {"solid"}
+
+
 def test_the_theme_that_was_chosen_stays(browser: Any, told: Served, signed: Any) -> None:
     with watched(browser, signed) as page:
         page.goto(told.base)
