@@ -373,6 +373,17 @@ def test_where_one_is_can_be_seen_in_colours_of_the_system(browser: Any, told: S
         assert set(page.locator("nav [aria-current]").evaluate_all(outlines)) == {"solid"}
 
 
+def test_paper_is_light(browser: Any, told: Served, signed: Any) -> None:
+    with watched(browser, signed, scheme="dark") as page:
+        page.goto(told.base)
+        for chosen in ("light", "dark"):
+            page.locator("#theme").click()
+            page.emulate_media(media="print")
+            inks = "getComputedStyle(document.body).color.match(/\\d+/g).slice(0, 3).map(Number)"
+            assert max(page.evaluate(inks)) < 100, chosen
+            page.emulate_media(media="screen")
+
+
 def test_the_theme_that_was_chosen_stays(browser: Any, told: Served, signed: Any) -> None:
     with watched(browser, signed) as page:
         page.goto(told.base)
