@@ -430,6 +430,37 @@ def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreU
     opened.close()
 
 
+def test_an_older_copy_put_in_its_place_between_two_batches_gets_all_of_a_journal(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "BATCH_BYTES", 1)
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    for _ in range(5):
+        pipeline.add(make_context())
+    store, copy = SQLiteStore(store_url), f"{store_url.path}.copy"
+    store.forget("")
+    with contextlib.closing(sqlite3.connect(store_url.path)) as one, contextlib.closing(sqlite3.connect(copy)) as other:
+        one.backup(other)
+    came = store.ingest
+
+    def after_the_copy(batch: Batch) -> int:
+        if intake.errors and os.path.exists(copy):
+            for ending in ("-wal", "-shm"):
+                os.unlink(f"{store_url.path}{ending}")
+            os.replace(copy, store_url.path)
+        return came(batch)
+
+    monkeypatch.setattr(store, "ingest", after_the_copy)
+    intake = Intake(store, store_url.directories, path=store_url.path)
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        intake.run()
+    intake.run()
+    assert count(store) == 5
+    store.close()
+    pipeline.journal.close()
+
+
 def test_a_journal_with_nothing_new_is_left_alone_for_a_while(
     store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,8 @@ class Intake(Protocol):
     def ingest(self, batch: Batch) -> int:
         """Add what *batch* holds and remember its end, in one transaction.
 
-        If the store knows the journal beyond *batch.start*, nothing is added: another process did.
+        If what the store knows of the journal does not end at *batch.start*, nothing is added: another process
+        has, or the store is an older one than was asked before, which needs what lies in between, too.
 
         Returns:
             The end of what the store now has of that journal, in bytes.
