@@ -70,6 +70,6 @@ def test_what_came_after_the_copy_is_taken_along_from_the_registry_that_was_put_
     assert "after" in cli("list").out
     subprocess.run(shell("Putting a copy back"), shell=True, check=True, stderr=subprocess.DEVNULL)
     assert "after" not in cli("list").out
-    assert cli("import", "before/errors.db").code == 0
+    assert cli("import", "before.db").code == 0
     listed = cli("list", "--json").out
     assert (listed.count('"count": 1'), "before" in listed, "after" in listed) == (2, True, True)
