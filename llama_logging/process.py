@@ -19,24 +19,21 @@ else:
     from socket import gethostname as _host
 
 _ENCODED = regex(rb"%([0-9a-fA-F]{2})")
-_current: Process | None = None
+_known: dict[int, Process] = {}
 
 
 def current() -> Process:
     """This process; made anew after a fork."""
-    global _current
-    if _current is None or _current.pid != forks.pid:
-        _current = _describe()
-    return _current
-
-
-def _forget() -> None:
-    global _current
-    _current = None
+    found = _known.get(forks.pid)
+    if found is None:
+        # setdefault is atomic: threads that are the first at once would have names of their own, of which the journal
+        # tells one.
+        found = _known.setdefault(forks.pid, _describe())
+    return found
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_known.clear)
 
 
 def resource_attributes(text: str) -> dict[str, str]:

@@ -293,7 +293,7 @@ def test_a_new_release_has_trust_to_earn(
 ) -> None:
     def run(release: str) -> int:
         monkeypatch.setenv("SENTRY_RELEASE", release)
-        process._forget()
+        process._known.clear()
         handler = made()
         before = len(told(caplog))
         traffic.bouts(4)
@@ -302,7 +302,7 @@ def test_a_new_release_has_trust_to_earn(
         return len(told(caplog)) - before
 
     monkeypatch.setenv("SENTRY_RELEASE", "one")
-    process._forget()
+    process._known.clear()
     first = made()
     traffic.bouts(60)
     first.close()
@@ -310,7 +310,7 @@ def test_a_new_release_has_trust_to_earn(
     assert run("one") > 0
     assert run("two") == 0
     monkeypatch.undo()
-    process._forget()
+    process._known.clear()
 
 
 LEARNING = """
