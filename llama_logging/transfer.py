@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, Process, to_microseconds
@@ -15,11 +17,14 @@ from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import Origin
+from llama_logging.registry.upkeep import Unkept
 from llama_logging.visible import counted
 
 BATCH = 500
 """So many errors go over in one transaction."""
 
+WITHOUT_MINUTES = timedelta(days=34)
+"""Before a registry counts by the day (`Upkeep.prune`): what is older is compared by the day."""
 _UNREADABLE = (StoreError, *UNREADABLE)
 _PATIENCE = 10_000
 """So many errors in a row that cannot be read, and no more is looked for: they may be without end."""
@@ -63,8 +68,9 @@ def _put(store: Store, errors: Iterable[list[str]], progress: Progress) -> int:
 def merge(source: Store, target: Store, progress: Progress = bool) -> int:
     """Put all of *source* into *target*; how many errors' details went over.
 
-    Counts of errors whose details were pruned go over too, the first time. The state of a group that
-    *target* knows already stays; of others it is taken over.
+    Counts of errors whose details were pruned go over too, the first time; of a copy of *target* itself, and of
+    what it was copied from, those that *target* lacks. The state of a group that *target* knows already stays; of
+    others it is taken over.
 
     Raises:
         StoreError: If something could not be read, of a damaged file say; what could be went over before.
@@ -76,10 +82,7 @@ def merge(source: Store, target: Store, progress: Progress = bool) -> int:
     known = {name for name in groups if target.group(name) is not None}
     count = _put(target, _readable(source, problems), progress)
     with _noted(problems):
-        mark = f"imported {source.recall('id')}"
-        if not target.recall(mark):
-            _add_unkept(source, target)
-            target.remember(mark, "1")
+        _add_unkept(source, target)
     for name, group in groups.items():
         if name not in known and group.state_at is not None:
             _take_over(group, target, group.state_at)
@@ -132,10 +135,46 @@ def _frames(context: ErrorContext) -> list[str]:
 
 
 def _add_unkept(source: Store, target: Store) -> None:
-    frames, journal = [], f"import-{os.urandom(8).hex()}"
+    whose = source.recall("id")
+    mark = f"imported {whose}"
+    if whose == target.recall("id"):
+        journal = f"import-{os.urandom(8).hex()}"
+        _count(_uncounted(source, target), target, journal)
+    elif not target.recall(mark):
+        # By this name they come in once, also if this process ends before the mark is there.
+        journal = f"import-{whose}"
+        _count(source.unkept(), target, journal)
+        target.remember(mark, "1")
+    else:
+        return
+    target.forget(journal)
+
+
+def _uncounted(source: Store, target: Store) -> Iterator[Unkept]:
+    """What *source*, of which *target* is a copy or the other way round, has counted and *target* has not."""
+    roughly = datetime.now(UTC) - WITHOUT_MINUTES
+
+    def place(fingerprint: str, minute: datetime, origin: Origin) -> tuple[str, datetime, Origin]:
+        # One of them may count by the day what the other still counts by the minute.
+        return fingerprint, minute if minute > roughly else minute.replace(hour=0, minute=0), origin
+
+    left: Counter[tuple[str, datetime, Origin]] = Counter()
+    for store, sign in ((source, 1), (target, -1)):
+        for key, count in store.tallies().items():
+            left[place(*key)] += sign * count
+    for entry in source.unkept():
+        key = place(entry.fingerprint, entry.minute, entry.origin)
+        count = min(entry.count, left[key])
+        if count > 0:
+            left[key] -= count
+            yield dataclasses.replace(entry, count=count)
+
+
+def _count(entries: Iterable[Unkept], target: Store, journal: str) -> None:
+    frames = []
     # A count is of the origin of a process, and those that it came from may be gone: one of ours stands for them.
     processes: dict[Origin, str] = {}
-    for entry in source.unkept():
+    for entry in entries:
         origin = entry.origin
         if origin not in processes:
             processes[origin] = f"{journal}-{len(processes)}"
@@ -154,7 +193,6 @@ def _add_unkept(source: Store, target: Store) -> None:
             )
         )
     target.ingest(Batch(journal, 0, 1, frames))
-    target.forget(journal)
 
 
 def _standing_for(origin: Origin, name: str) -> Process:

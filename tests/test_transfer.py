@@ -4,6 +4,7 @@ import contextlib
 import os
 import sqlite3
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,54 @@ def test_registries_are_put_together_with_right_counts(tmp_path: Path, monkeypat
     assert totals(one) == expected
     for store in (one, other):
         store.close()
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=90)])
+def test_what_a_copy_has_counted_is_not_counted_again(tmp_path: Path, age: timedelta) -> None:
+    """Of a registry of which a copy was put back; the one counts by the day by now, the other by the minute."""
+    now = datetime.now(UTC) - age
+    one, copy = store_at(tmp_path / "one.db"), tmp_path / "copy.db"
+    transfer.add(one, [replace(error, timestamp=now) for error in some("a", 5)])
+    assert one.prune(Retention(errors=2), now, 100) == 3
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "one.db")) as file,
+        contextlib.closing(sqlite3.connect(copy)) as other,
+    ):
+        file.backup(other)
+    transfer.add(one, [replace(error, timestamp=now) for error in some("a", 4)])
+    for at in (now, datetime.now(UTC)):
+        one.prune(Retention(errors=0), at, 100)
+    (minute,) = [minute for _, minute, _ in one.tallies()]
+    assert (minute.hour, minute.minute) == ((0, 0) if age else (now.hour, now.minute))
+    restored = store_at(copy)
+    transfer.add(
+        restored, [replace(error, timestamp=datetime.now(UTC) - timedelta(minutes=5)) for error in some("a", 1)]
+    )
+    for _ in range(2):
+        transfer.merge(one, restored)
+        assert totals(restored) == {"v1:a": 10}
+    one.close()
+    restored.close()
+
+
+def test_who_dies_after_the_counts_came_over_does_not_count_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = store_at(tmp_path / "one.db"), store_at(tmp_path / "other.db")
+    transfer.add(one, some("a", 5))
+    assert one.prune(Retention(errors=0), NOON, 100) == 5
+
+    def die(name: str, value: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as at_once:
+        at_once.setattr(other, "remember", die)
+        with pytest.raises(KeyboardInterrupt):
+            transfer.merge(one, other)
+    transfer.merge(one, other)
+    assert totals(other) == {"v1:a": 5}
+    one.close()
+    other.close()
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5])

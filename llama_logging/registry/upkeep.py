@@ -103,6 +103,10 @@ class Upkeep(Protocol):
         """The errors whose details were pruned, as counted."""
         ...
 
+    def tallies(self) -> dict[tuple[str, datetime, Origin], int]:
+        """How many errors of each fingerprint came in each minute, or day (see `prune`), from each origin."""
+        ...
+
     def note(self, at: datetime, kind: str, detail: str) -> None:
         """Remember an Incident."""
         ...

@@ -76,6 +76,20 @@ class SQLUpkeep(SQLAccess):
                 origin=Origin(service, environment),
             )
 
+    def tallies(self) -> dict[tuple[str, datetime, Origin], int]:
+        with self._reading() as execute:
+            rows = execute(
+                """
+                SELECT groups.fingerprint, counts.minute, coalesce(origins.service, ''),
+                       coalesce(origins.environment, ''), counts.count
+                FROM counts JOIN groups ON groups.id = counts.group_id LEFT JOIN origins ON origins.id = counts.origin
+                """
+            )
+            return {
+                (fingerprint, from_microseconds(minute * MINUTE), Origin(service, environment)): int(count)
+                for fingerprint, minute, service, environment, count in rows
+            }
+
     def note(self, at: datetime, kind: str, detail: str) -> None:
         with self._transaction() as execute:
             execute("INSERT INTO incidents (at, kind, detail) VALUES (?, ?, ?)", (to_microseconds(at), kind, detail))

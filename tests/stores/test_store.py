@@ -26,6 +26,7 @@ from llama_logging.outbox import Outbox
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.origins import Origin
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, pruning, urls, words
@@ -169,6 +170,15 @@ def test_a_batch_that_another_process_has_added_is_left_out(store: Store) -> Non
     assert store.ingest(Batch("j", 0, 50, frames_of(make_context()))) == 100
     assert store.checkpoint("j") == 100
     assert sum(store.count_by_severity(None, ErrorSeverity.DEBUG).values()) == 1
+
+
+def test_it_is_told_how_many_came_in_each_minute(store: Store) -> None:
+    """Whether their details are kept or not."""
+    early, late = make_context(), make_context(timestamp=NOON + MINUTE)
+    add(store, early, make_context(), late)
+    store.prune(Retention(errors=1), NOON, 10)
+    nowhere = Origin("", "")
+    assert store.tallies() == {(early.fingerprint, NOON, nowhere): 2, (early.fingerprint, NOON + MINUTE, nowhere): 1}
 
 
 def test_a_checkpoint_is_forgotten(store: Store) -> None:
