@@ -92,9 +92,14 @@ _EXISTS = """
         SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = ? AND relname = 'registry')
 """
+# PostgreSQL 17 may end transactions that take long: one that brings a registry up to date would never get through.
+_AS_LONG_AS_IT_TAKES = """
+    SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('transaction_timeout', true) <> '0'
+"""
 # Whatever is usual in the database: it takes as long as it takes, and sees what others did that it waited for.
-_MAKING = """
-    BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL standard_conforming_strings = on
+_MAKING = f"""
+    BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; {_AS_LONG_AS_IT_TAKES};
+    SET LOCAL standard_conforming_strings = on
 """
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _MISSING_DAYS = f"""
@@ -251,7 +256,8 @@ class PostgresStore(SQLStore):
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
         """In one message to the server, which also tells whether a newer version has brought it up to date."""
         cursor = connection.execute(
-            f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {self._settings()}; "
+            # Not READ WRITE: who has a server read only, as its disk is about to be full, means us, too.
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; {self._settings()}; {_AS_LONG_AS_IT_TAKES}; "
             # Shared: only one who would bring it up to date waits, until this transaction is over.
             f"SELECT pg_advisory_xact_lock_shared({_MIGRATION}, {self._key}); "
             "SELECT pg_backend_pid(), value FROM registry WHERE name = 'version'".encode()

@@ -317,11 +317,19 @@ def test_every_day_has_a_table_today_and_tomorrow_too(store: PostgresStore, post
 
 @pytest.mark.parametrize(
     "usual",
-    ["statement_timeout = 300", "default_transaction_isolation = serializable", "standard_conforming_strings = off"],
+    [
+        "statement_timeout = 300",
+        "transaction_timeout = 300",
+        "default_transaction_isolation = serializable",
+        "standard_conforming_strings = off",
+    ],
 )
 def test_it_is_brought_up_to_date_whatever_is_usual_in_the_database(
     postgres_url: urls.StoreURL, usual: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with admin(postgres_url) as connection:
+        if usual.startswith("transaction_timeout") and connection.info.server_version < 17_00_00:
+            pytest.skip("PostgreSQL has it from 17 on")
     monkeypatch.setenv("PGOPTIONS", f"-c {usual.replace(' ', '')}")
     monkeypatch.setattr("llama_logging.stores.postgres.STEPS", (*STEPS, "SELECT pg_sleep(0.5)"))
     with closing(PostgresStore(postgres_url)) as store:
@@ -676,6 +684,17 @@ def test_who_may_only_read_and_decides_something_is_told_so(store: PostgresStore
     standby = pytest.raises(StoreError, match="here it may only be read, as on a standby")
     with closing(PostgresStore(url)) as reader, standby:
         reader.resolve(context.fingerprint, NOON)
+
+
+def test_who_writes_already_waits_while_the_server_is_read_only(store: PostgresStore) -> None:
+    """As providers have it when its disk is about to be full."""
+    add(store, make_context())
+    assert store._connection is not None
+    store._connection.execute("SET default_transaction_read_only = on")
+    with pytest.raises(StoreError, match="here it may only be read"):
+        add(store, make_context())
+    add(store, make_context())  # by a connection of its own, for which it is not
+    assert store.groups()[0].count == 2
 
 
 def test_a_server_that_does_not_answer_is_one_line_and_the_errors_wait(cli: Run) -> None:
