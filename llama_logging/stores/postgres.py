@@ -343,9 +343,19 @@ class PostgresStore(SQLStore):
         execute(_KEEP)
         execute("DELETE FROM arrived")
 
-    def _together(self) -> contextlib.AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def _together(self) -> Iterator[None]:
         assert self._connection is not None
-        return self._connection.pipeline()
+        pipeline = self._connection.pipeline()
+        pipeline.__enter__()
+        try:
+            yield
+        except BaseException:
+            # Told of it, psycopg would say in the application's log that it ignores what fails besides.
+            with contextlib.suppress(psycopg.Error):
+                pipeline.__exit__(None, None, None)
+            raise
+        pipeline.__exit__(None, None, None)
 
     def _alone(self, execute: Execute) -> None:
         # Errors are followed in the order of their positions, so they must be committed in that order: what comes now

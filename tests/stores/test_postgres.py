@@ -29,7 +29,7 @@ from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
 from llama_logging.stores import urls
-from llama_logging.stores.statements import only
+from llama_logging.stores.statements import Execute, only
 from tests.conftest import NOON, Run, make_context
 from tests.stores.test_ledger import make_announcement
 from tests.stores.test_store import HOUR, add, frames_of
@@ -528,6 +528,24 @@ def test_a_lost_connection_is_told_and_the_next_call_has_another(
     with pytest.raises(StoreError, match=r"^postgresql://\S+: "):
         store.groups()
     assert store.groups()[0].count == 1
+
+
+def test_a_connection_lost_amidst_a_batch_is_not_told_in_the_applications_log(
+    store: PostgresStore, postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(store, make_context())
+
+    def lose(execute: Execute) -> None:
+        with admin(postgres_url) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s)", (store._backend,))
+
+    with monkeypatch.context() as lost:
+        lost.setattr(store, "_make_days", lose)
+        with pytest.raises(StoreError):
+            add(store, make_context())
+    assert caplog.records == []
+    add(store, make_context())
+    assert store.groups()[0].count == 2
 
 
 def test_a_writer_killed_in_a_transaction_leaves_nothing_half_done(postgres_url: urls.StoreURL) -> None:
