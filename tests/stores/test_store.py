@@ -357,6 +357,15 @@ def test_an_error_with_odd_details_is_shown_without_them(store: Store, odd: dict
     assert {(type(error.tags), type(error.additional_context)) for error in shown} == {(dict, dict)}
 
 
+def test_a_text_that_is_none_is_refused_whatever_else_is_odd(store: Store) -> None:
+    """It would keep all groups from being shown."""
+    context = make_context()
+    bad = wire.dumps({**wire.encode_count(make_context()), "fp": "\ud800", "site": 7})
+    store.ingest(Batch("j", 0, 9, [bad, *frames_of(context)]))
+    assert [group.fingerprint for group in store.groups()] == [context.fingerprint]
+    assert store.health().damaged == 1
+
+
 def test_frames_of_a_later_version_are_passed_over(store: Store) -> None:
     context = make_context()
     store.ingest(Batch("j", 0, 1, ['{"k":"hologram","x":1}', *frames_of(context)]))
@@ -376,8 +385,8 @@ def test_a_frame_that_is_not_what_it_should_be_holds_up_no_other(store: Store, b
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        *(("type", "half \udc80"), ("fp", "\ud800"), ("sev", 7), ("sev", "bad")),
-        *(("ts", "late"), ("ts", -1), ("ts", 10**18), ("ts", 10**30)),
+        *(("type", "half \udc80"), ("fp", "\ud800"), ("fp", None), ("sev", 7), ("sev", "bad")),
+        *(("ts", "late"), ("ts", -1), ("ts", 1.5), ("ts", 10**18), ("ts", 10**30)),
     ],
 )
 @pytest.mark.parametrize("kind", ["error", "count"])
