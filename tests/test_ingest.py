@@ -452,7 +452,7 @@ def test_an_older_copy_put_in_its_place_between_two_batches_gets_all_of_a_journa
         return came(batch)
 
     monkeypatch.setattr(store, "ingest", after_the_copy)
-    intake = Intake(store, store_url.directories, path=store_url.path)
+    intake = Intake(store, store_url.directories, path=store_url.path, arrived=lambda number: None)
     with pytest.raises(StoreError, match="deleted or replaced"):
         intake.run()
     intake.run()
