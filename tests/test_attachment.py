@@ -144,6 +144,16 @@ def test_an_uncaught_exception_is_seen_whose_hook_is_the_applications(
     assert [error["error_type"] for error in summary(cli)["recent_errors"]] == ["ValueError"]
 
 
+def test_what_a_program_has_caught_and_keeps_for_a_debugger_is_not_uncaught(cli: Run, own_place: Path) -> None:
+    """Pytest puts what fails a test where the interpreter puts what ends a program, for `pdb.pm()`."""
+    (own_place / "app.py").write_text(
+        "import sys\ndef call(f):\n    try:\n        f('x')\n    except ValueError as error:\n"
+        "        sys.last_exc = sys.last_value = error\ncall(int)\n"
+    )
+    assert attached(cli, minimal()).code == 0
+    assert document(cli, "list") == []
+
+
 @pytest.mark.parametrize(("options", "errors"), [(["--configure"], 1), ([], 0)])
 def test_an_error_whose_text_ends_the_process_is_kept_where_no_other_handler_asks_before(
     cli: Run, own_place: Path, options: list[str], errors: int

@@ -42,7 +42,7 @@ def install(*, printed: bool = False) -> None:
     def at_exit() -> None:
         # The interpreter puts what ends a program here before it calls any hook: Typer, rich and others have their own.
         error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-        if error is not None and id(error) != hooked:
+        if id(error) != hooked and _left_the_program(error):
             keep(error, "excepthook")
 
     def thread_excepthook(args: threading.ExceptHookArgs) -> None:
@@ -58,6 +58,12 @@ def install(*, printed: bool = False) -> None:
         sys.__excepthook__ = excepthook
     sys.excepthook, threading.excepthook, sys.unraisablehook = excepthook, thread_excepthook, unraisable_hook
     _watch_printing(everything=printed)
+
+
+def _left_the_program(error: object) -> bool:
+    """Whether no frame of the program was left to catch *error*: pytest and `code` put there what they have caught."""
+    outermost = getattr(error, "__traceback__", None)
+    return outermost is not None and outermost.tb_frame.f_back is None
 
 
 def keep(
