@@ -98,7 +98,8 @@ RELAYS: set[str] = set()
 
 # Of a thread, or of a greenlet, where a host has put these in the place of threads.
 _depth: ContextVar[int] = ContextVar("llama_logging_tap_depth", default=0)
-_at_work: ContextVar[bool] = ContextVar("llama_logging_tap_at_work", default=False)
+# A list that is emptied afterwards: a task that a handler has begun keeps a copy of the context.
+_at_work: ContextVar[list[bool] | None] = ContextVar("llama_logging_tap_at_work", default=None)
 _sinks: tuple[Sink, ...] = ()
 _notes = False
 _sticking: dict[str, Sink] = {}
@@ -159,7 +160,7 @@ def takes_notes() -> bool:
 
 def is_at_work() -> bool:
     """Whether this thread is in the application's handlers for a record that the tap will take after them."""
-    return _at_work.get()
+    return bool(_at_work.get())
 
 
 def would_emit(logger: logging.Logger, level: int) -> bool:
@@ -258,7 +259,8 @@ def _tap(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 def _host(logger: logging.Logger, record: logging.LogRecord) -> tuple[logging.LogRecord | None, BaseException | None]:
     """What the application's own tree does: the record its filters let through, and what it raised."""
-    token = _at_work.set(True)
+    at_work = [True]
+    token = _at_work.set(at_work)
     try:
         if not logger.filters:
             _handle(logger, record)
@@ -275,6 +277,7 @@ def _host(logger: logging.Logger, record: logging.LogRecord) -> tuple[logging.Lo
     except BaseException as error:
         return record, error
     finally:
+        at_work.clear()
         _at_work.reset(token)
     return record, None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextvars
 import logging
 import logging.config
 import logging.handlers
@@ -47,6 +48,23 @@ def kept() -> Iterator[Kept]:
 
 def replaced() -> bool:
     return logging.Logger.handle is tap.handle or logging.Logger.isEnabledFor is tap.is_enabled_for
+
+
+def test_what_a_handler_has_begun_is_not_within_its_record_any_more(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that sends by a task: what that logs through loguru or structlog is an error of its own."""
+    asked: list[bool] = []
+    begun: list[contextvars.Context] = []
+
+    class Beginning(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            asked.append(tap.is_at_work())
+            begun.append(contextvars.copy_context())
+
+    monkeypatch.setattr(log, "handlers", [Beginning()])
+    log.error("broken")
+    assert (asked, begun[0].run(tap.is_at_work)) == ([True], False)
 
 
 def test_with_the_last_sink_the_tap_is_gone(kept: Kept) -> None:
