@@ -245,6 +245,22 @@ asyncio.run(main())
         (("LookupError", "broken"),),
     ),
     Program(
+        "a loop of uvloop with its own exception handler",
+        "uvloop",
+        """
+import asyncio, uvloop
+def work():
+    raise LookupError("broken")
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: print("mine"))
+    loop.call_soon(work)
+    await asyncio.sleep(0.01)
+uvloop.run(main())
+""",
+        (("LookupError", "broken"),),
+    ),
+    Program(
         "a daemon that closes all files, and os._exit",
         "",
         """

@@ -1,4 +1,4 @@
-"""asyncio: a loop with an exception handler of its own logs nothing."""
+"""asyncio and uvloop: a loop with an exception handler of its own logs nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from llama_logging.context import ErrorSeverity
 
 def install(module: Any) -> None:
     """Capture what is given to a handler that the application has set; the default one logs it."""
-    original = module.BaseEventLoop.call_exception_handler
+    cls = module.Loop if module.__name__ == "uvloop" else module.BaseEventLoop
+    original = cls.call_exception_handler
 
     @functools.wraps(original)
     def call_exception_handler(self: Any, context: dict[str, Any]) -> None:
@@ -19,4 +20,4 @@ def install(module: Any) -> None:
             keep(context.get("exception"), "asyncio", ErrorSeverity.ERROR)
         original(self, context)
 
-    module.BaseEventLoop.call_exception_handler = call_exception_handler
+    cls.call_exception_handler = call_exception_handler
