@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from llama_logging import signals
+
 if TYPE_CHECKING:
     import queue
 
@@ -87,16 +89,18 @@ class Thread(threading.Thread):
 def unseen() -> Iterator[None]:
     """Within this block, in which a thread of ours waits, `threading.enumerate` and `active_count` tell nothing of it.
 
-    Scripts wait until no thread is left but their first, and tests ask whether they have left one behind.
+    Scripts wait until no thread is left but their first, and tests ask whether they have left one behind. Nor does a
+    signal come to it.
     """
-    # Where `current_thread` looks as well: what runs within must not ask for it.
-    seen, this = getattr(threading, "_active", {}), threading.get_ident()
-    thread = seen.pop(this, None)
-    try:
-        yield
-    finally:
-        if thread is not None:
-            seen[this] = thread
+    with signals.blocked():
+        # Where `current_thread` looks as well: what runs within must not ask for it.
+        seen, this = getattr(threading, "_active", {}), threading.get_ident()
+        thread = seen.pop(this, None)
+        try:
+            yield
+        finally:
+            if thread is not None:
+                seen[this] = thread
 
 
 def waited(event: threading.Event, timeout: float) -> bool:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llama_logging import forks
+from llama_logging import forks, signals
 from llama_logging.exceptions import StoreError
 from llama_logging.journal.folders import Identity, identity
 from llama_logging.journal.reading import Piece, Reader, journals
@@ -340,6 +340,7 @@ class Ingester:
             self._started, self._retry_at = False, time.monotonic() + RETRY_AFTER
 
     def _run(self, going: Any, ended: Any) -> None:
+        signals.block()
         # What escapes a thread, the interpreter prints on the application's standard error.
         with contextlib.suppress(BaseException):
             try:
