@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,35 @@ def test_an_error_whose_text_ends_the_process_is_kept_where_no_other_handler_ask
     assert cli("run", *options, "--", "app.py").code == 7
     assert (own_place / "llama_logging.db.journal").is_dir() == bool(errors)
     assert cli("list").out.count("Last") == errors
+
+
+def test_of_the_environment_that_run_is_of_the_application_has_nothing_else(own_place: Path) -> None:
+    """On its path it would have what it uses where it is installed, and a `tests` that stands before its own."""
+    home = own_place / "home"
+    (home / "other-1.dist-info").mkdir(parents=True)
+    (home / "other-1.dist-info" / "METADATA").write_text("Name: other\nVersion: 1\n")
+    (home / "llama_logging").symlink_to(Path(llama_logging.__file__).parent)
+    (home / "ours.py").write_text("import needed\ndef passes(): return needed.passes\n")
+    (home / "needed.py").write_text("def passes(record): print('asked'); return True\n")
+    (home / "other.py").touch()
+    (home / "tests").mkdir()
+    (home / "tests" / "__init__.py").touch()
+    (own_place / "tests").mkdir()
+    (own_place / "tests" / "mine.py").touch()
+    (own_place / "app.py").write_text(
+        "import importlib.metadata, importlib.util, logging, tests.mine\n"
+        "print([one.name for one in importlib.metadata.distributions()], importlib.util.find_spec('other'))\n"
+        "logging.error('broken')\n"
+    )
+    (own_place / "logging.yaml").write_text(
+        minimal(f"{REGISTRY}, filters: [ours]") + "filters: {ours: {(): ours.passes}}\n"
+    )
+    venv.create(own_place / "venv")
+    python = own_place / "venv" / "bin" / "python"
+    alone = subprocess.run([python, "app.py"], capture_output=True, text=True, check=True)
+    env = {**environment("logging.yaml"), "LLAMA_LOGGING_HOME": str(home)}
+    done = subprocess.run([python, "app.py"], capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{alone.stdout}asked\n", alone.stderr)
 
 
 def test_an_interactive_console_prints_what_it_would(cli: Run, own_place: Path) -> None:
