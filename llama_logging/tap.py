@@ -32,8 +32,8 @@ _RELAYED_WITHIN = 8
 
 _enabled = logging.Logger.isEnabledFor
 _handle = logging.Logger.handle
-_log_code = logging.Logger._log.__code__
-_SOURCE = _log_code.co_filename
+_SOURCE = _handle.__code__.co_filename
+_CALLS = {getattr(logging.Logger, name).__code__ for name in ("debug", "info", "warning", "error", "critical", "log")}
 _logging = vars(logging)
 
 
@@ -339,11 +339,15 @@ def _is_relayed() -> bool:
 
 
 def _comes_from_a_logging_call() -> bool:
-    """Whether `Logger._log` called; `Logger.handle` itself asks for no level, nor may we."""
+    """Whether `Logger.error` or the like called, which `is_enabled_for` has let pass.
+
+    `Logger.handle` itself asks for no level, nor may we; and who calls `Logger._log`, as SQLAlchemy does to echo, has
+    asked himself.
+    """
     frame: FrameType | None = sys._getframe(2)
     for _ in range(_CALLERS):
         frame = frame.f_back if frame is not None else None
-        if frame is not None and frame.f_code is _log_code:
+        if frame is not None and frame.f_code in _CALLS:
             return True
     return False
 

@@ -258,3 +258,24 @@ def test_what_is_no_record_goes_the_way_it_went(kept: Kept) -> None:
         log.handle(object())  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         log.isEnabledFor("ERROR")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
+def test_who_decides_for_himself_what_is_logged_is_not_stopped(
+    level: int, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy calls `Logger._log` for what `echo` asks for, whatever the logger's level is."""
+    host = Kept()
+    notes = tap.Sink(Kept, notes=True)
+    monkeypatch.setattr(log, "handlers", [host])
+    monkeypatch.setattr(log, "level", logging.CRITICAL)
+    logging.root.manager._clear_cache()  # type: ignore[attr-defined]
+    tap.add(notes)
+    try:
+        log._log(level, "SELECT 1", ())
+        log.log(level, "stopped")
+    finally:
+        tap.remove(notes)
+        monkeypatch.undo()
+        logging.root.manager._clear_cache()  # type: ignore[attr-defined]
+    assert host.said == ["SELECT 1"]
