@@ -44,7 +44,7 @@ class _Elsewhere:
         return MetadataPathFinder.find_distributions(there)
 
     def _is_asked_from_there(self) -> bool:
-        frame = sys._getframe(2)
+        frame: types.FrameType | None = sys._getframe(2)
         while frame is not None and _package(frame) in ("importlib", "_frozen_importlib"):
             frame = frame.f_back
         return frame is not None and _package(frame) in self._found
