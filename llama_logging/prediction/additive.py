@@ -22,9 +22,10 @@ _GROUPS = 32
 class Additive:
     """P = 1 - exp(-sum of theta over what is active): a "noisy or" without a rate to tune.
 
-    theta = (expected errors + BACK x theta of the coarser key) / (exposures + BACK). A window that an
-    error came in shares that error among its sources, each by its part of the sum; and notes for each
-    source which groups its errors were of.
+    theta = -log(1 - p), and p = (windows it brought an error in + BACK x p of the coarser key) / (exposures + BACK).
+    A window that an error came in counts for each of its sources by p / P, the chance that it brought one: what
+    stands alone has at once as much as was seen. (By its part of the sum of theta it would get there, but slowly.)
+    It notes for each source which groups its errors were of.
 
     Args:
         forget: What a count keeps at each new exposure.
@@ -47,7 +48,7 @@ class Additive:
             found = cells.get(key)
             if found is not None:
                 value = (found[0] + BACK * value) / (found[1] + BACK)
-        return value
+        return -math.log1p(-value)
 
     def learn(self, sources: Sequence[Source], followed: bool) -> None:
         """Count a window in which *sources* were active."""
@@ -108,10 +109,10 @@ class Additive:
         self.groups = {int(key): dict(pairs) for key, pairs in state["groups"].items()}
 
     def shares(self, sources: Sequence[Source]) -> list[float]:
-        """How many of the errors in such a window, given that there is one, each source brings."""
+        """How likely each source brought an error to such a window, given that there was one."""
         thetas = [self.theta(source) for source in sources]
-        scale = -1.0 / math.expm1(-sum(thetas))
-        return [theta * scale for theta in thetas]
+        anything = math.expm1(-sum(thetas))
+        return [math.expm1(-theta) / anything for theta in thetas]
 
     def _count_first(self, key: int, share: float) -> None:
         count = self.firsts.get(key, 0.0) + share

@@ -327,11 +327,12 @@ class Stream:
         for taken, gauge in enumerate(reversed(self.steady.values())):
             if taken >= GAUGES or now - gauge.at > 8.0 * horizon:
                 break
-            near = gauge.bin(now)
-            key = gauge.number << 16 | LIMIT << 8 | near
+            # An error since it was read may have been its own, and it stands elsewhere now.
+            failed = self.last_error > gauge.at
+            key = gauge.number << 16 | LIMIT << 8 | failed << 7 | gauge.bin(now)
             keys.append(key)
             # What is known of how gauges move stands in for a place that this one has seldom been at.
-            reached = max(0, int(2.0 * (6.0 + logit(gauge.chance(now, horizon)))))
+            reached = failed << 6 | max(0, int(2.0 * (6.0 + logit(gauge.chance(now, horizon)))))
             sources.append((key, gauge.number << 16 | GAUGE << 8 | reached, GAUGE << 8 | reached))
 
     def _times(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:

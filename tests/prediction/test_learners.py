@@ -31,6 +31,15 @@ def test_an_additive_hazard_gives_each_source_its_own_errors() -> None:
     assert additive.theta(cause) > 20 * additive.theta(always)
 
 
+def test_what_stands_alone_brings_as_many_errors_as_were_seen() -> None:
+    """Nineteen of twenty windows; all that the coarser key takes from that is what 40 exposures of it are worth."""
+    additive, source = Additive(), (1 << 16 | 512, 512, 512)
+    for turn in range(400):
+        additive.learn([source], turn % 20 != 0)
+
+    assert 0.9 < -math.expm1(-additive.theta(source)) < 0.95
+
+
 def test_errors_of_a_group_are_expected_where_its_sources_are() -> None:
     additive = Additive()
     one, other = (1 << 16 | 512, 512, 512), (2 << 16 | 512, 512, 512)

@@ -367,3 +367,20 @@ def test_what_is_remembered_is_bounded() -> None:
         assert len(forecaster.logistic.weights) + len(forecaster.additive.cells) <= 200
         assert len(forecaster.groups) == len(forecaster.numbers) == 4
         assert len(forecaster.open) <= 100
+
+
+def test_a_gauge_that_was_full_is_not_expected_to_fail_again_before_it_is_read() -> None:
+    """A pool fills within the hour, is read each half minute, fails 20 s after it was full, and is empty then."""
+    predictor, at = Predictor(horizons=(300.0,)), 0.0
+    forecaster = predictor.forecasters[0]
+    added: list[tuple[float, float]] = []
+    for _ in range(40):
+        for step in range(100):
+            at += 30.0
+            predictor.observe(record(at, "db.pool: %d of 100 in use", logging.INFO, step))
+        before = forecaster.open[-1].experts[2]
+        predictor.observe(error(at + 20.0, "db.pool: exhausted"))
+        added.append((before, forecaster.open[-1].experts[2]))
+
+    before, after = added[-1]
+    assert after < 0.2 < 0.6 < before, (before, after)
