@@ -16,92 +16,26 @@ TakeOut = Callable[[str], str]
 
 
 def suspected(text: str) -> list[TakeOut]:
-    """What may find something in *text*, by signs that are cheap to look for."""
+    """What may find something in *text*, by signs that are cheap to look for, in the order in which it is to be asked.
+
+    Written out: a loop over the signs would take as long again, for every text that has none of them. Most texts
+    are done with at the one letter, or the two, that stand before a longer sign.
+    """
     found: list[TakeOut] = []
     lowered = text.lower()
-    alike = text.encode().translate(DIGITS_ALIKE) if text.isascii() else None
     hyphen, colon, quoted = "-" in text, ":" in text, "'" in text or '"' in text
     # First of all: where a value in no quotes ends, a private key goes on.
     if hyphen and "-----BEGIN" in text:
         found.append(_pem)
-    # While a statement still tells which parameter is which, and an instance what it is.
-    if colon and "[" in text:
-        if PARAMETERS in text:
-            found.append(without_secrets)
-        if "On instance[" in text:
-            found.append(_instances)
-    if colon and "dup key: {" in text:
-        found.append(_shell)
-    # Before what takes out a text in quotes alone. Written out: a loop over these would take as long again,
-    # for every text that has none of them.
+    if colon and ("[" in text or "{" in text):
+        _add_of_data(found, text)
+    # Before what takes out a text in quotes alone.
     if colon or "=" in text or "%" in text:
-        # Two letters before what has them, and a rare one: most texts are done with there.
-        if (
-            ("ss" in lowered and ("pass" in lowered or "sess" in lowered or "ssn" in lowered))
-            or "key" in lowered
-            or ("ok" in lowered and ("token" in lowered or "cookie" in lowered))
-            or "pwd" in lowered
-            or "secret" in lowered
-            or ("z" in lowered and "authorization" in lowered)
-        ):
-            found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
-        if "=" in text:
-            if "value=" in text and ("name=" in text or "key=" in text):
-                found.append(_attributes)
-            if "auth=" in lowered or "sid=" in lowered:
-                found.append(_short)
-            # In a form or a query, and else what is told of payments and logins.
-            if (
-                "&" in text or "?" in text or "pin=" in lowered or "otp=" in lowered or "cv" in lowered
-            ) and _RARELY.search(lowered):
-                found.append(_rarely)
-        if alike is None and _ABROAD.search(text):
-            found.append(_abroad)
-        if "sig" in lowered and ("&" in text or "?" in text or "%" in text):
-            found.append(_signature)
-        if "T" in text and ("ATATT" in text or "ATCTT" in text):
-            found.append(_atlassian)
+        _add_assigned(found, text, lowered)
     if hyphen:
-        if "--" in text:
-            found.append(_option)
-        if "-u" in text:
-            found.append(_user)
-            if "url" in text:
-                found.append(_curl)
-        if "pass" in text and ("-pass" in text or "storepass" in text or "keypass" in text):
-            found.append(_pass_option)
-        if "-p" in text and ("mysql" in lowered or "maria" in lowered or "sshpass" in text):
-            found.append(_mysql)
-        if "sk-" in text:
-            found.append(_sk)
-        if (
-            (
-                "x" in text
-                and ("xox" in text or "xai-" in text or ("pp" in text and ("pplx-" in text or "xapp-" in text)))
-            )
-            or ("gl" in text and _GITLAB.search(text))
-            or "pypi-" in text
-            or "GOCSPX-" in text
-            or ("K" in text and ("AGE-" in text or "AK-" in text))
-        ):
-            found += [take_out for sign, take_out in _WITH_HYPHEN if sign in text]
-        if _LONG_BEHIND_HYPHEN.search(text):
-            found.append(_with_a_hyphen)
+        _add_behind_hyphens(found, text, lowered)
     if colon:
-        if ":AA" in text:
-            found.append(_bot)
-        if "/" in text:
-            if "@" in text:
-                if "://" in text:
-                    found.append(_user_info)
-                if ":thin:" in text:
-                    found.append(_user_of_oracle)
-            if "hook" in lowered or "/bot" in text:
-                found += _WEBHOOKS
-        if quoted and ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text):
-            found.append(_quoted_keys)
-        if "alue" in text:
-            found += (_named_values, _named_lines)
+        _add_behind_colons(found, text, lowered, quoted=quoted)
     if "identified" in lowered or (quoted and "password" in lowered) or ("$$" in text and "password" in lowered):
         found.append(_of_a_user)
     if quoted and "header value" in text:
@@ -110,27 +44,135 @@ def suspected(text: str) -> list[TakeOut]:
         found.append(_pairs)
     if "</" in text:
         found.append(_elements)
+    alike = text.encode().translate(DIGITS_ALIKE) if text.isascii() else None
     if "_" in text:
-        if "gh" in text:
-            found.append(_github)
-        if "k_" in text:
-            found.append(_stripe)
-        if (
-            "hf_" in text
-            or "at_" in text
-            or "shp" in text
-            or "npm_" in text
-            or "lin_" in text
-            or "input_value=" in text
-            or ("_v" in text and ("dop_v" in text or "doo_v" in text))
-            or "whsec_" in text
-            or ("y" in text and ("rubygems_" in text or "sntry" in text))
-        ):
-            found += [take_out for sign, take_out in _WITH_UNDERSCORE if sign in text]
-        if "r8_" in text if alike is None else alike.find(b"r0_") >= 0:
-            found.append(_replicate)
-        if _LONG_BEHIND_UNDERSCORE.search(text):
-            found.append(_with_an_underscore)
+        _add_behind_underscores(found, text, alike)
+    _add_of_letters(found, text)
+    if "bearer" in lowered or "basic" in lowered:
+        found.append(_bearer)
+    # Cheaper than a pattern; what stands between the digits of a card is left out.
+    if (
+        _CARD.search(text)
+        if alike is None
+        else alike.count(b"0") >= _LEAST and CARD_DIGITS in alike.translate(None, b" -")
+    ):
+        found.append(_cards)
+    return found
+
+
+def _add_of_data(found: list[TakeOut], text: str) -> None:
+    """While a statement still tells which parameter is which, and an instance what it is."""
+    if PARAMETERS in text:
+        found.append(without_secrets)
+    if "On instance[" in text:
+        found.append(_instances)
+    if "dup key: {" in text:
+        found.append(_shell)
+
+
+def _add_assigned(found: list[TakeOut], text: str, lowered: str) -> None:
+    """What stands behind a name and `=` or `:`."""
+    # Two letters before what has them, and a rare one.
+    if (
+        ("ss" in lowered and ("pass" in lowered or "sess" in lowered or "ssn" in lowered))
+        or "key" in lowered
+        or ("ok" in lowered and ("token" in lowered or "cookie" in lowered))
+        or "pwd" in lowered
+        or "secret" in lowered
+        or ("z" in lowered and "authorization" in lowered)
+    ):
+        found += [take_out for sign, take_out in _ASSIGNED if sign in lowered]
+    in_query = "&" in text or "?" in text
+    if "=" in text:
+        if "value=" in text and ("name=" in text or "key=" in text):
+            found.append(_attributes)
+        if "auth=" in lowered or "sid=" in lowered:
+            found.append(_short)
+        # In a form or a query, and else what is told of payments and logins.
+        if (in_query or "pin=" in lowered or "otp=" in lowered or "cv" in lowered) and _RARELY.search(lowered):
+            found.append(_rarely)
+    if not text.isascii() and _ABROAD.search(text):
+        found.append(_abroad)
+    if "sig" in lowered and (in_query or "%" in text):
+        found.append(_signature)
+    if "T" in text and ("ATATT" in text or "ATCTT" in text):
+        found.append(_atlassian)
+
+
+def _add_behind_hyphens(found: list[TakeOut], text: str, lowered: str) -> None:
+    """What stands behind an option, and tokens with a hyphen."""
+    if "--" in text:
+        found.append(_option)
+    if "-u" in text:
+        found.append(_user)
+        if "url" in text:
+            found.append(_curl)
+    if "pass" in text and ("-pass" in text or "storepass" in text or "keypass" in text):
+        found.append(_pass_option)
+    if "-p" in text and ("mysql" in lowered or "maria" in lowered or "sshpass" in text):
+        found.append(_mysql)
+    if "sk-" in text:
+        found.append(_sk)
+    if (
+        ("x" in text and ("xox" in text or "xai-" in text or ("pp" in text and ("pplx-" in text or "xapp-" in text))))
+        or ("gl" in text and _GITLAB.search(text))
+        or "pypi-" in text
+        or "GOCSPX-" in text
+        or ("K" in text and ("AGE-" in text or "AK-" in text))
+    ):
+        found += [take_out for sign, take_out in _WITH_HYPHEN if sign in text]
+    if _LONG_BEHIND_HYPHEN.search(text):
+        found.append(_with_a_hyphen)
+
+
+def _add_behind_colons(found: list[TakeOut], text: str, lowered: str, *, quoted: bool) -> None:
+    """What stands in URLs, and in data under the name of a secret or beside it."""
+    if ":AA" in text:
+        found.append(_bot)
+    if "/" in text:
+        if "@" in text:
+            if "://" in text:
+                found.append(_user_info)
+            if ":thin:" in text:
+                found.append(_user_of_oracle)
+        if "hook" in lowered or "/bot" in text:
+            found += _WEBHOOKS
+    if quoted and ("':" in text or '":' in text or " :" in text or "\t:" in text) and _QUOTED_BEHIND.search(text):
+        found.append(_quoted_keys)
+    if "alue" in text:
+        found += (_named_values, _named_lines)
+
+
+def _add_behind_underscores(found: list[TakeOut], text: str, alike: bytes | None) -> None:
+    """Tokens with an underscore.
+
+    Args:
+        alike: *text* with its digits made alike, if it is of ASCII.
+    """
+    if "gh" in text:
+        found.append(_github)
+    if "k_" in text:
+        found.append(_stripe)
+    if (
+        "hf_" in text
+        or "at_" in text
+        or "shp" in text
+        or "npm_" in text
+        or "lin_" in text
+        or "input_value=" in text
+        or ("_v" in text and ("dop_v" in text or "doo_v" in text))
+        or "whsec_" in text
+        or ("y" in text and ("rubygems_" in text or "sntry" in text))
+    ):
+        found += [take_out for sign, take_out in _WITH_UNDERSCORE if sign in text]
+    if "r8_" in text if alike is None else alike.find(b"r0_") >= 0:
+        found.append(_replicate)
+    if _LONG_BEHIND_UNDERSCORE.search(text):
+        found.append(_with_an_underscore)
+
+
+def _add_of_letters(found: list[TakeOut], text: str) -> None:
+    """Tokens of which the letters alone are the sign."""
     if "." in text and _LONG_BEHIND_DOT.search(text):
         found += [take_out for sign, take_out in _WITH_DOT if sign in text]
     if "J" in text and "eyJ" in text:
@@ -145,16 +187,6 @@ def suspected(text: str) -> list[TakeOut]:
         found.append(_azure)
     if "dapi" in text:
         found.append(_databricks)
-    if "bearer" in lowered or "basic" in lowered:
-        found.append(_bearer)
-    # Cheaper than a pattern; what stands between the digits of a card is left out.
-    if (
-        _CARD.search(text)
-        if alike is None
-        else alike.count(b"0") >= _LEAST and CARD_DIGITS in alike.translate(None, b" -")
-    ):
-        found.append(_cards)
-    return found
 
 
 def behind_option(option: str, value: str) -> str:
