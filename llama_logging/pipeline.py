@@ -157,12 +157,11 @@ class Pipeline:
 
         Of a fleet each looked for itself, and those who write wait for who prunes.
         """
-        from llama_logging.registry.attempts import Lease, Policy  # here: the way of an error does without
-        from llama_logging.stores.leases import ROOM
+        from llama_logging.registry.attempts import PRUNING, Lease, Policy  # here: the way of an error does without
         from llama_logging.tried import OutcomeStatus
 
-        scope = f"{ROOM}{self.retention.period}/{self.retention.errors}/{self.retention.size_bytes}"
-        policy = Policy(attempts=1_000_000, period=0.0, cooldown=PRUNE_EVERY, failures=1_000_000)
+        scope = f"{PRUNING}{self.retention.period}/{self.retention.errors}/{self.retention.size_bytes}"
+        policy = Policy.of_turns(PRUNE_EVERY)
         lease = store.acquire(scope, process.current().process, PRUNE_LEASE, policy)
         if not isinstance(lease, Lease):
             self._prune_at = time.monotonic() + lease.retry_in

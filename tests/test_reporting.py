@@ -485,9 +485,9 @@ def test_two_do_not_send_to_one_channel_at_once(store: Outbox, store_url: urls.S
     add(store, make_context(timestamp=NOON))
     looked(made, store)
     other = open_store(store_url)
-    lease = other.acquire("report:ops", "another", 60, sending._UNLIMITED)
+    lease = other.acquire("report:ops", "another", 60, sending.TURNS)
     assert made.sending.send(store, "ops") == 0
-    other.finish(lease, OutcomeStatus.RECOVERED, "", sending._UNLIMITED)  # type: ignore[arg-type]
+    other.finish(lease, OutcomeStatus.RECOVERED, "", sending.TURNS)  # type: ignore[arg-type]
     other.close()
     assert made.sending.send(store, "ops") == 1
     assert kept["ops"].reports[0].report_id == store.deliveries()[0].delivery_id

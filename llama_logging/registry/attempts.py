@@ -9,6 +9,10 @@ from typing import Protocol
 
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
+SENDING, PRUNING = "report:", "retention:"
+"""Scopes that begin so are of our own work, and no things that recovery acts on."""
+_ALWAYS = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -25,6 +29,11 @@ class Policy:
     cooldown: float = 30.0
     failures: int = 3
     open_for: float = 60.0
+
+    @classmethod
+    def of_turns(cls, pause: float = 0.0) -> Policy:
+        """For our own work, which one of all processes does at a time: as often as it comes up, or after a *pause*."""
+        return cls(attempts=_ALWAYS, period=0.0, cooldown=pause, failures=_ALWAYS)
 
 
 @dataclass(frozen=True, slots=True)

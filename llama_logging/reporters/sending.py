@@ -22,12 +22,11 @@ from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery, Outbox
 from llama_logging.plain import last_line
 from llama_logging.redaction import clean
-from llama_logging.registry.attempts import Lease, Policy
+from llama_logging.registry.attempts import SENDING, Lease, Policy
 from llama_logging.reporters.configuration import Channel
 from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.report import of_delivery
 from llama_logging.saying import say
-from llama_logging.stores.leases import OWN
 from llama_logging.tried import OutcomeStatus
 
 LEASE = 30.0
@@ -45,7 +44,7 @@ KEPT = timedelta(days=7)
 SEND_TIMEOUT = 20.0
 """Seconds that one report may take."""
 
-_UNLIMITED = Policy(attempts=1_000_000, period=0.0, cooldown=0.0)
+TURNS = Policy.of_turns()
 
 
 class Sending:
@@ -65,14 +64,14 @@ class Sending:
         if self._owner.partition("/")[0] != str(os.getpid()):
             self._owner = f"{os.getpid()}/{process.current().host}/{new_id()}"
         owner = f"{self._owner}/{threading.get_ident()}"
-        lease = store.acquire(f"{OWN}{name}", owner, LEASE, _UNLIMITED)
+        lease = store.acquire(f"{SENDING}{name}", owner, LEASE, TURNS)
         if not isinstance(lease, Lease):
             return 0
         try:
             with _kept(store, lease) as began:
                 return self._send(store, self._channels[name], lease, time.monotonic() + timeout, began)
         finally:
-            store.finish(lease, OutcomeStatus.RECOVERED, "", _UNLIMITED)
+            store.finish(lease, OutcomeStatus.RECOVERED, "", TURNS)
 
     def _send(self, store: Outbox, channel: Channel, lease: Lease, until: float, began: Callable[[], None]) -> int:
         count = 0

@@ -11,10 +11,10 @@ from typing import Any
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vitals
+from llama_logging.registry.attempts import PRUNING
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.leases import ROOM
 from llama_logging.stores.origins import Within
 from llama_logging.stores.outbox import MADE
 from llama_logging.stores.statements import MINUTE, UNITS, Execute, marks, only
@@ -48,7 +48,7 @@ class SQLCharts(SQLAccess):
                        (SELECT count(*) FROM predictions WHERE followed IS NULL AND fate = 'pending'),
                        (SELECT value FROM registry WHERE name = 'recovery off')
                 """,
-                (f"{ROOM}%",),
+                (f"{PRUNING}%",),
             ).fetchone()
             return " ".join(str(value or 0) for value in row)
 

@@ -13,17 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from llama_logging import leasing
-from llama_logging.registry.attempts import Denial, Lease, Policy, ScopeState
+from llama_logging.registry.attempts import PRUNING, SENDING, Denial, Lease, Policy, ScopeState
 from llama_logging.stores.statements import REMEMBER, Execute, only
 from llama_logging.tried import OutcomeStatus
 
 _COLUMNS = (
     "scope, boot, token, owner, expires_at, incidents, failures, rest_until, open_until, escalated, status, detail"
 )
-OWN = "report:"
-ROOM = "retention:"
-"""Scopes that begin so are ours, for sending and for pruning; nothing that recovery acts on."""
-
 _KEPT = 90 * 86_400.0
 """Seconds for which a scope is known that nobody acts on: things of a machine have its name, and with each container
 that is started come others."""
@@ -72,7 +68,7 @@ def read(execute: Execute, scope: str, now: float, boot: str) -> ScopeState:
 def every(execute: Execute, now: float, boot: str) -> list[ScopeState]:
     """What is known of all scopes."""
     asked = f"SELECT {_COLUMNS} FROM scopes WHERE scope NOT LIKE ? AND scope NOT LIKE ? ORDER BY scope"
-    return [_state(row, now, boot) for row in execute(asked, (f"{OWN}%", f"{ROOM}%")).fetchall()]
+    return [_state(row, now, boot) for row in execute(asked, (f"{SENDING}%", f"{PRUNING}%")).fetchall()]
 
 
 def forget(execute: Execute, scope: str) -> None:

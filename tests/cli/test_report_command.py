@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from llama_logging import transfer
+from llama_logging.registry.attempts import SENDING
 from llama_logging.reporters import sending
 from llama_logging.stores import open_store, urls
-from llama_logging.stores.leases import OWN
 from llama_logging.tried import OutcomeStatus
 from tests.cli.test_commands import HOSTILE, NOW, answer, document, in_place, keep, some_errors
 from tests.conftest import make_context
@@ -66,7 +66,7 @@ def test_cron_sends_what_a_process_ended_too_soon_to_send(web: Receiver, capsys:
     configuration(web.port)
     keep(make_context(timestamp=NOW - timedelta(minutes=30)))
     with contextlib.closing(open_store(urls.default())) as store:
-        store.acquire(f"{OWN}ops", "a process that is gone", 0.5, sending._UNLIMITED)
+        store.acquire(f"{SENDING}ops", "a process that is gone", 0.5, sending.TURNS)
     assert answer(capsys, "report", "send") == "ops: 2 sent\n"
     assert [json.loads(each.body)["kind"] for each in web.received] == ["new", "every"]
 
