@@ -9,21 +9,18 @@ which another has taken over, acts no more.
 from __future__ import annotations
 
 import dataclasses
-import queue
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from llama_logging import process
-from llama_logging.background import Thread, stand_apart
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import StoreError
 from llama_logging.ids import new_id
 from llama_logging.plain import last_line
-from llama_logging.recovery import commands, learning
+from llama_logging.recovery import apart, commands, learning
 from llama_logging.recovery.outcome import Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import Scopes
@@ -41,9 +38,6 @@ ESCALATION = 10.0
 """Seconds that telling somebody may take."""
 GRACE = 1.0
 """Seconds in which a strategy that keeps its deadline can still say what it saw."""
-
-MOST = 16
-"""Threads of one strategy. More than are at work at once have been left behind, and each further one would be, too."""
 
 ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
 """How a rung ends the ladder."""
@@ -284,7 +278,7 @@ class Incident:
             while True:
                 problem = verify(deadline)
                 if problem:
-                    return Remedy(OutcomeStatus.FAILED, detail=f"{remedy.detail}; but then: {problem}")
+                    return _failed(f"{remedy.detail}; but then: {problem}")
                 if not settled.remaining():
                     return remedy
                 time.sleep(min(0.5, settled.remaining()))
@@ -297,39 +291,30 @@ class Incident:
         return self._apart(step.name, lambda: step.strategy.recover(self._context, deadline), deadline.remaining())
 
     def _apart(self, name: str, job: Callable[[], Remedy], allowed: float) -> Remedy:
-        """Run *job* on a thread of its own; one that blocks for longer than it may is left behind there.
-
-        Nobody takes the lease meanwhile.
-        """
-        thread_name = f"llama_logging-{name}"
-        if sum(thread.name == thread_name for thread in threading.enumerate()) >= MOST:
-            return Remedy(OutcomeStatus.FAILED, detail=f"{name}: {MOST} of it are at work, and do not come to an end")
-        answers: queue.SimpleQueue[Remedy] = queue.SimpleQueue()
+        """What *job* brings, which is left behind if it takes longer than it may. Nobody takes the lease meanwhile."""
         lease = self._lease
 
-        def work() -> None:
-            stand_apart()
+        def work() -> Remedy:
             try:
                 with commands.fenced(lease.token if lease is not None else 0):
                     answer = job()
                 if not isinstance(answer, Remedy):
                     raise TypeError(f"{name} gave {type(answer).__name__} and not a Remedy")
-                answers.put(answer)
+                return answer
             except BaseException as error:
-                answers.put(Remedy(OutcomeStatus.FAILED, detail=named(error)))
+                return _failed(named(error))
 
-        Thread(thread_name, work).start()
-        patience = Deadline(allowed + GRACE)
+        answer, patience = apart.begin(name, work), Deadline(allowed + GRACE)
+        if answer is None:
+            return _failed(f"{name}: {apart.MOST} of it are at work, and do not come to an end")
         while True:
             try:
-                return answers.get(timeout=min(LEASE / 3, patience.remaining()) if lease else patience.remaining())
-            except queue.Empty:
+                return answer.result(min(LEASE / 3, patience.remaining()) if lease else patience.remaining())
+            except TimeoutError:
                 if not patience.remaining():
-                    return Remedy(
-                        OutcomeStatus.FAILED, detail=f"{name}: no answer within {allowed:.1f} s; it was left behind"
-                    )
+                    return _failed(f"{name}: no answer within {allowed:.1f} s; it was left behind")
                 if lease is not None and not self._holds():
-                    return Remedy(OutcomeStatus.FAILED, detail="another has taken over; its answer is not waited for")
+                    return _failed("another has taken over; its answer is not waited for")
 
     def _escalate(self) -> None:
         for step in self._rule.escalate:
@@ -338,6 +323,10 @@ class Incident:
 
     def _retry_at(self) -> datetime | None:
         return datetime.now(UTC) + timedelta(seconds=self._denial.retry_in) if self._denial is not None else None
+
+
+def _failed(detail: str) -> Remedy:
+    return Remedy(OutcomeStatus.FAILED, detail=detail)
 
 
 def _seconds_until(remedy: Remedy) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import queue
 import socket
 import urllib.error
 import urllib.request
@@ -12,19 +11,17 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from llama_logging.background import Thread, stand_apart
 from llama_logging.config import as_callable, as_text
 from llama_logging.exceptions import ConfigError
 from llama_logging.plain import last_line
-from llama_logging.recovery.strategy import Deadline, called
+from llama_logging.recovery import apart
+from llama_logging.recovery.strategy import Deadline, called, function_name
 
 Probe = Callable[[Deadline], str]
 ANSWER_TIMEOUT = 5.0
 """Seconds one request may take, unless the deadline comes first."""
 GRACE = 0.2
 """Seconds in which a function that keeps its deadline can still say what it saw."""
-MOST = 4
-"""Threads of one function that are left behind at most."""
 
 # A proxy of the environment must not stand between us and a server on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -48,7 +45,8 @@ def as_probe(value: object) -> Probe:
         return lambda deadline: _tcp_problem(address, deadline)
     if "://" in text or text.rpartition(":")[2].isdecimal():
         raise ConfigError(f"unknown probe {text!r}; expected http://..., tcp://HOST:PORT or a dotted path")
-    return _Function(as_callable(text))
+    function = as_callable(text)
+    return lambda deadline: _function_problem(function, deadline)
 
 
 def problem_now(probe: Probe | None) -> str | None:
@@ -119,35 +117,23 @@ def _tcp_problem(address: tuple[str, int], deadline: Deadline) -> str:
     return ""
 
 
-class _Function:
-    """Asks a function of the application, which may hang as what it asks does: on a thread that is left behind then."""
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        self._function = function
-        self._hanging: list[Thread] = []
-
-    def __call__(self, deadline: Deadline) -> str:
-        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
-        if len(self._hanging) >= MOST:
-            return f"{MOST} looks of the probe are at work, and do not come to an end"
-        answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        thread = Thread("llama_logging-probe", self._ask, deadline, answers)
+def _function_problem(function: Callable[[], object], deadline: Deadline) -> str:
+    def asked() -> str:
         try:
-            thread.start()
-        except RuntimeError:  # no more threads
-            self._ask(deadline, answers)
-        try:
-            return answers.get(timeout=max(0.05, deadline.remaining()) + GRACE)
-        except queue.Empty:
-            self._hanging.append(thread)
-            return "the probe gave no answer in time"
-
-    def _ask(self, deadline: Deadline, answers: queue.SimpleQueue[str]) -> None:
-        stand_apart()  # of what it logs nothing is to be recovered
-        try:
-            answers.put("" if called(self._function, deadline) else "the probe said no")
+            return "" if called(function, deadline) else "the probe said no"
         except BaseException as error:
-            answers.put(last_line(type(error).__name__, str(error)))
+            return last_line(type(error).__name__, str(error))
+
+    try:
+        answer = apart.begin(f"probe {function_name(function)}", asked)
+    except RuntimeError:  # no more threads
+        return asked()
+    if answer is None:
+        return f"{apart.MOST} looks of the probe are at work, and do not come to an end"
+    try:
+        return answer.result(max(0.05, deadline.remaining()) + GRACE)
+    except TimeoutError:
+        return "the probe gave no answer in time"
 
 
 def _seconds(deadline: Deadline) -> float:

@@ -22,7 +22,7 @@ from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.ids import new_id
 from llama_logging.pipeline import open_registry, pipeline_for
 from llama_logging.recovering import shared_engine
-from llama_logging.recovery import incident, learning
+from llama_logging.recovery import apart, incident, learning
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import LONELY_REST, OwnScopes, SharedScopes
@@ -229,11 +229,11 @@ def test_what_never_comes_to_an_end_is_not_begun_without_end(monkeypatch: pytest
 
     hanging = engine(Hang(hang), FallbackValue("instead"), deadline=0.01)
     outcomes = list[Any]()
-    while len(begun) < incident.MOST:  # some find no time left
+    while len(begun) < apart.MOST:  # some find no time left
         outcomes.append(outcome_of(hanging))
     outcomes += [outcome_of(hanging) for _ in range(3)]
     gate.set()
-    assert len(begun) == incident.MOST
+    assert len(begun) == apart.MOST
     assert "do not come to an end" in outcomes[-1].attempts[0].detail
     assert {outcome.value for outcome in outcomes} == {"instead"}
 
@@ -506,7 +506,7 @@ from llama_logging import outcome
 from llama_logging.handlers import RecoveryHandler, RegistryHandler
 from llama_logging.recovering import shared_engine
 from llama_logging.pipeline import pipeline_for
-from llama_logging.recovery import incident
+from llama_logging.recovery import apart, incident
 from llama_logging.stores import urls
 from tests.recovery.test_incident import RULE, works
 incident.LEASE = float(os.environ["LEASE"])
