@@ -227,27 +227,6 @@ def decode_attempt(frame: Json) -> RecoveryAttempt:
     return RecoveryAttempt(**values)
 
 
-def as_document(context: ErrorContext) -> Json:
-    """*context* as one JSON-able document, for people and programs to read."""
-    from dataclasses import asdict  # here and not above: who logs makes no documents
-
-    document = asdict(context)
-    for internal in ("stack", "parts", "messages", "attributes"):
-        del document[internal]
-    document.update(
-        timestamp=context.timestamp.isoformat(),
-        severity=context.severity.name,
-        error_type=context.error_type,
-        source_module=context.source_module,
-        source_function=context.source_function,
-        source_file=context.source_file,
-        source_line=context.source_line,
-        exceptions=[asdict(error) for error in context.exceptions],
-        stack_trace=context.stack_trace,
-    )
-    return document
-
-
 class _Shared(Frozen, kw_only=False):
     """What is encoded once for a stack.
 

@@ -9,13 +9,13 @@ import pytest
 from llama_logging import plain, process
 from llama_logging.cli.terminal import _jsonable
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, FrameLocals
-from llama_logging.documents import context_of
+from llama_logging.documents.exports import as_document
+from llama_logging.documents.reading import context_of
 from llama_logging.exceptions import ConfigError
 from llama_logging.reporters import sentry
 from llama_logging.reporters.report import of_error
 from llama_logging.tracebacks import MAX_EXCEPTIONS, describe
 from llama_logging.variables import MAX_VARIABLES
-from llama_logging.wire import as_document
 from tests.conftest import NOON, captured, make_context
 
 EVENT: dict[str, Any] = {
@@ -78,6 +78,14 @@ def real_error() -> ErrorContext:
         locals=(FrameLocals(exception=0, frame=0, values={"x": 1}),),
         breadcrumbs=(Breadcrumb(created=1.5, severity=ErrorSeverity.INFO, logger_name="a", message="b"),),
     )
+
+
+def test_a_document_is_json_with_the_missions_names() -> None:
+    context = make_context(timestamp=NOON, severity=ErrorSeverity.ERROR)
+    document = json.loads(json.dumps(as_document(context)))
+    assert (document["severity"], document["timestamp"]) == ("ERROR", "2026-03-01T12:00:00+00:00")
+    assert document["stack_trace"] == context.stack_trace
+    assert {"error_id", "source_module", "error_type", "error_message", "additional_context"} <= document.keys()
 
 
 def test_what_was_exported_comes_back() -> None:

@@ -92,7 +92,7 @@ sending.LEASE = 1.0  # the process is killed; others need not wait for half a mi
 
 def report(context):
     import json
-    from llama_logging.wire import as_document
+    from llama_logging.documents.exports import as_document
     with open("report.jsonl", "a") as file:
         file.write(json.dumps(as_document(context), default=str) + "\n")
     if context.error_type == "CallbackError":

@@ -78,14 +78,6 @@ def test_without_its_stack_an_error_still_tells_what_it_can() -> None:
     assert back.stack_trace == "A: first\n"
 
 
-def test_a_document_is_json_with_the_missions_names() -> None:
-    document = json.loads(wire.dumps(wire.as_document(full())))
-    assert document["severity"] == ErrorSeverity.ERROR.name
-    assert document["timestamp"] == "2026-03-01T12:00:00+00:00"
-    assert document["stack_trace"] == full().stack_trace
-    assert {"error_id", "source_module", "error_type", "error_message", "additional_context"} <= document.keys()
-
-
 def test_an_attempt_comes_back_as_it_was() -> None:
     attempt = RecoveryAttempt(
         attempt_id="a1",

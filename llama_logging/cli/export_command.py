@@ -18,11 +18,11 @@ from llama_logging.cli.terminal import (
     progress,
 )
 from llama_logging.context import ErrorContext
+from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import ConfigError
 from llama_logging.reproducing import as_test
 from llama_logging.transfer import errors_of
 from llama_logging.visible import printable_lines
-from llama_logging.wire import as_document
 
 HELP = "print errors for other programs: JSON Lines that `import` reads, CSV, or a test to begin from"
 EPILOG = "Example: llama-logging export --since 7d > week.jsonl"
@@ -75,7 +75,8 @@ def _print_csv(errors: Iterable[ErrorContext]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for error in errors:
-        document = {**as_document(error), **(as_document(error)["process"] or {})}
+        document = as_document(error)
+        document |= document["process"] or {}
         writer.writerow([_safe(document.get(column, "")) for column in _COLUMNS])
 
 

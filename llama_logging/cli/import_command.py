@@ -14,7 +14,7 @@ from llama_logging import transfer
 from llama_logging.cli import registries
 from llama_logging.cli.terminal import add_store, counted, print_json, progress
 from llama_logging.context import ErrorContext
-from llama_logging.documents import context_of
+from llama_logging.documents.reading import context_of
 from llama_logging.exceptions import ConfigError
 from llama_logging.ingest import waiting
 from llama_logging.outbox import Outbox

@@ -21,13 +21,13 @@ from llama_logging.cli.terminal import (
     print_json,
 )
 from llama_logging.context import ErrorContext, Sighting
+from llama_logging.documents.exports import as_document
 from llama_logging.markdown import as_markdown
 from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.triage import Change
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from llama_logging.visible import printable, printable_lines
-from llama_logging.wire import as_document
 from llama_logging.wording import state_of
 
 HELP = "show one error: its stack trace, its context, and what recovery did"

@@ -19,12 +19,12 @@ from llama_logging.cli.terminal import (
     told,
 )
 from llama_logging.context import ErrorContext
+from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import Intake
 from llama_logging.outbox import Outbox
 from llama_logging.plain import last_line
 from llama_logging.visible import printable
-from llama_logging.wire import as_document
 
 HELP = "print the newest errors, and with -f each new one as it comes"
 EPILOG = "With --json, one JSON object per line."

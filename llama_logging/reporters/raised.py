@@ -11,12 +11,12 @@ from typing import Any
 
 from llama_logging import process
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.documents.sentry import SOURCES
 from llama_logging.family import is_group, parents_of, tree
 from llama_logging.reporters.surroundings import surroundings
 from llama_logging.tracebacks import CAUSE, CONTEXT
 from llama_logging.variables import MAX_CALLS, MAX_EXCEPTIONS
 
-_SOURCES = {"cause": "__cause__", "context": "__context__"}
 _MARGIN = re.compile(r"^(?: *\| )?", re.MULTILINE)
 """Before each line of what belongs to a group."""
 
@@ -42,7 +42,9 @@ def raised(context: ErrorContext) -> list[dict[str, Any]]:
         if has_groups:
             mechanism |= {"exception_id": numbers[index], "is_exception_group": is_group(error)}
         if has_groups and index:
-            source = _SOURCES.get(error.relation) or f"exceptions[{_place(exceptions, parents, index)}]"
+            source = SOURCES.get(error.relation, SOURCES["member"])
+            if source == SOURCES["member"]:
+                source += f"[{_place(exceptions, parents, index)}]"
             mechanism |= {"type": "chained", "parent_id": numbers[parents[index]], "source": source}
         value = "\n".join(part for part in (error.message, _notes(error, text)) if part)
         told = {"type": error.type, "module": error.module, "value": value, "mechanism": mechanism}

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from llama_logging import wire
 from llama_logging.context import PREDICTED, ErrorContext
-from llama_logging.documents import context_of
+from llama_logging.documents.exports import as_document
+from llama_logging.documents.reading import context_of
 from llama_logging.ids import new_id
 from llama_logging.outbox import Delivery
 from llama_logging.plain import last_line
@@ -217,7 +217,7 @@ def visible(text: str) -> str:
 
 
 def _document(context: ErrorContext) -> dict[str, Any]:
-    document = wire.as_document(context)
+    document = as_document(context)
     left_out = {"...": f"left out; `llama-logging show {context.error_id}` has it"}
     for name, instead in (("locals", []), ("breadcrumbs", []), ("additional_context", left_out)):
         if len(json.dumps(document, default=str)) > MOST:

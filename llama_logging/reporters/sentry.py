@@ -15,12 +15,12 @@ from uuid import UUID
 from llama_logging import semconv
 from llama_logging.config import Options
 from llama_logging.context import Breadcrumb, ErrorContext, Process
+from llama_logging.documents.sentry import LEVELS
 from llama_logging.exceptions import ConfigError
 from llama_logging.reporters import http
 from llama_logging.reporters.raised import raised
 from llama_logging.reporters.report import Report
 
-_LEVELS = {"CRITICAL": "fatal", "ERROR": "error", "WARNING": "warning", "INFO": "info", "DEBUG": "debug"}
 _SDK = {"name": "llama_logging", "version": "1"}
 """Who has made it; the version is that of what we send."""
 _NOBODY = Process(process="", pid=0, host="", boot="", program="", python="")
@@ -74,7 +74,7 @@ def event(report: Report) -> dict[str, Any]:
         "timestamp": context.timestamp.isoformat(),
         "platform": "python",
         "sdk": _SDK,
-        "level": _LEVELS[context.severity.name],
+        "level": LEVELS[context.severity.name],
         "logger": context.logger_name,
         "logentry": {"message": context.log_template or context.log_message, "formatted": context.log_message},
         "fingerprint": [context.fingerprint],
@@ -114,7 +114,7 @@ def _hex(text: str) -> str:
 def _breadcrumb(crumb: Breadcrumb) -> dict[str, Any]:
     return {
         "timestamp": crumb.created,
-        "level": _LEVELS[crumb.severity.name],
+        "level": LEVELS[crumb.severity.name],
         "category": crumb.logger_name,
         "message": crumb.message,
     }

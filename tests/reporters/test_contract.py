@@ -500,7 +500,7 @@ def test_a_url_where_options_belong_is_told_without_it(kind: str) -> None:
 
 
 def test_what_sentry_gets_can_be_imported_again(web: Receiver) -> None:
-    from llama_logging.documents import context_of
+    from llama_logging.documents.reading import context_of
     from llama_logging.reporters.sentry import event
 
     context = context_of(event(a_report()))

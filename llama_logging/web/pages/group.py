@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
+from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.family import tree
 from llama_logging.figures import Steps
@@ -16,7 +17,6 @@ from llama_logging.grouping import EXPLICIT, RULE
 from llama_logging.markdown import as_markdown
 from llama_logging.outbox import Outbox
 from llama_logging.web.asked import Asked, Text
-from llama_logging.wire import as_document
 
 DAYS = 28
 """What the chart shows, in steps of STEP minutes."""

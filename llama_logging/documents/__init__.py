@@ -1,0 +1,1 @@
+"""Errors as documents, of our own export and from elsewhere."""
