@@ -44,8 +44,8 @@ _OVER = f"""
 _SETTLED = LONGEST_TRY + HOUR
 """Microseconds after which nobody asks any more whether a recovery has failed."""
 
-_COUNTS = ("counts", "day_counts", "group_origins")
-"""Tables in which it is counted how many errors a group has."""
+_OF_GROUPS = ("counts", "day_counts", "group_origins", "moves")
+"""Tables of how many errors a group has, and of which it once had."""
 _AT_ONCE = 2_000
 """Stacks and processes that are dropped in one transaction."""
 _SURE = 50
@@ -98,7 +98,7 @@ def delete(execute: Execute, groups: Sequence[int], limit: int) -> bool:
         ledger.drop(execute, "fingerprint = ?", name)
         for table in ("prediction_quality", "attempts"):
             execute(f"DELETE FROM {table} WHERE fingerprint = ?", (name,))
-    for table in (*_COUNTS, "moves"):
+    for table in _OF_GROUPS:
         execute(f"DELETE FROM {table} WHERE group_id IN ({those})", groups)
     execute(
         "UPDATE groups SET fingerprint = 'deleted ' || id, count = 0, error_message = '', logger_name = '', "
@@ -129,10 +129,10 @@ def bare(execute: Execute, limit: int) -> list[int]:
 
 
 def forget(execute: Execute, groups: Sequence[int]) -> None:
-    """Drop *groups*, with what was counted of them."""
+    """Drop *groups*, with what was counted of them, and what was moved out of them: there is no way back."""
     for part in parts(groups):
         those = marks(part)
-        for table in _COUNTS:
+        for table in _OF_GROUPS:
             execute(f"DELETE FROM {table} WHERE group_id IN ({those})", part)
         # The rules of reports go on from the last number, which must not become another's.
         execute(f"DELETE FROM changes WHERE group_id IN ({those}) AND id < (SELECT max(id) FROM changes)", part)

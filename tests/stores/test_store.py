@@ -1477,6 +1477,16 @@ def test_groups_stay_while_there_is_room_for_their_counts(store: Store) -> None:
     assert (store.health().errors, store.health().groups) == (0, 5)
 
 
+def test_what_was_moved_out_of_a_group_that_is_gone_is_nothing_to_undo(store: Store) -> None:
+    moved, stays = (make_context(fingerprint="v1:a", timestamp=NOON + n * SECOND) for n in range(2))
+    add(store, moved, stays)
+    store.move([Move(moved.error_id, "v1:b", ("b",))], NOON)
+    while store.prune(Retention(size_bytes=1), NOON, 100):
+        pass
+    assert [group.fingerprint for group in store.groups()] == ["v1:b"]
+    assert store.undo_move() == 0
+
+
 def test_what_came_long_ago_is_counted_by_the_day_and_the_hour(store: Outbox) -> None:
     """By the minute it would take more room each day, until there is none for details. No count is lost by it."""
     moments = [NOON + n * MINUTE for n in (0, 1, 2, 61, 62)]
