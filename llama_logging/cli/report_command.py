@@ -22,7 +22,7 @@ from llama_logging.cli.terminal import (
     print_json,
     print_table,
 )
-from llama_logging.config import collecting, did_you_mean, load
+from llama_logging.config import collecting, did_you_mean, load, warn
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler
 from llama_logging.pipeline import open_registry
@@ -95,11 +95,12 @@ def _configured(args: argparse.Namespace) -> Iterator[tuple[Reporting, StoreURL,
 
 def _handler(options: dict[str, Any]) -> ReportHandler:
     with collecting() as problems:
-        ReportHandler(**options)
-    for problem in problems:
-        if not (problem.warning or problem.path.startswith("channels.")):
-            raise ConfigError(f"ReportHandler: {problem}")
-    return ReportHandler(**options)
+        handler = ReportHandler(**options)
+    for mistake in [problem for problem in problems if not problem.warning]:
+        if not mistake.path.startswith("channels."):
+            raise ConfigError(f"ReportHandler: {mistake}")
+        warn(f"ReportHandler: {mistake}")
+    return handler
 
 
 def _list(args: argparse.Namespace) -> int:
