@@ -13,6 +13,7 @@ from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import (
     add_store,
     ago,
+    colour_of,
     count,
     error_named,
     local,
@@ -27,14 +28,11 @@ from llama_logging.plain import last_line
 from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
-from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable
 from llama_logging.wording import doing
 
 HELP = "what recovery acts on, what it has done, and the switch that stops it"
 EPILOG = "Example: llama-logging recovery off --why 'maintenance until noon'"
-
-_COLOURS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33", OutcomeStatus.FAILED: "31"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +102,7 @@ def _log(args: argparse.Namespace) -> int:
             ]
             for a in attempts
         ]
-        print_table([heading, *rows], {1: [_COLOURS.get(attempt.status, "2") for attempt in attempts]})
+        print_table([heading, *rows], {1: [colour_of(attempt.status) for attempt in attempts]})
     else:
         print("recovery has tried nothing yet")
     return 0

@@ -12,6 +12,7 @@ from llama_logging.cli.terminal import (
     COLOURS,
     add_store,
     ago,
+    colour_of,
     counted,
     error_named,
     group_document,
@@ -26,14 +27,12 @@ from llama_logging.markdown import as_markdown
 from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.triage import Change
-from llama_logging.tried import OutcomeStatus, RecoveryAttempt
+from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable, printable_lines
 from llama_logging.wording import state_of
 
 HELP = "show one error: its stack trace, its context, and what recovery did"
 EPILOG = "An id may be cut short as long as it stays unambiguous."
-
-_ATTEMPT_COLOURS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33", OutcomeStatus.FAILED: "31"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +96,7 @@ def _print(context: ErrorContext, attempts: list[RecoveryAttempt], sightings: li
     if attempts:
         print(painted("\nRecovery", "1"))
         for attempt in attempts:
-            status = painted(f"{attempt.status:<10}", _ATTEMPT_COLOURS.get(attempt.status, "2"))
+            status = painted(f"{attempt.status:<10}", colour_of(attempt.status))
             words = printable(f"{attempt.strategy} ({attempt.duration:.2f} s): {attempt.detail}")
             print(f"  {status} {words}")
 

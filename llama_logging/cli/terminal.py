@@ -24,6 +24,7 @@ from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.stores import urls
+from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted as counted
 from llama_logging.visible import printable, wants_colour
 from llama_logging.wording import ago as ago
@@ -41,6 +42,12 @@ COLOURS = {
     ErrorSeverity.ERROR: "31",
     ErrorSeverity.CRITICAL: "1;31",
 }
+_OF_ATTEMPTS = {OutcomeStatus.RECOVERED: "32", OutcomeStatus.FALLBACK: "33", OutcomeStatus.FAILED: "31"}
+
+
+def colour_of(status: OutcomeStatus) -> str:
+    """That of an attempt which ended so."""
+    return _OF_ATTEMPTS.get(status, "2")
 
 
 def add_store(parser: argparse.ArgumentParser, told: str = registries.HELP) -> None:
