@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from llama_logging.config import as_callable, as_text
@@ -39,7 +37,7 @@ def as_probe(value: object) -> Probe:
     text = as_text(value)
     parts = urlsplit(text)
     if parts.scheme in ("http", "https") and parts.hostname:
-        return lambda deadline: http_problem(text, deadline)
+        return lambda deadline: _http_problem(text, deadline)
     if parts.scheme == "tcp" and parts.hostname and parts.port:
         address = (parts.hostname, parts.port)
         return lambda deadline: _tcp_problem(address, deadline)
@@ -82,31 +80,16 @@ def steadily(probe: Probe, settle: float) -> Probe:
     return steady
 
 
-def http_problem(url: str, deadline: Deadline) -> str:
-    """What keeps *url* from answering with a status below 400."""
-    return ask(url, deadline)[1]
-
-
-def ask(url: str, deadline: Deadline, body: dict[str, Any] | None = None) -> tuple[Any, str]:
-    """GET *url*, or POST *body* as JSON, and read the answer as JSON.
-
-    Returns:
-        The answer (None if it is not JSON), and what went wrong (empty if nothing did).
-    """
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})
+def _http_problem(url: str, deadline: Deadline) -> str:
     try:
-        with _opener.open(request, timeout=_seconds(deadline)) as response:
-            answer = response.read(2**20)
+        with _opener.open(url, timeout=_seconds(deadline)) as response:
+            response.read(2**20)
     except urllib.error.HTTPError as error:
         with error:
-            return None, f"{url} answered {error.code} {error.reason}"
+            return f"{url} answered {error.code} {error.reason}"
     except (OSError, http.client.HTTPException) as error:
-        return None, f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
-    try:
-        return json.loads(answer), ""
-    except ValueError:
-        return None, ""
+        return f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
+    return ""
 
 
 def _tcp_problem(address: tuple[str, int], deadline: Deadline) -> str:
