@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from llama_logging import transfer
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import add_store, counted, print_json, progress
+from llama_logging.cli.terminal import add_store, print_json, progress
 from llama_logging.context import ErrorContext
 from llama_logging.documents.reading import context_of
 from llama_logging.exceptions import ConfigError
@@ -20,7 +20,7 @@ from llama_logging.ingest import waiting
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import open_registry
 from llama_logging.stores import open_source, urls
-from llama_logging.visible import printable
+from llama_logging.visible import counted, printable
 
 HELP = "take errors over: from another registry, from `export`, or from files of Sentry's event format"
 EPILOG = "Each error comes in once, however often it is imported."

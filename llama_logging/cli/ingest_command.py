@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import add_store, counted, print_json, progress, told
+from llama_logging.cli.terminal import add_store, print_json, progress, told
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
 from llama_logging.stores import open_store
+from llama_logging.visible import counted
 
 HELP = "bring what waits in journals into the registry: once, for cron, or for ever, beside a service"
 EPILOG = "Any number of these may run, and be killed, beside the applications: every error is counted once."

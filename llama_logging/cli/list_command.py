@@ -10,7 +10,6 @@ from llama_logging.cli.terminal import (
     add_origin,
     add_selection,
     add_store,
-    ago,
     count,
     group_document,
     opened,
@@ -23,6 +22,7 @@ from llama_logging.plain import last_line
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.visible import printable_lines
+from llama_logging.wording import ago
 
 HELP = "list the errors, one line for all occurrences of the same, the latest first"
 EPILOG = "The last column is the newest occurrence, on a terminal how its fingerprint begins: llama-logging show ID"

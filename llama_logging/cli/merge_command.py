@@ -6,9 +6,9 @@ import argparse
 from datetime import UTC, datetime
 
 from llama_logging.cli.deciding import user
-from llama_logging.cli.terminal import add_store, counted, fingerprint_named, opened, print_json
+from llama_logging.cli.terminal import add_store, fingerprint_named, opened, print_json
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.visible import printable
+from llama_logging.visible import counted, printable
 
 HELP = "show several groups as one; new errors of each are counted there too"
 EPILOG = "An ID is that of an error, cut short or not, or a fingerprint. Nothing is lost: --undo has them apart again."

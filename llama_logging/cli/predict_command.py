@@ -8,10 +8,10 @@ import sys
 
 from llama_logging.cli import predict_status
 from llama_logging.cli.predicting import print_evaluations
-from llama_logging.cli.terminal import counted, print_json, progress, seconds
+from llama_logging.cli.terminal import print_json, progress, seconds
 from llama_logging.prediction.evaluation import evaluate
 from llama_logging.prediction.reading import Reading, read
-from llama_logging.visible import printable
+from llama_logging.visible import counted, printable
 
 HELP = "how good predictions of errors are: those that were made, or on logs you have"
 EPILOG = "Examples: llama-logging predict status --since 7d · predict evaluate app.log"

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging.cli.predicting import warnings_told
-from llama_logging.cli.terminal import add_store, ago, count, counted, moment, opened, painted, print_json, print_table
+from llama_logging.cli.terminal import add_store, count, moment, opened, painted, print_json, print_table
 from llama_logging.exceptions import StoreError
 from llama_logging.prediction.effect import Effect, effects
 from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import GRACE, Announcement, Rating
 from llama_logging.registry import Store
-from llama_logging.visible import printable
+from llama_logging.visible import counted, printable
+from llama_logging.wording import ago
 
 HEARD = timedelta(days=7)
 """What a process says of how good it is, is shown for so long, unless one asks for more."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llama_logging.cli.terminal import counted, painted, print_table
+from llama_logging.cli.terminal import painted, print_table
 from llama_logging.prediction.evaluation import ENOUGH, Evaluation
 from llama_logging.prediction.forecast import Quality
+from llama_logging.visible import counted
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import add_store, count, counted, opened, print_json, progress, seconds, size
+from llama_logging.cli.terminal import add_store, count, opened, print_json, progress, seconds, size
 from llama_logging.exceptions import ConfigError
 from llama_logging.retention import AT_ONCE, Retention
+from llama_logging.visible import counted
 
 HELP = "drop the details of errors, the least telling first; totals stay"
 EPILOG = "The RegistryHandler's option `retention` does this by itself."

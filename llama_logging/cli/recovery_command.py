@@ -12,11 +12,9 @@ from llama_logging.cli import registries
 from llama_logging.cli.deciding import user
 from llama_logging.cli.terminal import (
     add_store,
-    ago,
     colour_of,
     count,
     error_named,
-    local,
     opened,
     painted,
     print_json,
@@ -29,7 +27,7 @@ from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
 from llama_logging.visible import printable
-from llama_logging.wording import doing
+from llama_logging.wording import ago, doing, local
 
 HELP = "what recovery acts on, what it has done, and the switch that stops it"
 EPILOG = "Example: llama-logging recovery off --why 'maintenance until noon'"

@@ -6,11 +6,11 @@ import argparse
 import sys
 
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import add_store, counted, opened, painted, print_json, print_table, progress
+from llama_logging.cli.terminal import add_store, opened, painted, print_json, print_table, progress
 from llama_logging.config import load
 from llama_logging.plain import last_line
 from llama_logging.regrouping import Change, apply, changes, rules_in
-from llama_logging.visible import printable
+from llama_logging.visible import counted, printable
 
 HELP = "put the errors of the past into the groups that the rules of a logging.yaml make"
 EPILOG = "Look first: --dry-run changes nothing. --undo takes the latest regroup back. Every count stays exact."

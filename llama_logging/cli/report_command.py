@@ -13,7 +13,6 @@ from llama_logging.cli import registries
 from llama_logging.cli.terminal import (
     add_origin,
     add_store,
-    ago,
     count,
     moment,
     opened,
@@ -33,6 +32,7 @@ from llama_logging.reporters.sending import SEND_TIMEOUT, failure
 from llama_logging.reporting import Reporting
 from llama_logging.stores.urls import StoreURL
 from llama_logging.visible import printable, printable_lines
+from llama_logging.wording import ago
 
 HELP = "send what the rules of a logging.yaml report, and see how sending goes"
 EPILOG = "Examples: llama-logging report test ops · report send (for cron) · report digest --since 7d"

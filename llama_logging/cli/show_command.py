@@ -11,12 +11,9 @@ from llama_logging.cli.shortening import shortened
 from llama_logging.cli.terminal import (
     COLOURS,
     add_store,
-    ago,
     colour_of,
-    counted,
     error_named,
     group_document,
-    local,
     opened,
     painted,
     print_json,
@@ -28,8 +25,8 @@ from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.triage import Change
 from llama_logging.tried import RecoveryAttempt
-from llama_logging.visible import printable, printable_lines
-from llama_logging.wording import state_of
+from llama_logging.visible import counted, printable, printable_lines
+from llama_logging.wording import ago, local, state_of
 
 HELP = "show one error: its stack trace, its context, and what recovery did"
 EPILOG = "An id may be cut short as long as it stays unambiguous."

@@ -6,20 +6,11 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import (
-    COLOURS,
-    add_origin,
-    add_store,
-    counted,
-    local,
-    opened,
-    painted,
-    print_json,
-    print_table,
-    room,
-)
+from llama_logging.cli.terminal import COLOURS, add_origin, add_store, opened, painted, print_json, print_table, room
 from llama_logging.context import ErrorSeverity
 from llama_logging.figures import Steps
+from llama_logging.visible import counted
+from llama_logging.wording import local
 
 HELP = "how many errors there were over time, by severity"
 EPILOG = "Example: llama-logging stats --by day --last 30"

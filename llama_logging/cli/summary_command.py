@@ -10,9 +10,6 @@ from llama_logging.cli.terminal import (
     add_origin,
     add_selection,
     add_store,
-    ago,
-    counted,
-    local,
     opened,
     origin_of,
     painted,
@@ -23,7 +20,8 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.plain import last_line
 from llama_logging.registry.origins import Origin
 from llama_logging.summary import ErrorSummary, summarise
-from llama_logging.visible import printable
+from llama_logging.visible import counted, printable
+from llama_logging.wording import ago, local
 
 HELP = "sum up the errors: how many, how bad, which types, the newest"
 EPILOG = "Example: llama-logging summary --since 24h --severity ERROR"

@@ -12,7 +12,6 @@ from llama_logging.cli.terminal import (
     add_selection,
     add_store,
     count,
-    local,
     opened,
     painted,
     print_json,
@@ -25,6 +24,7 @@ from llama_logging.ingest import Intake
 from llama_logging.outbox import Outbox
 from llama_logging.plain import last_line
 from llama_logging.visible import printable
+from llama_logging.wording import local
 
 HELP = "print the newest errors, and with -f each new one as it comes"
 EPILOG = "With --json, one JSON object per line."

@@ -25,10 +25,8 @@ from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.stores import urls
 from llama_logging.tried import OutcomeStatus
-from llama_logging.visible import counted as counted
-from llama_logging.visible import printable, wants_colour
-from llama_logging.wording import ago as ago
-from llama_logging.wording import local as local
+from llama_logging.visible import counted, printable, wants_colour
+from llama_logging.wording import ago, local
 
 T = TypeVar("T")
 

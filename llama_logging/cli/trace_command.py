@@ -6,12 +6,13 @@ import argparse
 import dataclasses
 from typing import Any
 
-from llama_logging.cli.terminal import COLOURS, add_store, local, opened, print_json, print_table
+from llama_logging.cli.terminal import COLOURS, add_store, opened, print_json, print_table
 from llama_logging.documents.exports import as_document
 from llama_logging.plain import last_line
 from llama_logging.traces import Trace, TracedError, follow
 from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable
+from llama_logging.wording import local
 
 HELP = "the errors of one trace, of all services, in the order in which they happened"
 EPILOG = "Example: llama-logging trace 0af7651916cd43dd8448eb211c80319c"
