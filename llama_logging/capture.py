@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from json import dumps, loads
 from types import TracebackType
 from typing import Any
@@ -76,15 +77,16 @@ def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | 
         return known  # type: ignore[no-any-return]
     exception, tb = _given(record)
     try:
-        form = forms.recognise(record, exception, tb) if exception is not None else None
-        if form is not None and exception is not None and (not TRAILS.size or TRAILS.is_quiet()):
-            context = _of_form(form, record, exception, tb)
-        elif _is_no_error(record, exception):
-            return None
-        else:
-            context = _capture(record, exception, tb, keep)
-    except RecursionError as problem:
-        context = _with_room(problem, record, exception, tb, keep)
+        try:
+            form = forms.recognise(record, exception, tb) if exception is not None else None
+            if form is not None and exception is not None and (not TRAILS.size or TRAILS.is_quiet()):
+                context = _of_form(form, record, exception, tb)
+            elif _is_no_error(record, exception):
+                return None
+            else:
+                context = _capture(record, exception, tb, keep)
+        except RecursionError as problem:
+            context = with_room(problem, partial(_capture, record, exception, tb, keep))
     except Exception as failure:
         # No room in memory, or an attribute that nobody foresaw: less is better than nothing.
         context = _bare(record, exception, failure)
@@ -117,19 +119,6 @@ def make_record(
     record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
     record.__dict__[CONTEXT] = None
     return record
-
-
-def _with_room(
-    problem: Exception,
-    record: logging.LogRecord,
-    exception: BaseException | None,
-    tb: Any,
-    keep: Callable[[ErrorContext], object] | None,
-) -> ErrorContext:
-    try:
-        return with_room(problem, lambda: _capture(record, exception, tb, keep))
-    except Exception as failure:
-        return _bare(record, exception, failure)
 
 
 def _capture(
@@ -217,13 +206,10 @@ def _context(
     complete: bool = True,
 ) -> ErrorContext:
     attributes = record.__dict__
-    mechanism, extra = "logging", _extra(attributes)
-    if _MECHANISM in attributes:
-        mechanism, extra = attributes[_MECHANISM][0], dict(attributes[_MECHANISM][1])
     said = _said(record)
+    mechanism, extra = _beside(record, said)
     trace: Any = message
     if type(said) is dict:
-        extra = {**{key: value for key, value in said.items() if key != "event"}, **extra}
         trace = extra.get(_TRACE)
         if sight is not None:
             extra.pop(_TRACE, None)
@@ -235,16 +221,13 @@ def _context(
             extra.pop(_TRACE, None)
     logger_name = _word(record.name)
     stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name, message)
-    grouping, key = stack.grouping, stack.fingerprint
     given = sight.fingerprint if sight is not None else None
-    if sight is not None and sight.known.remote >= 0:
-        grouping, key = _with_worker(described.messages[sight.known.remote], grouping, key)
     # JSON may be somebody's payload, in which a text of this name is a device's or a key's.
     if extra and (said is record.msg or type(extra.get("fingerprint")) is list):
         given = extra.pop("fingerprint", given)
     tags = _tags(extra, sight.chain if sight is not None else ())
-    if given is not None:
-        grouping, key = _explicit(given, grouping, key)
+    grouping = _grouping(stack, described, sight, given)
+    key = stack.fingerprint if grouping is stack.grouping else fingerprint.fingerprint(grouping)
     trace_id, span_id = tracing.current(attributes, sight.chain[0] if sight is not None else None)
     context = make_context(
         error_id=error_id,
@@ -279,13 +262,35 @@ def _context(
     return GROUPING.applied(context) if GROUPING.rules else context
 
 
-def _with_worker(text: str, grouping: tuple[str, ...], key: str) -> tuple[tuple[str, ...], str]:
-    """How an error is grouped that a worker of a pool has handed over: by where that failed, too."""
-    there = printed.parse(text)
-    if there is None:
-        return grouping, key
-    grouping = (*grouping, *(f"worker {line}" for line in there.stack.grouping))
-    return grouping, fingerprint.fingerprint(grouping)
+def _beside(record: logging.LogRecord, said: Any) -> tuple[str, dict[str, Any]]:
+    """The mechanism by which *record*, which has *said* that, has come, and what it says besides its message."""
+    attributes = record.__dict__
+    if _MECHANISM in attributes:
+        mechanism, given = attributes[_MECHANISM]
+        return mechanism, dict(given)
+    extra: dict[str, Any] = {}
+    if not _STANDARD.issuperset(attributes):
+        extra = {key: value for key, value in attributes.items() if key not in _STANDARD and not key.startswith("_")}
+    if type(said) is dict:
+        extra = {**{key: value for key, value in said.items() if key != "event"}, **extra}
+    return "logging", extra
+
+
+def _grouping(
+    stack: Stack, described: tracebacks.Described, sight: tracebacks.Sight | None, given: Any
+) -> tuple[str, ...]:
+    """What the error is grouped by: what the logging call or the exception has *given*, else its place.
+
+    What a worker of a pool has handed over, by where that failed, too.
+    """
+    if type(given) is list or type(given) is tuple or type(given) is str:
+        parts = [given] if isinstance(given, str) else given
+        return tuple(redact(f"{EXPLICIT}{plain.plain(part, plain.FLAT)}") for part in parts)
+    if sight is not None and sight.known.remote >= 0:
+        there = printed.parse(described.messages[sight.known.remote])
+        if there is not None:
+            return (*stack.grouping, *(f"worker {line}" for line in there.stack.grouping))
+    return stack.grouping
 
 
 def _bare(record: logging.LogRecord, exception: BaseException | None, failure: Exception) -> ErrorContext:
@@ -424,12 +429,6 @@ def _forget() -> None:
     _constants, _sites = {}, {}
 
 
-def _extra(attributes: dict[str, Any]) -> dict[str, Any]:
-    if _STANDARD.issuperset(attributes):
-        return {}
-    return {key: value for key, value in attributes.items() if key not in _STANDARD and not key.startswith("_")}
-
-
 def _word(value: Any) -> str:
     """A name of a logger, thread, task or function: short text, whatever it is."""
     if type(value) is str and len(value) <= 200:
@@ -454,15 +453,6 @@ def _tags(extra: dict[str, Any], errors: Iterable[BaseException]) -> Mapping[str
         given = {}
     held = tagging.current(*errors) if tagging.may_be_active() else tagging.NO_TAGS
     return tagging.as_tags({**given, **held, **given}) if given or held else tagging.NO_TAGS
-
-
-def _explicit(given: Any, grouping: tuple[str, ...], key: str) -> tuple[tuple[str, ...], str]:
-    """The grouping that a logging call gave, and its fingerprint; what it is not, if it is no list or text."""
-    if type(given) is not list and type(given) is not tuple and type(given) is not str:
-        return grouping, key
-    parts = [given] if isinstance(given, str) else given
-    grouping = tuple(redact(f"{EXPLICIT}{plain.plain(part, plain.FLAT)}") for part in parts)
-    return grouping, fingerprint.fingerprint(grouping)
 
 
 def _site(record: logging.LogRecord, logger_name: str, message: str) -> Stack:
