@@ -17,7 +17,7 @@ from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, microseconds_of
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
-from llama_logging.records import has_arguments, is_quiet
+from llama_logging.records import CONTEXT, MECHANISM, OUTCOME, SEEN, has_arguments, is_quiet
 from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.own import on_more
 from llama_logging.room import with_room
@@ -40,20 +40,7 @@ _KNOWN_CONSTANTS = 2_048
 _constants: dict[str, str] = {}
 _NO_EXCEPTION = tracebacks.Described(Stack(error_type=NO_EXCEPTION), (), (), (), None)
 
-# Underscored: JSON formatters that print every attribute of a record leave these out.
-CONTEXT = "_llama_logging_context"
-"""Where a record has its ErrorContext; None if it is an error that was not captured yet."""
-OUTCOME = "_llama_logging_outcome"
-"""Where a record has the outcome of its recovery, if one was asked for."""
-_MECHANISM = "_llama_logging_mechanism"
-
-_STANDARD = forms.USUAL | {
-    "error_context",
-    CONTEXT,
-    _MECHANISM,
-    "_llama_logging_seen",
-    OUTCOME,
-}
+_STANDARD = forms.USUAL | {CONTEXT, OUTCOME, SEEN, "error_context"}  # the last by our filter
 
 
 def capture(record: logging.LogRecord, keep: Callable[[ErrorContext], object] | None = None) -> ErrorContext | None:
@@ -116,7 +103,7 @@ def make_record(
         message = tracebacks.message_of(error)
     record = logging.LogRecord(logger_name, int(severity), path, line, message, None, exc_info, function)
     # Apart from the record's attributes: an additional_context may hold any key, `name` and `msg` too.
-    record.__dict__[_MECHANISM] = (mechanism, dict(additional_context or {}))
+    record.__dict__[MECHANISM] = (mechanism, dict(additional_context or {}))
     record.__dict__[CONTEXT] = None
     return record
 
@@ -265,8 +252,8 @@ def _context(
 def _beside(record: logging.LogRecord, said: Any) -> tuple[str, dict[str, Any]]:
     """The mechanism by which *record*, which has *said* that, has come, and what it says besides its message."""
     attributes = record.__dict__
-    if _MECHANISM in attributes:
-        mechanism, given = attributes[_MECHANISM]
+    if MECHANISM in attributes:
+        mechanism, given = attributes[MECHANISM]
         return mechanism, dict(given)
     extra: dict[str, Any] = {}
     if not _STANDARD.issuperset(attributes):
@@ -304,7 +291,7 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
         error_message=grouping[1],
         stack=Stack(error_type=name, grouping=grouping, fingerprint=fingerprint.fingerprint(grouping)),
         log_message=grouping[1],
-        mechanism=record.__dict__[_MECHANISM][0] if _MECHANISM in record.__dict__ else "logging",
+        mechanism=record.__dict__[MECHANISM][0] if MECHANISM in record.__dict__ else "logging",
         grouping=grouping,
         fingerprint=fingerprint.fingerprint(grouping),
         logger_name=redact(record.name) if type(record.name) is str and record.name.isascii() else "",
@@ -312,7 +299,7 @@ def _bare(record: logging.LogRecord, exception: BaseException | None, failure: E
 
 
 def _is_no_error(record: logging.LogRecord, exception: BaseException | None) -> bool:
-    if _MECHANISM in record.__dict__:
+    if MECHANISM in record.__dict__:
         return False
     name = str(record.name)
     ours = name == "llama_logging" or name.startswith("llama_logging.")
@@ -337,7 +324,7 @@ def exception_of(record: logging.LogRecord) -> BaseException | None:
 
 def _linked(record: logging.LogRecord) -> BaseException | None:
     # A finaliser runs in the midst of anything: what is being handled there is not its concern.
-    if _MECHANISM in record.__dict__ or record.funcName == "__del__":
+    if MECHANISM in record.__dict__ or record.funcName == "__del__":
         return None
     handled = sys.exc_info()[1]
     return handled if handled is not None else _told_of(record)

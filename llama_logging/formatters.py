@@ -15,9 +15,10 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
 from llama_logging import plain, semconv, tagging, tracing
-from llama_logging.capture import CONTEXT, OUTCOME, capture
+from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, microseconds_of
 from llama_logging.forms import USUAL
+from llama_logging.records import CONTEXT, OUTCOME, SEEN
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.credentials import REDACTED
@@ -26,7 +27,7 @@ from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable, wants_colour
 
 # What a record has that was captured and has no extra.
-_OWN = USUAL | {CONTEXT, OUTCOME, "_llama_logging_seen"}
+_OWN = USUAL | {CONTEXT, OUTCOME, SEEN}
 _KNOWN_FORMS = 4_096
 # What logging.Formatter knows: how a *fmt* of one's own is written.
 _FORMAT_STYLES = ("%", "{", "$")

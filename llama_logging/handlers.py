@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from llama_logging import mounts, tracing
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.capture import OUTCOME, exception_of
+from llama_logging.capture import exception_of
 from llama_logging.config import as_bool, as_bytes, as_callable, as_count, as_text, is_collecting
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GROUPING, parse_grouping
-from llama_logging.handling import PROMISED, SEEN, ContextHandler
+from llama_logging.handling import ContextHandler
 from llama_logging.matching import Match
 from llama_logging.pipeline import Pipeline, as_durability
+from llama_logging.records import OUTCOME, PROMISED, SEEN
 from llama_logging.redaction.own import also, safe_pattern
 from llama_logging.retention import parse_retention
 from llama_logging.seen import Taken

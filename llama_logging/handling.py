@@ -10,20 +10,16 @@ from collections.abc import Callable
 from logging import ERROR
 from typing import Any
 
-from llama_logging.capture import CONTEXT, capture
+from llama_logging.capture import capture
 from llama_logging.config import Options, as_bool, as_level, is_collecting, is_installed, warn
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, pipeline_for
+from llama_logging.records import CONTEXT, SEEN
 from llama_logging.room import with_room
 from llama_logging.stores import urls
 from llama_logging.tap import stick
-
-SEEN = "_llama_logging_seen"
-"""The identities of the handlers that have processed a record."""
-PROMISED = "_llama_logging_promised"
-"""On a record that waits for its handler: whoever logged it has an outcome to ask already."""
 
 
 class ContextHandler(logging.Handler):

@@ -47,7 +47,7 @@ class CapturedErrors(Sequence["ErrorContext"]):
     @property
     def outcomes(self) -> list[Outcome]:
         """What recovery came to, for each error that it began for; each has ended when this returns."""
-        from llama_logging.capture import OUTCOME
+        from llama_logging.records import OUTCOME
 
         found: list[Any] = [record.__dict__.get(OUTCOME) for _, record in self._errors]
         outcomes = [outcome for outcome in found if outcome is not None]

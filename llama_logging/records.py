@@ -1,4 +1,4 @@
-"""What a LogRecord can be asked without running any code of the application's."""
+"""What we put on a LogRecord, and what it can be asked without running any code of the application's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ import logging
 from typing import Any
 
 from llama_logging import plain
+
+# Underscored: JSON formatters that print every attribute of a record leave these out.
+CONTEXT = "_llama_logging_context"
+"""Its ErrorContext; None if it is an error that was not captured yet."""
+OUTCOME = "_llama_logging_outcome"
+"""The outcome of its recovery, if one was asked for."""
+SEEN = "_llama_logging_seen"
+"""The identities of the handlers that have processed it."""
+PROMISED = "_llama_logging_promised"
+"""That it waits for its handler: whoever logged it has an outcome to ask already."""
+MECHANISM = "_llama_logging_mechanism"
+"""What was not logged came by that, and with such an additional context."""
 
 
 def has_arguments(record: logging.LogRecord) -> bool:

@@ -13,9 +13,9 @@ from operator import itemgetter
 from typing import Any
 
 from llama_logging.background import is_apart
-from llama_logging.capture import CONTEXT
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.templates import template
+from llama_logging.records import CONTEXT
 from llama_logging.redaction import clean
 
 KNOWN = 4_096
