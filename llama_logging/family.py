@@ -21,7 +21,7 @@ _JOINTS = (
 )
 
 
-def parents_of(exceptions: Sequence[ExceptionDetail], text: str = "") -> dict[int, int]:
+def parents_of(exceptions: Sequence[ExceptionDetail], text: str) -> dict[int, int]:
     """What each exception but the first belongs to, by their indices.
 
     They come breadth first, and do not say it. A group says how many members it has, so theirs is known;
@@ -46,7 +46,7 @@ def is_group(exception: ExceptionDetail) -> bool:
     return "BaseExceptionGroup" in exception.bases
 
 
-def tree(exceptions: Sequence[ExceptionDetail], text: str = "") -> list[tuple[int, int, str]]:
+def tree(exceptions: Sequence[ExceptionDetail], text: str) -> list[tuple[int, int, str]]:
     """Index, depth and relation in words of each exception: causes below effects, members below their groups."""
     parents = parents_of(exceptions, text)
     depths, order, waiting = {0: 0}, [], [0] if exceptions else []

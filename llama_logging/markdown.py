@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from llama_logging.context import ErrorContext
 from llama_logging.plain import last_line
@@ -21,9 +22,7 @@ VALUE = 500
 _TICKS = re.compile("`+")
 
 
-def as_markdown(
-    context: ErrorContext, group: ErrorGroup | None = None, attempts: list[RecoveryAttempt] | None = None
-) -> str:
+def as_markdown(context: ErrorContext, group: ErrorGroup | None, attempts: Sequence[RecoveryAttempt]) -> str:
     """*context*, and what is known of its group and of its recovery."""
     said = _inline(last_line(context.error_type, _cut(context.error_message, VALUE)))
     parts = [f"### {said}", _table(_facts(context, group))]

@@ -48,7 +48,7 @@ def test_nothing_in_an_error_is_taken_for_markdown(payload: str) -> None:
     """Whatever is not ours stands within ticks, on a line or in a block that it cannot end."""
     context = make_context(error_message=payload, log_message=payload, tags={payload: payload}, parts=(payload,))
     outside, fence = [], ""
-    for line in as_markdown(context).splitlines():
+    for line in as_markdown(context, None, ()).splitlines():
         ticks = re.match(r"`{3,}", line)
         if fence:
             fence = "" if line == fence else fence
@@ -61,7 +61,7 @@ def test_nothing_in_an_error_is_taken_for_markdown(payload: str) -> None:
 
 
 def test_a_long_stack_keeps_both_ends() -> None:
-    text = as_markdown(make_context(template="\0", parts=("first\n" + "x" * 100_000 + "\nlast\n",)))
+    text = as_markdown(make_context(template="\0", parts=("first\n" + "x" * 100_000 + "\nlast\n",)), None, ())
     assert len(text) < STACK + 5_000
     assert "first" in text
     assert "last" in text

@@ -11,6 +11,10 @@ from llama_logging.prediction.scoring import log_loss
 
 _TRUSTED = 8.0
 """Of a logit that goes into the stack, either way."""
+_RATE, _INERTIA = 0.02, 20.0
+"""How far a weight of the stack moves, and what its sum of squares begins with."""
+_SHARE = 1e-4
+"""What a mixture spreads evenly at each step."""
 
 
 class Stack:
@@ -18,16 +22,13 @@ class Stack:
 
     Args:
         weights: Of the constant and of each predictor, at the beginning.
-        rate: How far a weight moves.
-        inertia: What the sum of squares begins with.
     """
 
-    __slots__ = ("rate", "squares", "weights")
+    __slots__ = ("squares", "weights")
 
-    def __init__(self, weights: Sequence[float], rate: float = 0.02, inertia: float = 20.0) -> None:
-        self.rate = rate
+    def __init__(self, weights: Sequence[float]) -> None:
         self.weights = [float(weight) for weight in weights]
-        self.squares = [inertia] * len(self.weights)
+        self.squares = [_INERTIA] * len(self.weights)
 
     def inputs(self, probabilities: Sequence[float]) -> list[float]:
         """What is weighed."""
@@ -43,7 +44,7 @@ class Stack:
         for index, value in enumerate(inputs):
             slope = gradient * value
             self.squares[index] += slope * slope
-            self.weights[index] -= self.rate * slope / math.sqrt(self.squares[index])
+            self.weights[index] -= _RATE * slope / math.sqrt(self.squares[index])
 
 
 class Mixture:
@@ -52,14 +53,12 @@ class Mixture:
     Args:
         experts: How many.
         speed: How fast weights follow; low, for the windows overlap and tell the same many times.
-        share: What is spread evenly at each step.
     """
 
-    __slots__ = ("share", "speed", "weights")
+    __slots__ = ("speed", "weights")
 
-    def __init__(self, experts: int, speed: float = 0.03, share: float = 1e-4) -> None:
+    def __init__(self, experts: int, speed: float = 0.03) -> None:
         self.speed = speed
-        self.share = share
         self.weights = [1.0 / experts] * experts
 
     def __call__(self, probabilities: Sequence[float]) -> float:
@@ -73,5 +72,5 @@ class Mixture:
             weight * math.exp(-self.speed * log_loss(probability, followed))
             for weight, probability in zip(self.weights, probabilities, strict=True)
         ]
-        total, even = sum(gains), self.share / len(gains)
-        self.weights = [(1.0 - self.share) * gain / total + even for gain in gains]
+        total, even = sum(gains), _SHARE / len(gains)
+        self.weights = [(1.0 - _SHARE) * gain / total + even for gain in gains]

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 
 LIMIT = 12.0
 """Of a logit, either way: e^12 is 160,000."""
+_RATE = 0.05
+"""How far a weight moves."""
+_INERTIA = 3.0
+"""What the sum of squares begins with. Measured: beginning with nothing, as is usual, lets twenty new weights leap at
+once at the first of sixty windows that end in one and the same error; log loss on real logs was a quarter worse."""
 
 
 def sigmoid(logit: float) -> float:
@@ -35,18 +40,12 @@ class Logistic:
     """A weight for each key, each with a learning rate of its own (AdaGrad: Duchi, Hazan, Singer 2011).
 
     Args:
-        rate: How far a weight moves.
-        inertia: What the sum of squares begins with. Measured: beginning with nothing, as is usual, lets
-            twenty new weights leap at once at the first of sixty windows that end in one and the same
-            error; log loss on real logs was a quarter worse.
         keys: At most so many weights; beyond that the smallest are dropped.
     """
 
-    __slots__ = ("inertia", "keys", "rate", "weights")
+    __slots__ = ("keys", "weights")
 
-    def __init__(self, rate: float = 0.05, inertia: float = 3.0, keys: int = 20000) -> None:
-        self.rate = rate
-        self.inertia = inertia
+    def __init__(self, keys: int = 20000) -> None:
         self.keys = keys
         self.weights: dict[int, list[float]] = {}
 
@@ -64,12 +63,12 @@ class Logistic:
         """Move the weights of *keys* towards what came."""
         gradient = sigmoid(self(keys)) - followed
         square = gradient * gradient
-        step = self.rate * gradient
+        step = _RATE * gradient
         weights = self.weights
         for key in keys:
             found = weights.get(key)
             if found is None:
-                found = weights[key] = [0.0, self.inertia]
+                found = weights[key] = [0.0, _INERTIA]
             found[1] += square
             found[0] -= step / math.sqrt(found[1])
         if len(weights) > self.keys:
@@ -78,7 +77,7 @@ class Logistic:
     def halve(self) -> None:
         """Let all that was learned weigh half against what comes."""
         for found in self.weights.values():
-            found[1] = max(self.inertia, found[1] * 0.5)
+            found[1] = max(_INERTIA, found[1] * 0.5)
 
     def _prune(self) -> None:
         strongest = sorted(self.weights, key=lambda key: abs(self.weights[key][0]), reverse=True)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 FLOOR = 1e-4
 """Probabilities are clipped to this and its complement, so that one surprise costs at most 9.2 nats."""
+_Z = 1.96
+"""Of a normal distribution 95 % lie within so many standard deviations."""
 
 
 def log_loss(probability: float, followed: bool) -> float:
@@ -52,7 +54,7 @@ def calibration_error(scored: Sequence[tuple[float, bool]], bins: int = 10) -> f
     return total / len(ranked) if ranked else 0.0
 
 
-def wilson(hits: float, count: float, z: float = 1.96) -> tuple[float, float]:
+def wilson(hits: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927).
 
     >>> [round(bound, 3) for bound in wilson(8, 10)], wilson(0, 0)
@@ -60,9 +62,9 @@ def wilson(hits: float, count: float, z: float = 1.96) -> tuple[float, float]:
     """
     if count <= 0:
         return 0.0, 1.0
-    share, square = hits / count, z * z / count
+    share, square = hits / count, _Z * _Z / count
     middle = share + square / 2
-    spread = z * math.sqrt(share * (1 - share) / count + square / count / 4)
+    spread = _Z * math.sqrt(share * (1 - share) / count + square / count / 4)
     low, high = (middle - spread) / (1 + square), (middle + spread) / (1 + square)
     # Of nothing and of all it ends at the share itself, which rounding may miss.
     return min(share, max(0.0, low)), max(share, min(1.0, high))

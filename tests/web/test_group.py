@@ -59,7 +59,7 @@ def test_a_group_may_say_any_number_of_members() -> None:
         bases=("ExceptionGroup", "BaseExceptionGroup", "Exception"),
     )
     member = ExceptionDetail(type="KeyError", module="builtins", message="'a'", relation="member")
-    assert [depth for _, depth, _ in tree((group, member))] == [0, 1]
+    assert [depth for _, depth, _ in tree((group, member), "")] == [0, 1]
 
 
 def test_what_was_being_handled_is_told_from_a_cause() -> None:
@@ -111,4 +111,4 @@ def test_where_nothing_is_the_applications_own_all_is_shown() -> None:
     frame = Frame(module="lib", function="f", file="/lib.py", line=1, source="", in_app=False)
     detail = ExceptionDetail(type="E", module="lib", message="", frames=(frame,) * 3)
     assert not any(call.hidden for call in _raised(detail, 0, 0, "", {}).calls)
-    assert tree(make_context().exceptions) == []
+    assert tree(make_context().exceptions, "") == []
