@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 
 from llama_logging.context import ExceptionDetail
+from llama_logging.tracebacks import CAUSE, CONTEXT
 
 _WORDS = {
     "cause": "caused by",
@@ -15,10 +16,7 @@ _WORDS = {
 _RANKS = {"cause": 0, "context": 0, "suppressed": 1, "member": 2}
 """In which order they follow what they belong to."""
 _MARGIN = re.compile(r"[ |+-]*")
-_JOINTS = (
-    "The above exception was the direct cause of the following exception:",
-    "During handling of the above exception, another exception occurred:",
-)
+_JOINTS = (CAUSE.strip(), CONTEXT.strip())
 
 
 def parents_of(exceptions: Sequence[ExceptionDetail], text: str) -> dict[int, int]:

@@ -225,6 +225,16 @@ def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[in
     )
 
 
+def text_of_frames(frames: Sequence[Frame]) -> str:
+    """The calls of one exception, as the standard library prints them; empty without any."""
+    lines = [
+        f'  File "{frame.file}", line {frame.line}, in {frame.function}\n'
+        + (f"    {frame.source}\n" if frame.source else "")
+        for frame in frames
+    ]
+    return HEADER + "".join(lines) if lines else ""
+
+
 def recognise(exception: BaseException, tb: object) -> Known | None:
     """What is known of the place that *tb* tells of *exception*.
 
@@ -515,10 +525,9 @@ def _own_lines(stack: Stack, messages: tuple[str, ...]) -> tuple[str, ...]:
     if stack.shown:
         return tuple(_line(stack.exceptions[index].qualified_type, messages[index]) for index in stack.shown)
     error = stack.exceptions[0]
-    places = [f'  File "{f.file}", line {f.line}, in {f.function}\n    {f.source}\n' for f in error.frames]
     others = len(stack.exceptions) - 1
     also = f"... and {others} chained exceptions\n" if others else ""
-    return _bounded([f"{HEADER}{''.join(places)}{_line(error.qualified_type, messages[0])}{also}"])
+    return _bounded([f"{text_of_frames(error.frames)}{_line(error.qualified_type, messages[0])}{also}"])
 
 
 def _bounded(texts: Iterable[str]) -> tuple[str, ...]:

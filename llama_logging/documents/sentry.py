@@ -24,7 +24,7 @@ from llama_logging.frames import in_app
 from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
-from llama_logging.tracebacks import CAUSE, HEADER, MAX_EXCEPTIONS, stack_of
+from llama_logging.tracebacks import CAUSE, MAX_EXCEPTIONS, stack_of, text_of_frames
 from llama_logging.variables import MAX_CALLS, MAX_VARIABLES
 from llama_logging.variables import MAX_EXCEPTIONS as MAX_OF
 
@@ -147,16 +147,8 @@ def _stack_of(shapes: Sequence[ExceptionDetail], logger: str, said: str, *, rend
     if not shapes:
         grouping = of_message(logger, said, rendered=rendered)
         return Stack(error_type=NO_EXCEPTION, grouping=grouping, fingerprint=fingerprint(grouping))
-    pieces: list[str] = []
-    for shape in reversed(shapes):
-        lines = [
-            f'  File "{frame.file}", line {frame.line}, in {frame.function}\n'
-            + (f"    {frame.source}\n" if frame.source else "")
-            for frame in shape.frames
-        ]
-        pieces.append((CAUSE if pieces else "") + (HEADER + "".join(lines) if lines else ""))
-    shown = tuple(reversed(range(len(shapes))))
-    return stack_of("\0".join([*pieces, ""]), tuple(shapes), shown)
+    template = f"\0{CAUSE}".join(text_of_frames(shape.frames) for shape in reversed(shapes)) + "\0"
+    return stack_of(template, tuple(shapes), tuple(reversed(range(len(shapes)))))
 
 
 def _explicit(given: Any, stack: Stack) -> tuple[tuple[str, ...], str]:
