@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.workload import SCENARIOS
 from llama_logging.handlers import RegistryHandler
 from llama_logging.ingest import ingest
-from llama_logging.journal.folders import directories_for
+from llama_logging.journal.places import directories_for
 from llama_logging.pipeline import Pipeline
 from llama_logging.stores import open_store, urls
 

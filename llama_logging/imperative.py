@@ -15,7 +15,7 @@ from llama_logging.config import warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler, ReportHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.recovery import active
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.strategy import REGISTERED, StrategyTable

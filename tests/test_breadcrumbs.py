@@ -11,7 +11,7 @@ import pytest
 from llama_logging import breadcrumbs
 from llama_logging.context import ErrorContext
 from llama_logging.handlers import RegistryHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 from tests.conftest import Run
 

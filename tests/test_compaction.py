@@ -21,7 +21,7 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import RegistryHandler
 from llama_logging.journal import pressure, writing
-from llama_logging.journal.folders import directories_for
+from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline
 from llama_logging.registry.intake import Batch

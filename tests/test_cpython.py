@@ -16,7 +16,7 @@ import pytest
 
 from llama_logging.attachment.run import CONFIGURE, environment
 from llama_logging.context import ErrorContext
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 
 SUITE = Path(__file__).with_name("cpython_suite.py")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from llama_logging.demo import leak
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.prediction.forecast import Fate
 from llama_logging.prediction.ledger import Action
 from llama_logging.stores import urls

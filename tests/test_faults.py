@@ -20,10 +20,11 @@ import pytest
 from llama_logging.context import ErrorContext
 from llama_logging.ids import new_id
 from llama_logging.ingest import waiting
-from llama_logging.journal.folders import directories_for
 from llama_logging.journal.framing import seal, unseal
+from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
-from llama_logging.pipeline import open_registry, pipeline_for
+from llama_logging.opening import open_registry
+from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
 from tests.conftest import Finished, Run, make_context
 
@@ -140,8 +141,8 @@ def test_a_full_disk_is_said_to_be_full(small_disk: Path, run: Run, cli: Run) ->
 
 def test_the_space_set_aside_is_used_where_there_is_no_other_folder(small_disk: Path, run: Run) -> None:
     code = f"""
-from llama_logging.journal import folders
-folders._SHARED_MEMORY = "/nowhere"
+from llama_logging.journal import places
+places._SHARED_MEMORY = "/nowhere"
 install(store="sqlite:///{small_disk}/errors.db")
 error()
 wait_for(reserve)
@@ -158,8 +159,8 @@ done()
 
 def test_what_nothing_takes_is_counted_and_told_once(small_disk: Path, run: Run) -> None:
     code = f"""
-from llama_logging.journal import folders
-folders._SHARED_MEMORY = "/nowhere"
+from llama_logging.journal import places
+places._SHARED_MEMORY = "/nowhere"
 install(store="sqlite:///{small_disk}/errors.db")
 handler.pipeline.ingester._started = True
 error()

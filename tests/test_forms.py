@@ -21,7 +21,7 @@ from llama_logging.capture import capture
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.handlers import RegistryHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from tests.conftest import Run
 
 

@@ -11,7 +11,7 @@ from llama_logging.config import Options, collecting
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.grouping import GroupingRule, parse_grouping, regrouped, rule_that_joins, rule_that_splits, taken_in
 from llama_logging.handlers import RegistryHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 from tests.conftest import Run, make_context
 

@@ -26,7 +26,8 @@ from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter
 from llama_logging.handlers import RecoveryHandler, RegistryHandler, ReportHandler
 from llama_logging.handling import ContextHandler
-from llama_logging.pipeline import flush, open_registry
+from llama_logging.opening import open_registry
+from llama_logging.pipeline import flush
 from llama_logging.registry import Store
 from llama_logging.reporters import channel
 from llama_logging.retention import Retention

@@ -25,7 +25,7 @@ import yaml
 
 from llama_logging.attachment.configuration import shipped_text
 from llama_logging.context import ErrorContext
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 from tests import hosts
 from tests.conftest import Finished, Run

@@ -24,10 +24,11 @@ from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
 from llama_logging.ingest import Intake, ingest, waiting
-from llama_logging.journal.folders import directories_for
+from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
-from llama_logging.pipeline import Pipeline, flush, open_registry, pipeline_for
+from llama_logging.opening import open_registry
+from llama_logging.pipeline import Pipeline, flush, pipeline_for
 from llama_logging.registry import Store
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, sqlite, statements, urls

@@ -24,11 +24,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_logging import state
-from llama_logging.journal import file, folders, telling, writing
+from llama_logging.journal import file, folders, places, telling, writing
 from llama_logging.journal.descriptors import more
 from llama_logging.journal.file import LOOK_EVERY
-from llama_logging.journal.folders import Folder, directories_for, new_name
+from llama_logging.journal.folders import Folder, new_name
 from llama_logging.journal.framing import seal, unseal
+from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
 
@@ -1236,7 +1237,7 @@ def test_journals_lie_beside_the_registry_else_among_the_users_state_else_in_mem
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/home/ada", "XDG_RUNTIME_DIR": str(tmp_path), **variables}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(folders, "_SHARED_MEMORY", str(tmp_path))
+    monkeypatch.setattr(places, "_SHARED_MEMORY", str(tmp_path))
     name = f"errors.db-{zlib.crc32(b'/srv/errors.db'):08x}"
     assert directories_for("/srv/errors.db") == [
         "/srv/errors.db.journal",
@@ -1245,7 +1246,7 @@ def test_journals_lie_beside_the_registry_else_among_the_users_state_else_in_mem
         f"{tmp_path}/llama_logging-{os.geteuid()}-{name}",
     ]
     monkeypatch.setenv("XDG_RUNTIME_DIR", f"{tmp_path}/none")
-    monkeypatch.setattr(folders, "_SHARED_MEMORY", f"{tmp_path}/none")
+    monkeypatch.setattr(places, "_SHARED_MEMORY", f"{tmp_path}/none")
     assert directories_for("/srv/errors.db")[1:] == [f"{state}/journal/{name}"]
 
 
@@ -1254,7 +1255,7 @@ def test_the_environment_of_a_user_that_the_process_was_says_nothing(
 ) -> None:
     """But what names the folder of a service holds for all users that it has."""
     monkeypatch.setattr(state, "_started_as", os.geteuid() + 1)
-    monkeypatch.setattr(folders, "_SHARED_MEMORY", f"{tmp_path}/none")
+    monkeypatch.setattr(places, "_SHARED_MEMORY", f"{tmp_path}/none")
     for name in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
     assert state.state_folder() == f"{tmp_path}/state"

@@ -17,7 +17,7 @@ from llama_logging.cli.main import main
 from llama_logging.context import Process
 from llama_logging.handlers import RegistryHandler
 from llama_logging.middlewares import TraceASGI, TraceWSGI
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 from tests.cli.test_commands import keep
 from tests.conftest import NOON, Run, make_context

@@ -9,7 +9,7 @@ import pytest
 from llama_logging import mounts
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 from tests.conftest import Run, make_context
 

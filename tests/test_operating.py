@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llama_logging.pipeline import open_registry, pipeline_for
+from llama_logging.opening import open_registry
+from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
 from llama_logging.stores.schema import STEPS
 from tests.conftest import Run, make_context

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from llama_logging import capture, frames, redaction
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.redaction import clean, own, redact, redact_data
 from llama_logging.redaction.credentials import REDACTED
 from llama_logging.redaction.keys import is_secret

@@ -14,7 +14,7 @@ import pytest
 from llama_logging import tracebacks
 from llama_logging.cli.main import main
 from llama_logging.handlers import RegistryHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.redaction import clean, message_of, redact
 from llama_logging.redaction.credentials import REDACTED
 from llama_logging.stores import urls

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from llama_logging.journal.folders import directories_for
+from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import journals
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 from llama_logging.stores.sqlite import SQLiteStore
 

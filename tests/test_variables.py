@@ -12,7 +12,7 @@ from llama_logging import variables
 from llama_logging.context import ErrorContext
 from llama_logging.frames import MAX_FRAMES
 from llama_logging.handlers import RegistryHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 
 
 class Foreign:

@@ -24,7 +24,7 @@ from llama_logging.cli.terminal import (
 from llama_logging.config import collecting, did_you_mean, load, warn
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.reporters.configuration import Channel
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import of_test

@@ -18,8 +18,8 @@ from llama_logging.cli import registries
 from llama_logging.config import as_bytes, as_seconds
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, ErrorNotFound
+from llama_logging.opening import open_registry
 from llama_logging.outbox import Outbox
-from llama_logging.pipeline import open_registry
 from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.origins import EVERYWHERE, Origin

@@ -20,7 +20,8 @@ from typing import Any
 from llama_logging.config import load
 from llama_logging.context import ErrorContext
 from llama_logging.demo.leak import STEP, Pool, Shop
-from llama_logging.pipeline import flush, open_registry
+from llama_logging.opening import open_registry
+from llama_logging.pipeline import flush
 from llama_logging.prediction.effect import effects
 from llama_logging.prediction.forecast import Fate
 from llama_logging.prediction.ledger import GRACE, KEPT

@@ -10,9 +10,12 @@ again, so whoever gets it may finish the file and remove it. Measured for this d
 killed in a storm of four threads, three times over): 0 of 1.5 million frames lost, 0 twice.
 
 framing      what a frame looks like, and what is left of damaged ones
-folders      where journals lie, and which folders are to be trusted
+folders      which folders of journals are to be trusted
+places       where the journals of a registry lie
 descriptors  what to do when there are none left
 file         one file of it, held open and owned
 writing      the journal of this process
 reading      journals of any process
+pressure     what is done without when there is no room for all
+telling      what is told on standard error, as the journal cannot keep it
 """

@@ -1,4 +1,4 @@
-"""Where journals lie, and which folders are to be trusted.
+"""Folders of journals, and which of them are to be trusted.
 
 A folder of journals is ours alone: made with mode 0700, never reached through a link, refused if it
 belongs to somebody else or others may write to it. It is held open, so that nothing that happens to
@@ -11,8 +11,6 @@ import contextlib
 import os
 import stat
 import time
-import zlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llama_logging import state
@@ -33,10 +31,9 @@ NEW = ".new"
 RESERVE = ".reserve"
 """Space set aside for a full disk, beside the journal it is for."""
 
-_NAME = regex(r"j1-[0-9a-f]{16}-[0-9]+-[0-9a-f]{12}\.jsonl(\.new|\.reserve)?")
+NAME = regex(r"j1-[0-9a-f]{16}-[0-9]+-[0-9a-f]{12}\.jsonl(\.new|\.reserve)?")
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd
-_SHARED_MEMORY = "/dev/shm"
 
 
 Identity = tuple[int, int]
@@ -91,7 +88,7 @@ class Folder:
         if fd is not None and is_file(fd, self._identity):
             os.close(fd)
 
-    def names(self, form: re.Pattern[str] = _NAME) -> list[str]:
+    def names(self, form: re.Pattern[str] = NAME) -> list[str]:
         """The names of journals and what belongs to them, oldest first, or of what else has the *form*."""
         found = os.listdir(self.path if self._fd is None else self._fd)
         return sorted(name for name in found if form.fullmatch(name))
@@ -238,54 +235,3 @@ def create(folder: Folder, first_frame: bytes) -> tuple[int, str]:
         folder.unlink(born)
         raise
     return fd, name
-
-
-def directories_for(path: str) -> list[str]:
-    """Where the journals of the registry file *path* may lie, in order of preference; readers look into all.
-
-    Beside it; else where those of a registry do that is no file.
-    """
-    return [f"{path}.journal", *directories_elsewhere(os.path.basename(path), path)]
-
-
-def directories_of_others(directories: Sequence[str]) -> list[str]:
-    """Where in memory other users have journals of the registry that has its own in *directories*; only root sees it.
-
-    They are to be told of and not read: anybody may have put them there.
-    """
-    parent, own = os.path.split(directories[-1])
-    if parent != _SHARED_MEMORY or state.user() != 0:
-        return []
-    registry = own.removeprefix("llama_logging-0-")
-    found = []
-    for name in sorted(os.listdir(parent)):
-        user = name.removeprefix("llama_logging-").removesuffix(f"-{registry}")
-        if user.isdecimal() and name == f"llama_logging-{user}-{registry}" != own:
-            path = os.path.join(parent, name)
-            with contextlib.suppress(OSError):
-                found += [path] if any(map(_NAME.fullmatch, os.listdir(path))) else []
-    return found
-
-
-def directories_elsewhere(name: str, whole: str) -> list[str]:
-    """Where the journals of a registry may lie that is no file here, or one whose folder cannot be written.
-
-    Among the user's state; in memory, for when no disk takes anything: that survives the process, if not
-    the machine.
-
-    Args:
-        name: What people call it, fit for the name of a folder.
-        whole: Which one it is.
-    """
-    digest = f"{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
-    name = f"{name}-{digest}"
-    found = [os.path.join(state.state_folder(), "journal", name)]
-    own = state.user()
-    user = "" if own is None else own
-    runtime = (not state.has_another_user() and os.environ.get("XDG_RUNTIME_DIR")) or f"/run/user/{user}"
-    if os.path.isdir(runtime):
-        found.append(os.path.join(runtime, "llama_logging", name))
-    if os.path.isdir(_SHARED_MEMORY):
-        # Anybody could make this folder first; then it is not ours, and not used.
-        found.append(os.path.join(_SHARED_MEMORY, f"llama_logging-{user}-{name}"))
-    return found

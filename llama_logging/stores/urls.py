@@ -7,7 +7,7 @@ import re
 
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen
-from llama_logging.journal.folders import directories_elsewhere, directories_for
+from llama_logging.journal.places import directories_elsewhere, directories_for
 from llama_logging.patterns import regex
 from llama_logging.plugins import STORES, plugin
 

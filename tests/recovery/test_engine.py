@@ -336,7 +336,7 @@ def test_an_error_inside_a_strategy_is_recorded_and_starts_no_recovery() -> None
     assert outcome().wait(10)
     assert seen[0].status is OutcomeStatus.REFUSED
     assert "logged by a recovery strategy" in seen[0].detail
-    from llama_logging.pipeline import open_registry
+    from llama_logging.opening import open_registry
 
     opened = open_registry(registry.pipeline.url)
     assert {group.error_type for group in opened.groups()} == {"ValueError", "KeyError"}

@@ -20,7 +20,8 @@ import pytest
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import MissingExtraError, StoreError
 from llama_logging.ids import new_id
-from llama_logging.pipeline import open_registry, pipeline_for
+from llama_logging.opening import open_registry
+from llama_logging.pipeline import pipeline_for
 from llama_logging.recovering import shared_engine
 from llama_logging.recovery import apart, incident, learning
 from llama_logging.recovery.engine import Engine

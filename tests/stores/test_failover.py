@@ -16,7 +16,7 @@ import pytest
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.registry import Store
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import urls

@@ -24,7 +24,8 @@ from llama_logging import ingest as ingestion
 from llama_logging import wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
-from llama_logging.pipeline import Pipeline, open_registry
+from llama_logging.opening import open_registry
+from llama_logging.pipeline import Pipeline
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
@@ -756,7 +757,7 @@ sys.modules["psycopg"] = None
 from llama_logging.handlers import RegistryHandler
 logging.getLogger().addHandler(RegistryHandler(store="postgresql://127.0.0.1:1/x"))
 logging.error("lost?")
-from llama_logging.pipeline import open_registry
+from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 try:
     open_registry(urls.parse("postgresql://127.0.0.1:1/x"))
