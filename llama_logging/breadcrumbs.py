@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from llama_logging import tasks
 from llama_logging.context import Breadcrumb, ErrorSeverity
-from llama_logging.records import is_quiet
+from llama_logging.records import event_of, is_quiet
 from llama_logging.redaction import clean, clean_data, message_of
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _breadcrumb(record: logging.LogRecord) -> Breadcrumb:
     try:
         said: object = record.msg
         if type(said) is dict:  # structlog, and others that log data
-            message = clean(str(said.get("event") or clean_data(said)), MAX_TEXT)
+            message = clean(str(event_of(said, clean_data)), MAX_TEXT)
         else:
             message = clean(message_of(record), MAX_TEXT)
     except BaseException as error:

@@ -17,7 +17,7 @@ from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, microseconds_of
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
-from llama_logging.records import CONTEXT, MECHANISM, OUTCOME, SEEN, has_arguments, is_quiet
+from llama_logging.records import CONTEXT, MECHANISM, OUTCOME, SEEN, event_of, has_arguments, is_quiet
 from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.own import on_more
 from llama_logging.room import with_room
@@ -30,8 +30,6 @@ _LATEST = 253_402_300_799.0
 """Seconds since the epoch: no calendar has later ones."""
 _KNOWN_SITES = 4_096
 _sites: dict[tuple[Any, ...], Stack] = {}
-_EVENT = ("event", "message", "msg")
-"""The keys under which data that is logged has its message: structlog's, python-json-logger's, and the usual one."""
 _TRACE = "exception"
 """The key under which structlog's processors tell of an exception."""
 _LONGEST_JSON = 65_536
@@ -366,8 +364,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         data = _said(record)
         if type(data) is dict:  # structlog, and others that log data
-            said = _event(data)
-            return clean(str(clean_data(data) if said is None else said))
+            return clean(str(event_of(data, clean_data)))
         if type(data) is str and type(record) is logging.LogRecord and not has_arguments(record):
             return _constant(data)
         return clean(message_of(record) if type(record.args) is dict else record.getMessage())
@@ -385,16 +382,9 @@ def _said(record: logging.LogRecord) -> Any:
     if type(said) is str and said[:1] == "{" and said[-1:] == "}" and len(said) <= _LONGEST_JSON:
         with contextlib.suppress(ValueError, RecursionError):
             data = loads(said) if not has_arguments(record) else {}
-            if type(_event(data)) is str:
+            if type(event_of(data, type)) is str:
                 return data
     return said
-
-
-def _event(data: dict[Any, Any], otherwise: str | None = None) -> Any:
-    """What data that was logged says each time; the rest of it is context."""
-    given = (data.get(name) for name in _EVENT)
-    # No object of the application's is asked whether it is true.
-    return next((said for said in given if said is not None and (type(said) is not str or said)), otherwise)
 
 
 def _constant(message: str) -> str:
@@ -446,7 +436,7 @@ def _site(record: logging.LogRecord, logger_name: str, message: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
     sites, rendered, said = _sites, not has_arguments(record), _said(record)
     if type(said) is dict:
-        said = _event(said, message)
+        said = event_of(said, lambda _: message)
     if not rendered and type(said) is str and fingerprint.is_wordless(said):
         # `"%s: %s"` would be one group for a whole logger. As far as no code of the application's is run, for the
         # error that is kept before that.

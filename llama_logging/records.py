@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from llama_logging import plain
@@ -18,6 +19,20 @@ PROMISED = "_llama_logging_promised"
 """That it waits for its handler: whoever logged it has an outcome to ask already."""
 MECHANISM = "_llama_logging_mechanism"
 """What was not logged came by that, and with such an additional context."""
+
+
+_EVENT = ("event", "message", "msg")
+"""The keys under which data that is logged has its message: structlog's, python-json-logger's, and the usual one."""
+
+
+def event_of(data: dict[Any, Any], otherwise: Callable[[dict[Any, Any]], Any]) -> Any:
+    """What data that was logged says each time, else what *otherwise* makes of it; the rest of it is context."""
+    for name in _EVENT:
+        said = data.get(name)
+        # No object of the application's is asked whether it is true.
+        if said is not None and (type(said) is not str or said):
+            return said
+    return otherwise(data)
 
 
 def has_arguments(record: logging.LogRecord) -> bool:

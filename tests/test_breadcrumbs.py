@@ -150,6 +150,14 @@ def test_nothing_is_formatted_until_an_error_comes(handler: RegistryHandler) -> 
     assert messages(errors()[0])[-1] == "[arguments not formatted: SystemExit]"
 
 
+def test_data_that_was_logged_is_told_by_its_message() -> None:
+    """Whichever key has it, as in an error's own."""
+    for key in ("event", "message", "msg"):
+        log.info({key: f"paying, by {key}", "order": 7})
+    log.error("failed")
+    assert messages(errors()[0]) == ["paying, by event", "paying, by message", "paying, by msg"]
+
+
 def test_secrets_are_taken_out_of_them() -> None:
     log.info("login with password=hunter2")
     log.error("failed")
