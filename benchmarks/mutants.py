@@ -87,7 +87,7 @@ TARGETS = {
         (*_STORES, "tests/test_regrouping.py"), "ingest _refused _add _settle _unknown _once _turn _writer"
     ),
     "stores.moves": Target((*_STORES, "tests/test_regrouping.py")),
-    "stores.errors": Target(_STORES, "counts count_by_severity count_by_type errors _counted _newest _newest_there"),
+    "stores.errors": Target(_STORES, "counts count_by_severity errors _counted _newest _newest_there"),
     "stores.origins": Target(_STORES),
     "stores.arriving": Target((*_STORES, "tests/stores/test_arriving.py")),
     "stores.tally": Target((*_STORES, "tests/stores/test_arriving.py")),

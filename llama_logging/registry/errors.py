@@ -31,11 +31,7 @@ class Errors(Protocol):
         ...
 
     def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
-        """The one half of `counts`."""
-        ...
-
-    def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
-        """The other half of `counts`, at most *limit* types."""
+        """`counts` of severities alone."""
         ...
 
     def errors(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from llama_logging.context import ErrorSeverity
 from llama_logging.outbox import Healing, Outbox
@@ -17,6 +17,8 @@ from llama_logging.prediction.ledger import KEPT, Action, Announcement
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.reporters.report import Report, one_line, visible
 from llama_logging.visible import counted
+
+K = TypeVar("K")
 
 TOP = 10
 _MOST = 1_000_000
@@ -86,12 +88,11 @@ class Digest:
 
 def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
     """Sum up what happened from *since* to *until*, where the store's questions are about."""
-
-    def total(start: datetime) -> int:
-        return sum(store.count_by_severity(start, ErrorSeverity.DEBUG).values())
-
-    severities = _between(lambda start: store.count_by_severity(start, ErrorSeverity.DEBUG), since, until)
-    types = _between(lambda start: store.count_by_type(start, ErrorSeverity.DEBUG, _MOST), since, until)
+    earlier, begun, ended = (
+        store.counts(start, ErrorSeverity.DEBUG, _MOST) for start in (since - (until - since), since, until)
+    )
+    severities = _less(begun.by_severity, ended.by_severity)
+    types = _less(begun.by_type, ended.by_type)
     changes = store.changes_between(since, until)
     new, regressed = (
         list(dict.fromkeys(change.fingerprint for change in changes if change.kind == kind))
@@ -102,7 +103,7 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
         until=until,
         origin=store.origin,
         total=sum(severities.values()),
-        before=total(since - (until - since)) - total(since),
+        before=sum(_less(earlier.by_severity, begun.by_severity).values()),
         by_severity={severity.name: severities[severity] for severity in sorted(severities, reverse=True)},
         top_types=dict(sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]),
         new=_lines(store, new),
@@ -172,9 +173,9 @@ def report_of(told: Digest) -> Report:
     )
 
 
-def _between(count: Callable[[datetime], Mapping[Any, int]], since: datetime, until: datetime) -> dict[Any, int]:
-    later = count(until)
-    counts = {what: number - later.get(what, 0) for what, number in count(since).items()}
+def _less(since: Mapping[K, int], until: Mapping[K, int]) -> dict[K, int]:
+    """What was counted from one moment on, without what was from a later one."""
+    counts = {what: number - until.get(what, 0) for what, number in since.items()}
     return {what: number for what, number in counts.items() if number}
 
 

@@ -52,9 +52,6 @@ class SQLErrors(SQLAccess):
     def count_by_severity(self, since: datetime | None, at_least: ErrorSeverity) -> dict[ErrorSeverity, int]:
         return dict(self.counts(since, at_least, 0).by_severity)
 
-    def count_by_type(self, since: datetime | None, at_least: ErrorSeverity, limit: int) -> dict[str, int]:
-        return dict(self.counts(since, at_least, limit).by_type)
-
     def errors(
         self,
         *,

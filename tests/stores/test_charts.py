@@ -161,7 +161,7 @@ def test_what_came_is_counted_from_any_moment_on(store: Outbox, told: list[Told]
         begin = None if since is None else from_microseconds(since)
         assert store.count_by_severity(begin, at_least) == by_severity
         assert list(store.count_by_severity(begin, at_least)) == sorted(by_severity, reverse=True)
-        assert store.count_by_type(begin, at_least, 9) == by_type
+        assert store.counts(begin, at_least, 9).by_type == by_type
         counts, first = store.counts(begin, at_least, 1), sorted(by_type, key=lambda kind: (-by_type[kind], kind))[:1]
         assert counts == Counts(by_severity=dict(by_severity), by_type={kind: by_type[kind] for kind in first})
 

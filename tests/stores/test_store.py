@@ -226,7 +226,7 @@ def test_groups_come_latest_first_and_can_be_limited(store: Store) -> None:
 def test_types_are_counted_most_frequent_first(store: Store) -> None:
     kinds = ["KeyError", "OSError", "OSError", "AError", "AError", "BError"]
     add(store, *(make_context(error_type=kind, fingerprint=f"v1:{kind}") for kind in kinds))
-    assert list(store.count_by_type(None, ErrorSeverity.DEBUG, 3).items()) == [
+    assert list(store.counts(None, ErrorSeverity.DEBUG, 3).by_type.items()) == [
         ("AError", 2),
         ("OSError", 2),
         ("BError", 1),
@@ -250,7 +250,7 @@ def test_counts_are_exact_to_the_microsecond(
     add(store, *(make_context(timestamp=moment, severity=severity) for moment, severity in moments))
     expected = sum(moment >= start and severity >= at_least for moment, severity in moments)
     assert sum(store.count_by_severity(start, at_least).values()) == expected
-    assert sum(store.count_by_type(start, at_least, 10).values()) == expected
+    assert sum(store.counts(start, at_least, 10).by_type.values()) == expected
     assert len(store.errors(since=start, at_least=at_least, limit=1000)) == expected
     store.close()
 
@@ -460,7 +460,7 @@ def test_hostile_text_comes_back(store: Store) -> None:
     context = make_context(error_message=text, error_type=text, fingerprint=text, logger_name=text)
     add(store, context)
     assert store.find(context.error_id) == context
-    assert store.count_by_type(None, ErrorSeverity.DEBUG, 5) == {text: 1}
+    assert store.counts(None, ErrorSeverity.DEBUG, 5).by_type == {text: 1}
 
 
 def test_threads_may_share_a_store(store: Store) -> None:
@@ -1795,7 +1795,7 @@ def test_counts_without_details_are_counted(store: Store) -> None:
     store.ingest(Batch("j", start, start + 1, [frame, frame.replace(',"count":41', "")]))
     assert store.groups()[0].count == 43
     assert store.groups()[0].last_error_id == context.error_id
-    assert store.count_by_type(None, ErrorSeverity.DEBUG, 5) == {"ValueError": 43}
+    assert store.counts(None, ErrorSeverity.DEBUG, 5).by_type == {"ValueError": 43}
     assert len(store.errors()) == 1
 
 
