@@ -27,7 +27,6 @@ class Pool:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.busy, self.lost, self.leaking = 10, 0, 0.0
-        self.orders_since = 0
 
     @property
     def used(self) -> int:

@@ -43,7 +43,6 @@ from typing import Any
 VERSION = "0.6.3"
 MODELS = "llama3.2:latest,qwen2.5:0.5b"
 CONTEXT_LENGTH = 4_096
-SPEAKING = ("/api/generate", "/api/chat", "/v1/chat/completions")
 GIB = 2**30
 
 OPENINGS = ("Once, when the snow was late", "That very night", "Before the sun was up", "Far above the last village")

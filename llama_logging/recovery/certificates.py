@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-_SEQUENCE, _OCTETS, _OID = 0x30, 0x04, 0x06
+_SEQUENCE = 0x30
 _UTC_TIME = 0x17
 _EXTENSIONS = 0xA3
 _DNS_NAME, _ADDRESS = 0x82, 0x87

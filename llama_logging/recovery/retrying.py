@@ -55,7 +55,7 @@ class Attempt:
         return True
 
 
-class attempts:  # noqa: N801: it is used as a function, and a generator could not be iterated both ways
+class attempts:  # in small letters, as it is used as a function; a generator could not be iterated both ways
     """Tries of the same code, as long as a recovery says that another is worth it.
 
     `for attempt in attempts(logger, "generation failed"):`, then `with attempt:` around the code; on an
@@ -139,7 +139,7 @@ class attempts:  # noqa: N801: it is used as a function, and a generator could n
         attempt.value = attempt.outcome.value if handed_over else self._fallback
 
 
-class guard:  # noqa: N801: a decorator
+class guard:
     """Have a function tried again after a recovery: `@guard(logger, fallback="...")`.
 
     Takes what `attempts` takes; works on functions and on coroutine functions, not on generators.

@@ -26,7 +26,7 @@ from llama_logging.config import (
 )
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
-from llama_logging.matching import MATCH_OPTIONS, Match, as_match
+from llama_logging.matching import Match, as_match
 from llama_logging.outbox import Quota
 from llama_logging.plugins import REPORTERS, plugin
 from llama_logging.prediction.forecast import Prediction
@@ -46,8 +46,8 @@ SHIPPED = {
 CHANGES = ("new", "regressed", "unmuted")
 WHEN = (*CHANGES, "resolved", "recovery_failed", "predicted", "unusual", "every")
 RULE_OPTIONS = ("when", "match", "channels", "name", "hourly", "probability", "horizon")
-_OURS = ("tag", "release", "service", "environment")
-REPORT_MATCH_OPTIONS = (*MATCH_OPTIONS, *_OURS)
+REPORT_MATCH_OPTIONS = ("tag", "release", "service", "environment")
+"""What a report's rule may ask of an error, besides what every rule may."""
 DIGEST_OPTIONS = ("every", "channels", "service", "environment")
 
 HOURLY = 60
@@ -264,7 +264,7 @@ def _rule(
         raise ConfigError(f"{' and '.join(counts)} are two rules, each with a count of its own")
     names = reader.required("channels", partial(_known, options, f"{place}.channels", channels))
     conditions = reader.read("match", as_mapping, {})
-    extra: dict[str, object] = {name: conditions.pop(name) for name in _OURS if name in conditions}
+    extra: dict[str, object] = {name: conditions.pop(name) for name in REPORT_MATCH_OPTIONS if name in conditions}
     more = reader.nested("match", extra, extra)
     told = hashlib.blake2b(json.dumps(given, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
     name = reader.read("name", as_text, "")
