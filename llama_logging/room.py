@@ -26,6 +26,7 @@ def with_room(problem: Exception, job: Callable[[], T]) -> T:
 
     Raises:
         RecursionError: If there is not even room for this.
+        TimeoutError: If it does not come to its end on the other stack.
     """
     if isinstance(problem, RecursionError):
         return _on_another_stack(job)
@@ -53,7 +54,8 @@ def _on_another_stack(job: Callable[[], T]) -> T:
 
     ended.acquire()
     original("_thread", "start_new_thread")(work, ())
-    ended.acquire(timeout=TIMEOUT)
+    if not ended.acquire(timeout=TIMEOUT):
+        raise TimeoutError(f"no end within {TIMEOUT:g} s on another stack")
     if failures:
         raise failures[0]
     return results[0]

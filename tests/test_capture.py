@@ -5,6 +5,7 @@ import copy
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from llama_logging import room
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.matching import Match
@@ -717,6 +719,15 @@ def test_at_the_bottom_of_the_stack_something_is_captured_still(records: Records
         dig()
     assert records
     assert {capture(record).error_type for record in records} == {"RecursionError"}  # type: ignore[union-attr]
+
+
+def test_what_never_ends_on_another_stack_is_given_up_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the `__str__` of an exception that waits for what the thread holds which has logged it."""
+    monkeypatch.setattr(room, "TIMEOUT", 0.01)
+    gate = threading.Event()
+    with pytest.raises(TimeoutError, match="no end within"):
+        room.with_room(RecursionError(), gate.wait)
+    gate.set()
 
 
 def test_extra_may_hold_anything(records: Records) -> None:
