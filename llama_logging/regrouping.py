@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from llama_logging.config import Options, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GroupingRule, parse_grouping, regrouped
 from llama_logging.registry import Store
+from llama_logging.registry.errors import errors_of
 from llama_logging.registry.triage import Move
 
 BATCH = 1_000
@@ -61,7 +62,7 @@ def changes(store: Store, rules: tuple[GroupingRule, ...], progress: Progress = 
     totals: Counter[str] = Counter()
     moved: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], tuple[ErrorContext, tuple[str, ...]]] = {}
-    for looked, error in enumerate(_all(store), 1):
+    for looked, error in enumerate(errors_of(store), 1):
         progress(looked)
         after = _after(error, rules)
         totals[error.fingerprint] += 1
@@ -86,7 +87,7 @@ def apply(store: Store, rules: tuple[GroupingRule, ...], progress: Progress = bo
     """Move the errors in *store* to where *rules* put them; how many. `store.undo_move` undoes it."""
     at, moved = datetime.now(UTC), 0
     waiting: list[Move] = []
-    for looked, error in enumerate(_all(store), 1):
+    for looked, error in enumerate(errors_of(store), 1):
         progress(looked)
         after = _after(error, rules)
         if after.fingerprint != error.fingerprint:
@@ -103,12 +104,3 @@ def apply(store: Store, rules: tuple[GroupingRule, ...], progress: Progress = bo
 
 def _after(error: ErrorContext, rules: tuple[GroupingRule, ...]) -> ErrorContext:
     return regrouped(fingerprint.renewed(error), rules)
-
-
-def _all(store: Store) -> Iterator[ErrorContext]:
-    position = 0
-    while True:
-        position, errors = store.errors_after(position, 500)
-        if not errors:
-            return
-        yield from errors

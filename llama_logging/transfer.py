@@ -33,17 +33,6 @@ Progress = Callable[[int], object]
 """Gets how many errors went over."""
 
 
-def errors_of(store: Store) -> Iterator[ErrorContext]:
-    """All errors whose details are kept, in the order in which they came."""
-    position = 0
-    while True:
-        before = position
-        position, errors = store.errors_after(before, BATCH)
-        if position == before:
-            return
-        yield from errors
-
-
 def add(store: Store, contexts: Iterable[ErrorContext], progress: Progress = bool) -> int:
     """Put *contexts* into *store*; how many. One that is there already changes nothing."""
     return _put(store, map(_frames, contexts), progress)

@@ -20,8 +20,8 @@ from llama_logging.cli.terminal import (
 from llama_logging.context import ErrorContext
 from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import ConfigError
+from llama_logging.registry.errors import errors_of
 from llama_logging.reproducing import as_test
-from llama_logging.transfer import errors_of
 from llama_logging.visible import printable_lines
 
 HELP = "print errors for other programs: JSON Lines that `import` reads, CSV, or a test to begin from"

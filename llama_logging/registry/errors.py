@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from llama_logging.context import ErrorContext, ErrorSeverity, Sighting
+
+_BATCH = 500
+"""So many errors are asked for at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +74,14 @@ class Errors(Protocol):
     def index_words(self) -> bool:
         """Index the words of some thousand errors, so that a search has less to do; whether there may be more."""
         ...
+
+
+def errors_of(store: Errors) -> Iterator[ErrorContext]:
+    """All errors whose details are kept, in the order in which they came."""
+    position = 0
+    while True:
+        before = position
+        position, errors = store.errors_after(before, _BATCH)
+        if position == before:
+            return
+        yield from errors
