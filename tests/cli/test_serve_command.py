@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from llama_logging.cli.main import main
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import urls
-from tests.cli.test_commands import answer, keep
+from tests.cli.test_commands import keep
 from tests.conftest import Run, make_context
 
 pytest.importorskip("uvicorn", reason="the dashboard's packages are not installed")
@@ -185,9 +186,17 @@ def test_it_is_served_by_tls_and_below_a_path() -> None:
         assert not re.search(r'(?:href|src|action)="/(?!errors/)', text)
 
 
-@pytest.mark.parametrize("words", [["--ssl-certfile", "none.pem"], ["--host", "192.0.2.1"], ["--port", "99999"]])
-def test_what_cannot_be_served_is_said(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
-    answer(capsys, "serve", *words, code=2)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--ssl-certfile", "none.pem"], "there is no none.pem"),
+        (["--host", "192.0.2.1"], "192.0.2.1:8321 cannot be listened on: "),
+        (["--port", "99999"], "127.0.0.1:99999 cannot be listened on: "),
+    ],
+)
+def test_what_cannot_be_served_is_said(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    assert main(["serve", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"llama-logging: {said}")
 
 
 def test_what_is_missing_is_said(run: Run) -> None:
