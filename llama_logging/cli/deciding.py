@@ -7,7 +7,9 @@ import getpass
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import add_store, fingerprint_named, group_document, opened, print_json
+from llama_logging.cli.looking import fingerprint_named, opened
+from llama_logging.cli.options import add_store
+from llama_logging.cli.terminal import group_document, print_json
 from llama_logging.plain import last_line
 from llama_logging.registry import Store
 from llama_logging.visible import printable

@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from llama_logging.cli.deciding import add_groups, user
-from llama_logging.cli.terminal import fingerprint_named, opened, print_json, progress
+from llama_logging.cli.looking import fingerprint_named, opened
+from llama_logging.cli.terminal import print_json, progress
 from llama_logging.exceptions import ConfigError
 from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup

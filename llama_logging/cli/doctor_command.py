@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from llama_logging.attachment.doctor import examined
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import add_store, opened, painted, print_json
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_store
+from llama_logging.cli.terminal import painted, print_json
 from llama_logging.config import as_seconds
 from llama_logging.exceptions import ConfigError
 from llama_logging.visible import printable

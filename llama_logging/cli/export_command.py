@@ -7,16 +7,9 @@ import csv
 import sys
 from collections.abc import Iterable
 
-from llama_logging.cli.terminal import (
-    add_origin,
-    add_selection,
-    add_store,
-    error_named,
-    fingerprint_named,
-    opened,
-    print_json,
-    progress,
-)
+from llama_logging.cli.looking import error_named, fingerprint_named, opened
+from llama_logging.cli.options import add_origin, add_selection, add_store
+from llama_logging.cli.terminal import print_json, progress
 from llama_logging.context import ErrorContext
 from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import ConfigError

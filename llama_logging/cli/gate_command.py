@@ -7,16 +7,9 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 
-from llama_logging.cli.terminal import (
-    COLOURS,
-    add_origin,
-    add_store,
-    group_document,
-    moment,
-    opened,
-    print_json,
-    print_table,
-)
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_origin, add_store, moment
+from llama_logging.cli.terminal import COLOURS, group_document, print_json, print_table
 from llama_logging.outbox import Outbox
 from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup, GroupState

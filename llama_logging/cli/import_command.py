@@ -12,7 +12,8 @@ from typing import IO, Any
 
 from llama_logging import transfer
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import add_store, print_json, progress
+from llama_logging.cli.options import add_store
+from llama_logging.cli.terminal import print_json, progress
 from llama_logging.context import ErrorContext
 from llama_logging.documents.reading import context_of
 from llama_logging.exceptions import ConfigError

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import add_store, print_json, progress, told
+from llama_logging.cli.looking import told
+from llama_logging.cli.options import add_store
+from llama_logging.cli.terminal import print_json, progress
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
 from llama_logging.stores import open_store

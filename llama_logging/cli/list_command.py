@@ -5,19 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from llama_logging.cli.terminal import (
-    COLOURS,
-    add_origin,
-    add_selection,
-    add_store,
-    count,
-    group_document,
-    opened,
-    print_json,
-    print_table,
-    room,
-    short,
-)
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_origin, add_selection, add_store, count
+from llama_logging.cli.terminal import COLOURS, group_document, print_json, print_table, room, short
 from llama_logging.plain import last_line
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState

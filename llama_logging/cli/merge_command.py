@@ -6,7 +6,9 @@ import argparse
 from datetime import UTC, datetime
 
 from llama_logging.cli.deciding import user
-from llama_logging.cli.terminal import add_store, fingerprint_named, opened, print_json
+from llama_logging.cli.looking import fingerprint_named, opened
+from llama_logging.cli.options import add_store
+from llama_logging.cli.terminal import print_json
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.visible import counted, printable
 

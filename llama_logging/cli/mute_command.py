@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 
 from llama_logging.cli.deciding import add_groups, decide
-from llama_logging.cli.terminal import count, seconds
+from llama_logging.cli.options import count, seconds
 from llama_logging.exceptions import ConfigError
 
 HELP = "count errors on without asking for attention"

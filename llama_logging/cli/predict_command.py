@@ -7,8 +7,9 @@ import dataclasses
 import sys
 
 from llama_logging.cli import predict_status
+from llama_logging.cli.options import seconds
 from llama_logging.cli.predicting import print_evaluations
-from llama_logging.cli.terminal import print_json, progress, seconds
+from llama_logging.cli.terminal import print_json, progress
 from llama_logging.prediction.evaluation import evaluate
 from llama_logging.prediction.reading import Reading, read
 from llama_logging.visible import counted, printable

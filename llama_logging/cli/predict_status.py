@@ -8,8 +8,10 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_store, count, moment
 from llama_logging.cli.predicting import warnings_told
-from llama_logging.cli.terminal import add_store, count, moment, opened, painted, print_json, print_table
+from llama_logging.cli.terminal import painted, print_json, print_table
 from llama_logging.exceptions import StoreError
 from llama_logging.prediction.effect import Effect, effects
 from llama_logging.prediction.forecast import ANY, Fate

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import add_store, count, opened, print_json, progress, seconds, size
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_store, count, seconds, size
+from llama_logging.cli.terminal import print_json, progress
 from llama_logging.exceptions import ConfigError
 from llama_logging.retention import AT_ONCE, Retention
 from llama_logging.visible import counted

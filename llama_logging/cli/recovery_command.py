@@ -10,16 +10,9 @@ from typing import Any
 from llama_logging.attachment.checking import rules_of
 from llama_logging.cli import registries
 from llama_logging.cli.deciding import user
-from llama_logging.cli.terminal import (
-    add_store,
-    colour_of,
-    count,
-    error_named,
-    opened,
-    painted,
-    print_json,
-    print_table,
-)
+from llama_logging.cli.looking import error_named, opened
+from llama_logging.cli.options import add_store, count
+from llama_logging.cli.terminal import colour_of, painted, print_json, print_table
 from llama_logging.config import did_you_mean, load
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.plain import last_line

@@ -10,17 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import (
-    add_origin,
-    add_store,
-    count,
-    moment,
-    opened,
-    origin_of,
-    painted,
-    print_json,
-    print_table,
-)
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_origin, add_store, count, moment, origin_of
+from llama_logging.cli.terminal import painted, print_json, print_table
 from llama_logging.config import collecting, did_you_mean, load, warn
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler

@@ -7,7 +7,8 @@ import os
 
 from llama_logging.attachment.checking import rules_of
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import count, tell_of_none
+from llama_logging.cli.looking import tell_of_none
+from llama_logging.cli.options import count
 from llama_logging.config import load
 
 HELP = "serve the dashboard: the registry in a browser, on this machine"

@@ -7,17 +7,10 @@ import dataclasses
 import json
 from datetime import datetime
 
+from llama_logging.cli.looking import error_named, opened
+from llama_logging.cli.options import add_store
 from llama_logging.cli.shortening import shortened
-from llama_logging.cli.terminal import (
-    COLOURS,
-    add_store,
-    colour_of,
-    error_named,
-    group_document,
-    opened,
-    painted,
-    print_json,
-)
+from llama_logging.cli.terminal import COLOURS, colour_of, group_document, painted, print_json
 from llama_logging.context import ErrorContext, Sighting
 from llama_logging.documents.exports import as_document
 from llama_logging.markdown import as_markdown

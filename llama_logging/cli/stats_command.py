@@ -6,7 +6,9 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from llama_logging.cli.terminal import COLOURS, add_origin, add_store, opened, painted, print_json, print_table, room
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_origin, add_store
+from llama_logging.cli.terminal import COLOURS, painted, print_json, print_table, room
 from llama_logging.context import ErrorSeverity
 from llama_logging.figures import Steps
 from llama_logging.visible import counted

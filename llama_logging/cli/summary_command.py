@@ -5,17 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from llama_logging.cli.terminal import (
-    COLOURS,
-    add_origin,
-    add_selection,
-    add_store,
-    opened,
-    origin_of,
-    painted,
-    print_json,
-    print_table,
-)
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_origin, add_selection, add_store, origin_of
+from llama_logging.cli.terminal import COLOURS, painted, print_json, print_table
 from llama_logging.context import ErrorSeverity
 from llama_logging.plain import last_line
 from llama_logging.registry.origins import Origin

@@ -6,17 +6,9 @@ import argparse
 import time
 
 from llama_logging.cli import registries
-from llama_logging.cli.terminal import (
-    COLOURS,
-    add_origin,
-    add_selection,
-    add_store,
-    count,
-    opened,
-    painted,
-    print_json,
-    told,
-)
+from llama_logging.cli.looking import opened, told
+from llama_logging.cli.options import add_origin, add_selection, add_store, count
+from llama_logging.cli.terminal import COLOURS, painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import StoreError

@@ -6,7 +6,9 @@ import argparse
 import dataclasses
 from typing import Any
 
-from llama_logging.cli.terminal import COLOURS, add_store, opened, print_json, print_table
+from llama_logging.cli.looking import opened
+from llama_logging.cli.options import add_store
+from llama_logging.cli.terminal import COLOURS, print_json, print_table
 from llama_logging.documents.exports import as_document
 from llama_logging.plain import last_line
 from llama_logging.traces import Trace, TracedError, follow
