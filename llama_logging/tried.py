@@ -31,6 +31,12 @@ class OutcomeStatus(enum.StrEnum):
     SHARED = "shared"
 
 
+FOR_ONE = (OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
+"""What an attempt has for the error that it was made for, and for no other."""
+ENDS = (OutcomeStatus.RECOVERED, *FOR_ONE)
+"""How an attempt ends the recovery that it is of."""
+
+
 class RecoveryAttempt(Frozen):
     """One try of one strategy.
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from llama_logging.background import Worker, is_recovering
 from llama_logging.context import ErrorContext, Stack
 from llama_logging.ids import new_id
-from llama_logging.recovery.incident import ENDS, Incident, named
+from llama_logging.recovery.incident import Incident, named
 from llama_logging.recovery.outcome import Outcome, Resolution
 from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.scopes import OwnScopes, Scopes
@@ -22,7 +22,7 @@ from llama_logging.recovery.strategy import REGISTERED, Call, Deadline, Strategy
 from llama_logging.recovery.switch import Switch, off_in_environment
 from llama_logging.registry.attempts import Record
 from llama_logging.saying import say
-from llama_logging.tried import OutcomeStatus, RecoveryAttempt
+from llama_logging.tried import ENDS, OutcomeStatus, RecoveryAttempt
 
 THREADS = 8
 """Ladders that run at once; more wait."""
@@ -217,10 +217,9 @@ def _shared(context: ErrorContext, attempt: RecoveryAttempt) -> RecoveryAttempt:
 
 
 def _tell(rule: Rule, context: ErrorContext, resolution: Resolution) -> None:
-    good = resolution.status in (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
     say(
         "recovery",
-        logging.INFO if good else logging.WARNING,
+        logging.INFO if resolution.status in ENDS else logging.WARNING,
         "%s (%s): %s [error %s]",
         resolution.status,
         rule.name,

@@ -28,7 +28,7 @@ from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
 from llama_logging.recovery.switch import Switch
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Record
-from llama_logging.tried import OutcomeStatus, RecoveryAttempt
+from llama_logging.tried import ENDS, FOR_ONE, OutcomeStatus, RecoveryAttempt
 
 LEASE = 10.0
 """Seconds for which a thing is leased; prolonged at a third of it. A lost owner is succeeded after that."""
@@ -39,8 +39,6 @@ ESCALATION = 10.0
 GRACE = 1.0
 """Seconds in which a strategy that keeps its deadline can still say what it saw."""
 
-ENDS = (OutcomeStatus.RECOVERED, OutcomeStatus.FALLBACK, OutcomeStatus.ADVICE)
-"""How a rung ends the ladder."""
 _LOOKS = 0.2
 _TO_DO = Remedy(OutcomeStatus.PENDING)
 
@@ -85,7 +83,7 @@ class Incident:
             healed = resolution.status is OutcomeStatus.RECOVERED
             status = OutcomeStatus.RECOVERED if healed else OutcomeStatus.FAILED
             # Others are told this; a fallback and advice were for one.
-            acted = [attempt.detail for attempt in self._attempts if attempt.token and attempt.status not in ENDS[1:]]
+            acted = [attempt.detail for attempt in self._attempts if attempt.token and attempt.status not in FOR_ONE]
             self._scopes.finish(lease, status, acted[-1] if acted else resolution.detail, self._rule.policy)
         failed = resolution.status not in ENDS or resolution.status is OutcomeStatus.FALLBACK
         if failed and (lease is not None or (self._denial is not None and self._denial.escalate)):

@@ -13,6 +13,7 @@ from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.origins import Within
 from llama_logging.stores.statements import HOUR, MINUTE, Execute
+from llama_logging.tried import ENDS
 
 OUTAGE = 2
 """After so many failures in a row, it is the channel that was down, and not one report that was at fault."""
@@ -28,7 +29,7 @@ _CHANGE = """
 _HOUR_OF_WEEK = "(counts.minute / 60) % 168"
 LONGEST_TRY = 2 * HOUR
 """Microseconds: of a step of recovery that takes longer it may not come to light that it failed."""
-_ENDS = "('recovered', 'fallback', 'advice')"
+_ENDS = ", ".join(f"'{status.value}'" for status in ENDS)
 AFTERWARDS = "NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.prediction_id = attempts.error_id)"
 """Of attempts: that they were not made ahead of an error."""
 MADE = "attempts.status <> 'shared'"
@@ -252,7 +253,7 @@ class SQLOutbox(SQLAccess):
                 GROUP BY error_id
                 HAVING sum(pending) = 0
                     AND max(started_at + CAST(duration * 1000000 AS BIGINT)) BETWEEN ? AND ?
-                    AND sum(CASE WHEN status IN {_ENDS} THEN 1 ELSE 0 END) = 0
+                    AND sum(CASE WHEN status IN ({_ENDS}) THEN 1 ELSE 0 END) = 0
                     AND sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) > 0
                 ORDER BY max(started_at), error_id LIMIT 1000
                 """,
