@@ -382,7 +382,7 @@ def _said(record: logging.LogRecord) -> Any:
     if type(said) is str and said[:1] == "{" and said[-1:] == "}" and len(said) <= _LONGEST_JSON:
         with contextlib.suppress(ValueError, RecursionError):
             data = loads(said) if not has_arguments(record) else {}
-            if type(event_of(data, type)) is str:
+            if type(event_of(data, lambda _: None)) is str:
                 return data
     return said
 

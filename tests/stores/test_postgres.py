@@ -208,7 +208,8 @@ def test_two_who_bring_the_same_errors_at_once_add_them_once(
     store: PostgresStore, postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether they are there is asked before others are made to wait, and so another may come in between."""
-    frames, waits, wait = frames_of(make_context(), make_context()), [], store._alone
+    frames, wait = frames_of(make_context(), make_context()), store._alone
+    waits: list[int] = []
 
     def late(execute: Any) -> None:
         if not waits:
