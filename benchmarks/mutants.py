@@ -82,10 +82,11 @@ TARGETS = {
     "redaction.own": Target(_SECRETS, "SEPARATORS also forgotten remembered safe_pattern _seconds"),
     "leasing": Target(("tests/stores/test_leases.py",)),
     "stores.leases": Target(("tests/stores/test_leases.py",)),
-    "stores.statements": Target((*_STORES, "tests/test_regrouping.py")),
-    "stores.intake": Target(
-        (*_STORES, "tests/test_regrouping.py"), "ingest _refused _add _settle _unknown _once _turn _writer"
-    ),
+    "stores.statements": Target(_STORES),
+    "stores.counting": Target((*_STORES, "tests/test_regrouping.py")),
+    "stores.known": Target(_STORES),
+    "stores.states": Target((*_STORES, "tests/test_regrouping.py")),
+    "stores.intake": Target((*_STORES, "tests/test_regrouping.py"), "ingest _refused _add _settle _writer"),
     "stores.moves": Target((*_STORES, "tests/test_regrouping.py")),
     "stores.errors": Target(_STORES, "counts count_by_severity errors _counted _newest _newest_there"),
     "stores.origins": Target(_STORES),

@@ -31,7 +31,7 @@ from llama_logging.opening import open_registry
 from llama_logging.pipeline import Pipeline, flush, pipeline_for
 from llama_logging.registry import Store
 from llama_logging.registry.intake import Batch
-from llama_logging.stores import open_store, sqlite, statements, urls
+from llama_logging.stores import counting, known, moves, open_store, sqlite, states, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context
 
@@ -700,12 +700,12 @@ def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.Stor
     store = sqlite.SQLiteStore(store_url)
     store.forget("")
     every = (
-        *(*statements.STACKS, statements.PLACED, *statements.SPOKEN, statements.GROUPS, *statements.COUNTS),
-        *(statements.HAS_KNOWN, statements.KNOWN.format("?, ?"), statements.ORIGINS, *statements.TOTALS, *sqlite.IDS),
-        *(*statements.STATES, *statements.OTHERS, *statements.LEAVE, statements.MOVED, *statements.ENTER),
+        *(*counting.STACKS, counting.PLACED, counting.RELEASES, counting.GROUPS, *counting.COUNTS, *counting.TOTALS),
+        *(known.HAS_KNOWN, known.KNOWN.format("?, ?"), *known.SPOKEN, *sqlite.IDS, *counting.OTHERS),
+        *(*states.STATES, *states.TURN, states.UNMUTE_AT, *moves.LEAVE, moves.MOVED, *moves.ENTER),
     )
     with store._reading() as execute:
-        for statement in (*every, *statements.TURN, statements.UNMUTE_AT):
+        for statement in every:
             plan = {row[3] for row in execute(f"EXPLAIN QUERY PLAN {statement}", (7,) * statement.count("?"))}
             assert not plan & all_of_them, statement
     store.close()

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from llama_logging.context import to_microseconds
 from llama_logging.registry.intake import Batch
-from llama_logging.stores import statements
+from llama_logging.stores import counting, states
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.arriving import COLUMNS, Arrived, Error, read
+from llama_logging.stores.known import make_worse, speak, unknown
 from llama_logging.stores.moves import carry_out
-from llama_logging.stores.statements import Execute, fill, marks, only, parts
+from llama_logging.stores.statements import Execute, fill
 from llama_logging.stores.tally import tell
 
 
@@ -49,7 +50,7 @@ class SQLIntake(SQLAccess):
                         (damaged,),
                     )
                 self._alone(execute)
-                _turn(execute, self._now(execute))
+                states.turn(execute, self._now(execute))
         return batch.end
 
     def checkpoint(self, journal: str) -> int:
@@ -85,7 +86,7 @@ class SQLIntake(SQLAccess):
         return sum(self._refused(execute, some, read(some)) for some in (frames[:half], frames[half:]))
 
     def _add(self, execute: Execute, arrived: Arrived) -> None:
-        errors, spoken = _unknown(execute, arrived.errors)
+        errors, spoken = unknown(execute, arrived.errors)
         self._send(errors)
         with self._together():
             fill(execute, "batch", ("place", *COLUMNS), [(place, *row) for place, row in enumerate(arrived.rows)])
@@ -95,70 +96,23 @@ class SQLIntake(SQLAccess):
 
     def _settle(self, execute: Execute, errors: Sequence[Error], spoken: Sequence[Error]) -> None:
         """Make rows of what is in the temporary tables, and of *errors*; change those that have *spoken*."""
-        for statement in (*statements.STACKS, statements.PLACED):
+        for statement in (*counting.STACKS, counting.PLACED):
             execute(statement)
-        for error_id, moment, shape, message, _, details, content in spoken:
-            said, moved, changed = statements.SPOKEN
-            execute(said, (message[: statements.LONGEST], error_id, shape.fingerprint))
-            execute(moved, (shape.fingerprint, error_id, moment))
-            execute(changed, (content, message, details, error_id, moment))
-        for statement in (statements.RELEASES, statements.GROUPS):
+        speak(execute, spoken)
+        for statement in (counting.RELEASES, counting.GROUPS):
             execute(statement)
         self._keep(execute, errors)
         now = (to_microseconds(datetime.now(UTC)),)
-        for statement in statements.USES:
+        for statement in counting.USES:
             execute(statement, now)
-        counts = (*statements.COUNTS, statements.ORIGINS, *statements.TOTALS)
-        for statement in (*counts, *statements.STATES, *statements.OTHERS):
+        for statement in (*counting.COUNTS, *counting.TOTALS, *states.STATES, *counting.OTHERS):
             execute(statement)
-        if span := _concerned(execute, statements.AGAIN_SPAN, statements.HAS_WORSE):
-            for statement in statements.RAISE:
-                execute(statement, span)
+        make_worse(execute)
         for table in ("batch", "told", "news"):
             execute(f"DELETE FROM {table}")
         if spoken:
             carry_out(execute)
             execute("DELETE FROM moving")
-
-
-def _unknown(execute: Execute, errors: Sequence[Error]) -> tuple[Sequence[Error], Sequence[Error]]:
-    """Those of *errors* that are not there yet, each once, and those that are, and whose own code has now spoken."""
-    errors = _once(errors)
-    if not errors:
-        return errors, ()
-    ids, moments = [error[0] for error in errors], [error[1] for error in errors]
-    span = min(moments), max(moments)
-    if not only(execute(statements.HAS_KNOWN, (min(ids), max(ids), *span))):
-        return errors, ()
-    is_partial: dict[str, int] = {}
-    for some in parts(ids):
-        is_partial.update(execute(statements.KNOWN.format(marks(some)), (*some, *span)).fetchall())
-    spoken = [error for error in errors if is_partial.get(error[0]) and not error[4]]
-    return [error for error in errors if error[0] not in is_partial], spoken
-
-
-def _once(errors: Sequence[Error]) -> Sequence[Error]:
-    """Of an error that is there twice, the whole one, else the first, stays."""
-    if len({error[0] for error in errors}) == len(errors):
-        return errors
-    best: dict[str, Error] = {}
-    for error in errors:
-        if error[0] not in best or best[error[0]][4] > error[4]:
-            best[error[0]] = error
-    return [error for error in errors if best[error[0]] is error]
-
-
-def _concerned(execute: Execute, span: str, question: str) -> Sequence[int] | None:
-    """The ends of *span*, if there is anything in it and *question* says that it matters."""
-    ends: Sequence[int] = execute(span).fetchone()
-    return ends if ends[0] is not None and only(execute(question, ends)) else None
-
-
-def _turn(execute: Execute, now: int) -> None:
-    """Give groups the states that what came makes of them."""
-    execute(statements.UNMUTE_AT, (now,))
-    for statement in statements.TURN:
-        execute(statement)
 
 
 def _writer(frames: Sequence[str]) -> str:

@@ -9,10 +9,11 @@ from llama_logging import wire
 from llama_logging.context import to_microseconds
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.triage import Move
-from llama_logging.stores import statements
+from llama_logging.stores import counting, states
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.arriving import Error, Shape
-from llama_logging.stores.statements import Execute, marks, only
+from llama_logging.stores.counting import COUNTED
+from llama_logging.stores.statements import LONGEST, MINUTE, ORIGIN, Execute, marks, only
 from llama_logging.stores.tally import tell
 
 _DECIDED = "state, state_at, resolved_in, resolved_after, muted_until, muted_count, muted_period"
@@ -44,6 +45,84 @@ _TAKE_BACK = (
     """,
     f"UPDATE groups SET root = NULL WHERE EXISTS (SELECT 1 {_CAME} AND groups.root IN (source.root, source.id))",
     "DELETE FROM changes WHERE at = ? AND kind = 'moved'",
+)
+# Errors in `moving` leave their groups, and enter others as new ones do.
+LEAVE = (
+    # A subselect and not FROM: SQLite would go through all errors there are.
+    """
+    UPDATE moving SET (position, was, was_regrouped) =
+        (SELECT position, group_id, regrouped FROM errors WHERE errors.error_id = moving.error_id)
+    """,
+    """
+    DELETE FROM moving WHERE was IS NULL
+        OR fingerprint = (SELECT groups.fingerprint FROM groups WHERE groups.id = moving.was)
+    """,
+    *(
+        statement
+        for table, step, minutes in COUNTED
+        for statement in (
+            f"""
+            UPDATE {table} SET count = {table}.count - gone.count
+            FROM (SELECT moving.was, errors.timestamp / {minutes * MINUTE} AS {step}, {ORIGIN} AS origin,
+                         count(*) AS count
+                  FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2, 3) AS gone
+            WHERE {table}.group_id = gone.was AND {table}.{step} = gone.{step} AND {table}.origin = gone.origin
+            """,
+            f"DELETE FROM {table} WHERE count <= 0 AND group_id IN (SELECT was FROM moving)",
+        )
+    ),
+    """
+    UPDATE groups SET count = groups.count - gone.count
+    FROM (SELECT was, count(*) AS count FROM moving GROUP BY 1) AS gone WHERE groups.id = gone.was
+    """,
+    f"""
+    UPDATE group_origins SET count = group_origins.count - gone.count
+    FROM (SELECT moving.was, {ORIGIN} AS origin, count(*) AS count
+          FROM moving JOIN errors ON errors.position = moving.position GROUP BY 1, 2) AS gone
+    WHERE group_origins.group_id = gone.was AND group_origins.origin = gone.origin
+    """,
+    "DELETE FROM group_origins WHERE count <= 0 AND group_id IN (SELECT was FROM moving)",
+)
+MOVED = f"""
+    SELECT errors.error_id, errors.timestamp, moving.fingerprint, coalesce(stacks.name, ''),
+           coalesce(processes.name, ''), errors.severity, errors.error_type, groups.logger_name,
+           substr(errors.message, 1, {LONGEST})
+    FROM moving JOIN errors ON errors.position = moving.position JOIN groups ON groups.id = moving.was
+    LEFT JOIN stacks ON stacks.id = errors.stack LEFT JOIN processes ON processes.id = errors.process
+    ORDER BY errors.position
+"""
+"""These, as `arriving` has errors that come in."""
+ENTER = (
+    """
+    UPDATE errors SET group_id = groups.id, regrouped = moving.regrouped
+    FROM moving JOIN groups ON groups.fingerprint = moving.fingerprint
+    WHERE errors.position = moving.position
+    """,
+    # What was evicted took its moment along: the first one then stays as it was told.
+    """
+    UPDATE groups SET
+        first_seen = CASE WHEN groups.count = rest.count THEN rest.first_seen ELSE groups.first_seen END,
+        severity = CASE WHEN groups.count = rest.count THEN rest.worst ELSE groups.severity END,
+        last_seen = rest.timestamp, last_error_id = rest.error_id, error_type = rest.error_type,
+        error_message = rest.message, stack = rest.stack
+    FROM (
+        SELECT errors.*, count(*) OVER own AS count, min(timestamp) OVER own AS first_seen,
+               max(severity) OVER own AS worst,
+               row_number() OVER (PARTITION BY group_id ORDER BY timestamp DESC, position DESC) AS turn
+        FROM errors WHERE group_id IN (SELECT was FROM moving) WINDOW own AS (PARTITION BY group_id)
+    ) AS rest WHERE rest.turn = 1 AND groups.id = rest.group_id
+    """,
+    f"""
+    UPDATE group_origins SET
+        first_seen = CASE WHEN group_origins.count = rest.count THEN rest.first_seen ELSE group_origins.first_seen END,
+        severity = CASE WHEN group_origins.count = rest.count THEN rest.worst ELSE group_origins.severity END,
+        last_seen = rest.last_seen
+    FROM (
+        SELECT group_id, {ORIGIN} AS origin, count(*) AS count, min(timestamp) AS first_seen,
+               max(timestamp) AS last_seen, max(severity) AS worst
+        FROM errors WHERE group_id IN (SELECT was FROM moving) GROUP BY 1, 2
+    ) AS rest WHERE group_origins.group_id = rest.group_id AND group_origins.origin = rest.origin
+    """,
 )
 
 
@@ -107,15 +186,14 @@ class SQLMoves(SQLAccess):
 
 def carry_out(execute: Execute) -> None:
     """Give the errors in `moving` their new groups; the table is left with what was moved."""
-    for statement in statements.LEAVE:
+    for statement in LEAVE:
         execute(statement)
     moved: list[Error] = [
         (error_id, moment, Shape(*shape), message, 0, 0, "")
-        for error_id, moment, *shape, message in execute(statements.MOVED).fetchall()
+        for error_id, moment, *shape, message in execute(MOVED).fetchall()
     ]
     tell(execute, moved)
-    counts = (*statements.COUNTS, statements.ORIGINS)
-    for statement in (statements.PLACED, statements.GROUPS, *counts, statements.STATES[0], *statements.ENTER):
+    for statement in (counting.PLACED, counting.GROUPS, *counting.COUNTS, states.STATES[0], *ENTER):
         execute(statement)
     for table in ("told", "news"):
         execute(f"DELETE FROM {table}")

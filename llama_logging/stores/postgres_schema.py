@@ -13,8 +13,9 @@ They are those of `schema.py`, with these differences:
 
 from __future__ import annotations
 
+from llama_logging.stores import temporary
 from llama_logging.stores.copying import ARRIVED
-from llama_logging.stores.statements import BATCH, DAY, MOVING, NEWS, TOLD, TURNED
+from llama_logging.stores.statements import DAY
 
 FIRST_DAY, LAST_DAY = 10_957, 47_482
 """Days since the epoch: 2000 to 2099. Errors of clocks that say something else share two tables."""
@@ -422,6 +423,6 @@ TEMPORARY = ";".join(
     table.replace("CREATE TEMP TABLE", "CREATE TEMP TABLE IF NOT EXISTS")
     .replace("INTEGER", "bigint")
     .replace(" TEXT", _BYTEWISE)
-    for table in (ARRIVED, BATCH, TOLD, NEWS, MOVING, TURNED)
+    for table in (ARRIVED, *temporary.TEMPORARY)
 )
 """What the temporary tables are here."""

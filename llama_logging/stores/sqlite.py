@@ -16,12 +16,13 @@ from llama_logging.exceptions import UNREADABLE, LlamaLoggingError, StoreError
 from llama_logging.mounts import has_no_room, may_write, refuse
 from llama_logging.retention import Retention
 from llama_logging.state import make_folder, user
-from llama_logging.stores import statements, words
+from llama_logging.stores import words
 from llama_logging.stores.arriving import Arrived, Error
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.sqlite_words import Words
 from llama_logging.stores.statements import AT_ONCE, Execute, fill, marks, only, parts
+from llama_logging.stores.temporary import TEMPORARY
 from llama_logging.stores.urls import StoreURL
 
 BUSY_TIMEOUT = 10.0
@@ -46,7 +47,6 @@ _CHANGED = f"""
         WHERE made.type = 'table' AND made.rootpage > 0 AND told.hidden > 1
     )
 """
-_TEMPORARY = (statements.BATCH, statements.TOLD, statements.NEWS, statements.MOVING, statements.TURNED)
 IDS = tuple(
     f"SELECT DISTINCT told.{told}, {table}.id FROM told JOIN {table} ON {table}.{name} = told.{told}"
     for told, table, name in (
@@ -292,7 +292,7 @@ def _open_to_read(path: str) -> sqlite3.Connection:
             )
         _refuse_newer(taken)
         connection.execute("PRAGMA temp_store = MEMORY")
-        for statement in _TEMPORARY:
+        for statement in TEMPORARY:
             connection.execute(statement)
         return connection
 
@@ -310,7 +310,7 @@ def _prepared(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         _migrate(connection)
-        for statement in _TEMPORARY:
+        for statement in TEMPORARY:
             connection.execute(statement)
         return connection
 
