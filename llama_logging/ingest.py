@@ -33,6 +33,8 @@ RETRY_AFTER = 10.0
 """Seconds until a thread that could not be started is tried again."""
 BATCH_BYTES = 2**20
 """So much of a journal goes into the store in one transaction."""
+TOGETHER = 64
+"""So many journals that are done with are removed at once: the disk is waited for once for all of them."""
 STEP_BYTES = 2**16
 """So much of it is read before other threads get the interpreter."""
 
@@ -94,6 +96,8 @@ class Intake:
         self._anchor = None if path is None else _Anchor(path)
         # By journal: how long it was when all of it was taken in, when it was looked at, and the store asked.
         self._taken: dict[str, tuple[int, float, float]] = {}
+        # In the store whole, of processes that are dead.
+        self._whole: list[str] = []
         self._breathe = breathe
         self._arrived = arrived
 
@@ -104,7 +108,13 @@ class Intake:
         paths = list(journals(self._directories))
         self._taken = {path: self._taken[path] for path in paths if path in self._taken}
         try:
-            return sum(self._look(path, deadline) for path in paths)
+            taken = 0
+            for path in paths:
+                taken += self._look(path, deadline)
+                if len(self._whole) >= TOGETHER:
+                    self._finish()
+            self._finish()
+            return taken
         except StoreError:
             self._taken.clear()  # it may be another server that answers next
             raise
@@ -151,22 +161,25 @@ class Intake:
                     break
         if start == reader.size():
             if reader.abandoned:
-                self._finish(reader)
+                self._whole.append(reader.path)
             else:
                 self._taken[reader.path] = start, time.monotonic(), time.monotonic()
         return start - first
 
-    def _finish(self, reader: Reader) -> None:
-        """Let go of a journal that is in the store whole and that nobody will write to again.
+    def _finish(self) -> None:
+        """Let go of journals that are in the store whole and that nobody will write to again.
 
-        While nobody else reads: who is about to bring in what he has read of it must find how far it is
+        Each while nobody else reads: who is about to bring in what he has read of it must find how far it is
         known. Errors have ids; what is only counted would be counted twice.
         """
-        with reader.undisturbed(alone=True) as alone:
-            if alone:
-                self.store.sync()
-                reader.remove()
-                self.store.forget(reader.name)
+        whole, self._whole = self._whole, []
+        if whole:
+            self.store.sync()
+        for path in whole:
+            with contextlib.suppress(OSError), Reader(path) as reader, reader.undisturbed(alone=True) as alone:
+                if alone and reader.abandoned and self.store.checkpoint(reader.name) == reader.size():
+                    reader.remove()
+                    self.store.forget(reader.name)
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
         # Here and not above: a process that logs no error never gets so far.
