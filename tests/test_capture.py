@@ -781,13 +781,13 @@ def test_an_unrelated_exception_being_handled_is_not_linked_to_it() -> None:
 def test_who_we_are_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     from llama_logging import process
 
-    monkeypatch.setattr(process, "_current", None)
+    monkeypatch.setattr(process, "_known", {})
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,service.version=1.2")
     monkeypatch.setenv("SENTRY_ENVIRONMENT", "production")
     us = process.current()
     assert (us.service, us.release, us.environment) == ("shop", "1.2", "production")
     assert us.program == sys.argv[0]
-    monkeypatch.setattr(process, "_current", None)
+    monkeypatch.setattr(process, "_known", {})
 
 
 @pytest.mark.parametrize(

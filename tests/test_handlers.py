@@ -850,7 +850,7 @@ def test_what_cannot_be_pruned_now_is_not_tried_each_second(monkeypatch: pytest.
         handler.pipeline._tend(store)
     handler.pipeline.ingester.arrived_at = time.monotonic()
     handler.pipeline._tend(store)
-    monkeypatch.setattr(process, "_current", None)  # another process, with the same registry
+    monkeypatch.setattr(process, "_known", {})  # another process, with the same registry
     other = pipeline.Pipeline(handler.pipeline.url)
     other.retention = handler.pipeline.retention
     other._tend(store)
@@ -866,7 +866,7 @@ def test_one_process_looks_for_all_that_keep_as_much(most: int, left: int, monke
     for _ in range(50):
         logging.getLogger("app").error("again")
     handler.pipeline.ingester.drain(10)
-    monkeypatch.setattr(process, "_current", None)  # another process, with the same registry
+    monkeypatch.setattr(process, "_known", {})  # another process, with the same registry
     other = pipeline.Pipeline(handler.pipeline.url)
     other.retention = Retention(errors=most)
     other._tend(store)

@@ -226,7 +226,7 @@ _OTHERS: dict[object, Callable[[wire.Json], wire.Json]] = {
 
 
 def _text(value: object) -> str:
-    text = str(value)
+    text = str(value).replace("\0", "\\x00")
     if value is None or not _is_text(text):
         raise ValueError(value)
     return text
