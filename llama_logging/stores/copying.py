@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llama_logging.native import breathe
-from llama_logging.stores.arriving import Error, Shape
-from llama_logging.stores.statements import AT_ONCE, parts
+from llama_logging.stores.arriving import AT_ONCE, Error, Shape
+from llama_logging.stores.statements import parts
 
 ARRIVED = """
     CREATE TEMP TABLE arrived (

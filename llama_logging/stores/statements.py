@@ -34,7 +34,7 @@ LONGEST = 1_000
 _AT_ONCE = 500
 """SQLite 3.31 takes 999 parameters."""
 AT_ONCE = 128
-"""Rows in one statement, and errors between two moments in which other threads get the interpreter: some 0.3 ms."""
+"""Rows in one statement."""
 
 REMEMBER = """
     INSERT INTO registry (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value

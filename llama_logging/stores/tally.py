@@ -12,7 +12,7 @@ from typing import Any
 
 from llama_logging.native import breathe
 from llama_logging.stores.arriving import Count, Error, Shape
-from llama_logging.stores.statements import AT_ONCE, LONGEST, MINUTE, Execute, fill, parts
+from llama_logging.stores.statements import LONGEST, MINUTE, Execute, fill, parts
 
 _TOLD = (
     *("fingerprint", "stack", "process", "minute", "severity", "error_type", "amount", "errors"),
@@ -23,6 +23,9 @@ _NEWS = (
     *("error_id", "error_type", "error_message", "logger_name", "stack", "last_process"),
 )
 Row = tuple[Any, ...]
+
+_AT_ONCE = 2_048
+"""Errors between two moments in which other threads get the interpreter: half a millisecond."""
 
 _moment = itemgetter(1)
 
@@ -37,7 +40,7 @@ def tell(execute: Execute, errors: Sequence[Error], counts: Sequence[Count] = ()
 def tally(errors: Sequence[Error], counts: Sequence[Count]) -> tuple[list[Row], list[Row]]:
     """Rows of `told` and of `news`."""
     kept: defaultdict[tuple[Shape, int], list[Error]] = defaultdict(list)
-    for some in parts(errors, AT_ONCE):
+    for some in parts(errors, _AT_ONCE):
         for error in some:
             kept[error[2], error[1] // MINUTE].append(error)
         breathe()

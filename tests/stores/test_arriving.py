@@ -14,8 +14,8 @@ from llama_logging import process, wire
 from llama_logging.context import Breadcrumb, ErrorSeverity, FrameLocals
 from llama_logging.journal.framing import seal, unseal
 from llama_logging.stores import arriving
-from llama_logging.stores.arriving import HOT, Arrived, Count, Error, Shape, read
-from llama_logging.stores.statements import AT_ONCE, MINUTE
+from llama_logging.stores.arriving import AT_ONCE, HOT, Arrived, Count, Error, Shape, read
+from llama_logging.stores.statements import MINUTE
 from llama_logging.stores.tally import tally
 from tests.conftest import make_context
 
