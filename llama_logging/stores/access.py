@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from llama_logging.context import to_microseconds
 from llama_logging.registry.origins import EVERYWHERE
@@ -56,6 +57,10 @@ class SQLAccess:
 
     def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
         """`_add`, all or nothing; False if the database refuses what is in one of the frames."""
+        raise NotImplementedError
+
+    def _fill(self, execute: Execute, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Put *rows* into *table*."""
         raise NotImplementedError
 
     def _send(self, errors: Sequence[Error]) -> None:

@@ -14,7 +14,7 @@ from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.arriving import COLUMNS, Arrived, Error, read
 from llama_logging.stores.known import make_worse, speak, unknown
 from llama_logging.stores.moves import carry_out
-from llama_logging.stores.statements import Execute, fill
+from llama_logging.stores.statements import Execute
 from llama_logging.stores.tally import tell
 
 
@@ -89,8 +89,9 @@ class SQLIntake(SQLAccess):
         errors, spoken = unknown(execute, arrived.errors)
         self._send(errors)
         with self._together():
-            fill(execute, "batch", ("place", *COLUMNS), [(place, *row) for place, row in enumerate(arrived.rows)])
-            tell(execute, errors, arrived.counts)
+            rows = [(place, *row) for place, row in enumerate(arrived.rows)]
+            self._fill(execute, "batch", ("place", *COLUMNS), rows)
+            tell(self._fill, execute, errors, arrived.counts)
             self._alone(execute)
             self._settle(execute, errors, spoken)
 
@@ -111,7 +112,7 @@ class SQLIntake(SQLAccess):
         for table in ("batch", "told", "news"):
             execute(f"DELETE FROM {table}")
         if spoken:
-            carry_out(execute)
+            carry_out(self._fill, execute)
             execute("DELETE FROM moving")
 
 

@@ -14,7 +14,7 @@ from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.arriving import Error, Shape
 from llama_logging.stores.counting import COUNTED
 from llama_logging.stores.statements import LONGEST, MINUTE, ORIGIN, Execute, marks, only
-from llama_logging.stores.tally import tell
+from llama_logging.stores.tally import Fill, tell
 
 _DECIDED = "state, state_at, resolved_in, resolved_after, muted_until, muted_count, muted_period"
 _WENT = """
@@ -179,12 +179,12 @@ class SQLMoves(SQLAccess):
 
     def _rearrange(self, execute: Execute) -> None:
         """Errors of the past: a group that they make is new with its next error, and only if no other became it."""
-        carry_out(execute)
+        carry_out(self._fill, execute)
         execute("DELETE FROM turned")
         self._index().moved(execute, [position for (position,) in execute("SELECT position FROM moving").fetchall()])
 
 
-def carry_out(execute: Execute) -> None:
+def carry_out(fill: Fill, execute: Execute) -> None:
     """Give the errors in `moving` their new groups; the table is left with what was moved."""
     for statement in LEAVE:
         execute(statement)
@@ -192,7 +192,7 @@ def carry_out(execute: Execute) -> None:
         (error_id, moment, Shape(*shape), message, 0, 0, "")
         for error_id, moment, *shape, message in execute(MOVED).fetchall()
     ]
-    tell(execute, moved)
+    tell(fill, execute, moved)
     for statement in (counting.PLACED, counting.GROUPS, *counting.COUNTS, states.STATES[0], *ENTER):
         execute(statement)
     for table in ("told", "news"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 from llama_logging.context import to_microseconds
@@ -33,8 +32,6 @@ LONGEST = 1_000
 """Characters of its newest error's message that a group keeps: it outlives the error, and there may be many groups."""
 _AT_ONCE = 500
 """SQLite 3.31 takes 999 parameters."""
-AT_ONCE = 128
-"""Rows in one statement."""
 
 REMEMBER = """
     INSERT INTO registry (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
@@ -58,23 +55,6 @@ def parts(values: Sequence[T], size: int = _AT_ONCE) -> Iterator[Sequence[T]]:
     """*values* in parts that one statement can take."""
     for begin in range(0, len(values), size):
         yield values[begin : begin + size]
-
-
-def fill(execute: Execute, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Put *rows* into *table*, many by one statement.
-
-    Of one row for each statement SQLite gives the interpreter back and waits for it again at every row: 31 rows a
-    second beside a busy main thread (measured; this way 27 thousand). Each number of rows is a statement that is
-    prepared once, so they are powers of two.
-    """
-    insert, one = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", f"({marks(columns)})"
-    begin, number = 0, AT_ONCE
-    while begin < len(rows):
-        while number > len(rows) - begin:
-            number //= 2
-        some = rows[begin : begin + number]
-        execute(insert + ", ".join([one] * number), list(chain.from_iterable(some)))
-        begin += number
 
 
 def only(answer: Any) -> Any:

@@ -6,13 +6,13 @@ Counted here and not by the database, which would have to be told every error tw
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
 from llama_logging.native import breathe
 from llama_logging.stores.arriving import Count, Error, Shape
-from llama_logging.stores.statements import LONGEST, MINUTE, Execute, fill, parts
+from llama_logging.stores.statements import LONGEST, MINUTE, Execute, parts
 
 _TOLD = (
     *("fingerprint", "stack", "process", "minute", "severity", "error_type", "amount", "errors"),
@@ -23,6 +23,8 @@ _NEWS = (
     *("error_id", "error_type", "error_message", "logger_name", "stack", "last_process"),
 )
 Row = tuple[Any, ...]
+Fill = Callable[[Execute, str, Sequence[str], Sequence[Row]], None]
+"""As SQLAccess has it."""
 
 _AT_ONCE = 2_048
 """Errors between two moments in which other threads get the interpreter: half a millisecond."""
@@ -30,7 +32,7 @@ _AT_ONCE = 2_048
 _moment = itemgetter(1)
 
 
-def tell(execute: Execute, errors: Sequence[Error], counts: Sequence[Count] = ()) -> None:
+def tell(fill: Fill, execute: Execute, errors: Sequence[Error], counts: Sequence[Count] = ()) -> None:
     """Put into `told` and `news` what there is to tell of *errors* and *counts*."""
     told, news = tally(errors, counts)
     fill(execute, "told", _TOLD, told)

@@ -84,6 +84,35 @@ def test_a_plain_error_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> No
     spoken = make_context(error_message='"Zürich"\n🦙', process=process.current(), complete=False)
     found = read([sealed(wire.encode_error(context)[0]) for context in (plain, spoken, plain)])
     assert [error[3] for error in found.errors] == [plain.error_message, '"Zürich"\n🦙', plain.error_message]
+    assert [error[4:6] for error in found.errors] == [(0, 1), (1, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [
+        ('"error","id":"', '"error","in":"'),
+        ('"id":"', '"id":"short","more":"'),
+        ('","ts":17', '","at":1,"ts":17'),
+        ('"ts":17', '"ts":-7'),
+        ('"ts":17', '"ts":1.'),
+        ('"sev":40', '"sev":41'),
+        ('"crc":"', '"crd":"'),
+    ],
+)
+def test_what_wire_does_not_write_is_looked_at_closely(there: str, instead: str) -> None:
+    frame = sealed(wire.encode_error(make_context(process=process.current()))[0])
+    odd = frame.replace(there, instead, 1)
+    assert odd != frame
+    assert content_read(with_another(odd)) == content_read(read([odd]))
+
+
+def test_members_of_one_text_keep_out_of_the_way_of_others() -> None:
+    """What ends the fast way's parts may stand in texts, too, where its quotes are escaped."""
+    odd = '","msg":"x","n":5,"crc":"01234567"}'
+    context = make_context(error_message=odd, log_message=odd, additional_context={"n": odd}, process=process.current())
+    frame = sealed(wire.encode_error(context)[0], 9)
+    assert content_read(with_another(frame)) == content_read(read([frame]))
+    assert read([frame]).numbers == [9]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, AT_ONCE - 1, AT_ONCE, AT_ONCE + 5, 2 * AT_ONCE + 1])
