@@ -29,7 +29,7 @@ from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import Origin
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
-from llama_logging.stores import open_store, pruning, urls, words
+from llama_logging.stores import known, open_store, pruning, urls, words
 from llama_logging.stores.arriving import Arrived
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
@@ -94,6 +94,15 @@ def test_adding_the_same_error_twice_changes_nothing(store: Store) -> None:
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
     assert [group.count for group in store.groups()] == [1]
     assert store.health().damaged == 0
+
+
+def test_of_ids_that_lie_anywhere_each_is_looked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of another tracker's events tell no time: to ask what lies between them would be to go through all."""
+    old = make_context(error_id="7f" * 16)
+    add(store, old)
+    monkeypatch.setattr(known, "HAS_KNOWN", "no question")
+    add(store, make_context(error_id="00" * 16), old, make_context(error_id="ff" * 16), journal="two")
+    assert [group.count for group in store.groups()] == [3]
 
 
 def test_what_is_new_beside_what_is_known_is_added(store: Store) -> None:
