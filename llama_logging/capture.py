@@ -122,17 +122,19 @@ def _capture(
         sight = tracebacks.look(exception, tb if printed_here else tracebacks.own_traceback(exception))
         before = seen.captured_before(exception, record.created)
     forks.look()
-    error_id = before or new_id()
+    error_id, said = before or new_id(), _said(record)
     if keep is not None and not before and not _is_quiet(record, sight):
         described = tracebacks.told_by_arguments(sight) if sight is not None else _NO_EXCEPTION
-        keep(_context(record, error_id, described, _template(record), sight, implicit=implicit, complete=False))
+        template = _template(record, said)
+        keep(_context(record, said, error_id, described, template, sight, implicit=implicit, complete=False))
     if exception is not None and not before:
         seen.mark_captured(exception, error_id, record.created)
     described = tracebacks.tell(sight) if sight is not None else _NO_EXCEPTION
     if printed_here and described.text is not None and record.exc_text is None:
         # Every stock handler after us formats nothing: it finds the text made.
         record.exc_text = described.text[:-1]
-    context = _context(record, error_id, described, _message(record), sight, implicit=implicit, again=before != "")
+    message = _message(record, said)
+    context = _context(record, said, error_id, described, message, sight, implicit=implicit, again=before != "")
     if sight is not None:
         forms.learn(record, sight.known, context)
     return context
@@ -152,7 +154,9 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException, tb
         fields["timestamp"] = _moment(created)
     fields["error_message"] = message
     fields["messages"] = (message,)
-    fields["log_message"] = _message(record) if record.args else _constants.get(record.msg) or _constant(record.msg)
+    fields["log_message"] = (
+        _message(record, record.msg) if record.args else _constants.get(record.msg) or _constant(record.msg)
+    )
     fields["thread_name"] = _word(record.threadName)
     fields["process"] = process.current()
     if record.args:
@@ -181,6 +185,7 @@ def _add_surroundings(fields: dict[str, Any], exception: BaseException, tb: Trac
 
 def _context(
     record: logging.LogRecord,
+    said: Any,
     error_id: str,
     described: tracebacks.Described,
     message: str,
@@ -191,7 +196,6 @@ def _context(
     complete: bool = True,
 ) -> ErrorContext:
     attributes = record.__dict__
-    said = _said(record)
     mechanism, extra = _beside(record, said)
     trace: Any = message
     if type(said) is dict:
@@ -205,7 +209,7 @@ def _context(
             message = message[: printed.begin(message)].rstrip() if type(said) is not dict else message
             extra.pop(_TRACE, None)
     logger_name = _word(record.name)
-    stack = described.stack if described is not _NO_EXCEPTION else _site(record, logger_name, message)
+    stack = described.stack if described is not _NO_EXCEPTION else _site(record, said, logger_name, message)
     given = sight.fingerprint if sight is not None else None
     # JSON may be somebody's payload, in which a text of this name is a device's or a key's.
     if extra and (said is record.msg or type(extra.get("fingerprint")) is list):
@@ -346,9 +350,9 @@ def _is_quiet(record: logging.LogRecord, sight: tracebacks.Sight | None) -> bool
     return is_quiet(record) and (sight is None or sight.is_quiet()) and TRAILS.is_quiet()
 
 
-def _template(record: logging.LogRecord) -> str:
+def _template(record: logging.LogRecord, data: Any) -> str:
     """The message as far as it goes without running any code of the application's."""
-    template = clean_data(_said(record))
+    template = clean_data(data)
     said = template if type(template) is str else plain.text(dumps(template))
     if not has_arguments(record):
         return said
@@ -360,9 +364,8 @@ def _template(record: logging.LogRecord) -> str:
     return plain.text(f"{said} [arguments not formatted]")
 
 
-def _message(record: logging.LogRecord) -> str:
+def _message(record: logging.LogRecord, data: Any) -> str:
     try:
-        data = _said(record)
         if type(data) is dict:  # structlog, and others that log data
             return clean(str(event_of(data, clean_data)))
         if type(data) is str and type(record) is logging.LogRecord and not has_arguments(record):
@@ -432,15 +435,14 @@ def _tags(extra: dict[str, Any], errors: Iterable[BaseException]) -> Mapping[str
     return tagging.as_tags({**given, **held, **given}) if given or held else tagging.NO_TAGS
 
 
-def _site(record: logging.LogRecord, logger_name: str, message: str) -> Stack:
+def _site(record: logging.LogRecord, data: Any, logger_name: str, message: str) -> Stack:
     """The stack of a record without exception: where the logging call stands, and what it says each time."""
-    sites, rendered, said = _sites, not has_arguments(record), _said(record)
-    if type(said) is dict:
-        said = event_of(said, lambda _: message)
+    sites, rendered = _sites, not has_arguments(record)
+    said = event_of(data, lambda _: message) if type(data) is dict else data
     if not rendered and type(said) is str and fingerprint.is_wordless(said):
         # `"%s: %s"` would be one group for a whole logger. As far as no code of the application's is run, for the
         # error that is kept before that.
-        said, rendered = _template(record), True
+        said, rendered = _template(record, data), True
     grouping = fingerprint.of_message(logger_name, redact(str(plain.plain(said, plain.FLAT))), rendered=rendered)
     line = record.lineno if type(record.lineno) is int else 0
     file = _word(record.pathname)
