@@ -53,10 +53,10 @@ Count = tuple[Error, int]
 """Of errors of which no more is left: one of them, without id, words and the rest, and how many they are."""
 
 COLUMNS = (
-    *("kind", "error_id", "attempt_id", "timestamp", "severity", "fingerprint", "name", "release", "service"),
-    *("environment", "module", "function", "strategy", "status", "duration", "pending", "content"),
+    *("place", "kind", "error_id", "attempt_id", "timestamp", "severity", "fingerprint", "name", "release"),
+    *("service", "environment", "module", "function", "strategy", "status", "duration", "pending", "content"),
 )
-"""Of `batch`, but for `place`."""
+"""Of `batch`."""
 
 
 @dataclass
@@ -159,7 +159,7 @@ def _look_closely(frame: str, arrived: Arrived) -> None:
         elif kind == "compacted":
             arrived.gone += _number(told["gone"], MOST)
         elif kind in _OTHERS:
-            values = {"kind": kind, "content": frame, **_OTHERS[kind](told)}
+            values = {"place": len(arrived.rows), "kind": kind, "content": frame, **_OTHERS[kind](told)}
             arrived.rows.append([values.get(column) for column in COLUMNS])
     except UNREADABLE:
         arrived.refused += 1

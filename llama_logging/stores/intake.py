@@ -16,6 +16,7 @@ from llama_logging.stores.known import make_worse, speak, unknown
 from llama_logging.stores.moves import carry_out
 from llama_logging.stores.statements import Execute
 from llama_logging.stores.tally import tell
+from llama_logging.stores.temporary import clear
 
 
 class SQLIntake(SQLAccess):
@@ -89,8 +90,7 @@ class SQLIntake(SQLAccess):
         errors, spoken = unknown(execute, arrived.errors)
         self._send(errors)
         with self._together():
-            rows = [(place, *row) for place, row in enumerate(arrived.rows)]
-            self._fill(execute, "batch", ("place", *COLUMNS), rows)
+            self._fill(execute, "batch", COLUMNS, arrived.rows)
             tell(self._fill, execute, errors, arrived.counts)
             self._alone(execute)
             self._settle(execute, errors, spoken)
@@ -109,8 +109,7 @@ class SQLIntake(SQLAccess):
         for statement in (*counting.COUNTS, *counting.TOTALS, *states.STATES, *counting.OTHERS):
             execute(statement)
         make_worse(execute)
-        for table in ("batch", "told", "news"):
-            execute(f"DELETE FROM {table}")
+        clear(execute)
         if spoken:
             carry_out(self._fill, execute)
             execute("DELETE FROM moving")

@@ -9,12 +9,14 @@ from llama_logging import wire
 from llama_logging.context import to_microseconds
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.triage import Move
-from llama_logging.stores import counting, states
+from llama_logging.stores import counting
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.arriving import Error, Shape
 from llama_logging.stores.counting import COUNTED
 from llama_logging.stores.statements import LONGEST, MINUTE, ORIGIN, Execute, marks, only
+from llama_logging.stores.states import BEGUN
 from llama_logging.stores.tally import Fill, tell
+from llama_logging.stores.temporary import clear
 
 _DECIDED = "state, state_at, resolved_in, resolved_after, muted_until, muted_count, muted_period"
 _WENT = """
@@ -193,10 +195,9 @@ def carry_out(fill: Fill, execute: Execute) -> None:
         for error_id, moment, *shape, message in execute(MOVED).fetchall()
     ]
     tell(fill, execute, moved)
-    for statement in (counting.PLACED, counting.GROUPS, *counting.COUNTS, states.STATES[0], *ENTER):
+    for statement in (counting.PLACED, counting.GROUPS, *counting.COUNTS, BEGUN, *ENTER):
         execute(statement)
-    for table in ("told", "news"):
-        execute(f"DELETE FROM {table}")
+    clear(execute)
 
 
 def _hand_over(execute: Execute, sources: Sequence[int], became: int, moment: int) -> None:

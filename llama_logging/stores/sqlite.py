@@ -54,7 +54,9 @@ _CHANGED = f"""
 IDS = tuple(
     f"SELECT DISTINCT told.{told}, {table}.id FROM told JOIN {table} ON {table}.{name} = told.{told}"
     for told, table, name in (
-        *(("fingerprint", "groups", "fingerprint"), ("stack", "stacks", "name"), ("process", "processes", "name")),
+        ("fingerprint", "groups", "fingerprint"),
+        ("stack", "stacks", "name"),
+        ("process", "processes", "name"),
     )
 )
 _COLUMNS = (

@@ -11,13 +11,14 @@ _TOUCHED = """
 _MEMBERS = "SELECT id FROM groups AS member WHERE member.id = shown.id OR member.root = shown.id"
 # Asked once, before any row is looked at.
 _ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = '{}')"
-STATES = (
-    """
+BEGUN = """
     INSERT INTO turned
     SELECT DISTINCT groups.id, 'new', groups.first_seen, groups.first_release
     FROM told JOIN groups ON groups.fingerprint = told.fingerprint
     WHERE NOT EXISTS (SELECT 1 FROM changes WHERE changes.group_id = groups.id)
-    """,
+"""
+STATES = (
+    BEGUN,
     # Back, although resolved: by the order in which releases were first seen, where a release is named. That of one
     # in which no error came, and so it should be for the one that has the fix, is the moment of the decision.
     f"""

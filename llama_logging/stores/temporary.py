@@ -5,6 +5,8 @@ What is counted, and what is new, is told in a few rows, and everything after th
 
 from __future__ import annotations
 
+from llama_logging.stores.statements import Execute
+
 BATCH = """
     CREATE TEMP TABLE batch (
         place BIGINT, kind TEXT, error_id TEXT, attempt_id TEXT, timestamp BIGINT, severity INTEGER, fingerprint TEXT,
@@ -37,3 +39,9 @@ MOVING = """
 TURNED = "CREATE TEMP TABLE turned (group_id BIGINT, kind TEXT, at BIGINT, detail TEXT)"
 """Groups whose state changes with this batch."""
 TEMPORARY = (BATCH, TOLD, NEWS, MOVING, TURNED)
+
+
+def clear(execute: Execute) -> None:
+    """Forget what came in and what was told of it."""
+    for table in ("batch", "told", "news"):
+        execute(f"DELETE FROM {table}")
