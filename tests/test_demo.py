@@ -24,7 +24,6 @@ def test_the_demo_is_the_main_job(cli: Run, own_place: Path) -> None:
         "Luna rests by the fire until the words come back.",
         "Chapter 4: the way back",
         "The end.",
-        "2 errors",
         "OllamaConnectionError: ollama.restart recovered",
         "AIGenerationError: llm.fallback_text fallback",
     ):
@@ -32,10 +31,11 @@ def test_the_demo_is_the_main_job(cli: Run, own_place: Path) -> None:
     assert "(this chapter is missing)" not in done.out
     assert json.loads((own_place / "demo" / "server" / "boots.json").read_text()) == 2
     logged = [json.loads(line) for line in (own_place / "demo" / "story.jsonl").read_text().splitlines()]
-    assert [line["message"] for line in logged if "exception.type" in line] == [
-        "chapter 2 broke off",
-        "chapter 3 was not generated",
-    ]
+    *broken_off, last = [line["message"] for line in logged if "exception.type" in line]
+    # Once, or oftener where a slow machine needs longer for a restart than the story waits.
+    assert set(broken_off) == {"chapter 2 broke off"}
+    assert last == "chapter 3 was not generated"
+    assert f"{len(broken_off) + 1} errors" in done.out
     assert not _running(own_place / "demo"), "the demo stops what it has started"
     story = (own_place / "demo" / "story.py").read_text()
     assert "llama_logging" not in story.partition('"""')[2].partition('"""')[2]
