@@ -114,7 +114,7 @@ class _Story:
 
     def stop(self) -> None:
         """Stop the story, and the server that its recovery has started."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LlamaLoggingError):
             self._fault("POST", {"fault": "exit", "path": "/api/version"})
             urllib.request.urlopen(f"{self._server}/api/version", timeout=2).close()
         self._process.kill() if self._process.poll() is None else None
@@ -125,7 +125,10 @@ class _Story:
     def _fault(self, method: str, fault: dict[str, object] | None = None) -> None:
         body = None if fault is None else json.dumps(fault).encode()
         request = urllib.request.Request(f"{self._server}/_control/faults", body, method=method)
-        urllib.request.urlopen(request, timeout=5).close()
+        try:
+            urllib.request.urlopen(request, timeout=5).close()
+        except OSError as error:
+            raise LlamaLoggingError(f"the stand-in server at {self._server} does not answer: {error}") from error
 
 
 @contextlib.contextmanager

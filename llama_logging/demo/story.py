@@ -17,7 +17,7 @@ log = logging.getLogger("story")
 
 SERVER = os.environ["OLLAMA_HOST"]
 CHAPTERS = ("a llama leaves home", "a storm on the mountain", "a cave full of echoes", "the way back")
-TRIES = 3
+TRIES = 5
 
 
 class OllamaConnectionError(Exception):
