@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -45,10 +46,16 @@ NO_HANDLER_ALLOWED = {
     "FormatterTest.test_relativeCreated_has_higher_precision": "a clock of its own before logging is imported",
     "HandlerTest.test_post_fork_child_no_deadlock": "asserts that the process has no handler with a name",
     "LastResortTest.test_last_resort": "lastResort is for a root without handlers",
-    "LoggerAdapterTest.test_has_handlers": "asserts that the root has none",
     "ModuleLevelMiscTest.test_logging_at_shutdown": "reads what basicConfig makes of a root without handlers",
 }
 """Beginnings of ids in test_logging, and why these tests go wrong with any handler at the root."""
+# In 3.14 a copy takes the list's place, and a loop over it misses none that it takes out.
+_logger = logging.Logger("any")
+_handlers = _logger.handlers
+_logger.addHandler(logging.NullHandler())
+_logger.removeHandler(_logger.handlers[0])
+if _logger.handlers is _handlers:
+    NO_HANDLER_ALLOWED["LoggerAdapterTest.test_has_handlers"] = "takes out each second one, asserts that none is left"
 
 
 def has_tests() -> bool:
