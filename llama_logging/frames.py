@@ -20,7 +20,6 @@ from llama_logging import plain
 from llama_logging.context import Frame, is_file, own_calls
 from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean
-from llama_logging.redaction.finding import suspected
 from llama_logging.redaction.own import on_more
 
 # traceback and linecache import these three when they first need them. A child that was forked while another thread
@@ -135,20 +134,19 @@ def _forget() -> None:
 
 def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
     code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
+    file, shown = code.co_filename, text.partition("\n")[2]
+    harmless = len(shown) <= _LONG and clean(shown, _LONG) == shown
     frame = Frame(
         module=plain.of_main(clean(module, 200)) if type(module) is str else "?",
         function=clean(code.co_qualname, 200),
-        file=clean(code.co_filename, 1000),
+        file=clean(file, 1000),
         line=tb.tb_lineno or 0,
-        source=clean(source, MAX_SOURCE),
-        in_app=in_app(code.co_filename),
+        source=plain.text(source, MAX_SOURCE) if harmless and source in shown else clean(source, MAX_SOURCE),
+        in_app=in_app(file),
         column=column + 1,
     )
-    return Call(code=code, frame=frame, text=text, harmless=_is_harmless(text))
-
-
-def _is_harmless(text: str) -> bool:
-    return len(text) <= _LONG and text.isascii() and "\0" not in text and not suspected(text)
+    harmless = harmless and frame.file == file and frame.function == code.co_qualname and "\0" not in file
+    return Call(code=code, frame=frame, text=text, harmless=harmless)
 
 
 # The standard library lies where any of its modules does: to import sysconfig, which knows, takes two milliseconds.
