@@ -87,6 +87,7 @@ class SQLiteStore(SQLStore):
         self._reads_only = reading
         self._abandoned: list[sqlite3.Connection | None] = []
         self._connection: sqlite3.Connection | None = None
+        self._empty: sqlite3.Connection | None = None
         self._file: tuple[int, ...] = ()
         self._look = _identity
         self._pid = os.getpid()
@@ -136,7 +137,9 @@ class SQLiteStore(SQLStore):
         with self._lock:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
-            self._connection = None
+            if self._empty is not None:
+                self._empty.close()
+            self._connection = self._empty = None
 
     def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
         execute("SAVEPOINT frames")
@@ -201,8 +204,9 @@ class SQLiteStore(SQLStore):
     def _reading(self) -> Iterator[Execute]:
         with self._told(), self._lock:
             if self._connection is None and not self.exists:
-                with contextlib.closing(_prepared(":memory:")) as empty:
-                    yield empty.execute
+                # Kept, for the next question: a registry is not made in a moment.
+                self._empty = self._empty or _prepared(":memory:")
+                yield self._empty.execute
             else:
                 yield self._connect(reading=True).execute
 

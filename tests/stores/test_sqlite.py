@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llama_logging import wire
-from llama_logging.exceptions import StoreError
+from llama_logging.exceptions import ErrorNotFound, StoreError
 from llama_logging.registry.intake import Batch
 from llama_logging.retention import Retention
 from llama_logging.stores import sqlite_words, urls, words
@@ -47,6 +47,24 @@ def test_what_a_full_disk_has_no_room_for_is_not_refused(store: SQLiteStore) -> 
         execute("PRAGMA max_page_count = 1000000")
     assert store.ingest(Batch("j", 0, 1, frames)) == 1
     assert (store.health().damaged, store.health().errors) == (0, 20)
+
+
+def test_questions_to_a_registry_that_is_not_there_yet_are_answered_from_one_empty(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Journals that are made smaller before there is one ask for each of their errors."""
+    places: list[str] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda place, **options: places.append(place) or connect(place, **options))
+    absent = SQLiteStore(store_url)
+    with contextlib.closing(absent):
+        for _ in range(3):
+            with pytest.raises(ErrorNotFound):
+                absent.find("01a21a9c")
+            assert absent.groups() == []
+        assert places == [":memory:"]
+        add(absent, make_context())
+        assert len(absent.groups()) == 1
 
 
 def scheme_of(path: str) -> tuple[bytes, list[str]]:
