@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from llama_logging import signals
+from llama_logging.native import may_have_threads
 
 if TYPE_CHECKING:
     import queue
@@ -163,6 +164,8 @@ class Worker:
         # Try-lock: a caller that finds another one starting a thread does not wait for it.
         if self._starting.acquire(blocking=False):
             try:
+                if not may_have_threads():
+                    return False
                 jobs = self._jobs
                 # Not a method: the threads of handlers that were configured anew would keep all of these.
                 until = weakref.ref(self, lambda _: jobs.put(None))

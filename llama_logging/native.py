@@ -33,11 +33,22 @@ def breathe() -> None:
 def may_have_threads() -> bool:
     """Whether a thread that nobody waits for may run here.
 
-    Not in a subinterpreter with its own GIL, whose end would be a fatal error then, nor in a worker of
-    uWSGI without `enable-threads`, where it would be started and never run.
+    Not in an interpreter within the process's first, whose end would be a fatal error then; but mod_wsgi, which
+    has its applications in such, sees to that. Nor in a worker of uWSGI without `enable-threads`, where a thread would
+    be started and never run.
     """
-    allowed = getattr(importlib.import_module("_thread"), "daemon_threads_allowed", None)  # CPython 3.12
-    if allowed is not None and not allowed():
-        return False
     uwsgi = sys.modules.get("uwsgi")
-    return uwsgi is None or any(getattr(uwsgi, "opt", {}).get(name) for name in ("enable-threads", "threads"))
+    if uwsgi is not None:
+        return any(getattr(uwsgi, "opt", {}).get(name) for name in ("enable-threads", "threads"))
+    return _is_first_interpreter() or "mod_wsgi" in sys.modules
+
+
+def _is_first_interpreter() -> bool:
+    is_main = getattr(importlib.import_module("_thread"), "_is_main_interpreter", None)  # CPython 3.13
+    if is_main is not None:
+        return bool(is_main())
+    try:
+        interpreters = importlib.import_module("_xxsubinterpreters")
+    except ImportError:
+        return True
+    return bool(interpreters.get_current() == interpreters.get_main())

@@ -571,14 +571,21 @@ def test_what_the_last_objects_of_a_process_log_is_kept(run: Run) -> None:
 
 INTERPRETER = """
 import logging
-from llama_logging.handlers import RegistryHandler
-logging.root.addHandler(RegistryHandler())
-logging.error("in an interpreter of its own")
+from llama_logging.handlers import PredictionHandler, RecoveryHandler, RegistryHandler, ReportHandler
+rule = {"match": {"level": "ERROR"}, "ladder": [{"fallback_value": {"value": 1}}]}
+logging.root.handlers = [
+    RegistryHandler(), RecoveryHandler(rules=[rule]), ReportHandler(callback=print), PredictionHandler()
+]
+try:
+    raise ValueError("in an interpreter of its own")
+except ValueError as error:
+    logging.exception("failed")
+    assert "no thread" in error.__llama_outcome__.detail
 """
 
 
 def test_one_interpreter_of_several_may_end(run: Run) -> None:
-    """The process would be aborted if a thread of it were left; mod_wsgi runs its applications so."""
+    """The process would be aborted if a thread of it were left: so there is none."""
     pytest.importorskip("_testcapi", reason="the only way to such an interpreter before 3.12")
     done = run("-c", f"import _testcapi; print(_testcapi.run_in_subinterp({INTERPRETER!r}))")
     assert (done.code, done.out, done.err) == (0, "0\n", "")
