@@ -58,6 +58,8 @@ HOSTILE = {
     "://": "://",
     "URLs": "http://example/a ",
     "URLs with user info": "http://a:b@c ",
+    "URLs with user info in queries": "a=http%3A%2F%2Fa%3Ab%40c&",
+    "user info in a query without end": "%3A%2F%2F%40" + "a%40" * 100,
     "user info without end": "://" + "a" * 300,
     "@ without end": "://a@" + "a@" * 200 + " ",
     "@": "@",

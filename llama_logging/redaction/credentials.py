@@ -191,6 +191,8 @@ PATTERNS = {
     for name, text in {
         # Also with a slash in the password, where no port stands before that.
         "user info": rf"://(?:[^\s/]+@|(?!\[)[^\s/:@'\"]{FAR}:(?!\d{{0,5}}(?:[/?#]|\Z))[^\s'\"<>@]{FAR}+@)",
+        # Of a URL within a URL, up to its path or query.
+        "user info in a query": r"(%3[aA]%2[fF]%2[fF])(?:[^\s%&'\"<>@/]|%(?!2[fF]|3[fF]|23)){1,256}(?=%40)",
         "user of Oracle": rf"(:thin:[^\s/:@'\"]{_NAME}/)(?!\[redacted\])[^\s/'\"@]{FAR}(?=@)",
         "PEM": rf"-----BEGIN {_PEM}",
         # `Authorization: Basic dXNlcjpw`; a digit or = is asked for, or "basic authentication" would be one.

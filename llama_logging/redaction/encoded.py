@@ -26,7 +26,7 @@ _ENCODED = regex(
     r"|(?<!\\)\\++(?:u[\da-fA-F]{4}|x[aA][\ddD]|(?<=\\{5})(?=['\"n]))|%(?:25)++(?=[2-7][\da-fA-F])"
 )
 # As what `clean` takes for the same text: whatever the digits are.
-_MAY_BE = regex(r"&(?:amp;)*+#|\\[ux]|%\d\d\d")
+_MAY_BE = regex(r"&(?:amp;)*+#|\\[ux]|%\d(?:\d\d|[aA]%\d[fF]%)")
 _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "nbsp": " "}
 
 

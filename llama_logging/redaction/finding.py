@@ -32,6 +32,8 @@ def suspected(text: str) -> list[TakeOut]:
     # Before what takes out a text in quotes alone.
     if colon or "=" in text or "%" in text:
         _add_assigned(found, text, lowered)
+    if "%" in text and "%40" in text and "%2f%2f" in lowered:
+        found.append(_user_info_in_query)
     if hyphen:
         _add_behind_hyphens(found, text, lowered)
     if colon:
@@ -299,6 +301,7 @@ _SHORT = 3
 _QUOTED_BEHIND = regex(rf":{ALIGNED}(?:{PREFIX}{QUOTE}|[(\[{{])")
 _QUOTED_KEY = PATTERNS["quoted key"]
 _user_info = _whole("user info", f"://{REDACTED}@")
+_user_info_in_query = _behind("user info in a query")
 _CARD, _LEAST = PATTERNS["card"], len(CARD_DIGITS)
 _cards = _whole("card", card)
 _pairs, _elements = _whole("pair", _by_key), _whole("element", _by_key)
