@@ -94,7 +94,7 @@ def in_app(file: str) -> bool:
     """Whether *file* is the application's own: not the standard library's, not an installed package's."""
     if file.startswith("<frozen ") or "site-packages" in file or "dist-packages" in file:
         return False
-    return not os.path.abspath(file).startswith(_LIBRARY)
+    return file[:1] == "<" or not os.path.abspath(file).startswith(_LIBRARY)
 
 
 def module_in(file: str) -> str:
