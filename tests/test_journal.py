@@ -144,6 +144,12 @@ def test_damaged_frames_are_counted() -> None:
     assert unseal(good + bad + b"garbage\n" + good)[1] == 2
 
 
+def test_what_is_not_ascii_is_damage_although_its_checksum_is_right() -> None:
+    """Else it would keep all journals from being read."""
+    good, body = seal('{"k":"a"}'), '{"k":"é"'.encode()
+    assert unseal(good + b'\n%b,"crc":"%08x"}\n' % (body, zlib.crc32(body)) + good) == unseal(good + b"torn" + good)
+
+
 def test_a_hole_is_no_damage() -> None:
     """What a compaction took out, or a power cut left, reads as zeros; a torn frame behind them is damage."""
     good = seal('{"k":"a"}')

@@ -30,4 +30,4 @@ def unseal(data: bytes) -> tuple[list[str], int]:
 
 def _is_whole(line: bytes) -> bool:
     body = line[:-_CRC_LENGTH]
-    return line[-_CRC_LENGTH:] == b',"crc":"%08x"}' % _crc32(body)
+    return line.isascii() and line[-_CRC_LENGTH:] == b',"crc":"%08x"}' % _crc32(body)
