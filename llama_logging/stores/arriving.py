@@ -23,16 +23,16 @@ HOT = ("k", "id", "ts", "sev", "fp", "type", "msg", "stack", "proc", "n", "crc")
 
 # An error's frame as `wire` writes it: the id and the moment are where they always are, and what stands between these
 # and the message is the same for all errors of one place.
-_BEGINNING, _MIDDLE = '{"k":"error","id":"', '","ts":'
-_ID = len(_BEGINNING)
-_MIDDLE_AT = _ID + 36
-_MOMENT = _MIDDLE_AT + len(_MIDDLE)
-_SHARED_AT = _MOMENT + 16
-_TEXT = r'"([^"\\\x00-\x1f]*)"'
+_PLAIN = r'[^"\\\x00-\x1f]'
+_TEXT = rf'"({_PLAIN}*)"'
+_HEAD = re.compile(rf'\{{"k":"error","id":"({_PLAIN}{{36}})","ts":(\d{{16}})')
+_SHARED_AT = len('{"k":"error","id":"') + 36 + len('","ts":') + 16
 _SHARED = re.compile(rf',"proc":{_TEXT},"type":{_TEXT},"stack":{_TEXT},"sev":([1-5]0),"fp":{_TEXT},("logger":{_TEXT})')
 _NUMBER, _SEAL = len(',"n":'), len(',"crc":"01234567"}')
+_DIGITS = 18
+"""So many has a number that both stores can keep."""
 # At the end of a frame: in a text of its own the quotes would be escaped.
-_END = re.compile(r',"n":(\d{1,18})(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{8}")?\}$')
+_END = re.compile(rf',"n":(\d{{1,{_DIGITS}}})(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{{8}}")?\}}$')
 
 
 class Shape(NamedTuple):
@@ -115,33 +115,31 @@ class _Shapes(dict[str, tuple[Shape, str]]):
 def _take_apart(frames: Sequence[str], shapes: _Shapes, arrived: Arrived) -> None:
     # In one loop, without a call for each: it is what every error passes.
     for frame in frames:
-        head, _, tail = frame.partition(',"msg":')
-        moment = head[_MOMENT:_SHARED_AT]
+        head, _, tail = frame.partition(',"msg":"')
+        found = _HEAD.match(head)
         try:
             shape, rest = shapes[head[_SHARED_AT:]]
-            message, end = scanstring(tail, 1)
-            cut = tail.rindex(',"n":', end - 1)
-            number = int(tail[cut + _NUMBER : -_SEAL])
+            message, end = scanstring(tail, 0)
+            cut = tail.rindex(',"n":', end)
         except ValueError:
             is_plain = False
         else:
+            number = tail[cut + _NUMBER : -_SEAL]
             is_plain = (
-                head.startswith(_BEGINNING)
-                and head.find('"', _ID) == _MIDDLE_AT
-                and head.startswith(_MIDDLE, _MIDDLE_AT)
-                and moment.isdigit()
+                number.isdigit()
+                and len(number) <= _DIGITS
                 and tail.startswith(',"crc":"', len(tail) - _SEAL)
                 and ((message.isascii() and "\0" not in message) or _is_text(message))
             )
-        if not is_plain:
+        if found is None or not is_plain:
             _look_closely(frame, arrived)
             continue
+        error_id, moment = found.groups()
         left = tail[end:cut]
         partial = 1 if left.endswith(',"partial":true') else 0
         details = 1 if ',"ctx":' in left or ',"crumbs":' in left or ',"locals":' in left else 0
-        error = head[_ID:_MIDDLE_AT], int(moment), shape, message, partial, details, f"{rest}{left}}}"
-        arrived.errors.append(error)
-        arrived.numbers.append(number)
+        arrived.errors.append((error_id, int(moment), shape, message, partial, details, f"{rest}{left}}}"))
+        arrived.numbers.append(int(number))
 
 
 def _look_closely(frame: str, arrived: Arrived) -> None:

@@ -97,6 +97,9 @@ def test_a_plain_error_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> No
         ('"ts":17', '"ts":1.'),
         ('"sev":40', '"sev":41'),
         ('"crc":"', '"crd":"'),
+        ('"id":"01', r'"id":"\t'),
+        ('"msg":"no such article"', '"msg":["no such article"]'),
+        ('"n":7', '"n":9223372036854775808'),
     ],
 )
 def test_what_wire_does_not_write_is_looked_at_closely(there: str, instead: str) -> None:

@@ -22,6 +22,7 @@ from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
 from llama_logging.figures import Steps
 from llama_logging.ids import new_id
+from llama_logging.journal.framing import seal, unseal
 from llama_logging.outbox import Outbox
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
@@ -373,6 +374,14 @@ def test_a_text_that_is_none_is_refused_whatever_else_is_odd(store: Store) -> No
     store.ingest(Batch("j", 0, 9, [bad, *frames_of(context)]))
     assert [group.fingerprint for group in store.groups()] == [context.fingerprint]
     assert store.health().damaged == 1
+
+
+@pytest.mark.parametrize("number", [10**18, 2**63, 10**30])
+def test_a_number_that_no_store_can_keep_holds_up_nothing(store: Store, number: int) -> None:
+    one, other = make_context(), make_context()
+    odd = unseal(seal(wire.encode_error(other)[0], f',"n":{number}'))[0]
+    assert store.ingest(Batch("j", 0, 9, [*frames_of(one), *odd])) == 9
+    assert store.health().errors == 2
 
 
 def test_frames_of_a_later_version_are_passed_over(store: Store) -> None:
