@@ -157,6 +157,23 @@ def test_a_hole_is_no_damage() -> None:
     assert unseal(b"\0" * 100 + b"torn" + good)[1] == unseal(b"x\n" + good)[1] == 1
 
 
+@pytest.mark.parametrize(("filling", "damaged"), [(b"\0", 0), (b"x", 1)])
+def test_what_is_no_line_is_passed_over_in_parts(directory: str, filling: bytes, damaged: int) -> None:
+    """Read as a whole, a hole that is as large as memory would end whoever reads the journal."""
+    os.mkdir(directory, 0o700)
+    path, good = os.path.join(directory, new_name()), seal('{"k":"a"}')
+    Path(path).write_bytes(good + filling * 2**23 + good)
+    found, place, broken = [], 0, 0
+    with Reader(path) as reader:
+        while (piece := reader.read(place, 2**16)).end > place:
+            assert piece.end - place <= 2**20
+            found += piece.frames
+            place, broken = piece.end, broken + piece.damaged
+    assert len(found) == 2
+    assert place == os.path.getsize(path)
+    assert bool(broken) == damaged
+
+
 def test_a_frame_that_is_too_large_is_lost_and_counted(journal: Journal, told: list[str]) -> None:
     """Half a megabyte is the most."""
     assert journal.write(json.dumps({"k": "error", "text": "x" * (2**19 - 100)}))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from llama_logging.frozen import Frozen
 from llama_logging.journal.folders import HAS_LOCKS, NEW, RESERVE, Folder, lock
-from llama_logging.journal.framing import unseal
+from llama_logging.journal.framing import FRAME_BYTES, unseal
 
 ABANDONED_AFTER = 60.0
 """Seconds after which a file still called `.new` was left by a process that died making it."""
@@ -99,9 +99,12 @@ class Reader:
         data = os.pread(self._fd, limit, start) if hasattr(os, "pread") else self._pread(limit, start)
         at_end = start + len(data) >= size
         if not (at_end and self.abandoned):
-            data = data[: data.rfind(b"\n") + 1]
-            if not data and not at_end:
+            lines = data[: data.rfind(b"\n") + 1]
+            if not lines and not at_end and limit <= 2 * FRAME_BYTES:
                 return self.read(start, limit * 4)
+            # Where that many bytes are no line there is no frame, but a hole or garbage, which may have any size.
+            if lines or at_end:
+                data = lines
         frames, damaged = unseal(data)
         return Piece(frames, start + len(data), damaged, at_end and self.abandoned)
 
@@ -125,8 +128,9 @@ def journals(directories: Sequence[str]) -> Iterator[str]:
         except OSError:
             continue
         try:
+            known = set(names)
             for name in names:
-                if name.endswith(NEW) or (name.endswith(RESERVE) and name.removesuffix(RESERVE) not in names):
+                if name.endswith(NEW) or (name.endswith(RESERVE) and name.removesuffix(RESERVE) not in known):
                     _remove_if_stale(folder, name)
         finally:
             folder.leave()
