@@ -222,8 +222,8 @@ def test_too_many_are_told_of_once_and_it_goes_on(made: Any, caplog: pytest.LogC
     handler = made(tick=60, limits={"queue": 10})
     for number in range(25):
         logging.getLogger("app").info("%d", number)
-    handler.watch.step(time.time())
-    handler.watch.step(time.time())
+    handler.watch.shift.step(time.time())
+    handler.watch.shift.step(time.time())
     (told,) = [one for one in caplog.records if one.name == "llama_logging.prediction"]
     assert told.getMessage().startswith("15 records came too fast")
     logging.getLogger("app").info("after")
@@ -377,7 +377,7 @@ def test_the_first_record_starts_the_thread_and_it_takes_what_comes(made: Any) -
     handler = made(tick=0.05)
     logging.getLogger("app").info("one")
     assert handler.watch.awake
-    until(lambda: not handler.watch.notes.take() and handler.watch._predictor is not None)
+    until(lambda: not handler.watch.notes.take() and handler.watch.shift.learner is not None)
 
 
 def test_a_second_configuration_closes_the_first(own_place: Path) -> None:
@@ -392,10 +392,10 @@ def test_a_second_configuration_closes_the_first(own_place: Path) -> None:
     assert first is not second
     assert not first.watch.awake
     logging.getLogger("app").info("two")
-    until(lambda: second.watch._memory is not None)
-    assert second.watch._memory is not None
+    until(lambda: second.watch.shift.learner is not None)
+    assert second.watch.shift.learner is not None
     # What the first had is free again, and the second has adopted it.
-    assert second.watch._memory.name.endswith("-0")
+    assert second.watch.shift.learner.name.endswith("-0")
     second.close()
 
 
@@ -403,7 +403,7 @@ def test_inline_there_is_no_thread(made: Any) -> None:
     before = len(threads())
     handler = made(inline=True)
     logging.getLogger("app").info("one")
-    assert handler.watch._predictor is not None
+    assert handler.watch.shift.learner is not None
     assert handler.watch.notes.take() == []
     assert len(threads()) == before
 
@@ -432,17 +432,17 @@ logging.root.addHandler(handler)
 logging.root.setLevel("INFO")
 log = logging.getLogger("app")
 log.info("parent")
-while handler.watch._memory is None: time.sleep(0.01)
+while handler.watch.shift.learner is None: time.sleep(0.01)
 child = os.fork()
 if child == 0:
     assert not handler.watch.notes.take()
     log.info("child")
-    while handler.watch._memory is None: time.sleep(0.01)
-    print("child", handler.watch._memory.name[-1], flush=True)
+    while handler.watch.shift.learner is None: time.sleep(0.01)
+    print("child", handler.watch.shift.learner.name[-1], flush=True)
     os._exit(0)
 os.waitpid(child, 0)
 log.info("parent again")
-print("parent", handler.watch._memory.name[-1])
+print("parent", handler.watch.shift.learner.name[-1])
 """
 
 
@@ -458,7 +458,7 @@ handler = PredictionHandler(tick=0.05)
 logging.root.addHandler(handler)
 logging.root.setLevel("INFO")
 logging.getLogger("app").info("parent")
-while handler.watch._memory is None: time.sleep(0.01)
+while handler.watch.shift.learner is None: time.sleep(0.01)
 if os.fork() == 0:
     print("ready", flush=True)
     time.sleep(60)
@@ -475,7 +475,7 @@ def test_a_child_that_outlives_its_parent_does_not_keep_its_file(own_place: Path
         assert parent.stdout.readline() == b"ready\n"
         parent.wait()
         try:
-            done = run("-c", OUTLIVED.partition("if os.fork")[0] + "print(handler.watch._memory.name[-1])")
+            done = run("-c", OUTLIVED.partition("if os.fork")[0] + "print(handler.watch.shift.learner.name[-1])")
         finally:
             os.killpg(parent.pid, signal.SIGKILL)
     assert done.out == "0\n"
@@ -535,7 +535,7 @@ logging.root.setLevel("INFO")
 log = logging.getLogger("app")
 gevent.joinall([gevent.spawn(log.info, "from %d", n) for n in range(50)])
 gevent.sleep(0.3)
-print(len(handler.watch.notes.take()), handler.watch._predictor is not None)
+print(len(handler.watch.notes.take()), handler.watch.shift.learner is not None)
 """
 
 

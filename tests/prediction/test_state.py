@@ -164,13 +164,13 @@ for number in range(50):
 
 
 def test_a_killed_process_is_succeeded_with_what_it_had_kept(own_place: Path, run: Run) -> None:
-    code = LEARNING + "handler.watch.save(); print(handler.watch._memory.name, flush=True); time.sleep(60)"
+    code = LEARNING + "handler.watch.shift.save(); print(handler.watch.shift.learner.name, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"-c-0\n"
         before = kept(own_place)
         process.send_signal(signal.SIGKILL)
-    done = run("-c", LEARNING + "print(handler.watch._memory.name)")
+    done = run("-c", LEARNING + "print(handler.watch.shift.learner.name)")
     assert (done.out, done.err) == ("-c-0\n", "")
     assert before["predictor"]["version"] == kept(own_place)["predictor"]["version"]
 
@@ -212,7 +212,7 @@ def test_where_nothing_can_be_kept_it_is_told_and_predicted_all_the_same(
     handler = PredictionHandler(inline=True)
     handler.handle(logging.LogRecord("app", logging.INFO, "", 1, "x", (), None))
     assert ["is not kept" in entry.getMessage() for entry in caplog.records] == [True]
-    assert handler.watch._predictor is not None
+    assert handler.watch.shift.learner is not None
     handler.close()
 
 

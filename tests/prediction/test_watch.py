@@ -23,6 +23,7 @@ from llama_logging.handlers import PredictionHandler, RecoveryHandler, RegistryH
 from llama_logging.opening import open_registry
 from llama_logging.outbox import Outbox
 from llama_logging.pipeline import flush
+from llama_logging.predicting import books
 from llama_logging.predicting.acting import Acting, Decision
 from llama_logging.prediction.forecast import ANY, Fate, Prediction
 from llama_logging.prediction.ledger import Action, Announcement
@@ -197,7 +198,7 @@ def test_announcements_feed_neither_the_registry_nor_the_predictor(made: Any, tr
     store = registry()
     assert {group.error_type for group in store.groups()} == {"PoolExhausted"}
     store.close()
-    assert "error predicted" not in str(handler.watch._predictor.state())
+    assert "error predicted" not in str(handler.watch.shift.learner.predictor.state())
 
 
 def test_it_is_heard_though_dictconfig_disables_what_it_finds(traffic: Traffic, caplog: Any) -> None:
@@ -219,9 +220,9 @@ def test_a_gate_that_closes_is_told_of_once(made: Any, traffic: Traffic, caplog:
     caplog.set_level(logging.INFO)
     handler = made()
     traffic.bouts(60)
-    open_before = sum(quality.trusted for quality in handler.watch._predictor.quality())
+    open_before = sum(quality.trusted for quality in handler.watch.shift.learner.predictor.quality())
     caplog.clear()
-    handler.watch._predictor.renewed()
+    handler.watch.shift.learner.predictor.renewed()
     traffic.bouts(4)
     closed = [one.getMessage() for one in told(caplog, logging.INFO)]
     assert len(closed) == len(set(closed)) == open_before > 0
@@ -275,13 +276,17 @@ def test_what_is_predicted_is_acted_on_but_for_a_control(made: Any, traffic: Tra
     assert arms[Action.CONTROL].followed > arms[Action.CONTROL].announced / 2
 
 
-def test_what_the_registry_does_not_take_waits(own_place: Path, made: Any, traffic: Traffic, caplog: Any) -> None:
+def test_what_the_registry_does_not_take_waits(
+    own_place: Path, made: Any, traffic: Traffic, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked again as time passes, and here none does: the records have a time of their own."""
+    monkeypatch.setattr(books, "RETRY_AFTER", 0.0)
     (own_place / "later").write_text("in the place of a folder")
     handler = made(store=f"sqlite:///{own_place}/later/errors.db", state=str(own_place / "state-of-it"))
     traffic.bouts(60)
     announced = len(told(caplog))
     assert announced > 5
-    assert handler.watch.failure is not None
+    assert handler.watch.shift.books.failure is not None
     (own_place / "later").unlink()
     traffic.bout()
     store = open_registry(urls.parse(f"sqlite:///{own_place}/later/errors.db"))
@@ -329,7 +334,7 @@ ROOT = str(Path(__file__).parents[2])
 
 
 def test_a_killed_process_is_succeeded_by_one_that_is_trusted_at_once(own_place: Path, run: Run) -> None:
-    code = LEARNING + "handler.watch.save(); print('saved', flush=True); time.sleep(60)"
+    code = LEARNING + "handler.watch.shift.save(); print('saved', flush=True); time.sleep(60)"
     command = [sys.executable, "-W", "ignore", "-c", code, str(BEGIN), "60"]
     env = {**os.environ, "PYTHONPATH": ROOT}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env) as first:
@@ -390,8 +395,8 @@ def test_a_record_from_the_future_does_not_stop_the_clock(made: Any) -> None:
     record = logging.LogRecord("app", logging.INFO, "", 1, "x", (), None)
     record.created = time.time() + 1e6
     logging.getLogger("app").handle(record)
-    handler.watch.step(time.time())
-    assert handler.watch._now <= time.time()
+    handler.watch.shift.step(time.time())
+    assert handler.watch.shift.learner.now <= time.time()
 
 
 def test_a_clock_that_is_set_right_is_followed(made: Any, traffic: Traffic, caplog: Any) -> None:
@@ -411,10 +416,10 @@ def test_what_another_process_has_announced_is_left_to_it(made: Any, traffic: Tr
     handler = made()
     traffic.bouts(60)
     traffic.doomed = lambda: False
-    while not handler.watch._predictor.forecasters[0].account.pending:
+    while not handler.watch.shift.learner.predictor.forecasters[0].account.pending:
         traffic.log(logging.WARNING, "no connection is free", after=20)
-    handler.watch.save()
-    mine = handler.watch._predictor.forecasters[0].account.pending.prediction_id
+    handler.watch.shift.save()
+    mine = handler.watch.shift.learner.predictor.forecasters[0].account.pending.prediction_id
     newcomer = PredictionHandler(**QUICK)
     newcomer.handle(logging.LogRecord("app", logging.INFO, "", 1, "x", (), None))
     newcomer.close()
@@ -429,7 +434,7 @@ def test_what_a_dead_process_has_left_open_is_censored(made: Any, traffic: Traff
     store.predicted([left])
     store.close()
     traffic.bout()
-    assert handler.watch.failure is None
+    assert handler.watch.shift.books.failure is None
     found = {one.prediction.prediction_id: one.fate for one in announcements()}
     assert found[left.prediction.prediction_id] is Fate.CENSORED
 
@@ -450,9 +455,11 @@ def test_time_goes_on_by_itself_where_nothing_is_logged(made: Any, caplog: Any) 
     handler = made(inline=False, tick=0.05)
     logging.getLogger("app").info("one")
     deadline = time.monotonic() + 20
-    while handler.watch._now < time.time() - 1 and time.monotonic() < deadline:
+    while handler.watch.shift.learner is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    first = handler.watch._now
-    while handler.watch._now == first and time.monotonic() < deadline:
+    while handler.watch.shift.learner.now < time.time() - 1 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert handler.watch._now > first
+    first = handler.watch.shift.learner.now
+    while handler.watch.shift.learner.now == first and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert handler.watch.shift.learner.now > first
