@@ -355,6 +355,16 @@ class ErrorContext(Frozen):
         )
 
     @property
+    def carried(self) -> str:
+        """What its exceptions carry beside their messages, for people; of others than the one that names it, whose."""
+        told = []
+        for at, error in enumerate(self.exceptions):
+            words = ", ".join(f"{name}={value}" for name, value in error.attributes.items())
+            if words:
+                told.append(words if at == self.stack.main else f"{error.type}: {words}")
+        return "; ".join(told)
+
+    @property
     def frames(self) -> tuple[Frame, ...]:
         """The stack of the exception that was raised, innermost last."""
         return self.stack.exceptions[0].frames if self.stack.exceptions else ()

@@ -63,6 +63,7 @@ def _facts(context: ErrorContext, group: ErrorGroup | None) -> dict[str, str]:
         "when": context.timestamp.isoformat(sep=" ", timespec="milliseconds"),
         "severity": f"{context.severity.name} of {context.logger_name}",
         "logged": context.log_message if context.log_message != context.error_message else "",
+        "carries": context.carried,
         "ran": ", ".join(filter(None, ran)),
         "tags": ", ".join(f"{key}={value}" for key, value in context.tags.items()),
         "trace": context.trace_id,

@@ -125,6 +125,7 @@ def _facts(context: ErrorContext) -> dict[str, str]:
         "where": f"{context.source_module}.{context.source_function} ({context.source_file}:{context.source_line})",
         "logger": context.logger_name,
         "logged": context.log_message if context.log_message != context.error_message else "",
+        "carries": context.carried,
         "seen by": context.mechanism if context.mechanism != "logging" else "",
         "handled": handled,
         "complete": "" if context.complete else "no: the process ended before the error's own text was told",

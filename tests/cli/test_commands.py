@@ -20,7 +20,7 @@ from llama_logging import get_error_summary, process, transfer
 from llama_logging.attachment.configuration import shipped_text
 from llama_logging.cli import run_command
 from llama_logging.cli.main import COMMANDS, main, parser
-from llama_logging.context import ErrorContext, ErrorSeverity, FrameLocals
+from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, FrameLocals
 from llama_logging.pipeline import pipeline_for
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sqlite import SQLiteStore
@@ -604,6 +604,19 @@ def test_queries_work_while_the_application_writes(capsys: pytest.CaptureFixture
         writer.join()
     assert totals == sorted(totals)
     assert os.path.exists("llama_logging.db")
+
+
+def test_what_a_server_has_answered_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """As on the dashboard; of several exceptions, whose it was."""
+    refused = ExceptionDetail(
+        type="HTTPStatusError", module="httpx", message="402", relation="cause",
+        attributes={"status_code": 402, "response": f"card declined{HOSTILE}", "server": "pay:443"},
+    )  # fmt: skip
+    unpaid = ExceptionDetail(type="PaymentError", module="shop", message="not paid", attributes={"errno": 5})
+    keep(context := make_context(timestamp=NOW, exceptions=(unpaid, refused)))
+    words = r"errno=5; HTTPStatusError: status_code=402, response=card declined\x1b[2J\nFORGED \u202e, server=pay:443"
+    assert f"  carries      {words}\n" in answer(capsys, "show", context.error_id)
+    assert f"| carries | `{words}` |\n" in answer(capsys, "show", context.error_id, "--markdown")
 
 
 def test_local_variables_are_shown_without_the_call_that_they_were_of(capsys: pytest.CaptureFixture[str]) -> None:
