@@ -88,6 +88,17 @@ def test_a_plain_error_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "value"), [*DETAILS.items(), ("additional_context", {"a": 1}), ("tags", {"ctx": "no context"})]
+)
+def test_each_kind_of_details_alone_counts(name: str, value: Any) -> None:
+    """What has some is pruned later; tags have all errors of an application that uses them."""
+    frame = sealed(wire.encode_error(make_context(process=process.current(), **{name: value}))[0])
+    (error,) = with_another(frame).errors
+    assert error[5] == (name != "tags")
+    assert content_read(with_another(frame)) == content_read(read([frame]))
+
+
+@pytest.mark.parametrize(
     ("there", "instead"),
     [
         ('"error","id":"', '"error","in":"'),
