@@ -102,7 +102,6 @@ def make_record(
     record = logging.LogRecord(logger_name, int(severity), path, line, message, None, exc_info, function)
     # Apart from the record's attributes: an additional_context may hold any key, `name` and `msg` too.
     record.__dict__[MECHANISM] = (mechanism, dict(additional_context or {}))
-    record.__dict__[CONTEXT] = None
     return record
 
 
@@ -217,7 +216,7 @@ def _context(
     tags = _tags(extra, sight.chain if sight is not None else ())
     grouping = _grouping(stack, described, sight, given)
     key = stack.fingerprint if grouping is stack.grouping else fingerprint.fingerprint(grouping)
-    trace_id, span_id = tracing.current(attributes, sight.chain[0] if sight is not None else None)
+    trace_id, span_id = tracing.current(attributes, *(sight.chain if sight is not None else ()))
     context = make_context(
         error_id=error_id,
         timestamp=_moment(record.created),

@@ -65,11 +65,12 @@ def followed(traceparent: object, tracestate: object = "") -> Iterator[None]:
             _current.reset(token)
 
 
-def current(attributes: Mapping[str, Any], error: BaseException | None = None) -> tuple[str, str]:
+def current(attributes: Mapping[str, Any], *errors: BaseException) -> tuple[str, str]:
     """Trace id and span id, as hex digits; both empty without a trace.
 
     Args:
-        error: What is logged; where no trace is active, the one it was raised in counts.
+        errors: What is logged, and what that was raised from; where no trace is active, the one that the first of them
+            was raised in counts.
         attributes: Those of a record. OpenTelemetry's logging instrumentation and ddtrace put ids
             there; else OpenTelemetry is asked, where the application has imported it.
     """
@@ -79,15 +80,15 @@ def current(attributes: Mapping[str, Any], error: BaseException | None = None) -
     trace = attributes.get("dd.trace_id")
     if type(trace) is str and trace.strip("0"):
         return _of_datadog(trace[:64], 32), _of_datadog(str(attributes.get("dd.span_id", ""))[:32], 16)
-    return active_or_of(error)
+    return active_or_of(*errors)
 
 
-def active_or_of(error: BaseException | None) -> tuple[str, str]:
-    """Trace id and span id of the active trace, else of the one that *error* was raised in."""
+def active_or_of(*errors: BaseException) -> tuple[str, str]:
+    """Trace id and span id of the active trace, else of the one that the first of *errors* was raised in."""
     trace = active()
-    if trace == NO_TRACE and error is not None and _followed:
-        mark = _dict(error).get(_MARK)
-        return mark if type(mark) is tuple else NO_TRACE
+    if trace == NO_TRACE and _followed:
+        marks = (_dict(error).get(_MARK) for error in errors)
+        return next((mark for mark in marks if type(mark) is tuple), NO_TRACE)
     return trace
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import logging
@@ -20,7 +21,8 @@ from llama_logging import room
 from llama_logging.capture import capture, make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.matching import Match
-from llama_logging.seen import error_id
+from llama_logging.seen import Taken, error_id
+from llama_logging.tracing import followed
 from tests.conftest import Run
 
 Records = list[logging.LogRecord]
@@ -201,11 +203,21 @@ def test_the_id_of_an_error_is_told_by_its_exception(records: Records) -> None:
         assert error_id(error) == captured(records).error_id
 
 
+def test_whom_errors_have_passed_is_known_of_the_latest_thousands() -> None:
+    """Of many that are under way at once, as in a storm; without end would be a leak."""
+    taken = Taken()
+    for number in range(20_000):
+        taken.add(f"{number}")
+        assert f"{max(0, number - 4_000)}" in taken
+    assert "9000" not in taken
+
+
 def test_errors_without_exception_are_captured_too(records: Records) -> None:
     log.error("disk %s is full", "sda")
     context = captured(records)
     assert (context.error_type, context.error_message) == ("LogMessage", "disk sda is full")
     assert context.source_function == "test_errors_without_exception_are_captured_too"
+    assert context.source_line == records[-1].lineno
     assert context.stack_trace == ""
 
 
@@ -670,6 +682,22 @@ def test_the_trace_is_that_of_the_record_or_of_opentelemetry(records: Records, m
     assert captured(records).trace_id == f"{0xABC:032x}"
 
 
+def test_an_error_that_was_wrapped_outside_of_its_trace_belongs_to_it(records: Records) -> None:
+    """As a server wraps what an application leaves to it; the nearest to what is logged counts."""
+    ours, theirs = f"00-{0xABC:032x}-{0xDEF:016x}-01", f"00-{0x123:032x}-{0x456:016x}-01"
+    for header in (ours, theirs):
+        try:
+            try:
+                with followed(ours):
+                    fail()
+            except ValueError as error:
+                with followed(header) if header != ours else contextlib.nullcontext():
+                    raise LookupError("wrapped") from error
+        except LookupError:
+            log.exception("left to whoever stands outside")
+        assert captured(records).trace_id == header.split("-")[1]
+
+
 class Refusing(dict[str, Any]):
     def __bool__(self) -> bool:
         raise SystemExit
@@ -702,7 +730,7 @@ def test_a_record_with_odd_attributes_is_captured(changes: dict[str, Any]) -> No
     record.__dict__.update(changes)
     context = capture(record)
     assert context is not None
-    assert context.error_type == "ValueError"
+    assert (context.error_type, context.logger_name == "app") == ("ValueError", "name" not in changes)
     assert abs(context.timestamp.timestamp() - time.time()) < 60
     assert wire.dumps(wire.encode_error(context)[0]).isascii()
 
