@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -251,6 +252,25 @@ def test_what_is_no_traceback_is_left_to_the_standard_library(odd: object) -> No
         assert context is not None
         assert context.stack.function == "fail"
         assert record.exc_text is None
+
+
+@pytest.mark.parametrize("odd", [float("nan"), -1.0, 1e30, None])
+def test_a_moment_that_no_calendar_has_is_now(odd: Any) -> None:
+    capture(record_of(PlainError("x")))
+    before = datetime.now(UTC)
+    context = capture(record_of(PlainError("y"), created=odd))
+    assert context is not None
+    assert context.form is not None
+    assert before <= context.timestamp <= datetime.now(UTC)
+
+
+def test_a_moment_in_whole_seconds_is_that_moment() -> None:
+    """As in records that were made anew from JSON."""
+    for _ in range(2):
+        context = capture(record_of(PlainError("y"), created=1_700_000_000))
+    assert context is not None
+    assert context.form is not None
+    assert context.timestamp.timestamp() == 1_700_000_000
 
 
 def test_what_is_logged_again_is_the_same_error() -> None:

@@ -84,6 +84,16 @@ def test_what_fails_is_tried_again_after_a_recovery(way: Any, recover: Any) -> N
     assert len(records) == 1
 
 
+def test_a_try_that_succeeds_had_no_recovery(recover: Any) -> None:
+    recover(RECOVERED)
+    found = []
+    for attempt in llama_logging.attempts(log, "cannot ask"):
+        with attempt:
+            attempt.value = "answer"
+        found.append((attempt.number, attempt.value, attempt.error, attempt.outcome.status, bool(attempt.outcome)))
+    assert found == [(1, "answer", None, OutcomeStatus.NONE, False)]
+
+
 @both
 def test_the_error_is_raised_when_nothing_helps(way: Any, recover: Any) -> None:
     records = recover(FAILED)
