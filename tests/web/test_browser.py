@@ -74,6 +74,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A shop's month."""
     with serving(tmp_path_factory.mktemp("told")) as (store, base, link):
         newest = tell(opened := open_store(urls.parse(store)))
+        again = replace(newest[4], again=True, logger_name="uvicorn.error", log_message="Exception in ASGI application")
+        opened.ingest(Batch("again", 0, 1, [wire.dumps(wire.encode_sighting(again))]))
         opened.close()
         group = newest[0].fingerprint.partition(":")[2]
         pages = ("/overview", "/recovery", "/predictions", "/health", f"/trace/{TRACE}", "/?state=all&q=model")
@@ -199,6 +201,20 @@ def test_nothing_that_a_page_is_for_lies_beyond_its_edge(browser: Any, told: Ser
                 "[...document.querySelectorAll('.wordy li > :first-child')].map(part => part.offsetWidth / innerWidth)"
             )
             assert min(page.evaluate(narrow), default=1) > 0.5, path
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
+def test_no_heading_sticks_to_what_stands_above_it(
+    browser: Any, told: Served, signed: Any, size: tuple[int, int]
+) -> None:
+    sticking = """() => [...document.querySelectorAll("main :is(h2, h3)")].filter(one => one.checkVisibility() &&
+        one.previousElementSibling?.checkVisibility() && one.previousElementSibling.offsetHeight &&
+        Math.abs(one.getBoundingClientRect().top - one.previousElementSibling.getBoundingClientRect().bottom) < 4)
+        .map(one => one.textContent)"""
+    with watched(browser, signed, size) as page:
+        for path in told.paths:
+            page.goto(told.base + path)
+            assert page.evaluate(sticking) == [], path
 
 
 @pytest.mark.parametrize("width", [360, 768, 1000, 1440])
