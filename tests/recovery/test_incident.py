@@ -470,6 +470,49 @@ def test_without_the_registry_a_host_is_careful(own_place: Path) -> None:
     assert LONELY_REST - 60 < again.retry_in <= LONELY_REST
 
 
+def test_a_registry_that_goes_away_takes_no_lease_away(own_place: Path) -> None:
+    """What was begun with its leave is brought to its end: nobody else can have got it meanwhile."""
+    is_there = True
+
+    def opened() -> Store:
+        if not is_there:
+            raise StoreError("gone")
+        return open_store(urls.default())
+
+    scopes = SharedScopes(opened, str(own_place / "leases"))
+    lease = scopes.acquire("s", "a", 10, Policy(cooldown=0))
+    assert isinstance(lease, Lease)
+    is_there = False
+    assert scopes.renew(lease, 10)
+    assert scopes.finish(lease, OutcomeStatus.RECOVERED, "", Policy(cooldown=0))
+
+
+def test_within_a_process_too_who_was_overtaken_holds_nothing() -> None:
+    now = 0.0
+    scopes = OwnScopes(lambda: now)
+
+    def acquired(owner: str) -> Lease | Denial:
+        return scopes.acquire("s", owner, 10, Policy(cooldown=0))
+
+    first = acquired("a")
+    assert isinstance(first, Lease)
+    now = 11.0
+    assert isinstance(acquired("b"), Lease)
+    assert not scopes.renew(first, 100)
+    assert not scopes.finish(first, OutcomeStatus.RECOVERED, "", Policy(cooldown=0))
+    now = 20.0
+    assert isinstance(acquired("c"), Denial)
+    now = 22.0
+    third = acquired("c")
+    assert isinstance(third, Lease)
+    now = 31.0
+    assert scopes.renew(third, 10)
+    now = 40.0
+    assert isinstance(acquired("d"), Denial)
+    now = 42.0
+    assert isinstance(acquired("d"), Lease)
+
+
 # --- many processes, one thing
 
 
