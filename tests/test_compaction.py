@@ -20,6 +20,7 @@ from llama_logging.compaction import Known, compact, reduce
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import RegistryHandler
+from llama_logging.ingest import ingest
 from llama_logging.journal import pressure, writing
 from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
@@ -193,6 +194,18 @@ def test_journals_are_made_smaller_and_counts_stay_exact(
     kept = [frame for frame in waiting(store, directory) if frame["k"] == "error"]
     assert sum(frame["sev"] == 50 for frame in kept) >= 450
     assert sum(int(str(frame["gone"])) for frame in waiting(store, directory) if frame["k"] == "compacted") >= 0
+
+
+@pytest.mark.parametrize("quota", [10**9, 150_000, 0])
+def test_what_was_lost_is_known_also_of_journals_that_were_made_smaller(
+    pipeline: Pipeline, store: SQLiteStore, quota: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else is: what is left of one keeps its number, and the name of its writer."""
+    next(pipeline.journal._numbers)
+    directory = fill(pipeline, monkeypatch, errors=600)
+    compact(store, directory, quota)
+    ingest(store, [directory])
+    assert [gap.missing for gap in store.health().gaps] == [1]
 
 
 def test_what_is_still_written_to_is_left_alone(

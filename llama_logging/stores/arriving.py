@@ -67,6 +67,7 @@ class Arrived:
         errors, counts: In their order.
         rows: What `batch` takes, in the order of COLUMNS.
         numbers: Sequence numbers of the frames.
+        writer: The process whose journal begins among them; empty if none does.
         gone: How many numbered frames were given up on purpose, where there was no room: those are no loss.
         refused: How many of the frames no version of ours has written.
     """
@@ -75,6 +76,7 @@ class Arrived:
     counts: list[Count] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    writer: str = ""
     gone: int = 0
     refused: int = 0
 
@@ -158,6 +160,8 @@ def _look_closely(frame: str, arrived: Arrived) -> None:
             arrived.gone += _number(told["gone"], MOST)
         elif kind in _OTHERS:
             values = {"place": len(arrived.rows), "kind": kind, "content": frame, **_OTHERS[kind](told)}
+            if kind == "open":
+                arrived.writer = values["name"]
             arrived.rows.append([values.get(column) for column in COLUMNS])
     except UNREADABLE:
         arrived.refused += 1

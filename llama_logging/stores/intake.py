@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -35,7 +33,7 @@ class SQLIntake(SQLAccess):
                     'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", '
                     "damaged = journals.damaged + excluded.damaged, "
                     "process = CASE WHEN excluded.process = '' THEN journals.process ELSE excluded.process END",
-                    (batch.journal, batch.end, damaged, _writer(batch.frames)),
+                    (batch.journal, batch.end, damaged, arrived.writer),
                 )
                 if arrived.numbers or arrived.gone:
                     latest = max(arrived.numbers, default=0)
@@ -113,12 +111,3 @@ class SQLIntake(SQLAccess):
         if spoken:
             carry_out(self._fill, execute)
             execute("DELETE FROM moving")
-
-
-def _writer(frames: Sequence[str]) -> str:
-    """The process that wrote *frames*, if they begin with the first of a journal."""
-    if frames and frames[0].startswith('{"k":"open"'):
-        with contextlib.suppress(ValueError, RecursionError):
-            name = str(json.loads(frames[0]).get("process", ""))
-            return name if name.isprintable() else ""
-    return ""
