@@ -138,7 +138,7 @@ def _make_reference(connection: psycopg.Connection[Any], schema: str) -> None:
 def _finished(batch: Sequence[str]) -> str:
     lines = []
     for frame in batch:
-        if frame.startswith('{"k":"error"'):
+        if frame.startswith(wire.HEAD):
             error = json.loads(frame)
             content = wire.dumps({name: error[name] for name in error if name not in HOT})
             values = [error["ts"], 1, 1, 1, error["sev"], 0, 1, error["id"], error["type"], error["msg"], content]

@@ -14,11 +14,10 @@ from llama_logging.exceptions import StoreError
 from llama_logging.journal.folders import Identity, identity
 from llama_logging.journal.reading import Piece, Reader, journals
 from llama_logging.native import breathe, may_have_threads, original
+from llama_logging.wire import error_ids
 
 if TYPE_CHECKING:
     from llama_logging.registry import Store
-
-_TO_ID = len('{"k":"error","id":"') + 36
 
 BUSY_PAUSE = 0.25
 IDLE_PAUSE = 1.0
@@ -62,7 +61,7 @@ def waiting(store: Store | None, directories: Sequence[str]) -> int:
         with contextlib.suppress(OSError), Reader(path) as reader:
             start = store.checkpoint(reader.name) if store is not None else 0
             while (piece := reader.read(start)).end > start:
-                count += _errors(piece.frames)
+                count += len(error_ids(piece.frames))
                 start = piece.end
     return count
 
@@ -189,7 +188,7 @@ class Intake:
         if self._anchor is not None and not self._anchor.holds():
             raise StoreError(f"{self.store.url}: deleted or replaced while errors were written to it")
         if self._arrived is not None:
-            self.errors += _errors(piece.frames)
+            self.errors += len(error_ids(piece.frames))
             self._arrived(self.errors)
         return end
 
@@ -398,8 +397,3 @@ class Ingester:
         with contextlib.suppress(Exception):
             intake.store.close()  # what is wrong may be the connection
         return False
-
-
-def _errors(frames: Sequence[str]) -> int:
-    # By id: one whose own code was still to speak was written twice.
-    return len({frame[:_TO_ID] for frame in frames if frame.startswith('{"k":"error"')})

@@ -8,7 +8,7 @@ repeated error is a few hundred bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
@@ -33,6 +33,10 @@ from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 Json = dict[str, Any]
 
+HEAD, AFTER_ID = '{"k":"error","id":"', '","ts":'
+"""Of an `error` frame: how it begins, and what follows its id, which all have at the same place."""
+ID_CHARACTERS = 36
+
 MAX_STACK = 200_000
 """Characters of a `stack` frame; of a longer one the calls of the exceptions after the third are left out."""
 
@@ -56,10 +60,16 @@ def encode_error(context: ErrorContext) -> tuple[str, str, str]:
     if log != message:
         more = f',"log":{_text(log)}{more}'
     frame = (
-        f'{{"k":"error","id":"{context.error_id}","ts":{context.microseconds},'
+        f"{HEAD}{context.error_id}{AFTER_ID}{context.microseconds},"
         f'"proc":"{process.process if process else ""}",{middle},"msg":{_text(message)}{more}}}'
     )
     return frame, name, definition
+
+
+def error_ids(frames: Iterable[str]) -> set[str]:
+    """Of the errors among *frames*; one whose own code was still to speak has two frames."""
+    begin, end = len(HEAD), len(HEAD) + ID_CHARACTERS
+    return {frame[begin:end] for frame in frames if frame.startswith(HEAD)}
 
 
 def _middle(context: ErrorContext) -> tuple[str, str, str]:

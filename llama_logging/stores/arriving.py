@@ -15,6 +15,7 @@ from llama_logging.exceptions import UNREADABLE
 from llama_logging.native import breathe
 from llama_logging.stores.statements import END, MOST, parts
 from llama_logging.tried import OutcomeStatus
+from llama_logging.wire import AFTER_ID, HEAD, ID_CHARACTERS
 
 AT_ONCE = 256
 """Frames between two moments in which other threads get the interpreter: half a millisecond. To give it costs 80 us."""
@@ -25,8 +26,8 @@ HOT = ("k", "id", "ts", "sev", "fp", "type", "msg", "stack", "proc", "n", "crc")
 # and the message is the same for all errors of one place.
 _PLAIN = r'[^"\\\x00-\x1f]'
 _TEXT = rf'"({_PLAIN}*)"'
-_HEAD = re.compile(rf'\{{"k":"error","id":"({_PLAIN}{{36}})","ts":(\d{{16}})')
-_SHARED_AT = len('{"k":"error","id":"') + 36 + len('","ts":') + 16
+_HEAD = re.compile(rf"{re.escape(HEAD)}({_PLAIN}{{{ID_CHARACTERS}}}){re.escape(AFTER_ID)}(\d{{16}})")
+_SHARED_AT = len(HEAD) + ID_CHARACTERS + len(AFTER_ID) + 16
 _SHARED = re.compile(rf',"proc":{_TEXT},"type":{_TEXT},"stack":{_TEXT},"sev":([1-5]0),"fp":{_TEXT},("logger":{_TEXT})')
 _NUMBER, _SEAL = len(',"n":'), len(',"crc":"01234567"}')
 _DIGITS = 18
