@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from llama_logging.attachment.configuration import configure
-    from llama_logging.config import Options
+    from llama_logging.config.options import Options
     from llama_logging.context import ErrorContext, ErrorSeverity
     from llama_logging.exceptions import (
         ConfigError,
@@ -83,7 +83,7 @@ __all__ = [
 
 _HOME = {
     "attachment.configuration": ("configure",),
-    "config": ("Options",),
+    "config.options": ("Options",),
     "context": ("ErrorContext", "ErrorSeverity"),
     "exceptions": (
         "ConfigError",

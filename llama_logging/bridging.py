@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from llama_logging.config import warn
+from llama_logging.config.mistakes import warn
 from llama_logging.exceptions import ConfigError
 from llama_logging.plugins import BRIDGES, entry_point
 

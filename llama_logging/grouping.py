@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from llama_logging import fingerprint
-from llama_logging.config import Options, as_list, as_mapping, as_text, did_you_mean
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_list, as_mapping, as_text, did_you_mean
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen, replace

@@ -18,7 +18,8 @@ from llama_logging import mounts, tracing
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import exception_of
-from llama_logging.config import as_bool, as_bytes, as_callable, as_count, as_text, is_collecting
+from llama_logging.config.mistakes import is_collecting
+from llama_logging.config.values import as_bool, as_bytes, as_callable, as_count, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.handling import ContextHandler

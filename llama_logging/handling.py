@@ -11,7 +11,9 @@ from logging import ERROR
 from typing import Any
 
 from llama_logging.capture import capture
-from llama_logging.config import Options, as_bool, as_level, is_collecting, is_installed, warn
+from llama_logging.config.mistakes import is_collecting, warn
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_bool, as_level, is_installed
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import Match, parse_matches

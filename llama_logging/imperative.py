@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from llama_logging import summary
 from llama_logging.capture import capture, make_record
-from llama_logging.config import warn
+from llama_logging.config.mistakes import warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler, ReportHandler

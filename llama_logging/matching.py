@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from llama_logging.config import Options, as_list, as_mapping, as_text, as_texts
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_list, as_mapping, as_text, as_texts
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail, Stack
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen

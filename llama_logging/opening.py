@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llama_logging.config import warn
+from llama_logging.config.mistakes import warn
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import ingest, waiting
 from llama_logging.journal.places import directories_of_others

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from llama_logging import forks, plain, process, retention, wire
-from llama_logging.config import is_installed, warn
+from llama_logging.config.mistakes import warn
+from llama_logging.config.values import is_installed
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
 from llama_logging.frozen import replace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llama_logging.config import import_object
+from llama_logging.config.values import import_object
 from llama_logging.exceptions import ConfigError
 
 STRATEGIES = "llama_logging.strategies"

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_logging import fingerprint
-from llama_logging.config import Options, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_text
 from llama_logging.context import ErrorContext
 from llama_logging.grouping import GroupingRule, parse_grouping, regrouped
 from llama_logging.registry import Store

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llama_logging.config import Options, as_bytes, as_mapping, as_number, as_seconds
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_bytes, as_mapping, as_number, as_seconds
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen
 

@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-from llama_logging.config import warn
+from llama_logging.config.mistakes import warn
 
 LEVEL = logging.ERROR
 """From this level on a sink that sees through gets records that the application's own settings stop."""

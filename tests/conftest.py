@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from llama_logging import background, breadcrumbs, config, grouping, imperative, pipeline, tap, variables
+from llama_logging import background, breadcrumbs, grouping, imperative, pipeline, tap, variables
 from llama_logging.capture import capture
+from llama_logging.config import mistakes
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack
 from llama_logging.ids import new_id
 from llama_logging.recovery import active, flags, outcome, strategy
@@ -71,7 +72,7 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     active._engine = None
     strategy.REGISTERED._functions.clear()
     flags.flags._values.clear()
-    config._told.clear()
+    mistakes._warned.clear()
     own.own_patterns.clear()
     own.own_keys.clear()
     grouping.GROUPING.use(())

@@ -17,7 +17,7 @@ import llama_logging
 from llama_logging.attachment.checking import check
 from llama_logging.attachment.configuration import configure, shipped, shipped_text, without
 from llama_logging.attachment.run import BOOTSTRAP, command_line, environment
-from llama_logging.config import Problem
+from llama_logging.config.mistakes import Problem
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler
 from tests.conftest import Finished, Run

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from llama_logging import config
-from llama_logging.config import Options, as_count, as_seconds, as_text, convert, did_you_mean, import_object, load
+from llama_logging.config import mistakes, values
+from llama_logging.config.files import load
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_count, as_seconds, as_text, convert, did_you_mean, import_object
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.rules import parse_rules
 from llama_logging.reporters.configuration import parse_channels
@@ -73,7 +76,7 @@ def test_what_is_no_duration(text: Any) -> None:
 @pytest.mark.parametrize("size", ["9" * 400, int("9" * 400), 2**63, "8388608T"])
 def test_a_size_that_nothing_can_have_costs_that_option_alone(size: object, capsys: pytest.CaptureFixture[str]) -> None:
     options = Options("RegistryHandler", {"quota": size}, ["quota"])
-    assert options.read("quota", config.as_bytes, 7) == 7
+    assert options.read("quota", values.as_bytes, 7) == 7
     assert "RegistryHandler: quota: expected a size below 8388608T, got" in capsys.readouterr().err
 
 
@@ -83,7 +86,7 @@ def test_a_number_that_is_too_large_to_reckon_with_costs_that_option_alone(capsy
     assert "ours: age: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("parse", [config.as_bool, config.as_text, config.as_argv, config.as_mapping, config.as_list])
+@pytest.mark.parametrize("parse", [values.as_bool, values.as_text, values.as_argv, values.as_mapping, values.as_list])
 def test_a_wrong_type_is_named(parse: Any) -> None:
     with pytest.raises(ConfigError, match=r"expected .*, got 7"):
         parse(7)
@@ -116,8 +119,8 @@ def test_a_wrong_password_is_not_told(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_the_same_warning_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    config.warn("look")
-    config.warn("look")
+    mistakes.warn("look")
+    mistakes.warn("look")
     assert capsys.readouterr().err == "llama_logging: look\n"
 
 
@@ -148,12 +151,12 @@ def test_an_unset_variable_costs_what_it_is_for_and_nothing_else(
     ("parse", "text", "value"),
     [
         (as_count, "7", 7),
-        (config.as_number, " 5000 ", 5000),
-        (config.as_share, "0.25", 0.25),
-        (config.as_level, "warning", 30),
-        (config.as_level, "25", 25),
-        (config.as_bytes, "64M", 2**26),
-        (config.as_bool, "true", True),
+        (values.as_number, " 5000 ", 5000),
+        (values.as_share, "0.25", 0.25),
+        (values.as_level, "warning", 30),
+        (values.as_level, "25", 25),
+        (values.as_bytes, "64M", 2**26),
+        (values.as_bool, "true", True),
     ],
 )
 def test_what_is_no_text_may_come_from_the_environment(
@@ -174,7 +177,7 @@ def test_a_text_that_is_no_number_of_things_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "x", "2", "nan", "-0.1"])
 def test_a_text_that_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="expected a share from 0 to 1, got"):
-        config.as_share(text)
+        values.as_share(text)
 
 
 @pytest.mark.parametrize("default", ["http://127.0.0.1:21960/x?a=1&token=2", "a+b", "%41", "?default=x", "ü = &", ""])
@@ -184,7 +187,15 @@ def test_a_default_is_all_that_stands_behind_it(default: str) -> None:
 
 def test_what_was_told_is_forgotten_before_it_fills_the_memory(capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(3_000):
-        config.warn(f"fault {number}")
-        config.warn(f"fault {number}")
+        mistakes.warn(f"fault {number}")
+        mistakes.warn(f"fault {number}")
     assert len(capsys.readouterr().err.splitlines()) == 3_000
-    assert len(config._told) <= 1_000
+    assert len(mistakes._warned) <= 1_000
+
+
+def test_all_of_it_is_found_by_one_name() -> None:
+    """The rooms are this package's own; others have imported from the whole."""
+    for name in ("Options", "UNKNOWN", "Problem", "as_text", "collecting", "convert", "import_object", "load", "warn"):
+        assert getattr(config, name) is not None
+    for name in ("as_txt", "_warned"):
+        assert not hasattr(config, name)

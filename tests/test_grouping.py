@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from llama_logging.config import Options, collecting
+from llama_logging.config.mistakes import collecting
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.grouping import GroupingRule, parse_grouping, regrouped, rule_that_joins, rule_that_splits, taken_in
 from llama_logging.handlers import RegistryHandler

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llama_logging import fingerprint, regrouping, wire
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 from llama_logging.grouping import GroupingRule, parse_grouping

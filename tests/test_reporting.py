@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Never
 import pytest
 
 from llama_logging import transfer, wire
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.handlers import RegistryHandler, ReportHandler

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from llama_logging.config import UNKNOWN, Options
+from llama_logging.config.options import UNKNOWN, Options
 from llama_logging.handlers import PredictionHandler, RecoveryHandler, RegistryHandler
 from llama_logging.predicting.settings import Settings, read_settings
 from llama_logging.recovery.rules import Rule, parse_rules

@@ -19,7 +19,8 @@ from llama_logging.attachment.run import (
     PRINTED,
     RUN_VARIABLE,
 )
-from llama_logging.config import collecting, load, warn
+from llama_logging.config.files import load
+from llama_logging.config.mistakes import collecting, warn
 from llama_logging.exceptions import ConfigError
 
 _attached = False

@@ -11,15 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llama_logging.attachment.detached import texts
-from llama_logging.config import (
-    UNKNOWN,
-    Options,
-    Problem,
-    collecting,
-    convert,
-    did_you_mean,
-    import_object,
-)
+from llama_logging.config.mistakes import Problem, collecting
+from llama_logging.config.options import UNKNOWN, Options
+from llama_logging.config.values import convert, did_you_mean, import_object
 from llama_logging.exceptions import ConfigError
 from llama_logging.filters import CaptureFilter
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter

@@ -10,7 +10,8 @@ from typing import Any
 
 from llama_logging.attachment.checking import check
 from llama_logging.attachment.run import SHIPPED
-from llama_logging.config import Problem, load, warn
+from llama_logging.config.files import load
+from llama_logging.config.mistakes import Problem, warn
 from llama_logging.exceptions import ConfigError
 
 _REGISTRY = "llama_logging.handlers.RegistryHandler"

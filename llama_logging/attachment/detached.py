@@ -9,7 +9,7 @@ from typing import Any
 from llama_logging import tap
 from llama_logging.attachment.later import LateFilter, LateSink
 from llama_logging.attachment.run import FOLDER_VARIABLE
-from llama_logging.config import convert, import_object
+from llama_logging.config.values import convert, import_object
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import RegistryHandler
 from llama_logging.handling import ContextHandler

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llama_logging import forks, tap
 from llama_logging.background import is_ours, lending
 from llama_logging.capture import capture
-from llama_logging.config import warn
+from llama_logging.config.mistakes import warn
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import hand_back
 from llama_logging.native import may_have_threads

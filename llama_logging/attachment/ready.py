@@ -29,7 +29,7 @@ def ready(path: str) -> str:
 
     import json
 
-    from llama_logging.config import load, parse
+    from llama_logging.config.files import load, parse
     from llama_logging.redaction import redact, redact_data
 
     data = parse(text, path) if text else load(path)

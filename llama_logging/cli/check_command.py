@@ -8,7 +8,8 @@ import sys
 
 from llama_logging.attachment.checking import check
 from llama_logging.cli.terminal import print_json
-from llama_logging.config import Problem, load
+from llama_logging.config.files import load
+from llama_logging.config.mistakes import Problem
 from llama_logging.exceptions import ConfigError
 from llama_logging.redaction import redact
 

@@ -13,7 +13,7 @@ from llama_logging.cli import registries
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_store
 from llama_logging.cli.terminal import painted, print_json
-from llama_logging.config import as_seconds
+from llama_logging.config.values import as_seconds
 from llama_logging.exceptions import ConfigError
 from llama_logging.visible import printable
 from llama_logging.wording import findings

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from llama_logging.cli import registries
-from llama_logging.config import as_bytes, as_seconds
+from llama_logging.config.values import as_bytes, as_seconds
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import ConfigError
 from llama_logging.registry.origins import Origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from llama_logging.config import did_you_mean
+from llama_logging.config.values import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):

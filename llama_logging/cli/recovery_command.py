@@ -13,7 +13,8 @@ from llama_logging.cli.deciding import user
 from llama_logging.cli.looking import error_named, opened
 from llama_logging.cli.options import add_store, count
 from llama_logging.cli.terminal import colour_of, painted, print_json, print_table
-from llama_logging.config import did_you_mean, load
+from llama_logging.config.files import load
+from llama_logging.config.values import did_you_mean
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.plain import last_line
 from llama_logging.recovery.probes import problem_now

@@ -9,7 +9,8 @@ import os
 from typing import Any
 
 from llama_logging.attachment.ready import ready
-from llama_logging.config import convert, load
+from llama_logging.config.files import load
+from llama_logging.config.values import convert
 from llama_logging.exceptions import ConfigError
 from llama_logging.stores import urls
 

@@ -9,7 +9,7 @@ from llama_logging.cli import registries
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_store
 from llama_logging.cli.terminal import painted, print_json, print_table, progress
-from llama_logging.config import load
+from llama_logging.config.files import load
 from llama_logging.plain import last_line
 from llama_logging.regrouping import Change, apply, changes, rules_in
 from llama_logging.visible import counted, printable

@@ -13,7 +13,9 @@ from llama_logging.cli import registries
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_origin, add_store, count, moment, origin_of
 from llama_logging.cli.terminal import painted, print_json, print_table
-from llama_logging.config import collecting, did_you_mean, load, warn
+from llama_logging.config.files import load
+from llama_logging.config.mistakes import collecting, warn
+from llama_logging.config.values import did_you_mean
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import ReportHandler
 from llama_logging.opening import open_registry

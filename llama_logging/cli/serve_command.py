@@ -9,7 +9,7 @@ from llama_logging.attachment.checking import rules_of
 from llama_logging.cli import registries
 from llama_logging.cli.looking import tell_of_none
 from llama_logging.cli.options import count
-from llama_logging.config import load
+from llama_logging.config.files import load
 
 HELP = "serve the dashboard: the registry in a browser, on this machine"
 EPILOG = "To change something, a browser must open the link that is printed. See docs/dashboard.md."

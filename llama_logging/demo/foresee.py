@@ -17,7 +17,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from llama_logging.config import load
+from llama_logging.config.files import load
 from llama_logging.context import ErrorContext
 from llama_logging.demo.leak import STEP, Pool, Shop
 from llama_logging.opening import open_registry

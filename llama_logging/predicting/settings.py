@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from llama_logging.config import (
-    Options,
+from llama_logging.config.mistakes import warn
+from llama_logging.config.options import Options
+from llama_logging.config.values import (
     as_bool,
     as_level,
     as_mapping,
@@ -16,7 +17,6 @@ from llama_logging.config import (
     as_share,
     as_text,
     as_texts,
-    warn,
 )
 from llama_logging.exceptions import ConfigError
 from llama_logging.prediction.trust import TO_WARN

@@ -12,7 +12,7 @@ from logging import LogRecord
 
 from llama_logging import forks
 from llama_logging.background import Worker, ours, waited
-from llama_logging.config import warn
+from llama_logging.config.mistakes import warn
 from llama_logging.native import may_have_threads
 from llama_logging.predicting.notes import Notes
 from llama_logging.predicting.settings import Settings

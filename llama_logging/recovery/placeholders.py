@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llama_logging.config import as_argv, did_you_mean
+from llama_logging.config.values import as_argv, did_you_mean
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.recovery.commands import safe_name

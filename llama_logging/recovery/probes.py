@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from llama_logging.config import as_callable, as_text
+from llama_logging.config.values import as_callable, as_text
 from llama_logging.exceptions import ConfigError
 from llama_logging.plain import last_line
 from llama_logging.recovery import apart

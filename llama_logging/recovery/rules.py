@@ -7,15 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from llama_logging.config import (
-    Options,
-    as_callable,
-    as_list,
-    as_mapping,
-    as_seconds,
-    as_text,
-    did_you_mean,
-)
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_callable, as_list, as_mapping, as_seconds, as_text, did_you_mean
 from llama_logging.context import ErrorContext, Stack
 from llama_logging.exceptions import ConfigError, MissingExtraError
 from llama_logging.matching import as_match

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from llama_logging import plain, tasks
-from llama_logging.config import Options, as_callable
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_callable
 from llama_logging.context import ErrorContext
 from llama_logging.redaction import clean_data
 from llama_logging.tried import OutcomeStatus

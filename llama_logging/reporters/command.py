@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_argv, as_seconds, as_texts
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_argv, as_seconds, as_texts
 from llama_logging.exceptions import ReportError
 from llama_logging.recovery.commands import run
 from llama_logging.recovery.strategy import Deadline

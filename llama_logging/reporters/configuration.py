@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from llama_logging.config import (
-    Options,
+from llama_logging.config.options import Options
+from llama_logging.config.values import (
     as_count,
     as_list,
     as_mapping,

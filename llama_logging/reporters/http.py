@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from llama_logging.config import Options, as_bool, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_bool, as_seconds, as_text
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.outbox import LONGEST_HOLD
 from llama_logging.redaction import clean

@@ -13,7 +13,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
 from typing import Any, ClassVar, Literal, Self
 
-from llama_logging.config import Options, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_seconds, as_text
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from llama_logging import semconv
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, to_microseconds
 from llama_logging.exceptions import ReportError
 from llama_logging.redaction import clean

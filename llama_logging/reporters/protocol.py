@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, Self
 
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.reporters.report import Report
 
 THREADS = "llama_logging-report"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from llama_logging import semconv
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import Breadcrumb, ErrorContext, Process
 from llama_logging.documents.sentry import LEVELS
 from llama_logging.exceptions import ConfigError

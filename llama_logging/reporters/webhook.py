@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_mapping, as_text, did_you_mean
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_mapping, as_text, did_you_mean
 from llama_logging.exceptions import ConfigError
 from llama_logging.redaction import clean
 from llama_logging.reporters import http

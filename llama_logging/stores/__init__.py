@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llama_logging.config import is_installed
+from llama_logging.config.values import is_installed
 from llama_logging.exceptions import MissingExtraError
 from llama_logging.plugins import STORES, plugin
 from llama_logging.stores.urls import NEEDED, POSTGRES, StoreURL, parse

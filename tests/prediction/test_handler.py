@@ -22,7 +22,7 @@ import pytest
 from llama_logging import tap
 from llama_logging.attachment.checking import check
 from llama_logging.background import ours
-from llama_logging.config import collecting
+from llama_logging.config.mistakes import collecting
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import PredictionHandler, RegistryHandler

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.recovery.strategies import load
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.handlers import RecoveryHandler, RegistryHandler
 from llama_logging.recovery.engine import THREADS, WAITING, Engine

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.flags import flags

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import PREDICTED, ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.predicting.acting import Acting, Decision

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from llama_logging.config import Options, collecting
+from llama_logging.config.mistakes import collecting
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.demo.ollama_server import TEXTS
 from llama_logging.recovery.presets.ollama import MEMORY_ADVICE

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from llama_logging.config import Options, collecting
+from llama_logging.config.mistakes import collecting
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.rules import Rule, parse_rules

@@ -24,7 +24,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame, Process
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
 from llama_logging.frozen import replace as changed

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llama_logging.config import Options, did_you_mean
+from llama_logging.config.options import Options
+from llama_logging.config.values import did_you_mean
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.presets import ollama

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_argv, as_bytes, as_number, as_seconds, as_text, as_texts
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_argv, as_bytes, as_number, as_seconds, as_text, as_texts
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.matching import as_match
 from llama_logging.recovery.strategies.ollama.server import BUSY, PATIENCE, OllamaServer

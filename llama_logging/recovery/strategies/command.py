@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_texts
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_texts
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import LlamaLoggingError
 from llama_logging.recovery.commands import run

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_bytes, as_list, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_bytes, as_list, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.naming import on_host

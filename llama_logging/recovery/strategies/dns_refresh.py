@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.hooks import Hook, as_hooks, problems_of
 from llama_logging.recovery.naming import on_host

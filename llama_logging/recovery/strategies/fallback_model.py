@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from llama_logging.config import Options, as_mapping, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_mapping, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategies.ollama.server import PATIENCE, OllamaServer

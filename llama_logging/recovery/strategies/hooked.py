@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options
+from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext
 from llama_logging.matching import sqlstate
 from llama_logging.recovery.hooks import Hook, as_named, problem_of

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from llama_logging import forks
-from llama_logging.config import Options, as_callable, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_callable, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.plain import last_line

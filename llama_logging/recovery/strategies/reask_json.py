@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from llama_logging.config import Options, as_count, as_mapping, as_seconds
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_count, as_mapping, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.naming import in_a_row
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy

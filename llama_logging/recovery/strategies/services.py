@@ -6,7 +6,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_bool, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_bool, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.recovery.commands import Finished, run, safe_name

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.naming import on_host
 from llama_logging.recovery.strategies.verdict import verdict

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery import certificates

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.hooks import Hook, as_named, problem_of
 from llama_logging.recovery.naming import within_process

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_list, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_list, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.probes import Probe, as_probe

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_bytes, as_seconds, as_text, as_texts
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_bytes, as_seconds, as_text, as_texts
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import allowed, full, missing
 from llama_logging.recovery.strategies.ollama.server import OllamaServer

@@ -6,7 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_argv, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_argv, as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.matching import STATUSES
 from llama_logging.recovery.commands import run

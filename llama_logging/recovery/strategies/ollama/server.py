@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from llama_logging.config import Options, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_text
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategy import Deadline, Strategy
 

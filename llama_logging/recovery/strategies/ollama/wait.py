@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging.config import Options, as_seconds, as_text
+from llama_logging.config.options import Options
+from llama_logging.config.values import as_seconds, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.strategies.ollama.models import wanted
 from llama_logging.recovery.strategies.ollama.server import OllamaServer, OnServer

@@ -1,0 +1,76 @@
+"""A YAML file of plain data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from llama_logging.exceptions import ConfigError
+from llama_logging.state import is_planted
+
+_MOST_VALUES = 100_000
+"""Of a configuration; nine aliases of nine each, nine deep, would be a billion."""
+
+
+def load(path: str) -> dict[str, Any]:
+    """Read a YAML file of plain data.
+
+    Raises:
+        ConfigError: If it cannot be read, anybody may have put it there, it is not YAML, asks for Python objects,
+            or is not a mapping; the message names file, line and column.
+    """
+    if is_planted(path):
+        raise ConfigError(
+            f"{path}: it belongs to another user, in a folder that all may write to: "
+            "who has put it there could have anything executed"
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            return parse(file.read(), path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: {_reason(error)}") from error
+
+
+def parse(text: str, path: str) -> dict[str, Any]:
+    """What is in the YAML *text*; *path* is for messages.
+
+    Raises:
+        ConfigError: As `load`.
+    """
+    import yaml  # here and not above: the capture path runs without PyYAML
+
+    try:
+        data = yaml.safe_load(text)
+        values = _values(data, {})
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a day that no calendar has
+        raise ConfigError(f"{path}{_place(error)}: {_reason(error)}") from error
+    if values > _MOST_VALUES:
+        raise ConfigError(f"{path}: its aliases (*name) make more than {_MOST_VALUES} values, or refer to themselves")
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected a mapping with `version: 1`, got {type(data).__name__}")
+    return data
+
+
+def _values(data: Any, known: dict[int, float]) -> float:
+    """How many values *data* has, what an alias stands for each time again; without end where one holds itself."""
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in known:
+        known[id(data)] = math.inf
+        parts = [*data, *data.values()] if isinstance(data, dict) else data
+        known[id(data)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(data)]
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+
+
+def _reason(error: Exception) -> str:
+    problem = getattr(error, "problem", None)
+    if problem and "could not determine a constructor" in problem:
+        return f"{problem}; only plain data is allowed"
+    return str(problem or error).replace("\n", " ")
