@@ -26,7 +26,7 @@ from tests.stores.test_store import add, frames_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-from llama_logging.stores import postgres  # noqa: E402  (it needs psycopg)
+from llama_logging.stores import postgres, postgres_session  # noqa: E402  (it needs psycopg)
 
 WRITERS = 4
 
@@ -99,7 +99,7 @@ def test_what_no_standby_has_is_not_taken_for_safe(
     pair: tuple[servers.Server, servers.Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody sees it before either, and it is there once when the standby is back."""
-    monkeypatch.setattr(postgres, "COMMIT_TIMEOUT", 0.5)
+    monkeypatch.setattr(postgres_session, "COMMIT_TIMEOUT", 0.5)
     primary, standby = pair
     with contextlib.closing(postgres.PostgresStore(urls.parse(primary.url()))) as store:
         add(store, make_context())

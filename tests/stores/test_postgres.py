@@ -37,6 +37,7 @@ from tests.stores.test_store import HOUR, add, frames_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
+from llama_logging.stores import postgres_days  # noqa: E402
 from llama_logging.stores.postgres import PostgresStore  # noqa: E402
 from llama_logging.stores.postgres_schema import STEPS  # noqa: E402
 
@@ -279,9 +280,9 @@ def test_who_brings_it_up_to_date_waits_for_who_writes(store: PostgresStore, pos
     other = PostgresStore(postgres_url)
     migration = "SELECT pg_try_advisory_xact_lock(3, %s)"
     with admin(postgres_url) as connection:
-        with store._begun(), other._begun():
-            assert connection.execute(migration, [store._key]).fetchone() == (False,)
-        assert connection.execute(migration, [store._key]).fetchone() == (True,)
+        with store._session.writing(), other._session.writing():
+            assert connection.execute(migration, [store._session._key]).fetchone() == (False,)
+        assert connection.execute(migration, [store._session._key]).fetchone() == (True,)
     other.close()
 
 
@@ -333,7 +334,7 @@ def test_it_is_brought_up_to_date_whatever_is_usual_in_the_database(
         if usual.startswith("transaction_timeout") and connection.info.server_version < 17_00_00:
             pytest.skip("PostgreSQL has it from 17 on")
     monkeypatch.setenv("PGOPTIONS", f"-c {usual.replace(' ', '')}")
-    monkeypatch.setattr("llama_logging.stores.postgres.STEPS", (*STEPS, "SELECT pg_sleep(0.5)"))
+    monkeypatch.setattr("llama_logging.stores.postgres_making.STEPS", (*STEPS, "SELECT pg_sleep(0.5)"))
     with closing(PostgresStore(postgres_url)) as store:
         add(store, make_context())
         assert store.groups()[0].count == 1
@@ -539,10 +540,10 @@ def test_a_connection_lost_amidst_a_batch_is_not_told_in_the_applications_log(
 
     def lose(execute: Execute) -> None:
         with admin(postgres_url) as connection:
-            connection.execute("SELECT pg_terminate_backend(%s)", (store._backend,))
+            connection.execute("SELECT pg_terminate_backend(%s)", (store._session._backend,))
 
     with monkeypatch.context() as lost:
-        lost.setattr(store, "_make_days", lose)
+        lost.setattr(postgres_days, "make", lose)
         with pytest.raises(StoreError):
             add(store, make_context())
     assert caplog.records == []
@@ -610,8 +611,8 @@ def test_a_pooler_that_gives_another_session_is_refused(
 ) -> None:
     """What was prepared under a name is known of one alone: in another it may be somebody else's statement."""
     add(store, make_context())
-    assert store._backend is not None
-    store._backend += 1
+    assert store._session._backend is not None
+    store._session._backend += 1
     with pytest.raises(StoreError, match="pool_mode = session"):
         ask(store)
     assert store.groups()[0].count == 1
@@ -619,7 +620,7 @@ def test_a_pooler_that_gives_another_session_is_refused(
 
 def test_what_another_client_of_a_pooler_has_prepared_is_told(store: PostgresStore) -> None:
     assert not store.exists
-    connection = store._connection
+    connection = store._session._connection
     assert connection is not None
     connection.execute(b"PREPARE _pg3_0 AS SELECT 1")
     told = [_told(store, number) for number in range(30)]
@@ -647,7 +648,7 @@ def test_a_connection_is_made_anew_after_a_while(store: PostgresStore, monkeypat
 
     add(store, make_context())
     assert backend() == backend()
-    monkeypatch.setattr("llama_logging.stores.postgres.LIFETIME", -1.0)
+    monkeypatch.setattr("llama_logging.stores.postgres_session.LIFETIME", -1.0)
     assert backend() != backend()
     add(store, make_context())
     assert store.groups()[0].count == 2
@@ -709,8 +710,8 @@ def test_who_may_only_read_and_decides_something_is_told_so(store: PostgresStore
 def test_who_writes_already_waits_while_the_server_is_read_only(store: PostgresStore) -> None:
     """As providers have it when its disk is about to be full."""
     add(store, make_context())
-    assert store._connection is not None
-    store._connection.execute("SET default_transaction_read_only = on")
+    assert store._session._connection is not None
+    store._session._connection.execute("SET default_transaction_read_only = on")
     with pytest.raises(StoreError, match="here it may only be read"):
         add(store, make_context())
     add(store, make_context())  # by a connection of its own, for which it is not
