@@ -12,8 +12,9 @@ from json import dumps, loads
 from types import TracebackType
 from typing import Any
 
-from llama_logging import fingerprint, forks, forms, plain, printed, process, seen, tagging, tracebacks, tracing
+from llama_logging import fingerprint, forks, forms, plain, printed, process, seen, sights, tagging, tracebacks, tracing
 from llama_logging.breadcrumbs import TRAILS
+from llama_logging.chains import was_raised
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, microseconds_of
 from llama_logging.grouping import EXPLICIT, GROUPING
 from llama_logging.ids import new_id
@@ -21,6 +22,7 @@ from llama_logging.records import CONTEXT, MECHANISM, OUTCOME, SEEN, event_of, h
 from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.own import on_more
 from llama_logging.room import with_room
+from llama_logging.slots import traceback_of
 from llama_logging.variables import VARIABLES
 
 NO_EXCEPTION = "LogMessage"
@@ -95,7 +97,7 @@ def make_record(
     exc_info: Any = None
     path, line, function, message = "(unknown file)", 0, "", str(clean_data(error))
     if isinstance(error, BaseException):
-        tb = tracebacks.own_traceback(error)
+        tb = traceback_of(error)
         exc_info = (type(error), error, tb)
         path, line, function = _raised_at(tb)
         message = tracebacks.message_of(error)
@@ -118,7 +120,7 @@ def _capture(
     if exception is not None:
         # What is no traceback, the standard library may know how to print.
         printed_here = not implicit and (tb is None or type(tb) is TracebackType)
-        sight = tracebacks.look(exception, tb if printed_here else tracebacks.own_traceback(exception))
+        sight = sights.look(exception, tb if printed_here else traceback_of(exception))
         before = seen.captured_before(exception, record.created)
     forks.look()
     error_id, said = before or new_id(), _said(record)
@@ -165,7 +167,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException, tb
         fields["task_name"] = _word(task)
     if TRAILS.size or VARIABLES.first or tracing.may_be_active() or tagging.may_be_active():
         _add_surroundings(fields, exception, tb)
-    if record.exc_text is None and len(said) < tracebacks.MAX_TEXT:
+    if record.exc_text is None and len(said) < sights.MAX_TEXT:
         record.exc_text = form.opening + tracebacks.last_line(exception, said)
     seen.mark_captured(exception, error_id, created)
     context = from_fields(fields)
@@ -188,7 +190,7 @@ def _context(
     error_id: str,
     described: tracebacks.Described,
     message: str,
-    sight: tracebacks.Sight | None,
+    sight: sights.Sight | None,
     *,
     implicit: bool,
     again: bool = False,
@@ -201,8 +203,8 @@ def _context(
         trace = extra.get(_TRACE)
         if sight is not None:
             extra.pop(_TRACE, None)
-    if described is _NO_EXCEPTION and type(trace) is str and tracebacks.HEADER in trace:
-        trace = clean(trace, tracebacks.MAX_TEXT)
+    if described is _NO_EXCEPTION and type(trace) is str and sights.HEADER in trace:
+        trace = clean(trace, sights.MAX_TEXT)
         if (parsed := printed.parse(trace)) is not None:
             described, mechanism = parsed, "text"
             message = message[: printed.begin(message)].rstrip() if type(said) is not dict else message
@@ -232,7 +234,7 @@ def _context(
         span_id=span_id,
         breadcrumbs=TRAILS.before(key) if complete else (),
         locals=VARIABLES.of(sight.chain, sight.tb, key) if sight is not None and complete and not again else (),
-        stack_info=clean(record.stack_info, tracebacks.MAX_TEXT) if record.stack_info else "",
+        stack_info=clean(record.stack_info, sights.MAX_TEXT) if record.stack_info else "",
         fingerprint=key,
         grouping=grouping,
         logger_name=logger_name,
@@ -264,9 +266,7 @@ def _beside(record: logging.LogRecord, said: Any) -> tuple[str, dict[str, Any]]:
     return "logging", extra
 
 
-def _grouping(
-    stack: Stack, described: tracebacks.Described, sight: tracebacks.Sight | None, given: Any
-) -> tuple[str, ...]:
+def _grouping(stack: Stack, described: tracebacks.Described, sight: sights.Sight | None, given: Any) -> tuple[str, ...]:
     """What the error is grouped by: what the logging call or the exception has *given*, else its place.
 
     What a worker of a pool has handed over, by where that failed, too.
@@ -314,7 +314,7 @@ def _given(record: logging.LogRecord) -> tuple[BaseException | None, Any]:
         return None, None
     if isinstance(info, tuple) and len(info) == 3:
         return (info[1], info[2]) if issubclass(type(info[1]), BaseException) else (None, None)
-    return (info, tracebacks.own_traceback(info)) if issubclass(type(info), BaseException) else (None, None)
+    return (info, traceback_of(info)) if issubclass(type(info), BaseException) else (None, None)
 
 
 def exception_of(record: logging.LogRecord) -> BaseException | None:
@@ -339,12 +339,10 @@ def _told_of(record: logging.LogRecord) -> BaseException | None:
             given += values
         elif type(values) is dict:
             given += values.values()
-    return next(
-        (error for error in given if issubclass(type(error), BaseException) and tracebacks.was_raised(error)), None
-    )
+    return next((error for error in given if issubclass(type(error), BaseException) and was_raised(error)), None)
 
 
-def _is_quiet(record: logging.LogRecord, sight: tracebacks.Sight | None) -> bool:
+def _is_quiet(record: logging.LogRecord, sight: sights.Sight | None) -> bool:
     """Whether all can be told without running any code of the application's."""
     return is_quiet(record) and (sight is None or sight.is_quiet()) and TRAILS.is_quiet()
 

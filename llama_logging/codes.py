@@ -14,6 +14,7 @@ from typing import Any
 from llama_logging.kinds import CARRIERS, CODED
 from llama_logging.patterns import regex
 from llama_logging.redaction import clean
+from llama_logging.slots import attributes_of, traceback_of
 
 CARRYING = frozenset((*CARRIERS, "request", "_request", "request_info", "_conn_key"))
 """What may carry some of it in the exception's place; to ask it may run its code."""
@@ -40,9 +41,6 @@ _BOTOCORE = {"status_code": "HTTPStatusCode", "headers": "HTTPHeaders"}
 _MAX_ANSWER = 8_192
 """Bytes of a server's answer that are looked into."""
 
-_dict = BaseException.__dict__["__dict__"].__get__
-_traceback = BaseException.__dict__["__traceback__"].__get__
-
 
 def codes_of(error: BaseException, names: tuple[str, ...]) -> Codes:
     """The codes that *error* carries; some may be its response's, or those of what a wrapper hides as `orig`.
@@ -50,7 +48,7 @@ def codes_of(error: BaseException, names: tuple[str, ...]) -> Codes:
     Args:
         names: Where its class may have one.
     """
-    own = _dict(error)
+    own = attributes_of(error)
     if not names and TELLING.isdisjoint(own):
         return _NONE
     asked = {**{name: _quiet(error, name) for name in names}, **{name: own[name] for name in CODED if name in own}}
@@ -129,7 +127,7 @@ def _asked(own: Mapping[str, Any], response: object) -> tuple[object, object, ob
 
 def _answered(error: BaseException) -> Mapping[str, Any]:
     """What lies in the response whose `json()` an *error* of parsing came through: it does not carry that itself."""
-    tb = _traceback(error)
+    tb = traceback_of(error)
     while tb is not None:
         if tb.tb_frame.f_code.co_name == "json":
             response = tb.tb_frame.f_locals.get("self")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 
 from llama_logging.context import ExceptionDetail
-from llama_logging.tracebacks import CAUSE, CONTEXT
+from llama_logging.sights import CAUSE, CONTEXT
 
 _WORDS = {
     "cause": "caused by",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from llama_logging import plain, tracebacks
+from llama_logging import plain, sights
 from llama_logging.context import ErrorContext, Form
 
 _FRESH = logging.LogRecord("", 0, "", 0, "", None, None).__dict__
@@ -27,11 +27,11 @@ def recognise(record: logging.LogRecord, exception: BaseException, tb: object) -
 
     If there is one, no code but the interpreter's makes its messages.
     """
-    known = tracebacks.recognise(exception, tb) if _is_usual(record) else None
+    known = sights.recognise(exception, tb) if _is_usual(record) else None
     return known.forms.get((id(record.name), id(record.levelno))) if known is not None else None
 
 
-def learn(record: logging.LogRecord, known: tracebacks.Known, context: ErrorContext) -> None:
+def learn(record: logging.LogRecord, known: sights.Known, context: ErrorContext) -> None:
     """Have errors like *context*, which was made from *record*, recognised from now on; if it has a form."""
     if not known.formal or _key(record) in known.forms or not _is_usual(record) or context.implicit:
         return

@@ -16,6 +16,7 @@ from types import WrapperDescriptorType
 from typing import Any
 
 from llama_logging.frozen import Frozen
+from llama_logging.slots import arguments_of
 
 MAX_TEXT = 8_192
 """Characters of one text that are kept; the middle is cut."""
@@ -52,7 +53,6 @@ _QUIET = {id(cls) for cls in (str, int, float, bool, bytes, type(None))}
 # A subclass of one is read as that: `dict.items` and not `value.items`, which may compute, load or raise.
 _CONTAINERS = (dict, list, set, frozenset)
 _SEQUENCES = (list, tuple, set, frozenset)
-_args = BaseException.__dict__["args"].__get__
 
 
 def text(value: str, limit: int = MAX_TEXT) -> str:
@@ -107,8 +107,8 @@ def plain(value: Any, limits: Limits = LIMITS, bounded: Callable[[str, int], str
         return _container(dict(zip(_of_class(kind, "_fields"), tuple.__iter__(value), strict=True)), limits, bounded)
     if _is_speaking(kind):
         return text(str(value))
-    if issubclass(kind, BaseException) and are_quiet(_args(value)) and _prints_its_arguments(kind):
-        told = [repr(plain(argument, limits, bounded)) for argument in _args(value)[: limits.items]]
+    if issubclass(kind, BaseException) and are_quiet(arguments_of(value)) and _prints_its_arguments(kind):
+        told = [repr(plain(argument, limits, bounded)) for argument in arguments_of(value)[: limits.items]]
         return bounded(f"{type_name(kind)}({', '.join(told)})", limits.text)
     return f"<{type_name(kind)}>"
 

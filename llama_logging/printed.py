@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 
 from llama_logging import plain
+from llama_logging.chains import MAX_EXCEPTIONS
 from llama_logging.context import ExceptionDetail, Frame
 from llama_logging.frames import in_app, module_in
 from llama_logging.patterns import regex
-from llama_logging.tracebacks import CAUSE, CONTEXT, HEADER, MAX_EXCEPTIONS, Described, stack_of
+from llama_logging.sights import CAUSE, CONTEXT, HEADER, stack_of
+from llama_logging.tracebacks import Described
 
 _GROUP = "  + Exception Group "
 """Stands before the header of an exception group."""

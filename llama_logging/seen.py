@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 
+from llama_logging.slots import attributes_of, cause_of, members_of
+
 SAME_FOR = 60.0
 """Seconds in which one exception that is logged again is the same error."""
 MARK = "__llama_logging_error__"
 """Where an exception that was captured says so."""
 
-# BaseException's own slots, not attribute access: a class may pretend.
-_cause = BaseException.__dict__["__cause__"].__get__
-_members = BaseExceptionGroup.__dict__["exceptions"].__get__
-_dict = BaseException.__dict__["__dict__"].__get__
 _LONGEST = 50
 _REMEMBERED = 4_096
 """Errors that one who takes them knows again, and at most as many before these."""
@@ -50,7 +48,7 @@ def captured_before(exception: BaseException, now: float) -> str:
     for _ in range(_LONGEST):
         if error is None:
             break
-        mark = _dict(error).get(MARK)
+        mark = attributes_of(error).get(MARK)
         if type(mark) is tuple and now - mark[1] < SAME_FOR:
             return str(mark[0])
         error = _origin(error)
@@ -67,13 +65,13 @@ def error_id(error: BaseException) -> str:
 
 
 def _origin(error: BaseException) -> BaseException | None:
-    cause: BaseException | None = _cause(error)
+    cause: BaseException | None = cause_of(error)
     if cause is None and issubclass(type(error), BaseExceptionGroup):
-        members = _members(error)
+        members = members_of(error)
         return members[0] if len(members) == 1 else None
     return cause
 
 
 def mark_captured(exception: BaseException, error_id: str, now: float) -> None:
     """Have `captured_before` know *exception*; no reference to it is kept."""
-    _dict(exception)[MARK] = (error_id, now)
+    attributes_of(exception)[MARK] = (error_id, now)

@@ -14,6 +14,7 @@ from typing import Any
 
 from llama_logging.plain import plain
 from llama_logging.redaction import clean_data
+from llama_logging.slots import attributes_of
 
 MAX_TAGS = 32
 
@@ -21,7 +22,6 @@ NO_TAGS: Mapping[str, str] = {}
 
 _MARK = "__llama_logging_tags__"
 """Where an exception says what held where it was raised."""
-_dict = BaseException.__dict__["__dict__"].__get__
 
 Layers = tuple[dict[str, Any], ...]
 """What each of the blocks around has given, the outermost first."""
@@ -61,7 +61,7 @@ class tagged:  # noqa: N801: it is used as a function
         mark = () if error is None else _marked(error)
         if error is not None and not _stands_on(mark, (*around, self._tags)):
             within = mark[len(around) :] if not is_here and _stands_on(mark, around) else ()
-            _dict(error)[_MARK] = (*around, self._tags, *within)
+            attributes_of(error)[_MARK] = (*around, self._tags, *within)
 
 
 def may_be_active() -> bool:
@@ -91,7 +91,7 @@ def as_tags(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _marked(error: BaseException) -> Layers:
-    mark = _dict(error).get(_MARK)
+    mark = attributes_of(error).get(_MARK)
     return mark if type(mark) is tuple else ()
 
 

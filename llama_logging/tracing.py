@@ -16,6 +16,7 @@ from typing import Any
 
 from llama_logging import semconv
 from llama_logging.patterns import regex
+from llama_logging.slots import attributes_of
 
 NO_TRACE = ("", "")
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
@@ -23,7 +24,6 @@ TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 _API = "opentelemetry.trace"
 _MARK = "__llama_logging_trace__"
 """Where an exception says in which trace it was raised."""
-_dict = BaseException.__dict__["__dict__"].__get__
 _HEADER = regex(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
@@ -57,7 +57,7 @@ def followed(traceparent: object, tracestate: object = "") -> Iterator[None]:
         yield
     except Exception as error:
         # Whoever logs it may stand outside: a server does, for what an application leaves to it.
-        _dict(error).setdefault(_MARK, trace)
+        attributes_of(error).setdefault(_MARK, trace)
         raise
     finally:
         # A generator may be ended in another context than it was begun in.
@@ -87,7 +87,7 @@ def active_or_of(*errors: BaseException) -> tuple[str, str]:
     """Trace id and span id of the active trace, else of the one that the first of *errors* was raised in."""
     trace = active()
     if trace == NO_TRACE and _followed:
-        marks = (_dict(error).get(_MARK) for error in errors)
+        marks = (attributes_of(error).get(_MARK) for error in errors)
         return next((mark for mark in marks if type(mark) is tuple), NO_TRACE)
     return trace
 

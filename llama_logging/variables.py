@@ -17,6 +17,7 @@ from llama_logging import plain
 from llama_logging.context import FrameLocals
 from llama_logging.frames import MAX_FRAMES, in_app
 from llama_logging.redaction import clean, redact_data
+from llama_logging.slots import traceback_of
 
 MAX_CALLS = 10
 """Of one exception the innermost so many of the application's own calls."""
@@ -29,8 +30,6 @@ BUDGET = 0.005
 """Seconds after which what was found has to do."""
 
 _KNOWN_GROUPS = 10_000
-# Read past what a class may pretend.
-_traceback = BaseException.__dict__["__traceback__"].__get__
 
 
 class Variables:
@@ -67,7 +66,7 @@ class Variables:
         deadline = time.perf_counter() + BUDGET
         found: list[FrameLocals] = []
         for number, error in enumerate(chain[:MAX_EXCEPTIONS]):
-            for place, call in _calls(_traceback(error) if number else tb):
+            for place, call in _calls(traceback_of(error) if number else tb):
                 if time.perf_counter() > deadline:
                     return tuple(found)
                 found.append(_locals(number, place, call, deadline))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llama_logging import tracebacks
+from llama_logging import sights, tracebacks
 from llama_logging.cli.main import main
 from llama_logging.handlers import RegistryHandler
 from llama_logging.opening import open_registry
@@ -500,7 +500,7 @@ def test_what_its_own_words_alone_would_tell_for_a_secret_is_not_written_before_
 
 def test_the_early_error_knows_a_name_and_a_secret_by_their_places() -> None:
     """As the complete one does, whose text has them as a pair."""
-    sight = tracebacks.look(ValueError("password", "planted"), None)
+    sight = sights.look(ValueError("password", "planted"), None)
     assert tracebacks.told_by_arguments(sight).messages == (f'["password", "{REDACTED}"]',)
     assert tracebacks.tell(sight).messages == (f"('password', {REDACTED})",)
 

@@ -25,13 +25,14 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llama_logging import tracebacks
+from llama_logging import sights, slots, tracebacks
+from llama_logging.chains import MAX_EXCEPTIONS
 from llama_logging.context import ExceptionDetail, Frame
 from llama_logging.frames import MAX_FRAMES
 from llama_logging.redaction import clean, redact
 from llama_logging.redaction.credentials import REDACTED
 from llama_logging.redaction.own import also
-from llama_logging.tracebacks import MAX_EXCEPTIONS, Described
+from llama_logging.tracebacks import Described
 from tests.reporters.receivers import receiver, saying
 
 
@@ -273,7 +274,7 @@ def test_the_text_is_the_standard_librarys_whatever_a_class_pretends(cls: type[E
 
     for _ in range(3):
         for error in (fail(), raised(ValueError("outer"), fail())):
-            tb = tracebacks.own_traceback(error)
+            tb = slots.traceback_of(error)
             assert tracebacks.describe(error).text == "".join(traceback.format_exception(cls, error, tb))
 
 
@@ -324,7 +325,7 @@ def test_a_text_too_long_to_keep_is_bounded(own_lines: int) -> None:
         told = tracebacks.describe(error)
     assert told.text is None
     assert told.messages == ("x",)
-    assert len(text_of(told)) < 2 * tracebacks.MAX_TEXT
+    assert len(text_of(told)) < 2 * sights.MAX_TEXT
 
 
 def test_a_secret_in_a_source_line_does_not_change_the_applications_text() -> None:
@@ -435,7 +436,7 @@ def test_an_edited_source_file_does_not_change_what_was_seen(tmp_path: Any) -> N
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracebacks, "_KNOWN_STACKS", 10)
+    monkeypatch.setattr(sights, "_KNOWN_STACKS", 10)
     for number in range(50):
         names: dict[str, Any] = {}
         exec(f"def fail():\n    raise ValueError({number})", names)
@@ -443,7 +444,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             names["fail"]()
         except ValueError as error:
             tracebacks.describe(error)
-    assert len(tracebacks._known) <= 10
+    assert len(sights._known) <= 10
 
 
 def test_frames_tell_where() -> None:
@@ -539,8 +540,8 @@ def test_a_response_is_not_asked_before_the_error_is_safe() -> None:
         def __init__(self, response: object) -> None:
             self.response = response
 
-    assert tracebacks.look(HTTPError(None), None).is_quiet()
-    assert not tracebacks.look(HTTPError(object()), None).is_quiet()
+    assert sights.look(HTTPError(None), None).is_quiet()
+    assert not sights.look(HTTPError(object()), None).is_quiet()
 
 
 class Answered:
@@ -644,9 +645,9 @@ def test_the_server_is_kept_whose_answer_is_no_json(get: Callable[[str], Any]) -
 
 def test_an_answer_may_have_code_of_its_own_and_so_the_error_is_safe_before() -> None:
     error = Exception("404")
-    assert tracebacks.look(error, None).is_quiet()
+    assert sights.look(error, None).is_quiet()
     error.response = Answered(b"")  # type: ignore[attr-defined]
-    assert not tracebacks.look(error, None).is_quiet()
+    assert not sights.look(error, None).is_quiet()
 
 
 def test_bombs_are_bounded() -> None:
@@ -664,7 +665,7 @@ def test_bombs_are_bounded() -> None:
         group = ExceptionGroup("bomb", [group] * 15)
     text, details = describe(group)
     assert len(details) <= MAX_EXCEPTIONS
-    assert len(str(text)) <= tracebacks.MAX_TEXT + 1000
+    assert len(str(text)) <= sights.MAX_TEXT + 1000
 
 
 def test_a_deep_recursion_keeps_its_first_and_last_frames() -> None:
@@ -809,7 +810,7 @@ def test_the_traceback_that_is_given_is_the_one_in_the_text() -> None:
         own = error.__traceback__
         for tb in (own, own and own.tb_next, chance.choice(others)):
             expected = "".join(traceback.format_exception(type(error), error, tb))
-            told = tracebacks.tell(tracebacks.look(error, tb))
+            told = tracebacks.tell(sights.look(error, tb))
             assert (told.text, text_of(told)) == (expected, expected), number
         others.append(own)
 

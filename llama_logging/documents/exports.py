@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from llama_logging import plain
+from llama_logging.chains import MAX_EXCEPTIONS
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -24,7 +25,7 @@ from llama_logging.fingerprint import main_of
 from llama_logging.frames import in_app
 from llama_logging.frozen import Frozen, replace
 from llama_logging.redaction import clean, clean_data
-from llama_logging.tracebacks import MAX_EXCEPTIONS, MAX_TEXT
+from llama_logging.sights import MAX_TEXT
 
 T = TypeVar("T", bound=Frozen)
 

@@ -14,7 +14,7 @@ from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.documents.sentry import SOURCES
 from llama_logging.family import is_group, parents_of, tree
 from llama_logging.reporters.surroundings import surroundings
-from llama_logging.tracebacks import CAUSE, CONTEXT
+from llama_logging.sights import CAUSE, CONTEXT
 from llama_logging.variables import MAX_CALLS, MAX_EXCEPTIONS
 
 _MARGIN = re.compile(r"^(?: *\| )?", re.MULTILINE)

@@ -26,7 +26,7 @@ from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quali
 from llama_logging.prediction.ledger import Action, Announcement, Ending
 from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.registry.intake import Batch
-from llama_logging.tracebacks import CAUSE, HEADER
+from llama_logging.sights import CAUSE, HEADER
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 RELEASES = ("2.7.0", "2.8.0", "2.8.1", "2.9.0")
