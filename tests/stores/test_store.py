@@ -505,9 +505,9 @@ def test_a_closed_store_opens_again(store: Store) -> None:
 
 
 def test_asking_does_not_make_a_registry(store_url: urls.StoreURL) -> None:
-    store = open_store(store_url)
-    assert store.errors() == []
-    assert store.groups() == []
+    with contextlib.closing(open_store(store_url)) as store:
+        assert store.errors() == []
+        assert store.groups() == []
     assert not os.path.exists(store_url.path)
 
 
@@ -538,8 +538,9 @@ def test_a_file_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"file/errors\.db"):
-        add(open_store(urls.parse(f"sqlite:///{tmp_path}/file/errors.db")), make_context())
+    store = open_store(urls.parse(f"sqlite:///{tmp_path}/file/errors.db"))
+    with contextlib.closing(store), pytest.raises(StoreError, match=r"file/errors\.db"):
+        add(store, make_context())
 
 
 def test_a_registry_of_a_newer_version_is_refused(store_url: urls.StoreURL, file_store: SQLiteStore) -> None:
