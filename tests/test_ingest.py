@@ -31,7 +31,7 @@ from llama_logging.opening import open_registry
 from llama_logging.pipeline import Pipeline, flush, pipeline_for
 from llama_logging.registry import Store
 from llama_logging.registry.intake import Batch
-from llama_logging.stores import counting, known, moves, open_store, sqlite, states, urls
+from llama_logging.stores import counting, known, moves, open_store, sqlite, sqlite_file, states, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context
 
@@ -156,7 +156,7 @@ def test_a_registry_that_takes_nothing_in_answers_with_what_it_has(
     pipeline.add(make_context())
     open_registry(url).close()
     pipeline.add(make_context())
-    monkeypatch.setattr("llama_logging.stores.sqlite.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("llama_logging.stores.sqlite_file.BUSY_TIMEOUT", 0.05)
     with contextlib.closing(sqlite3.connect(url.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         store = open_registry(url)
@@ -550,7 +550,7 @@ def test_the_end_of_the_process_does_not_wait_for_a_locked_database(store_url: u
     store = SQLiteStore(store_url)
     store.forget("")
     with store._transaction():
-        patient = "from llama_logging.stores import sqlite; sqlite.BUSY_TIMEOUT = 1000.0"
+        patient = "from llama_logging.stores import sqlite_file; sqlite_file.BUSY_TIMEOUT = 1000.0"
         done = run("-c", patient + STORM, store_url.url, "3")
         assert (done.code, done.err) == (0, "")
     store.close()
@@ -560,7 +560,7 @@ def test_the_end_of_the_process_does_not_wait_for_a_locked_database(store_url: u
 
 
 def test_a_store_that_comes_back_gets_what_waited(store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.1)
     store = SQLiteStore(store_url)
     store.forget("")
     pipeline = pipeline_for(store_url)

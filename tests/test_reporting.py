@@ -782,7 +782,7 @@ def test_what_has_waited_for_more_than_a_week_is_no_news(store: Outbox, clock: C
 
 def test_the_end_of_the_process_waits_for_no_locked_registry(own_place: Path, run: Run) -> None:
     """What is to be reported is kept; the thread waits, and the process does not."""
-    code = "from llama_logging.stores import sqlite; sqlite.BUSY_TIMEOUT = 1000.0\n"
+    code = "from llama_logging.stores import sqlite_file; sqlite_file.BUSY_TIMEOUT = 1000.0\n"
     code += "from llama_logging.handlers import RegistryHandler, ReportHandler; import logging\n"
     code += "logging.root.addHandler(RegistryHandler())\n"
     code += "logging.root.addHandler(ReportHandler(channels={'ops': {'command': {'argv': ['true']}}}))\n"

@@ -6,8 +6,9 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,8 +55,13 @@ def test_questions_to_a_registry_that_is_not_there_yet_are_answered_from_one_emp
 ) -> None:
     """Journals that are made smaller before there is one ask for each of their errors."""
     places: list[str] = []
-    connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda place, **options: places.append(place) or connect(place, **options))
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def noted(place: str, **options: Any) -> sqlite3.Connection:
+        places.append(place)
+        return connect(place, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
     absent = SQLiteStore(store_url)
     with contextlib.closing(absent):
         for _ in range(3):
@@ -94,7 +100,7 @@ def test_a_database_of_something_else_is_left_as_it_is(store: SQLiteStore, table
 def test_who_waits_in_vain_while_it_is_brought_up_to_date_is_told_so(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llama_logging.stores.sqlite.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("llama_logging.stores.sqlite_file.BUSY_TIMEOUT", 0.05)
     with contextlib.closing(sqlite3.connect(urls.parse(store.url).path, isolation_level=None)) as other:
         other.executescript(f"PRAGMA journal_mode = WAL; {';'.join(STEPS[:5])}; PRAGMA user_version = 5")
         other.execute("BEGIN IMMEDIATE")
