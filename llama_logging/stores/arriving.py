@@ -30,6 +30,7 @@ _HEAD = re.compile(rf"{re.escape(HEAD)}({_PLAIN}{{{ID_CHARACTERS}}}){re.escape(A
 _SHARED_AT = len(HEAD) + ID_CHARACTERS + len(AFTER_ID) + 16
 _SHARED = re.compile(rf',"proc":{_TEXT},"type":{_TEXT},"stack":{_TEXT},"sev":([1-5]0),"fp":{_TEXT},("logger":{_TEXT})')
 _NUMBER, _SEAL = len(',"n":'), len(',"crc":"01234567"}')
+_PARTIAL = ',"partial":true'
 _DIGITS = 18
 """So many has a number that both stores can keep."""
 # At the end of a frame: in a text of its own the quotes would be escaped.
@@ -127,21 +128,21 @@ def _take_apart(frames: Sequence[str], shapes: _Shapes, arrived: Arrived) -> Non
         except ValueError:
             is_plain = False
         else:
-            number = tail[cut + _NUMBER : -_SEAL]
+            left, number = tail[end:cut], tail[cut + _NUMBER : -_SEAL]
+            partial = left.endswith(_PARTIAL)
             is_plain = (
                 number.isdigit()
                 and len(number) <= _DIGITS
                 and tail.startswith(',"crc":"', len(tail) - _SEAL)
+                and (partial or ',"partial":' not in left)
                 and ((message.isascii() and "\0" not in message) or _is_text(message))
             )
         if found is None or not is_plain:
             _look_closely(frame, arrived)
             continue
         error_id, moment = found.groups()
-        left = tail[end:cut]
-        partial = 1 if left.endswith(',"partial":true') else 0
         details = 1 if ',"ctx":' in left or ',"crumbs":' in left or ',"locals":' in left else 0
-        arrived.errors.append((error_id, int(moment), shape, message, partial, details, f"{rest}{left}}}"))
+        arrived.errors.append((error_id, int(moment), shape, message, int(partial), details, f"{rest}{left}}}"))
         arrived.numbers.append(int(number))
 
 

@@ -120,6 +120,17 @@ def test_what_wire_does_not_write_is_looked_at_closely(there: str, instead: str)
     assert content_read(with_another(odd)) == content_read(read([odd]))
 
 
+@pytest.mark.parametrize(
+    "more", ['"later":1', '"ctx":{"a":1,"partial":true}', '"ctx":{"a":1,"partial":true},"partial":true']
+)
+def test_whether_an_error_is_partial_does_not_hang_on_its_place(more: str) -> None:
+    """A later version may write a member behind it; else the whole error that follows would be taken for a repeat."""
+    for complete in (True, False):
+        frame = wire.encode_error(make_context(process=process.current(), complete=complete))[0]
+        odd = sealed(f"{frame[:-1]},{more}}}")
+        assert content_read(with_another(odd)) == content_read(read([odd]))
+
+
 def test_members_of_one_text_keep_out_of_the_way_of_others() -> None:
     """What ends the fast way's parts may stand in texts, too, where its quotes are escaped."""
     odd = '","msg":"x","n":5,"crc":"01234567"}'
