@@ -30,7 +30,7 @@ _active: ContextVar[Layers] = ContextVar("llama_logging_tags", default=())
 _used = False
 
 
-class tagged:  # noqa: N801: it is used as a function
+class tagged:
     """Within this block, errors of this thread or task have these tags: `with tagged(tenant="a"):`.
 
     An exception that leaves the block takes them along to where it is logged. Those of a block within, and
