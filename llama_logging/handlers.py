@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from logging import ERROR
 from typing import TYPE_CHECKING, Any
 
-from llama_logging import mounts, tracing
+from llama_logging import marks, mounts, tracing
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.capture import exception_of
@@ -349,10 +349,8 @@ def attach_outcome(record: logging.LogRecord, outcome: Outcome) -> None:
 def hand_back(record: logging.LogRecord, outcome: object) -> None:
     """Put *outcome* on the exception alone, as long as this is asked for where *record* was logged."""
     exception = exception_of(record)
-    # An exception without a __dict__, or with a __setattr__ of its own, goes without.
-    with contextlib.suppress(Exception):
-        if exception is not None:
-            exception.__llama_outcome__ = outcome  # type: ignore[attr-defined]
+    if exception is not None:
+        marks.put(exception, marks.OUTCOME, outcome)
 
 
 _channels: weakref.WeakSet[Channel | Reporting] = weakref.WeakSet()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from llama_logging.slots import attributes_of, cause_of, members_of
+from llama_logging import marks
+from llama_logging.slots import cause_of, members_of
 
 SAME_FOR = 60.0
 """Seconds in which one exception that is logged again is the same error."""
@@ -48,7 +49,7 @@ def captured_before(exception: BaseException, now: float) -> str:
     for _ in range(_LONGEST):
         if error is None:
             break
-        mark = attributes_of(error).get(MARK)
+        mark = marks.get(error, MARK)
         if type(mark) is tuple and now - mark[1] < SAME_FOR:
             return str(mark[0])
         error = _origin(error)
@@ -74,4 +75,4 @@ def _origin(error: BaseException) -> BaseException | None:
 
 def mark_captured(exception: BaseException, error_id: str, now: float) -> None:
     """Have `captured_before` know *exception*; no reference to it is kept."""
-    attributes_of(exception)[MARK] = (error_id, now)
+    marks.put(exception, MARK, (error_id, now))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
-from llama_logging import fingerprint, plain, seen
+from llama_logging import fingerprint, marks, plain, seen
 from llama_logging.chains import LONGEST_KEY, MAX_EXCEPTIONS, identify, is_group, place_of, walk
 from llama_logging.codes import CARRYING, TELLING
 from llama_logging.context import ExceptionDetail, Form, Frame, Stack
@@ -86,7 +86,8 @@ class Known(Frozen):
         given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
         single: Whether it is one exception with one line, without numbers and not too long, as most are.
-        formal: Whether besides it is quiet and gives no fingerprint: then a message is all there is to it.
+        formal: Whether besides it is quiet, gives no fingerprint, and carries what we know of it: then a message is all
+            there is to it.
         remote: Which of the exceptions is no more than the text of a traceback in another process; -1 for none.
         forms: Those of the errors that were logged from here, by `forms`.
     """
@@ -213,7 +214,7 @@ def _learn(walked: Sequence[tuple[BaseException, str]], tb: TracebackType | None
         given=kinds[0].fingerprint,
         quiet=quiet,
         single=single,
-        formal=single and quiet and kinds[0].fingerprint is None,
+        formal=single and quiet and kinds[0].fingerprint is None and not marks.lie_apart(kinds[0].cls),
         remote=next((index for index, error in enumerate(chain) if type(error).__name__ in _REMOTE), -1),
         forms={},
     )

@@ -12,9 +12,9 @@ from json import dumps
 from types import TracebackType
 from typing import Any
 
+from llama_logging import marks
 from llama_logging.plain import plain
 from llama_logging.redaction import clean_data
-from llama_logging.slots import attributes_of
 
 MAX_TAGS = 32
 
@@ -61,7 +61,7 @@ class tagged:
         mark = () if error is None else _marked(error)
         if error is not None and not _stands_on(mark, (*around, self._tags)):
             within = mark[len(around) :] if not is_here and _stands_on(mark, around) else ()
-            attributes_of(error)[_MARK] = (*around, self._tags, *within)
+            marks.put(error, _MARK, (*around, self._tags, *within))
 
 
 def may_be_active() -> bool:
@@ -91,7 +91,7 @@ def as_tags(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _marked(error: BaseException) -> Layers:
-    mark = attributes_of(error).get(_MARK)
+    mark = marks.get(error, _MARK)
     return mark if type(mark) is tuple else ()
 
 

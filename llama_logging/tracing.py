@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
-from llama_logging import semconv
+from llama_logging import marks, semconv
 from llama_logging.patterns import regex
-from llama_logging.slots import attributes_of
 
 NO_TRACE = ("", "")
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
@@ -57,7 +56,8 @@ def followed(traceparent: object, tracestate: object = "") -> Iterator[None]:
         yield
     except Exception as error:
         # Whoever logs it may stand outside: a server does, for what an application leaves to it.
-        attributes_of(error).setdefault(_MARK, trace)
+        if marks.get(error, _MARK) is None:
+            marks.put(error, _MARK, trace)
         raise
     finally:
         # A generator may be ended in another context than it was begun in.
@@ -87,8 +87,8 @@ def active_or_of(*errors: BaseException) -> tuple[str, str]:
     """Trace id and span id of the active trace, else of the one that the first of *errors* was raised in."""
     trace = active()
     if trace == NO_TRACE and _followed:
-        marks = (attributes_of(error).get(_MARK) for error in errors)
-        return next((mark for mark in marks if type(mark) is tuple), NO_TRACE)
+        carried = (marks.get(error, _MARK) for error in errors)
+        return next((mark for mark in carried if type(mark) is tuple), NO_TRACE)
     return trace
 
 

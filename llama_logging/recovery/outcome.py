@@ -8,10 +8,10 @@ import threading
 import time
 import weakref
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from llama_logging import tasks
-from llama_logging.frozen import Frozen, replace
+from llama_logging.frozen import Frozen
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 if TYPE_CHECKING:
@@ -96,10 +96,16 @@ class Outcome:
     def __bool__(self) -> bool:
         return self.status is OutcomeStatus.RECOVERED
 
-    def __reduce__(self) -> tuple[type[Outcome], tuple[str, Resolution]]:
-        # Exceptions and records carry it, and go to other processes: as it is now, and without the value, which may
-        # be anything. Else what cannot be pickled would be reported there, in place of the application's own error.
-        return Outcome, (self.error_id, replace(self._now, value=None, ready_at=0.0))
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # Exceptions and records carry it, and go to other processes, which may not have this package, and where nothing
+        # of the recovery is under way: there it is None. Else an application would be told of that, not of its error.
+        return type(None), ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return f"<Outcome {self.status} of {self.error_id or 'no error'}: {self.detail or 'no detail'}>"

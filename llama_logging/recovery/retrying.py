@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
+from llama_logging import marks
 from llama_logging.recovery.outcome import NONE, Outcome
 from llama_logging.tried import OutcomeStatus
 
@@ -51,7 +52,8 @@ class Attempt:
             return None
         self.error = error
         self._logger.error(self._message, exc_info=error, stacklevel=2)
-        self.outcome = getattr(error, "__llama_outcome__", NONE)
+        outcome = marks.get(error, marks.OUTCOME)
+        self.outcome = NONE if outcome is None else outcome
         return True
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -121,7 +120,6 @@ def test_until_then_it_is_under_way_and_nobody_waits_longer_than_asked() -> None
     waiting = engine(make("rate_limit", delay=20)).dispatch(failed(timestamp=datetime.now(UTC)))
     assert waiting.wait(0.2) is False
     assert (waiting.is_over, waiting.status, waiting.retry_at) == (False, OutcomeStatus.PENDING, None)
-    assert pickle.loads(pickle.dumps(waiting)).status is OutcomeStatus.PENDING
 
 
 def test_those_who_wait_hold_up_no_other_recovery() -> None:
