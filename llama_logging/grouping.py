@@ -103,9 +103,9 @@ def value_of(name: str, context: ErrorContext) -> str:
 
 
 def _code_of(context: ErrorContext) -> str:
-    """The HTTP status, SQLSTATE or number that its main exception carries; empty if it carries none."""
-    codes = context.attributes[context.stack.main] if context.attributes else {}
-    return str(next((codes[name] for name in _CODES if name in codes), ""))
+    """The HTTP status, SQLSTATE or number that its main exception carries, else the first of its chain that does."""
+    told = (context.attributes[context.stack.main], *context.attributes) if context.attributes else ()
+    return str(next((codes[name] for codes in told for name in _CODES if name in codes), ""))
 
 
 def parse_grouping(options: Options, given: object) -> tuple[GroupingRule, ...]:

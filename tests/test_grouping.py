@@ -82,6 +82,14 @@ def test_a_part_may_be_the_code_that_the_error_carries(attributes: dict[str, int
     assert rule["fingerprint"] == ["{default}", "{code}"]
 
 
+def test_a_wrapper_has_the_code_of_what_it_wraps() -> None:
+    """A pipeline's own error is raised from that of the client in it."""
+    wrapped = replace(error(exceptions=(TIMEOUT, REFUSED)), attributes=({}, {"status_code": 404}))
+    assert regrouped(wrapped, rules({"match": {"class": "Timeout"}, "fingerprint": ["{code}"]})).grouping == (
+        "rule 404",
+    )
+
+
 def test_default_stands_for_all_that_would_be_there_without_the_rule() -> None:
     found = rules({"match": {"class": "Timeout"}, "fingerprint": ["{default}", "{tags.tenant}"]})
     assert regrouped(error(tags={"tenant": "a"}), found).grouping == (*error().grouping, "rule a")
