@@ -51,6 +51,8 @@ RESPONSE, HERE = "ollama._types.ResponseError", "127.0.0.1:11434"
 AIOHTTP = ("aiohttp.client_exceptions.ClientOSError", "aiohttp.client_exceptions.ClientConnectionError", "OSError")
 TIMEOUT = ("httpx.TimeoutException", "httpx.TransportError")
 BY_LITELLM = error("litellm.exceptions.InternalServerError", "", ("openai.APIStatusError",), status_code=500)
+MADE_UP = {"server": "docs.litellm.ai:443"}
+OF_OLLAMA = "litellm.BadRequestError: Ollama_chatException - KeyError: 'message', Got unexpected response from Ollama: "
 MALFORMED = error("json.decoder.JSONDecodeError", "Expecting value")
 RULES = {
     "memory": "memory",
@@ -98,6 +100,12 @@ def test_the_texts_of_both_generations_are_known(what: str, generation: str) -> 
         (error("json.decoder.JSONDecodeError", "Unterminated", modules=("ollama._client",)), "malformed-answer"),
         (error("json.decoder.JSONDecodeError", "Expecting value", server=HERE), "malformed-answer"),
         (joined(BY_LITELLM, error("json.decoder.JSONDecodeError", server=HERE)), "malformed-answer"),
+        (
+            error("litellm.exceptions.BadRequestError", f"{OF_OLLAMA}{TEXTS['died']['0.6'][1]}", **MADE_UP),
+            "runner-died",
+        ),
+        (error("litellm.llms.ollama.common_utils.OllamaError", TEXTS["memory"]["0.6"][1], **MADE_UP), "memory"),
+        (joined(BY_LITELLM, error("httpx.ReadError", "", ("httpx.TransportError",), server=HERE)), "failed"),
         (joined(error("httpx.HTTPStatusError", "500", server=HERE, status_code=500), MALFORMED), "failed"),
         (joined(error("httpx.ConnectError", "", ("httpx.TransportError",), server=HERE), MALFORMED), "connection"),
         (error("app.OllamaConnectionError", "no answer"), "connection"),
@@ -116,6 +124,7 @@ def test_an_error_is_known_through_every_client(context: ErrorContext, name: str
         error("redis.exceptions.ConnectionError", "refused"),
         error("json.decoder.JSONDecodeError", "Expecting value", modules=("app.settings",)),
         error("RuntimeError", "CUDA error: out of memory"),
+        error("litellm.exceptions.InternalServerError", "OpenAIException - out of memory", status_code=500, **MADE_UP),
         error("ollama._types.RequestError", "must provide a model"),
     ],
 )

@@ -29,8 +29,12 @@ PULL_DEADLINE = 3_600.0
 
 OWN_CLASSES = frozenset(("OllamaConnectionError", "AIGenerationError"))
 """Names that applications give to their own exceptions, from the mission of this package."""
-CLIENTS = ("ollama.", "langchain_ollama.")
+CLIENTS = ("ollama.", "langchain_ollama.", "litellm.llms.ollama.")
 """Where the clients' classes and functions are at home that speak to Ollama alone."""
+LITELLM = "litellm."
+"""Where classes are at home that carry a response which nobody has sent, from a server that nobody has asked: whose
+error it was, their message tells."""
+BY_LITELLM = ("OllamaException - ", "Ollama_chatException - ")
 TIMEOUTS = (
     *("httpx*.TimeoutException", "httpcore*.TimeoutException", "openai.APITimeoutError", "requests.*.Timeout"),
     *("urllib3.*.TimeoutError", "aiohttp.*.ServerTimeoutError"),
@@ -86,13 +90,20 @@ class About:
 
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is."""
-        asked = {error.attributes["server"] for error in context.exceptions if "server" in error.attributes}
+        told = (error for error in context.exceptions if not _is_litellms(error))
+        asked = {error.attributes["server"] for error in told if "server" in error.attributes}
         return not asked.isdisjoint(self.servers) if asked else any(map(self._is_ollamas, context.exceptions))
 
     def _is_ollamas(self, error: ExceptionDetail) -> bool:
+        if _is_litellms(error) and any(name in error.message[:1_000] for name in BY_LITELLM):
+            return True
         return any(base.startswith(CLIENTS) or base.rpartition(".")[2] in OWN_CLASSES for base in error.bases) or any(
             frame.module.startswith(CLIENTS) for frame in error.frames
         )
+
+
+def _is_litellms(error: ExceptionDetail) -> bool:
+    return any(base.startswith(LITELLM) for base in error.bases)
 
 
 def preset(options: Options) -> tuple[list[dict[str, Any]], Callable[[ErrorContext], bool]]:
