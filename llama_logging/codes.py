@@ -130,8 +130,7 @@ def _answered(error: BaseException) -> Mapping[str, Any]:
     tb = traceback_of(error)
     while tb is not None:
         if tb.tb_frame.f_code.co_name == "json":
-            response = tb.tb_frame.f_locals.get("self")
-            return object.__getattribute__(response, "__dict__")  # type: ignore[no-any-return]
+            return _held_by(tb.tb_frame.f_locals.get("self"))
         tb = tb.tb_next
     return {}
 
@@ -156,10 +155,16 @@ def _answer(response: object) -> str:
 
 def _part_of(owner: object, name: str) -> object:
     """What lies in *owner* under *name*; no property is asked."""
+    return _held_by(owner).get(name)
+
+
+def _held_by(owner: object) -> Mapping[str, Any]:
+    """The attributes of *owner*; none of what has slots for them, or of None."""
     try:
-        return object.__getattribute__(owner, "__dict__").get(name)
+        held = object.__getattribute__(owner, "__dict__")
     except Exception:
-        return None
+        return {}
+    return held if type(held) is dict else {}
 
 
 def _quiet(owner: object, name: str) -> object:

@@ -643,6 +643,34 @@ def test_the_server_is_kept_whose_answer_is_no_json(get: Callable[[str], Any]) -
     assert describe(of_a_file.value)[1][0].attributes == {}
 
 
+class SlottedAnswer:
+    """A response that has no `__dict__`."""
+
+    __slots__ = ("text",)
+
+    def __init__(self) -> None:
+        self.text = "{"
+
+    def json(self) -> object:
+        """As clients have it."""
+        return json.loads(self.text)
+
+
+def json_of_nobody() -> object:
+    """A function called `json`, that is of no object."""
+    return json.loads("{")
+
+
+json_of_nobody.__code__ = json_of_nobody.__code__.replace(co_name="json")
+
+
+@pytest.mark.parametrize("read", [SlottedAnswer().json, json_of_nobody])
+def test_what_is_no_json_need_not_come_through_a_clients_response(read: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match="Expecting property name") as caught:
+        read()
+    assert describe(caught.value)[1][0].attributes == {}
+
+
 def test_an_answer_may_have_code_of_its_own_and_so_the_error_is_safe_before() -> None:
     error = Exception("404")
     assert sights.look(error, None).is_quiet()
