@@ -105,6 +105,18 @@ def test_the_texts_of_both_generations_are_known(what: str, generation: str) -> 
             "runner-died",
         ),
         (error("litellm.llms.ollama.common_utils.OllamaError", TEXTS["memory"]["0.6"][1], **MADE_UP), "memory"),
+        (
+            error("dspy.utils.exceptions.LMServerError", f"[ollama_chat/x] {TEXTS['busy']['0.6'][1]}", status=503),
+            "busy",
+        ),
+        (error("dspy.utils.exceptions.LMTransportError", "[ollama/x] read failed"), "connection"),
+        (
+            joined(
+                error("dspy.utils.exceptions.LMTransportError", "[ollama_chat/x] read timed out"),
+                error("dspy._vendor.lm15.transports._exceptions.ReadTimeout"),
+            ),
+            "timeout",
+        ),
         (joined(BY_LITELLM, error("httpx.ReadError", "", ("httpx.TransportError",), server=HERE)), "failed"),
         (joined(error("httpx.HTTPStatusError", "500", server=HERE, status_code=500), MALFORMED), "failed"),
         (joined(error("httpx.ConnectError", "", ("httpx.TransportError",), server=HERE), MALFORMED), "connection"),
@@ -124,6 +136,7 @@ def test_an_error_is_known_through_every_client(context: ErrorContext, name: str
         error("redis.exceptions.ConnectionError", "refused"),
         error("json.decoder.JSONDecodeError", "Expecting value", modules=("app.settings",)),
         error("RuntimeError", "CUDA error: out of memory"),
+        error("dspy.utils.exceptions.LMServerError", "[openai/x] out of memory", status=500),
         error("litellm.exceptions.InternalServerError", "OpenAIException - out of memory", status_code=500, **MADE_UP),
         error("ollama._types.RequestError", "must provide a model"),
     ],

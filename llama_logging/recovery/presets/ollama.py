@@ -32,18 +32,19 @@ OWN_CLASSES = frozenset(("OllamaConnectionError", "AIGenerationError"))
 CLIENTS = ("ollama.", "langchain_ollama.", "litellm.llms.ollama.")
 """Where the clients' classes and functions are at home that speak to Ollama alone."""
 LITELLM = "litellm."
-"""Where classes are at home that carry a response which nobody has sent, from a server that nobody has asked: whose
-error it was, their message tells."""
-BY_LITELLM = ("OllamaException - ", "Ollama_chatException - ")
+"""Where classes are at home that carry a response which nobody has sent, from a server that nobody has asked."""
+TOLD = {LITELLM: ("OllamaException - ", "Ollama_chatException - "), "dspy.": ("[ollama/", "[ollama_chat/")}
+"""How the messages of those who speak to all tell whose error it was, by where their classes are at home."""
 TIMEOUTS = (
     *("httpx*.TimeoutException", "httpcore*.TimeoutException", "openai.APITimeoutError", "requests.*.Timeout"),
-    *("urllib3.*.TimeoutError", "aiohttp.*.ServerTimeoutError"),
+    *("urllib3.*.TimeoutError", "aiohttp.*.ServerTimeoutError", "dspy.*Timeout"),
 )
 CONNECTIONS = (
     *("httpx*.TransportError", "httpcore*.NetworkError", "httpcore*.ProtocolError", "openai.APIConnectionError"),
     *("requests.*.ConnectionError", "requests.*.ChunkedEncodingError", "urllib3.*.ProtocolError"),
     *("aiohttp.*.ClientConnectionError", "aiohttp.*.ClientPayloadError", "urllib.error.URLError"),
     *("http.client.RemoteDisconnected", "http.client.IncompleteRead", "OllamaConnectionError"),
+    "dspy.*.LMTransportError",
 )
 MALFORMED = ("JSONDecodeError", "*.OutputParserException", "pydantic_ai.*.UnexpectedModelBehavior")
 OTHERWISE = (
@@ -90,20 +91,20 @@ class About:
 
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is."""
-        told = (error for error in context.exceptions if not _is_litellms(error))
+        told = (error for error in context.exceptions if not _is_of(error, LITELLM))
         asked = {error.attributes["server"] for error in told if "server" in error.attributes}
         return not asked.isdisjoint(self.servers) if asked else any(map(self._is_ollamas, context.exceptions))
 
     def _is_ollamas(self, error: ExceptionDetail) -> bool:
-        if _is_litellms(error) and any(name in error.message[:1_000] for name in BY_LITELLM):
+        if any(_is_of(error, home) and any(name in error.message[:1_000] for name in TOLD[home]) for home in TOLD):
             return True
         return any(base.startswith(CLIENTS) or base.rpartition(".")[2] in OWN_CLASSES for base in error.bases) or any(
             frame.module.startswith(CLIENTS) for frame in error.frames
         )
 
 
-def _is_litellms(error: ExceptionDetail) -> bool:
-    return any(base.startswith(LITELLM) for base in error.bases)
+def _is_of(error: ExceptionDetail, home: str) -> bool:
+    return any(base.startswith(home) for base in error.bases)
 
 
 def preset(options: Options) -> tuple[list[dict[str, Any]], Callable[[ErrorContext], bool]]:
