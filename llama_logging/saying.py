@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 # Else what nobody has configured logging for would be printed, into the output of an application under `run`.
 logging.getLogger("llama_logging").addHandler(logging.NullHandler())
+
+
+_is_wanted: Callable[[], bool] | None = None
+
+
+def ask_first(is_wanted: Callable[[], bool]) -> None:
+    """Say from now on only what *is_wanted*, which is asked each time."""
+    global _is_wanted
+    _is_wanted = is_wanted
 
 
 def say(name: str, level: int, message: str, *args: object, **more: Any) -> None:
@@ -15,6 +25,8 @@ def say(name: str, level: int, message: str, *args: object, **more: Any) -> None
     dictConfig disables every logger that is there already, unless told otherwise; and ours are, for the
     handlers that it has just made have imported them. Who wants to hear nothing sets their level.
     """
+    if _is_wanted is not None and not _is_wanted():
+        return
     logger = logging.getLogger(f"llama_logging.{name}")
     logger.disabled = False
     logger.log(level, message, *args, stacklevel=2, **more)

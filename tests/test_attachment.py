@@ -392,6 +392,27 @@ def test_nobody_who_asks_for_an_outcome_waits_for_recovery_to_be_imported(
     assert done.out.splitlines() == [*["Outcome pending True"] * len(errors), FALLBACK]
 
 
+TALKING = """
+import logging, sys
+from llama_logging.handlers import RegistryHandler
+from llama_logging.saying import say
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True)
+say("recovery", logging.WARNING, "failed")
+own = RegistryHandler()
+say("recovery", logging.WARNING, "failed again")
+"""
+
+
+@pytest.mark.parametrize(("options", "said"), [([], ["again"]), (["--configure"], ["failed", "again"])])
+def test_what_we_say_is_no_part_of_the_applications_log(
+    cli: Run, own_place: Path, options: list[str], said: list[str]
+) -> None:
+    """Unless that has a handler of ours itself."""
+    (own_place / "app.py").write_text(TALKING)
+    (own_place / "logging.yaml").write_text(minimal())
+    assert [line.split()[-1].rpartition(":")[2] for line in cli("run", *options, "app.py").out.splitlines()] == said
+
+
 UNAWARE = """
 import asyncio, copy, logging, pickle, sys
 class AIGenerationError(Exception):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import MutableMapping
 from typing import Any
 
-from llama_logging import tap
+from llama_logging import saying, tap
 from llama_logging.attachment import bridges, detached, hooks
 from llama_logging.attachment.ready import ready
 from llama_logging.attachment.run import (
@@ -22,6 +23,7 @@ from llama_logging.attachment.run import (
 from llama_logging.config.files import load
 from llama_logging.config.mistakes import collecting, warn
 from llama_logging.exceptions import ConfigError
+from llama_logging.handling import ContextHandler
 
 _attached = False
 
@@ -58,10 +60,18 @@ def _attach(environ: MutableMapping[str, str]) -> None:
         from llama_logging.attachment.configuration import configure_safely
 
         configure_safely(path)
+    else:
+        saying.ask_first(_is_in_the_tree)
     for sink in _sinks(path, given):
         tap.add(sink)
     hooks.install(printed=PRINTED in asked)
     bridges.install()
+
+
+def _is_in_the_tree() -> bool:
+    """Whether the application's own logging has a handler of ours: else it is told nothing, its log is its own."""
+    listed = logging._handlerList  # type: ignore[attr-defined]
+    return any(isinstance(reference(), ContextHandler) for reference in list(listed))
 
 
 def attach_if_asked() -> None:
