@@ -80,9 +80,9 @@ def lie_apart(cls: type[BaseException]) -> bool:
 
 
 def _forget(apart: Any) -> None:
-    # Another one may have its id by now.
-    if _apart.get(apart.id) is apart:
-        _apart.pop(apart.id, None)
+    place = apart.id
+    if _apart.get(place) is apart:  # another one may have its id by now
+        del _apart[place]
 
 
 def _looks(name: str, value: object) -> bool:

@@ -544,9 +544,9 @@ def test_what_carries_an_outcome_goes_to_other_processes() -> None:
         raise ValueError("m")
     except ValueError as error:
         log.exception("x")
-        here, there = copy.deepcopy(error), pickle.dumps(error)
+        copied, there = copy.deepcopy(error), pickle.dumps(error)
         gate.set()
-        assert here.__llama_outcome__.wait(10), "in this process it goes on"
+    assert vars(copied)["__llama_outcome__"].wait(10), "in this process it goes on"
     came = pickle.loads(there)
     assert (came.args, came.__llama_outcome__) == (("m",), None)
     assert b"llama_logging." not in there, "a receiver may not have this package"

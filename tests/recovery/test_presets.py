@@ -51,7 +51,7 @@ RESPONSE, HERE = "ollama._types.ResponseError", "127.0.0.1:11434"
 AIOHTTP = ("aiohttp.client_exceptions.ClientOSError", "aiohttp.client_exceptions.ClientConnectionError", "OSError")
 TIMEOUT = ("httpx.TimeoutException", "httpx.TransportError")
 BY_LITELLM = error("litellm.exceptions.InternalServerError", "", ("openai.APIStatusError",), status_code=500)
-MADE_UP = {"server": "docs.litellm.ai:443"}
+MADE_UP = "docs.litellm.ai:443"
 OF_OLLAMA = "litellm.BadRequestError: Ollama_chatException - KeyError: 'message', Got unexpected response from Ollama: "
 MALFORMED = error("json.decoder.JSONDecodeError", "Expecting value")
 RULES = {
@@ -101,10 +101,10 @@ def test_the_texts_of_both_generations_are_known(what: str, generation: str) -> 
         (error("json.decoder.JSONDecodeError", "Expecting value", server=HERE), "malformed-answer"),
         (joined(BY_LITELLM, error("json.decoder.JSONDecodeError", server=HERE)), "malformed-answer"),
         (
-            error("litellm.exceptions.BadRequestError", f"{OF_OLLAMA}{TEXTS['died']['0.6'][1]}", **MADE_UP),
+            error("litellm.exceptions.BadRequestError", f"{OF_OLLAMA}{TEXTS['died']['0.6'][1]}", server=MADE_UP),
             "runner-died",
         ),
-        (error("litellm.llms.ollama.common_utils.OllamaError", TEXTS["memory"]["0.6"][1], **MADE_UP), "memory"),
+        (error("litellm.llms.ollama.common_utils.OllamaError", TEXTS["memory"]["0.6"][1], server=MADE_UP), "memory"),
         (
             error("dspy.utils.exceptions.LMServerError", f"[ollama_chat/x] {TEXTS['busy']['0.6'][1]}", status=503),
             "busy",
@@ -137,7 +137,9 @@ def test_an_error_is_known_through_every_client(context: ErrorContext, name: str
         error("json.decoder.JSONDecodeError", "Expecting value", modules=("app.settings",)),
         error("RuntimeError", "CUDA error: out of memory"),
         error("dspy.utils.exceptions.LMServerError", "[openai/x] out of memory", status=500),
-        error("litellm.exceptions.InternalServerError", "OpenAIException - out of memory", status_code=500, **MADE_UP),
+        error(
+            "litellm.exceptions.InternalServerError", "OpenAIException - out of memory", status_code=500, server=MADE_UP
+        ),
         error("ollama._types.RequestError", "must provide a model"),
     ],
 )
