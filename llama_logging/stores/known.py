@@ -34,8 +34,10 @@ SPOKEN = (
 )
 """Of an error that is there already, and has now said all."""
 
+_SAME_SPAN = int(SAME_FOR * 1_000_000)
+"""So far apart, in microseconds, are at most the moments at which two processes have logged one exception."""
 AGAIN_SPAN = f"""
-    SELECT min(timestamp) - {int(SAME_FOR * 1_000_000)}, max(timestamp) FROM batch WHERE kind = 'again' AND severity > 0
+    SELECT min(timestamp) - {_SAME_SPAN}, max(timestamp) FROM batch WHERE kind = 'again' AND severity > 0
 """
 """Where in time the errors lie that were logged once more."""
 _STORED = "errors.error_id = raised.error_id AND errors.timestamp >= ? AND errors.timestamp <= ?"
@@ -81,7 +83,7 @@ def unknown(execute: Execute, errors: Sequence[Error]) -> tuple[Sequence[Error],
     if not errors:
         return errors, ()
     ids, moments = [error[0] for error in errors], [error[1] for error in errors]
-    lowest, highest, span = min(ids), max(ids), (min(moments), max(moments))
+    lowest, highest, span = min(ids), max(ids), (min(moments) - _SAME_SPAN, max(moments) + _SAME_SPAN)
     if lowest[:_SAME_HOURS] == highest[:_SAME_HOURS] and not only(execute(HAS_KNOWN, (lowest, highest, *span))):
         return errors, ()
     is_partial: dict[str, int] = {}

@@ -97,6 +97,17 @@ def test_adding_the_same_error_twice_changes_nothing(store: Store) -> None:
     assert store.health().damaged == 0
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_two_processes_have_logged_is_one_error(store: Store, order: int) -> None:
+    """The exception came from the one to the other, in some moments, and so may their journals in either order."""
+    there = make_context()
+    here = make_context(error_id=there.error_id, timestamp=there.timestamp + 3 * SECOND, fingerprint="v1:handed-on")
+    for number, context in enumerate((there, here)[::order]):
+        add(store, context, journal=str(number))
+    assert [group.count for group in store.groups()] == [1]
+    assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 1}
+
+
 def test_of_ids_that_lie_anywhere_each_is_looked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of another tracker's events tell no time: to ask what lies between them would be to go through all."""
     old = make_context(error_id="7f" * 16)
