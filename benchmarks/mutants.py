@@ -58,7 +58,8 @@ _CAPTURE = (
 )
 _RECOVERY = (
     *("tests/recovery/test_engine.py", "tests/recovery/test_incident.py", "tests/recovery/test_retrying.py"),
-    *("tests/recovery/test_rules.py", "tests/recovery/test_waiting.py"),
+    *("tests/recovery/test_rules.py", "tests/recovery/test_waiting.py", "tests/recovery/test_later.py"),
+    *("tests/recovery/test_predicted.py", "tests/stores/test_leases.py"),
 )
 _SECRETS = ("tests/test_redaction.py", "tests/test_credentials.py", "tests/test_secrets.py")
 

@@ -219,6 +219,19 @@ def test_who_shares_a_recovery_has_on_record_whose_and_how_it_went() -> None:
     assert shared.attempt_id != made.attempt_id
 
 
+def test_of_several_tries_who_shares_them_has_the_one_that_ended_it_on_record() -> None:
+    gate, told = threading.Event(), list[RecoveryAttempt]()
+
+    def wait(context: ErrorContext, deadline: Deadline) -> Remedy:
+        gate.wait(10)
+        return FAILED
+
+    ladder = Act(wait, scope="server"), Act(lambda context, deadline: RECOVERED, scope="server")
+    _, second = in_turn(engine(*ladder, scope="server", audit=told.append), gate)
+    (shared,) = [each for each in told if each.error_id == second.error_id]
+    assert shared.detail.startswith("recovered for error ")
+
+
 def test_a_result_of_a_call_is_each_ones_own_unless_the_rule_says_that_it_is_of_one_thing() -> None:
     def results(scope: str) -> list[object]:
         gate = threading.Event()

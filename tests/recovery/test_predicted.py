@@ -18,7 +18,7 @@ from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.recovery.rules import Rule, Step, parse_rules
 from llama_logging.recovery.strategy import Remedy, StrategyTable
-from llama_logging.recovery.switch import Switch
+from llama_logging.recovery.switch import VARIABLE, Switch
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.recovery.test_engine import RECOVERED, Act, Restart, failing
 from tests.stores.test_ledger import make_prediction
@@ -155,6 +155,17 @@ def test_the_kill_switch_holds_ahead_too(monkeypatch: pytest.MonkeyPatch, tmp_pa
     world.engine._switch = Switch([str(tmp_path)], lambda name: "by somebody")
     decision = world.decide()
     assert decision.undone
+    assert world.decide().action is Action.NONE
+    assert world.contexts == []
+
+
+@pytest.mark.parametrize("chance", [0.1, 0.5])
+def test_where_the_environment_switches_it_off_nothing_is_held_back_either(
+    monkeypatch: pytest.MonkeyPatch, chance: float
+) -> None:
+    """A process that never acts has nothing to compare with."""
+    monkeypatch.setenv(VARIABLE, "off")
+    world = World(chance=chance)
     assert world.decide().action is Action.NONE
     assert world.contexts == []
 
