@@ -111,6 +111,8 @@ def test_each_kind_of_details_alone_counts(name: str, value: Any) -> None:
         ('"id":"01', r'"id":"\t'),
         ('"msg":"no such article"', '"msg":["no such article"]'),
         ('"n":7', '"n":9223372036854775808'),
+        ('"msg":"', r'"msg":"\u0000'),
+        ('"msg":"', r'"msg":"\ud83d'),
     ],
 )
 def test_what_wire_does_not_write_is_looked_at_closely(there: str, instead: str) -> None:

@@ -640,10 +640,12 @@ def test_an_early_version_of_an_error_gives_way_to_the_whole(store: Store) -> No
         add(store, early, journal="late")
         assert store.find(whole.error_id) == whole
         assert [group.error_message for group in store.groups()] == ["whole"]
-    both = make_context(error_message="whole")
-    add(store, replace(both, error_message="early", complete=False), both)
-    assert store.find(both.error_id) == both
-    assert [(group.count, group.error_message) for group in store.groups()] == [(3, "whole")]
+    for number, places in enumerate(((0, 1), (1, 0)), 3):
+        whole = make_context(error_message="whole", additional_context={"cart": 7})
+        versions = replace(whole, error_message="early", complete=False), whole
+        add(store, *(versions[place] for place in places))
+        assert store.find(whole.error_id) == whole
+        assert [(group.count, group.error_message) for group in store.groups()] == [(number, "whole")]
 
 
 def test_an_error_that_says_more_may_go_to_another_group(store: Store) -> None:
