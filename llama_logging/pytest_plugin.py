@@ -61,9 +61,11 @@ class CapturedErrors(Sequence["ErrorContext"]):
         Raises:
             AssertionError: If there is none, or more; the message names them.
         """
+        __tracebackhide__ = True  # what failed is the test's line
         name = error_type.__name__ if isinstance(error_type, type) else error_type
         found = [error for error in self if name in (None, error.error_type)]
-        assert len(found) == 1, f"expected one error{f' of type {name}' if name else ''}, captured {self!r}"
+        if len(found) != 1:
+            raise AssertionError(f"expected one error{f' of type {name}' if name else ''}, captured {self!r}")
         return found[0]
 
     def clear(self) -> None:

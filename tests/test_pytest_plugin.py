@@ -62,6 +62,17 @@ def test_none(captured_errors):
     assert "2 passed" in done.out
 
 
+def test_what_failed_is_the_line_of_the_test(tested: Run) -> None:
+    done = tested("""
+def test_one(captured_errors):
+    captured_errors.one(LookupError)
+""")
+    assert done.code == 1
+    assert "AssertionError: expected one error of type LookupError, captured []" in done.out
+    assert "pytest_plugin.py" not in done.out
+    assert "where" not in done.out
+
+
 def test_outcomes_are_asserted_on(tested: Run) -> None:
     done = tested("""
 RULES = [{"match": {"class": "LookupError"}, "ladder": [{"fallback_value": {"value": "another"}}]}]
