@@ -59,7 +59,7 @@ def test_a_probe_that_hangs_as_what_it_asks_does_keeps_that_not_from_being_mende
     treated.clear()
     mend, probe = HOOKED[name]
     options = {mend: f"{__name__}:treated.set", probe: f"{__name__}.hang_until_treated"}
-    assert attempt(make(name, **options), timeout=1).status is OutcomeStatus.RECOVERED
+    assert attempt(make(name, **options), timeout=3).status is OutcomeStatus.RECOVERED
 
 
 def test_of_a_probe_that_never_comes_to_an_end_few_looks_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,15 +62,17 @@ async def never_says() -> bool:
 
 
 @pytest.mark.parametrize(
-    ("probe", "status", "told"),
+    ("probe", "timeout", "status", "told"),
     [
-        (works, OutcomeStatus.RECOVERED, "answers"),
-        (does_not_work, OutcomeStatus.FAILED, "the probe said no"),
-        (never_says, OutcomeStatus.FAILED, "TimeoutError"),
+        (works, 30.0, OutcomeStatus.RECOVERED, "answers"),
+        (does_not_work, 2.0, OutcomeStatus.FAILED, "the probe said no"),
+        (never_says, 0.2, OutcomeStatus.FAILED, "TimeoutError"),
     ],
 )
-def test_a_probe_may_be_a_coroutine_function(probe: Callable[..., object], status: OutcomeStatus, told: str) -> None:
-    remedy = attempt(make("wait_and_probe", probe=f"{__name__}.{probe.__name__}"), timeout=0.2)
+def test_a_probe_may_be_a_coroutine_function(
+    probe: Callable[..., object], timeout: float, status: OutcomeStatus, told: str
+) -> None:
+    remedy = attempt(make("wait_and_probe", probe=f"{__name__}.{probe.__name__}"), timeout=timeout)
     assert (remedy.status, told in remedy.detail) == (status, True)
 
 
