@@ -92,7 +92,7 @@ TARGETS = {
     "capture": Target(_CAPTURE),
     "forms": Target(_CAPTURE),
     "seen": Target(_CAPTURE),
-    "ingest": Target(("tests/test_ingest.py", "tests/test_storm.py", "tests/test_compaction.py")),
+    "ingest": Target(("tests/test_ingest.py",)),
     "recovery.engine": Target(_RECOVERY),
     "recovery.incident": Target(_RECOVERY),
     "recovery.retrying": Target(_RECOVERY),

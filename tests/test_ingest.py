@@ -603,6 +603,33 @@ def test_a_thread_that_cannot_be_started_is_tried_again(
     assert settled(store_url, 2) == 2
 
 
+def test_a_thread_that_failed_is_tried_again(store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without memory, or where what reaches the store is not installed yet."""
+
+    def refuse() -> Store:
+        raise MemoryError("no room")
+
+    pipeline = pipeline_for(store_url)
+    monkeypatch.setattr(pipeline.ingester, "_open_store", refuse)
+    pipeline.add(make_context())
+    deadline = time.monotonic() + 30
+    while pipeline.ingester.failure is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "no room" in str(pipeline.ingester.failure)
+    monkeypatch.undo()
+    pipeline.ingester._retry_at = 0.0
+    pipeline.add(make_context())
+    assert settled(store_url, 2) == 2
+
+
+def test_what_has_ended_for_good_starts_no_thread_again(store_url: urls.StoreURL) -> None:
+    pipeline = pipeline_for(store_url)
+    before = len(os.listdir("/proc/self/task"))
+    pipeline.ingester.end(10)
+    pipeline.add(make_context())
+    assert len(os.listdir("/proc/self/task")) == before
+
+
 def test_where_no_thread_may_run_the_next_process_does_it(
     store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
