@@ -45,7 +45,16 @@ SLOW = 1.5
 MEMORY_BYTES, FILE_BYTES, CPU_SECONDS = 4 * 2**30, 2**28, 60
 """What a mutant may use: it may have lost its own limits."""
 
-PYTEST = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-k", "not postgresql")
+PYTEST = (
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+    "-k",
+    "not postgresql",
+    "--hypothesis-profile=mutants",
+)
 """The statements are the same for PostgreSQL, and each of its tests takes three times as long."""
 _STORES = (
     *("tests/stores/test_store.py", "tests/stores/test_charts.py", "tests/stores/test_sqlite.py"),
@@ -388,7 +397,6 @@ def _quick_hypothesis() -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    settings.load_profile("mutants")
 
 
 def run(name: str, sample: int | None) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from llama_logging import background, breadcrumbs, grouping, imperative, pipeline, tap, variables
 from llama_logging.capture import capture
@@ -27,6 +28,10 @@ from llama_logging.redaction import own
 from llama_logging.stores import urls
 from tests import servers
 from tests.stand_in import Ollama
+
+# How long an example takes is up to the machine, and to who else uses it.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 if "coverage" in sys.modules:
     # Threads that are not `threading`'s own, as those of this package, are not followed by themselves.

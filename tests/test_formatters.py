@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import llama_logging
@@ -287,7 +287,6 @@ texts = st.text() | st.sampled_from([ATTACK, "", "password=hunter2", "lone \udcf
 messages = texts.filter(lambda text: text[:1] != "{")
 
 
-@settings(deadline=None)
 @given(message=messages, said=texts, args=st.lists(st.integers() | st.text(), max_size=2), colour=st.booleans())
 def test_what_is_remembered_of_a_form_changes_no_character(
     message: str, said: str, args: list[Any], colour: bool

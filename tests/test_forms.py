@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_logging import forms, wire
@@ -111,7 +111,6 @@ HOSTILE = ["", "a\0b", "lone \udcff", "\x1b[31m\n\r\u2028", "x" * 9_000, "passwo
 arguments = st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(), max_size=3)
 
 
-@settings(deadline=None)
 @given(
     said=st.lists(st.text() | st.integers() | st.sampled_from(HOSTILE), max_size=3),
     # What begins with a brace may be JSON, which has no form.

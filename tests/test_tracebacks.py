@@ -142,7 +142,7 @@ MESSAGES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.recursive(MESSAGES, lambda inner: st.lists(inner, min_size=1, max_size=3), max_leaves=8), st.booleans())
 def test_the_text_of_generated_chains_is_the_standard_librarys(tree: Any, from_cause: bool) -> None:
     def build(node: Any) -> BaseException:

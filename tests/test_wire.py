@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_logging import process, wire
@@ -49,7 +49,6 @@ def test_an_error_comes_back_as_it_was() -> None:
     assert there_and_back(context) == context
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.recursive(st.none() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5))
 def test_any_text_and_data_comes_back(message: str, log: str, value: Any) -> None:
     context = make_context(error_message=message, log_message=log or message, additional_context={"v": plain(value)})

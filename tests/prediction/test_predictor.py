@@ -342,7 +342,7 @@ HOSTILE = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HOSTILE)
 def test_whatever_comes_probabilities_stay_probabilities(observations: list[Observation]) -> None:
     predictor = Predictor(min_precision=0.0, groups=1)

@@ -254,7 +254,7 @@ def test_types_are_counted_most_frequent_first(store: Store) -> None:
     ]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.integers(-200_000_000, 200_000_000), st.sampled_from(list(ErrorSeverity)))),
     st.integers(-200_000_000, 200_000_000),
