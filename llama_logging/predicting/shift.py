@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from llama_logging.predicting import telling
 from llama_logging.predicting.acting import Acting
 from llama_logging.predicting.announcing import Announcer
 from llama_logging.predicting.books import Books
@@ -27,7 +28,6 @@ class Shift:
 
     Attributes:
         learner: None before the first look.
-        failure: Why what was learned could not be kept, the last time that it could not.
     """
 
     def __init__(self, settings: Settings, notes: Notes, folder: str, open_store: Callable[[], Store]) -> None:
@@ -36,8 +36,8 @@ class Shift:
         acting = Acting(active.current, self.books.latest, trust=settings.act, control=settings.control)
         self._announcer = Announcer(self.books, acting)
         self._saved = self._looked = 0.0
+        self._is_kept = True
         self.learner: Learner | None = None
-        self.failure: OSError | None = None
 
     def step(self, now: float) -> None:
         """Learn from what has come until *now*, seconds since the epoch, and see to what the predictor says."""
@@ -54,17 +54,18 @@ class Shift:
         self._look_after(learner)
 
     def save(self) -> None:
-        """Keep what was learned, and say how good it is."""
+        """Say how good it is what was learned, and keep it.
+
+        Raises:
+            OSError: If it cannot be kept.
+        """
         learner = self.learner
         if learner is None:
             return
         self._saved = learner.now
-        try:
-            learner.keep()
-        except OSError as error:
-            self.failure = error
         qualities = [quality for quality in learner.quality if quality.decisions]
         self.books.rate(learner.name, _moment(learner.now), qualities)
+        learner.keep()
 
     def end(self, now: float) -> None:
         """Learn from what has come, keep it, and let go of everything."""
@@ -102,7 +103,13 @@ class Shift:
             self._announcer.tell_of_closed_gates(learner.quality)
             self.books.settle(_moment(learner.now) - timedelta(seconds=GRACE))
         if learner.now - self._saved >= SAVE_EVERY:
-            self.save()
+            try:
+                self.save()
+                self._is_kept = True
+            except OSError as error:
+                if self._is_kept:  # once, and again after it could be
+                    telling.not_kept(str(error))
+                self._is_kept = False
 
 
 def _moment(at: float) -> datetime:

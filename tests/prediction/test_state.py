@@ -216,6 +216,32 @@ def test_where_nothing_can_be_kept_it_is_told_and_predicted_all_the_same(
     handler.close()
 
 
+def test_where_nothing_can_be_kept_any_more_it_is_told_once_until_it_can(
+    own_place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = PredictionHandler(inline=True)
+    begin = time.time()
+
+    def later(minutes: int) -> list[str]:
+        one = logging.LogRecord("app", logging.INFO, "", 1, "x", (), None)
+        one.created = begin + 60 * minutes
+        handler.handle(one)
+        return [entry.getMessage() for entry in caplog.records]
+
+    assert later(0) == []
+    (lock,) = (own_place / FOLDER).glob("*.lock")
+    in_the_way = lock.with_suffix(".new")
+    in_the_way.mkdir()
+    later(6)
+    assert ["is not kept: " in message for message in later(12)] == [True]
+    in_the_way.rmdir()
+    assert len(later(18)) == 1
+    in_the_way.mkdir()
+    assert len(later(24)) == 2
+    in_the_way.rmdir()
+    handler.close()
+
+
 def test_the_state_may_be_kept_elsewhere(own_place: Path) -> None:
     handler = PredictionHandler(inline=True, state=str(own_place / "var"))
     handler.handle(logging.LogRecord("app", logging.INFO, "", 1, "x", (), None))
