@@ -17,7 +17,7 @@ from llama_logging.prediction.logistic import logit
 from llama_logging.prediction.tables import half_octave, octave
 
 # The kinds of key. A key is what << 16 | kind << 8 | bin: an integer hashes fast, and JSON holds it as text.
-(ALWAYS, ERROR_AGE, COUNT, GAP, IDLE, SINCE, RHYTHM, AGE, GRADE, LIMIT, GAUGE, CLOCK, BEST) = range(13)
+(ALWAYS, ERROR_AGE, COUNT, GAP, IDLE, SINCE, RHYTHM, AGE, GRADE, LIMIT, GAUGE, CLOCK, BEST, BOUND) = range(14)
 
 SOURCES = 24
 """At most so many templates are looked at in one decision, the latest."""
@@ -292,7 +292,7 @@ class Stream:
             IDLE << 8 | half_octave(max(0.0, now - self.last)),
         ]
         keys.extend(COUNT << 8 | bin << 16 for bin in self.rates[horizon].bins(now))
-        sources: list[Source] = [(ALWAYS << 8, ALWAYS << 8, ALWAYS << 8)]
+        sources: list[Source] = [(ALWAYS << 8, ALWAYS << 8, ALWAYS << 8, None)]
         self._ages(now, horizon, keys, sources)
         self._levels(now, horizon, keys, sources)
         self._times(now, horizon, keys, sources)
@@ -320,7 +320,7 @@ class Stream:
             graded = grade(chance)
             if graded:
                 shared = GRADE << 8 | graded << 2 | (alive > 2) + (alive > 6)
-                sources.append((seen.number << 16 | AGE << 8 | graded, shared, shared))
+                sources.append((seen.number << 16 | AGE << 8 | graded, shared, shared, None))
         keys.append(BEST << 8 | grade(best))
 
     def _levels(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
@@ -331,16 +331,18 @@ class Stream:
             failed = self.last_error > gauge.at
             key = gauge.number << 16 | LIMIT << 8 | failed << 7 | gauge.bin(now)
             keys.append(key)
-            # What is known of how gauges move stands in for a place that this one has seldom been at.
-            reached = failed << 6 | max(0, int(2.0 * (6.0 + logit(gauge.chance(now, horizon)))))
-            sources.append((key, gauge.number << 16 | GAUGE << 8 | reached, GAUGE << 8 | reached))
+            chance = gauge.chance(now, horizon)
+            reached = max(0, int(2.0 * (6.0 + logit(chance))))
+            placed = gauge.number << 16 | GAUGE << 8 | failed << 6 | reached
+            bound = BOUND << 8 | failed << 1 | (gauge.trend > 0.0)
+            sources.append((key, placed, placed, (gauge.number << 16 | bound, bound, chance)))
 
     def _times(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:
         expected = self.clock.expected(now, horizon)
         if expected > 0.0:
             key = CLOCK << 8 | min(7, int(8.0 * expected))
             keys.append(key)
-            sources.append((key, CLOCK << 8 | 15, CLOCK << 8 | 15))
+            sources.append((key, CLOCK << 8 | 15, CLOCK << 8 | 15, None))
 
     def named(self, source: Source, now: float) -> tuple[str, float] | None:
         """The template behind *source* and its age in seconds; None if it is none of a template."""

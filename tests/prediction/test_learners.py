@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging.prediction.additive import Additive
+from llama_logging.prediction.additive import Additive, Source
 from llama_logging.prediction.blending import Mixture
 from llama_logging.prediction.clock import Clock
 from llama_logging.prediction.features import Stream
@@ -23,7 +23,7 @@ HOUR = 3600.0
 def test_an_additive_hazard_gives_each_source_its_own_errors() -> None:
     """One source is always on and causes nothing; the other causes an error four times in five."""
     dice, additive = random.Random(1), Additive()
-    always, cause = (256, 256, 256), (65536 + 512, 512, 512)
+    always, cause = (256, 256, 256, None), (65536 + 512, 512, 512, None)
     for turn in range(4000):
         sources = [always, cause] if turn % 10 == 0 else [always]
         additive.learn(sources, turn % 10 == 0 and dice.random() < 0.8)
@@ -33,16 +33,29 @@ def test_an_additive_hazard_gives_each_source_its_own_errors() -> None:
 
 def test_what_stands_alone_brings_as_many_errors_as_were_seen() -> None:
     """Nineteen of twenty windows; all that the coarser key takes from that is what 40 exposures of it are worth."""
-    additive, source = Additive(), (1 << 16 | 512, 512, 512)
+    additive, source = Additive(), (1 << 16 | 512, 512, 512, None)
     for turn in range(400):
         additive.learn([source], turn % 20 != 0)
 
     assert 0.9 < -math.expm1(-additive.theta(source)) < 0.95
 
 
+@pytest.mark.parametrize(("fails", "low", "high"), [(True, 0.35, 0.5), (False, 0.0, 0.02)])
+def test_what_a_gauge_does_at_its_bound_tells_of_where_it_never_was(fails: bool, low: float, high: float) -> None:
+    additive = Additive()
+
+    def source(place: int, chance: float) -> Source:
+        return 1 << 16 | 512 | place, 1 << 16 | 768 | place, 1 << 16 | 768 | place, (1 << 16 | 1024, 1024, chance)
+
+    for turn in range(200):
+        additive.learn([source(9, 0.9)], fails and turn % 10 != 0)
+
+    assert low < -math.expm1(-additive.theta(source(5, 0.45))) < high
+
+
 def test_errors_of_a_group_are_expected_where_its_sources_are() -> None:
     additive = Additive()
-    one, other = (1 << 16 | 512, 512, 512), (2 << 16 | 512, 512, 512)
+    one, other = (1 << 16 | 512, 512, 512, None), (2 << 16 | 512, 512, 512, None)
     for _ in range(50):
         for source, group in ((one, 1), (other, 2)):
             additive.learn([source], True)
