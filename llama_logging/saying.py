@@ -6,10 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-# Else what nobody has configured logging for would be printed, into the output of an application under `run`.
-logging.getLogger("llama_logging").addHandler(logging.NullHandler())
-
-
 _is_wanted: Callable[[], bool] | None = None
 
 
@@ -27,6 +23,10 @@ def say(name: str, level: int, message: str, *args: object, **more: Any) -> None
     """
     if _is_wanted is not None and not _is_wanted():
         return
+    above = logging.getLogger("llama_logging")
+    if not above.handlers:
+        # Else what nobody has configured logging for would be printed, into the output of an application under `run`.
+        above.addHandler(logging.NullHandler())
     logger = logging.getLogger(f"llama_logging.{name}")
     logger.disabled = False
     logger.log(level, message, *args, stacklevel=2, **more)
