@@ -15,7 +15,9 @@ from typing import Any
 _FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
 """What a thread brings on itself: blocked, it would end the process without a word of faulthandler's."""
 _STATUS = "/proc/self/task/{}/status"
-_BLOCKED = "SigBlk:"
+_BLOCKED = b"SigBlk:"
+_STATUS_BYTES = 16_384
+"""More than a status is long."""
 
 # `signal` makes enumerations of what is in it, which takes longer than all that is done here.
 _native: Any = importlib.import_module("_signal")
@@ -49,8 +51,13 @@ def blocked() -> Iterator[None]:
 
 def _blocked_by_the_first(otherwise: set[int]) -> set[int]:
     try:
-        with open(_STATUS.format(os.getpid()), encoding="ascii", errors="replace") as status:
-            mask = next(int(line[len(_BLOCKED) :], 16) for line in status if line.startswith(_BLOCKED))
-    except (OSError, ValueError, StopIteration):  # no Linux, or no descriptor left
+        # Without `open`, which looks for a codec: a child may have been forked in the midst of that.
+        fd = os.open(_STATUS.format(os.getpid()), os.O_RDONLY)
+        try:
+            status = os.read(fd, _STATUS_BYTES)
+        finally:
+            os.close(fd)
+        mask = int(status.partition(_BLOCKED)[2].split(None, 1)[0], 16)
+    except (OSError, ValueError, IndexError):  # no Linux, or no descriptor left
         return otherwise
     return {number for number in _native.valid_signals() if mask >> (number - 1) & 1}

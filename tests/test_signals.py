@@ -64,3 +64,10 @@ def test_what_a_thread_of_ours_starts_can_be_ended(run: Run, own_place: Path) ->
     )
     done = run("app.py")
     assert (done.code, done.out.strip()) == (0, "set()")
+
+
+def test_a_thread_goes_on_in_a_child_that_was_forked_while_a_codec_was_imported(run: Run) -> None:
+    """Such a codec can never be found there."""
+    without = "import sys; sys.modules['encodings.ascii'] = None"
+    done = run("-c", f"{without}; from llama_logging import signals\nwith signals.blocked(): pass")
+    assert (done.code, done.err) == (0, "")
