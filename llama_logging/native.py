@@ -49,6 +49,6 @@ def _is_first_interpreter() -> bool:
         return bool(is_main())
     try:
         interpreters = importlib.import_module("_xxsubinterpreters")
-    except ImportError:
+    except Exception:  # there is none, or no room or descriptor left to read it
         return True
     return bool(interpreters.get_current() == interpreters.get_main())
