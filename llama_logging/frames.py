@@ -145,7 +145,7 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         in_app=in_app(file),
         column=column + 1,
     )
-    harmless = harmless and frame.file == file and frame.function == code.co_qualname and "\0" not in file
+    harmless = harmless and frame.file == file and frame.function == code.co_qualname
     return Call(code=code, frame=frame, text=text, harmless=harmless)
 
 

@@ -13,7 +13,6 @@ from logging import LogRecord
 from llama_logging import forks
 from llama_logging.background import Worker, ours, waited
 from llama_logging.config.mistakes import warn
-from llama_logging.native import may_have_threads
 from llama_logging.predicting.notes import Notes
 from llama_logging.predicting.settings import Settings
 from llama_logging.predicting.shift import Shift
@@ -100,7 +99,7 @@ class Watch:
         if time.monotonic() < self._retry_at or sys.is_finalizing():
             return
         stop, shift = self._stop, self.shift
-        self.awake = may_have_threads() and self._worker.submit(lambda: self._run(stop, shift))
+        self.awake = self._worker.submit(lambda: self._run(stop, shift))
         if not self.awake:
             self._retry_at = time.monotonic() + RETRY_AFTER
 
