@@ -22,7 +22,7 @@ from llama_logging.records import CONTEXT, MECHANISM, OUTCOME, SEEN, event_of, h
 from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.own import on_more
 from llama_logging.room import with_room
-from llama_logging.slots import traceback_of
+from llama_logging.slots import attributes_of, traceback_of
 from llama_logging.variables import VARIABLES
 
 NO_EXCEPTION = "LogMessage"
@@ -169,7 +169,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException, tb
         _add_surroundings(fields, exception, tb)
     if record.exc_text is None and len(said) < sights.MAX_TEXT:
         record.exc_text = form.opening + tracebacks.last_line(exception, said)
-    seen.mark_captured(exception, error_id, created)
+    attributes_of(exception)[seen.MARK] = error_id, created
     context = from_fields(fields)
     return GROUPING.applied(context) if GROUPING.rules else context
 
