@@ -11,12 +11,7 @@ import logging
 
 from llama_logging import plain, sights
 from llama_logging.context import ErrorContext, Form
-
-_FRESH = logging.LogRecord("", 0, "", 0, "", None, None).__dict__
-USUAL = frozenset(_FRESH) | {"message", "asctime", "taskName"}
-"""The attributes that `logging` itself gives a record."""
-
-_LAST = next(reversed(_FRESH))
+from llama_logging.records import LAST, USUAL
 
 _KNOWN_FORMS = 64
 """Of one place."""
@@ -63,7 +58,7 @@ def _is_usual(record: logging.LogRecord) -> bool:
         and (not arguments or plain.are_quiet(arguments))
         and record.stack_info is None
         # What was added comes last; to ask for each of them takes longer than all the rest.
-        and (next(reversed(record.__dict__)) == _LAST or USUAL.issuperset(record.__dict__))
+        and (next(reversed(record.__dict__)) == LAST or USUAL.issuperset(record.__dict__))
     )
 
 

@@ -15,9 +15,9 @@ from logging import ERROR
 from typing import TYPE_CHECKING, Any
 
 from llama_logging import marks, mounts, tracing
+from llama_logging.about import exception_of
 from llama_logging.background import is_ours
 from llama_logging.breadcrumbs import TRAILS
-from llama_logging.capture import exception_of
 from llama_logging.config.mistakes import is_collecting
 from llama_logging.config.values import as_bool, as_bytes, as_callable, as_count, as_text
 from llama_logging.context import ErrorContext

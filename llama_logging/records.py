@@ -20,6 +20,11 @@ PROMISED = "_llama_logging_promised"
 MECHANISM = "_llama_logging_mechanism"
 """What was not logged came by that, and with such an additional context."""
 
+_FRESH = logging.LogRecord("", 0, "", 0, "", None, None).__dict__
+USUAL = frozenset(_FRESH) | {"message", "asctime", "taskName"}
+"""The attributes that `logging` itself gives a record."""
+LAST = next(reversed(_FRESH))
+"""The one that it gives last."""
 
 _EVENT = ("event", "message", "msg")
 """The keys under which data that is logged has its message: structlog's, python-json-logger's, and the usual one."""

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from llama_logging import room
-from llama_logging.capture import capture, make_record
+from llama_logging.capture import capture
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.matching import Match
 from llama_logging.seen import Taken, error_id
 from llama_logging.tracing import followed
+from llama_logging.unlogged import make_record
 from tests.conftest import Run
 
 Records = list[logging.LogRecord]

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging import capture, frames, redaction
+from llama_logging import frames, messages, redaction
+from llama_logging.capture import capture
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.opening import open_registry
@@ -905,7 +906,7 @@ def test_patterns_of_ones_own_reach_what_was_logged_before(own_place: Path) -> N
     assert REDACTED in told[1]
 
 
-@pytest.mark.parametrize("module", [capture, frames])
+@pytest.mark.parametrize("module", [messages, frames])
 def test_patterns_of_ones_own_reach_what_is_just_being_remembered(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -923,7 +924,7 @@ def test_patterns_of_ones_own_reach_what_is_just_being_remembered(
         except ValueError as error:
             exc_info = (ValueError, error, error.__traceback__)
         record = logging.LogRecord("app", logging.ERROR, "a.py", 1, "no CUST-4712", None, exc_info)
-        context = capture.capture(record)
+        context = capture(record)
         assert context is not None
         return repr((context, context.stack_trace))
 

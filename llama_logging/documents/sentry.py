@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from llama_logging.capture import NO_EXCEPTION
 from llama_logging.chains import MAX_EXCEPTIONS
 from llama_logging.context import (
     Breadcrumb,
@@ -26,6 +25,7 @@ from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
 from llama_logging.sights import CAUSE, stack_of
+from llama_logging.sites import NO_EXCEPTION
 from llama_logging.tracebacks import text_of_frames
 from llama_logging.variables import MAX_CALLS, MAX_VARIABLES
 from llama_logging.variables import MAX_EXCEPTIONS as MAX_OF
