@@ -324,7 +324,7 @@ def test_what_sticks_is_found_wherever_it_hung(cli: Run, own_place: Path) -> Non
 def test_a_run_that_becomes_no_python_is_none_to_be_examined(cli: Run) -> None:
     Path("logging.yaml").write_text(json.dumps(YAML))
     done = cli("doctor", "--", sys.executable, "-m", "llama_logging", "run", "--", "sleep", "1")
-    assert "no Python process of it could be examined" in done.out
+    assert "none of its Python processes could be examined" in done.out
 
 
 OWN = """

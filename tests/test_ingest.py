@@ -676,7 +676,7 @@ def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: si
     assert follower.stderr is not None
     assert "not a SQLite database" in follower.stderr.readline()
     os.unlink(store_url.path)
-    assert "is there again" in follower.stderr.readline()
+    assert "can be read again" in follower.stderr.readline()
     assert settled(store_url, 1) == 1
     pipeline.add(make_context())
     assert settled(store_url, 2) == 2

@@ -14,7 +14,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.redaction import redact
 
 HELP = "find every mistake in a logging.yaml"
-EPILOG = "Exit code 0: no mistake, though perhaps warnings; 1: mistakes. One on each line."
+EPILOG = "Exit code 0: no mistakes, perhaps warnings; 1: mistakes, one on each line."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-HELP = "print what lets a shell complete commands and options: bash, zsh or fish"
+HELP = "print a completion script for bash, zsh or fish"
 EPILOG = "Example: llama-logging completion bash > ~/.local/share/bash-completion/completions/llama-logging"
 
 
@@ -30,7 +30,7 @@ class Word:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose Tab it is")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ Decision = Callable[[Store, str, datetime, str], None]
 def add_groups(parser: argparse.ArgumentParser) -> None:
     """Add the groups that are named, `--store` and `--json`."""
     parser.add_argument(
-        "ids", metavar="ID", nargs="+", help="of an error of the group, cut short or not, or a fingerprint"
+        "ids", metavar="ID", nargs="+", help="an error's id, which may be shortened, or a group's fingerprint"
     )
     add_store(parser)
 

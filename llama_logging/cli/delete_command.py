@@ -14,8 +14,8 @@ from llama_logging.registry.groups import ErrorGroup
 from llama_logging.retention import AT_ONCE
 from llama_logging.visible import counted, printable
 
-HELP = "drop groups for good, with all their errors; totals stay"
-EPILOG = "For what should never have been kept. What is mended is better resolved; what is no error, ignored by rule."
+HELP = "delete groups for good, with all their errors; totals stay"
+EPILOG = "For what should never have been stored. Resolve what is fixed; ignore what is no error with an `ignore` rule."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

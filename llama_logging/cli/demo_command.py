@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "see an application fail and heal: a story-teller whose language model is killed"
-EPILOG = "Needs no Ollama: a stand-in server is started on this machine, and everything is stopped at the end."
+HELP = "watch an application fail and recover: a storyteller whose language model is killed"
+EPILOG = "Needs no Ollama: it starts a stand-in server on this machine, and stops everything at the end."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--predict", action="store_true", help="instead: a leak that is seen coming, and averted")
-    parser.add_argument("--dir", metavar="DIR", help="where to put its files; default a new folder below this one")
+    parser.add_argument(
+        "--predict", action="store_true", help="demonstrate prediction instead: a leak is predicted and averted"
+    )
+    parser.add_argument("--dir", metavar="DIR", help="where to put the files; default a new folder in the current one")
 
 
 def execute(args: argparse.Namespace) -> int:

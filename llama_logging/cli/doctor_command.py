@@ -18,7 +18,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.visible import printable
 from llama_logging.wording import findings
 
-HELP = "examine the registry: what was lost, what is damaged, what waits; or the logging of a command"
+HELP = "check the registry for losses, damage and waiting errors; or check the logging of a command"
 EPILOG = (
     "Exits with 1 if there is anything to complain of. Examples: llama-logging doctor ·"
     " doctor -c logging.yaml · doctor --after 5 -- uvicorn app:app --log-config logging.yaml"
@@ -32,17 +32,19 @@ T = TypeVar("T")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--accept", action="store_true", help="say it once more, and from then on take it as known")
-    parser.add_argument("-c", "--config", metavar="FILE", help="configure the command's logging from FILE at its start")
+    parser.add_argument(
+        "--accept", action="store_true", help="report the findings one last time, then treat them as known"
+    )
+    parser.add_argument("-c", "--config", metavar="FILE", help="configure the command's logging from FILE")
     parser.add_argument(
         "--after",
         type=as_seconds,
         default=3.0,
         metavar="TIME",
-        help="when to look at a command that goes on; default 3s",
+        help="when to examine a command that keeps running; default 3s",
     )
     add_store(parser, registries.OF_CONFIG)
-    parser.add_argument("command", nargs="*", metavar="-- CMD...", help="a command to start, examine and end")
+    parser.add_argument("command", nargs="*", metavar="-- CMD...", help="a command to start, examine and stop")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -84,7 +86,7 @@ def _examine_command(args: argparse.Namespace) -> int:
         for process in processes:
             _print_process(process)
         if not processes:
-            print(painted("  no Python process of it could be examined", "31"))
+            print(painted("  none of its Python processes could be examined", "31"))
     return 1 if missed or not processes else 0
 
 

@@ -21,13 +21,13 @@ from llama_logging.visible import printable, printable_lines
 LOOKED_AT = 1_000
 """Groups that a rule is tried on, the newest first."""
 
-HELP = "explain why an error is in its group, or why two are not in one"
-EPILOG = "Errors are the same if all of what is printed is the same; messages and line numbers are not part of it."
+HELP = "explain why an error is in its group, or why two errors are not in one group"
+EPILOG = "Errors are in one group if all inputs printed here are the same; messages and line numbers are not inputs."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("id", metavar="ID", help="an error's id, or how it begins; or a group's fingerprint")
+    parser.add_argument("id", metavar="ID", help="an error's id, which may be shortened, or a group's fingerprint")
     parser.add_argument("other", metavar="OTHER", nargs="?", help="another")
     add_store(parser)
 
@@ -93,10 +93,10 @@ def _print_two(
         print(f"This rule would {'split' if number is None else 'join'} them, as an option of the RegistryHandler:")
         print(printable_lines(yaml.safe_dump({"grouping": [rule]}, sort_keys=False, allow_unicode=True)).rstrip())
         for error in takes_in:
-            print(printable(f"It would take in {error.fingerprint}, too: {error.error_type}: {_line(error)}"))
-        print("It is for new errors; llama-logging regroup -c logging.yaml applies it to those of the past.")
+            print(printable(f"It would also affect {error.fingerprint}: {error.error_type}: {_line(error)}"))
+        print("It applies to new errors; llama-logging regroup -c logging.yaml applies it to past ones.")
     else:
-        print("No rule can change that: the code itself says so, or there is nothing to tell them apart by.")
+        print("No rule can change that: the code itself sets the fingerprint, or nothing distinguishes them.")
 
 
 def _rule(store: Store, one: ErrorContext, other: ErrorContext) -> tuple[dict[str, Any] | None, list[ErrorContext]]:

@@ -17,7 +17,7 @@ from llama_logging.registry.errors import errors_of
 from llama_logging.reproducing import as_test
 from llama_logging.visible import printable_lines
 
-HELP = "print errors for other programs: JSON Lines that `import` reads, CSV, or a test to begin from"
+HELP = "print errors for other programs: JSON Lines for `import`, CSV, or the start of a pytest test"
 EPILOG = "Example: llama-logging export --since 7d > week.jsonl"
 
 _COLUMNS = (
@@ -29,7 +29,7 @@ _COLUMNS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default jsonl")
-    parser.add_argument("--pytest", metavar="ID", help="a test that fails as this error did, to begin from")
+    parser.add_argument("--pytest", metavar="ID", help="the start of a test that fails as this error did")
     parser.add_argument("--group", metavar="ID", help="only errors of this group: an error's id, or a fingerprint")
     add_store(parser)
     add_selection(parser)

@@ -15,7 +15,7 @@ from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.wording import ago
 
-HELP = "fail a pipeline: exit with 1 if there are groups that are new, or are back, since a release"
+HELP = "fail a pipeline: exit with 1 if groups are new or regressed since a release"
 EPILOG = "Example: llama-logging gate --since 1.4.2 --fail-on new,regressed"
 
 KINDS = ("new", "regressed")
@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=_named,
         metavar="RELEASE",
-        help="since the first error of that release; or 30m, 24h, 7d, an ISO date and time",
+        help="since the first error of this release; or 30m, 24h, 7d, an ISO date and time",
     )
-    parser.add_argument("--missing-ok", action="store_true", help="pass where there is no registry yet")
+    parser.add_argument("--missing-ok", action="store_true", help="pass if there is no registry yet")
     parser.add_argument("--fail-on", type=_kinds, default=KINDS, metavar="KINDS", help=f"default {','.join(KINDS)}")
 
 
@@ -44,7 +44,10 @@ def execute(args: argparse.Namespace) -> int:
     with opened(args, whole=True) as store:
         if not store.exists and not args.missing_ok:
             # A wrong name, too, and then every release would pass.
-            print("llama-logging: a gate that cannot look fails; --missing-ok lets it pass", file=sys.stderr)
+            print(
+                "llama-logging: the gate cannot read a registry, so it fails; --missing-ok lets it pass",
+                file=sys.stderr,
+            )
             return 2
         since = _since(store, args.since)
         found = _found(store, since, args.fail_on) if since is not None else []
@@ -78,7 +81,7 @@ def _since(store: Outbox, name: str) -> datetime | None:
         return moment(name)
     except argparse.ArgumentTypeError:
         # A release without an error is what one hopes for; a wrong name looks the same, so it is said.
-        print(f"llama-logging: no error has named the release {name!r}", file=sys.stderr)
+        print(f"llama-logging: no error of release {name!r}", file=sys.stderr)
         return None
 
 

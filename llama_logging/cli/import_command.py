@@ -23,8 +23,8 @@ from llama_logging.outbox import Outbox
 from llama_logging.stores import open_source, urls
 from llama_logging.visible import counted, printable
 
-HELP = "take errors over: from another registry, from `export`, or from files of Sentry's event format"
-EPILOG = "Each error comes in once, however often it is imported, unless it was pruned in between."
+HELP = "import errors from another registry, from `export`, or from Sentry event files"
+EPILOG = "Importing an error again changes nothing, unless it was pruned in between."
 
 SHOWN = 5
 """Mistakes of a file that are told one by one."""

@@ -16,15 +16,15 @@ from llama_logging.ingest import BUSY_PAUSE, IDLE_PAUSE, Intake
 from llama_logging.stores import open_store
 from llama_logging.visible import counted
 
-HELP = "bring what waits in journals into the registry: once, for cron, or for ever, beside a service"
-EPILOG = "Any number of these may run, and be killed, beside the applications: every error is counted once."
+HELP = "bring waiting errors from journals into the registry: once, for cron, or continuously, beside a service"
+EPILOG = "Any number may run, and may be killed, beside the applications: every error is counted once."
 
 _STEP = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--follow", action="store_true", help="stay, until Ctrl-C or SIGTERM")
+    parser.add_argument("--follow", action="store_true", help="keep running until Ctrl-C or SIGTERM")
     add_store(parser)
 
 

@@ -15,7 +15,7 @@ EPILOG = "Then: llama-logging run -c logging.yaml -- python app.py"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("file", nargs="?", default="logging.yaml", metavar="FILE", help="default logging.yaml")
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
 def execute(args: argparse.Namespace) -> int:

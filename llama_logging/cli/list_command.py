@@ -14,8 +14,10 @@ from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.visible import printable_lines
 from llama_logging.wording import ago
 
-HELP = "list the errors, one line for all occurrences of the same, the latest first"
-EPILOG = "The last column is the newest occurrence, on a terminal how its fingerprint begins: llama-logging show ID"
+HELP = "list the groups of errors, the latest first"
+EPILOG = (
+    "Pass the last column to `show`: the id of the newest error, or on a terminal the start of the group's fingerprint."
+)
 
 _SEVERITY, _STATE, _WHERE, _ERROR = range(2, 6)
 """Columns."""
@@ -26,19 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
     add_selection(parser)
     add_origin(parser)
-    parser.add_argument("--state", choices=[state.value for state in GroupState], help="only groups that are so")
+    parser.add_argument("--state", choices=[state.value for state in GroupState], help="only groups in this state")
     parser.add_argument(
         "--search",
         metavar="WORDS",
         default="",
-        help="only what has words that begin so: in type, message, logger, stack, tags, trace id, or a short value of "
-        "extra",
+        help="only errors with words that begin so, in type, message, logger, stack, tags, trace id or extra",
     )
     parser.add_argument(
         "--sort", choices=("last_seen", "first_seen", "count"), default="last_seen", help="default last_seen"
     )
-    parser.add_argument("--limit", type=count, default=50, metavar="N", help="at most so many; default 50")
-    parser.add_argument("--stack", action="store_true", help="print the newest stack trace of each")
+    parser.add_argument("--limit", type=count, default=50, metavar="N", help="at most N groups; default 50")
+    parser.add_argument("--stack", action="store_true", help="print each group's newest stack trace")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -54,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
         )
         stacks = [_stack(store, group) if args.json or args.stack else "" for group in groups]
         if not groups and store.exists:
-            print("llama-logging: no error is as asked for", file=sys.stderr)
+            print("llama-logging: no matching errors", file=sys.stderr)
     if args.json:
         print_json(
             [{**group_document(group), "stack_trace": stack} for group, stack in zip(groups, stacks, strict=True)]

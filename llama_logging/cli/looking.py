@@ -66,7 +66,7 @@ def tell_of_none(url: urls.StoreURL) -> None:
 def told(problem: str, before: str) -> str:
     """*problem*, said if it is another than the one *before*, or none any more."""
     if problem != before:
-        print(f"llama-logging: {printable(problem) or 'the registry is there again'}", file=sys.stderr, flush=True)
+        print(f"llama-logging: {printable(problem) or 'the registry can be read again'}", file=sys.stderr, flush=True)
     return problem
 
 

@@ -12,15 +12,15 @@ from llama_logging.cli.terminal import print_json
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.visible import counted, printable
 
-HELP = "show several groups as one; new errors of each are counted there too"
-EPILOG = "An ID is that of an error, cut short or not, or a fingerprint. Nothing is lost: --undo has them apart again."
+HELP = "show several groups as one; their new errors are counted there too"
+EPILOG = "An ID is an error's id, which may be shortened, or a group's fingerprint. --undo separates them again."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("id", metavar="ID", help="of the group that the others are to be shown in")
-    parser.add_argument("others", metavar="OTHER", nargs="*", help="of the groups to be shown in it")
-    parser.add_argument("--undo", action="store_true", help="have the groups that are named on their own again")
+    parser.add_argument("id", metavar="ID", help="the group that is to show the others")
+    parser.add_argument("others", metavar="OTHER", nargs="*", help="the groups to be shown in it")
+    parser.add_argument("--undo", action="store_true", help="separate the named groups again")
     add_store(parser)
 
 
@@ -38,7 +38,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"fingerprint": group.fingerprint, "merged": group.merged, "count": group.count})
     elif args.undo:
-        print(f"on their own again: {counted(undone, 'group')}" if undone else "none of them was merged")
+        print(f"separated: {counted(undone, 'group')}" if undone else "none of these groups was merged")
     else:
         shown = f"{counted(group.count, 'error')} of {counted(len(group.merged) + 1, 'group')}"
         print(printable(f"{group.fingerprint} shows {shown}"))

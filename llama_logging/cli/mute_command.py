@@ -9,15 +9,15 @@ from llama_logging.cli.deciding import add_groups, decide
 from llama_logging.cli.options import count, seconds
 from llama_logging.exceptions import ConfigError
 
-HELP = "count errors on without asking for attention"
-EPILOG = "Example: llama-logging mute 01a2 --until-count 100 --per 1h. Without an option, until it is reopened."
+HELP = "keep counting a group's errors, but stop reporting them"
+EPILOG = "Example: llama-logging mute 01a2 --until-count 100 --per 1h. Without an option: until reopened."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_groups(parser)
-    parser.add_argument("--for", dest="period", type=seconds, metavar="TIME", help="so long: 30m, 24h, 7d")
-    parser.add_argument("--until-count", type=count, metavar="N", help="until so many come within the time of --per")
+    parser.add_argument("--for", dest="period", type=seconds, metavar="TIME", help="for this long: 30m, 24h, 7d")
+    parser.add_argument("--until-count", type=count, metavar="N", help="until N errors come within the time of --per")
     parser.add_argument("--per", type=seconds, metavar="TIME", help="for --until-count: 10m, 1h")
 
 

@@ -29,21 +29,21 @@ def add_selection(parser: argparse.ArgumentParser, severity: ErrorSeverity = Err
         "--since",
         type=moment,
         metavar="WHEN",
-        help="only from then on: 30m, 24h, 7d, or an ISO date and time (local if naive)",
+        help="only since then: 30m, 24h, 7d, or an ISO date and time (local if naive)",
     )
     parser.add_argument(
         "--severity",
         type=_severity,
         default=severity,
         metavar="LEVEL",
-        help=f"only this bad or worse; default {severity.name}",
+        help=f"at least this severe; default {severity.name}",
     )
 
 
 def add_origin(parser: argparse.ArgumentParser) -> None:
     """Add `--service` and `--environment`; `opened` has the registry answer for these alone."""
     for name in ("service", "environment"):
-        parser.add_argument(f"--{name}", metavar="NAME", help=f"only what came from that {name}")
+        parser.add_argument(f"--{name}", metavar="NAME", help=f"only errors from this {name}")
 
 
 def origin_of(args: argparse.Namespace) -> Origin:

@@ -14,7 +14,7 @@ from llama_logging.prediction.evaluation import evaluate
 from llama_logging.prediction.reading import Reading, read
 from llama_logging.visible import counted, printable
 
-HELP = "how good predictions of errors are: those that were made, or on logs you have"
+HELP = "see how good predictions are: those made so far, or on your own logs"
 EPILOG = "Examples: llama-logging predict status --since 7d · predict evaluate app.log"
 
 
@@ -38,7 +38,7 @@ def add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="TIME",
         type=seconds,
         action="append",
-        help="how far to look ahead: 60s, 5m; may be given again; default 60s and 5m",
+        help="how far to look ahead: 60s, 5m; repeatable; default 60s and 5m",
     )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(execute_predict=execute_evaluate)

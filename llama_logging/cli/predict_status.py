@@ -31,14 +31,14 @@ _FINGERPRINT = 11
 def add(commands: Any) -> None:
     """Add the command."""
     status = commands.add_parser(
-        "status", help="how good predictions are, the latest, and whether acting on them helps"
+        "status", help="show how good predictions are, the latest ones, and whether acting on them helps"
     )
-    status.add_argument("--limit", type=count, default=20, metavar="N", help="of the latest predictions; default 20")
+    status.add_argument("--limit", type=count, default=20, metavar="N", help="number of latest predictions; default 20")
     status.add_argument(
         "--since",
         type=moment,
         metavar="WHEN",
-        help="30m, 24h, 7d, or an ISO moment; default: all that is kept, and who was heard of within a week",
+        help="30m, 24h, 7d, or an ISO moment; default: all predictions kept, of predictors active within a week",
     )
     status.set_defaults(execute_predict=execute)
     add_store(status)
@@ -64,7 +64,7 @@ def execute(args: argparse.Namespace) -> int:
         )
         return 0
     if not ratings and not latest:
-        print("nothing was predicted yet: a PredictionHandler learns first, see docs/prediction.md")
+        print("no predictions yet: a PredictionHandler learns first, see docs/prediction.md")
         return 0
     for rating in ratings:
         _print_rating(rating, names)

@@ -12,15 +12,15 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.retention import AT_ONCE, Retention
 from llama_logging.visible import counted
 
-HELP = "drop the details of errors, the least telling first; totals stay"
-EPILOG = "The RegistryHandler's option `retention` does this by itself."
+HELP = "delete details of errors, the least informative first; totals stay"
+EPILOG = "The RegistryHandler's option `retention` does this automatically."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--older-than", type=seconds, metavar="TIME", help="all that are older: 90d, 4w")
-    parser.add_argument("--keep", type=count, metavar="N", help="at most so many errors' details")
-    parser.add_argument("--max-size", type=size, metavar="SIZE", help="at most so large a registry: 500M, 2G")
+    parser.add_argument("--older-than", type=seconds, metavar="TIME", help="all errors older than this: 90d, 4w")
+    parser.add_argument("--keep", type=count, metavar="N", help="keep the details of at most N errors")
+    parser.add_argument("--max-size", type=size, metavar="SIZE", help="shrink the registry to this size: 500M, 2G")
     add_store(parser)
 
 

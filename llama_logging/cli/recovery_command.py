@@ -23,29 +23,29 @@ from llama_logging.recovery.switch import ROW
 from llama_logging.visible import printable
 from llama_logging.wording import ago, doing, local
 
-HELP = "what recovery acts on, what it has done, and the switch that stops it"
+HELP = "see what recovery acts on and what it did; switch it off and on"
 EPILOG = "Example: llama-logging recovery off --why 'maintenance until noon'"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
     commands: Any = parser.add_subparsers(metavar="ACTION", required=True)
-    listed = commands.add_parser("list", help="the things that were acted on: who is at it, how often, how it ended")
+    listed = commands.add_parser("list", help="what was acted on: by whom, how often, with what result")
     listed.set_defaults(action=_list)
     log = commands.add_parser("log", help="the latest attempts")
     log.add_argument("--limit", type=count, default=20, metavar="N", help="default 20")
     log.set_defaults(action=_log)
-    test = commands.add_parser("test", help="which rule an error would be recovered by, and what it would do")
-    test.add_argument("id", metavar="ID", help="of an error, cut short or not, or a group's fingerprint")
+    test = commands.add_parser("test", help="which rule matches an error, and what it would do")
+    test.add_argument("id", metavar="ID", help="an error's id, which may be shortened, or a group's fingerprint")
     test.add_argument("-c", "--config", metavar="FILE", help=f"default {registries.USUAL}")
     test.set_defaults(action=_test)
-    off = commands.add_parser("off", help="stop all recovery, on all machines that share the registry")
-    off.add_argument("--why", default="", metavar="TEXT", help="what is shown with it")
+    off = commands.add_parser("off", help="switch recovery off, on all machines that share the registry")
+    off.add_argument("--why", default="", metavar="TEXT", help="the reason to show")
     off.set_defaults(action=_off)
-    on = commands.add_parser("on", help="let it act again")
+    on = commands.add_parser("on", help="switch recovery on again")
     on.set_defaults(action=_on)
-    forget = commands.add_parser("forget", help="have a thing as if it had never been acted on")
-    forget.add_argument("scope", metavar="SCOPE", help="as `list` shows it")
+    forget = commands.add_parser("forget", help="reset a scope: its past attempts and cooldown no longer count")
+    forget.add_argument("scope", metavar="SCOPE", help="as shown by `list`")
     forget.set_defaults(action=_forget)
     add_store(test, registries.OF_CONFIG)
     for command in (listed, log, off, on, forget):
@@ -70,7 +70,7 @@ def _list(args: argparse.Namespace) -> int:
         rows = [[s.scope, doing(s), str(len(s.incidents)), s.status.value, s.detail, str(s.token)] for s in scopes]
         print_table([["SCOPE", "NOW", "INCIDENTS", "LAST", "DETAIL", "TOKEN"], *rows])
     else:
-        print("recovery has acted on nothing yet")
+        print("recovery has not acted on anything yet")
     return 0
 
 
@@ -96,7 +96,7 @@ def _log(args: argparse.Namespace) -> int:
         ]
         print_table([heading, *rows], {1: [colour_of(attempt.status) for attempt in attempts]})
     else:
-        print("recovery has tried nothing yet")
+        print("no recovery attempts yet")
     return 0
 
 
@@ -127,12 +127,12 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _print_rule(rule: Rule, steps: list[dict[str, Any]], problem: str | None) -> None:
-    print(painted(f"{printable(rule.name)} on {printable(rule.scope or 'nothing that is shared')}", "1"))
+    print(painted(f"{printable(rule.name)} on {printable(rule.scope or 'nothing shared')}", "1"))
     for number, step in enumerate(steps, 1):
         would = "only say that it would" if step["observed"] else "would"
         print(f"  {number}. {step['strategy']}: {would} {printable(step['intent'])}")
     if problem is not None:
-        print(f"  its probe says now: {printable(problem) or 'all is well'}")
+        print(f"  its probe now says: {printable(problem) or 'all is well'}")
 
 
 def _off(args: argparse.Namespace) -> int:
@@ -163,5 +163,5 @@ def _forget(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"forgotten": args.scope})
     else:
-        print(f"{printable(args.scope)} is as if it had never been acted on")
+        print(f"{printable(args.scope)} is reset: its past attempts and cooldown no longer count")
     return 0

@@ -14,8 +14,8 @@ from llama_logging.plain import last_line
 from llama_logging.regrouping import Change, apply, changes, rules_in
 from llama_logging.visible import counted, printable
 
-HELP = "put the errors of the past into the groups that the rules of a logging.yaml make"
-EPILOG = "Look first: --dry-run changes nothing. --undo takes the latest regroup back. Every count stays exact."
+HELP = "apply the grouping rules of a logging.yaml to past errors"
+EPILOG = "--dry-run changes nothing; --undo reverts the latest regroup. All counts stay exact."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--config",
         metavar="FILE",
-        help="the logging.yaml with the `grouping` rules, for its registry, too; default: no rules",
+        help="the logging.yaml with the `grouping` rules, whose registry is used, too; default: no rules",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would change")
-    parser.add_argument("--undo", action="store_true", help="take the latest regroup back")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would change")
+    parser.add_argument("--undo", action="store_true", help="revert the latest regroup")
     add_store(parser, registries.OF_CONFIG)
 
 
@@ -52,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
     total = sum(change.count for change in found)
     if args.undo:
         back = counted(moved, "error is back in the group it was in", "errors are back in the groups they were in")
-        print(back if moved else "there is nothing to undo")
+        print(back if moved else "nothing to undo")
     elif args.dry_run:
         print(f"{counted(total, 'error')} would move; nothing was changed" if total else "nothing would change")
     else:

@@ -6,8 +6,8 @@ import argparse
 
 from llama_logging.cli.deciding import add_groups, decide
 
-HELP = "have errors that were resolved or muted open again"
-EPILOG = "See what is resolved: llama-logging list --state resolved"
+HELP = "reopen groups that were resolved or muted"
+EPILOG = "List resolved groups: llama-logging list --state resolved"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

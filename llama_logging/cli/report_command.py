@@ -28,7 +28,7 @@ from llama_logging.stores.urls import StoreURL
 from llama_logging.visible import printable, printable_lines
 from llama_logging.wording import ago
 
-HELP = "send what the rules of a logging.yaml report, and see how sending goes"
+HELP = "send the reports that a logging.yaml asks for, and see their status"
 EPILOG = "Examples: llama-logging report test ops · report send (for cron) · report digest --since 7d"
 
 RUN = 300.0
@@ -41,19 +41,21 @@ _NOT_TAKEN = ("class", "formatter", "filters", "callback", "strict")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
     commands: Any = parser.add_subparsers(metavar="ACTION", required=True)
-    listed = commands.add_parser("list", help="the channels: what waits, what was sent, the last failure; the latest")
-    listed.add_argument("--limit", type=count, default=20, metavar="N", help="of the latest reports; default 20")
+    listed = commands.add_parser("list", help="show the channels (waiting, sent, last failure) and the latest reports")
+    listed.add_argument("--limit", type=count, default=20, metavar="N", help="number of latest reports; default 20")
     listed.set_defaults(action=_list)
-    send = commands.add_parser("send", help="ask the rules and send all that is due; exit code 1 if something is left")
+    send = commands.add_parser(
+        "send", help="apply the rules and send all due reports; exit code 1 if any could not be sent"
+    )
     send.set_defaults(action=_send)
-    summed = commands.add_parser("digest", help="print what happened in a time, or send it")
+    summed = commands.add_parser("digest", help="print a digest of a period, or send it")
     summed.add_argument("--since", type=moment, metavar="WHEN", help="30m, 24h, 7d, or an ISO moment; default 24h")
     summed.add_argument("--format", choices=("text", "html", "json"), default="text", help="default text")
-    summed.add_argument("--send", action="store_true", help="to the digest's channels, else to all")
+    summed.add_argument("--send", action="store_true", help="send it to the digest's channels, else to all")
     add_origin(summed)
     summed.set_defaults(action=_digest)
-    test = commands.add_parser("test", help="send a test to a channel, now, and say what came of it")
-    test.add_argument("channel", metavar="CHANNEL", help="as the YAML names it")
+    test = commands.add_parser("test", help="send a test report to a channel now, and show the result")
+    test.add_argument("channel", metavar="CHANNEL", help="its name in the YAML")
     test.set_defaults(action=_test)
     for command in (send, summed, test):
         command.add_argument("-c", "--config", metavar="FILE", help=f"default {registries.USUAL}")
@@ -116,7 +118,7 @@ def _list(args: argparse.Namespace) -> int:
         heading = ["CHANNEL", "WAITING", "SENT", "GIVEN UP", "LAST SENT", "LAST FAILURE", "IN A ROW"]
         print_table([heading, *rows])
     else:
-        print("nothing was to be reported yet")
+        print("no reports yet")
     if deliveries:
         print()
         rows = [
@@ -145,7 +147,7 @@ def _send(args: argparse.Namespace, back: timedelta = LOOK_BACK) -> int:
         for name, number in sorted(arrived.items()):
             print(f"{printable(name)}: {number} sent")
         for name, told in sorted(left.items()):
-            print(f"llama-logging: {printable(f'{name}: some are left: {told}')}", file=sys.stderr)
+            print(f"llama-logging: {printable(f'{name}: some could not be sent: {told}')}", file=sys.stderr)
     return 1 if left else 0
 
 
@@ -192,5 +194,5 @@ def _test(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"channel": channel.name, "failure": problem})
     else:
-        print(painted(printable(f"{channel.name}: {problem or 'it was taken'}"), "31" if problem else "32"))
+        print(painted(printable(f"{channel.name}: {problem or 'accepted'}"), "31" if problem else "32"))
     return 1 if problem else 0

@@ -6,8 +6,8 @@ import argparse
 
 from llama_logging.cli.deciding import add_groups, decide
 
-HELP = "say that errors are mended: if they come back, they have regressed"
-EPILOG = "Releases are ordered by when they were first seen, so any way of naming them will do."
+HELP = "mark groups as fixed; if an error comes back, its group has regressed"
+EPILOG = "Releases are ordered by when they were first seen, so any naming scheme works."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_groups(parser)
     release = parser.add_mutually_exclusive_group()
     release.add_argument(
-        "--in", dest="release", metavar="RELEASE", default="", help="errors of earlier ones are expected"
+        "--in",
+        dest="release",
+        metavar="RELEASE",
+        default="",
+        help="fixed in this release: errors of earlier ones are expected",
     )
-    release.add_argument("--in-next", action="store_true", help="mended in the next release after the latest")
+    release.add_argument("--in-next", action="store_true", help="fixed in the next release after the latest")
 
 
 def execute(args: argparse.Namespace) -> int:

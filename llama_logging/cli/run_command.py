@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-HELP = "run a command and keep its errors, its code, logging and output untouched"
+HELP = "run a command and record its errors; its code, logging and output stay untouched"
 EPILOG = "Examples: llama-logging run -- python app.py · run app.py · run -m package · run -- uvicorn app:app"
 
 _CONFIG = "logging.yaml"
@@ -26,11 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c", "--config", default=_CONFIG, metavar="FILE", help="the logging.yaml; default logging.yaml"
     )
     parser.add_argument(
-        "--configure", action="store_true", help="use the file as the application's own logging configuration, too"
+        "--configure", action="store_true", help="also use the file as the application's own logging configuration"
     )
-    parser.add_argument("--printed", action="store_true", help="capture what traceback.print_exc() prints, too")
+    parser.add_argument("--printed", action="store_true", help="also capture what traceback.print_exc() prints")
     parser.add_argument(
-        "--swallowed", action="store_true", help="capture what fails in httpx and its like, whoever catches it"
+        "--swallowed",
+        action="store_true",
+        help="also capture failures in httpx and similar libraries that the application catches",
     )
     parser.add_argument("command", nargs="...", metavar="-- CMD...", help="the command and its options")
 

@@ -22,14 +22,14 @@ from llama_logging.visible import counted, printable, printable_lines
 from llama_logging.wording import ago, local, state_of
 
 HELP = "show one error: its stack trace, its context, and what recovery did"
-EPILOG = "An id may be cut short as long as it stays unambiguous."
+EPILOG = "An id may be shortened as long as it is unambiguous."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("id", metavar="ID", help="an error's id, or how it begins; or a group's fingerprint")
-    parser.add_argument("--short", action="store_true", help="leave out the calls that libraries make among themselves")
-    parser.add_argument("--markdown", action="store_true", help="as Markdown, to be pasted into an issue")
+    parser.add_argument("id", metavar="ID", help="an error's id, which may be shortened, or a group's fingerprint")
+    parser.add_argument("--short", action="store_true", help="leave out calls within libraries")
+    parser.add_argument("--markdown", action="store_true", help="as Markdown, to paste into an issue")
     add_store(parser)
 
 

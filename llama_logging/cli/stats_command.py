@@ -14,7 +14,7 @@ from llama_logging.figures import Steps
 from llama_logging.visible import counted
 from llama_logging.wording import local
 
-HELP = "how many errors there were over time, by severity"
+HELP = "show how many errors there were over time, by severity"
 EPILOG = "Example: llama-logging stats --by day --last 30"
 
 _MINUTES = {"minute": 1, "hour": 60, "day": 1440}
@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_store(parser)
     add_origin(parser)
-    parser.add_argument("--by", choices=_MINUTES, default="hour", help="default hour; days are those of UTC")
-    parser.add_argument("--last", type=_number, default=24, metavar="N", help="so many of them; default 24")
+    parser.add_argument("--by", choices=_MINUTES, default="hour", help="default hour; days are UTC days")
+    parser.add_argument("--last", type=_number, default=24, metavar="N", help="number of periods; default 24")
 
 
 def execute(args: argparse.Namespace) -> int:

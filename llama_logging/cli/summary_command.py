@@ -15,7 +15,7 @@ from llama_logging.summary import ErrorSummary, summarise
 from llama_logging.visible import counted, printable
 from llama_logging.wording import ago, local
 
-HELP = "sum up the errors: how many, how bad, which types, the newest"
+HELP = "summarise the errors: totals, severities, most frequent types, newest"
 EPILOG = "Example: llama-logging summary --since 24h --severity ERROR"
 
 

@@ -18,7 +18,7 @@ from llama_logging.plain import last_line
 from llama_logging.visible import printable
 from llama_logging.wording import local
 
-HELP = "print the newest errors, and with -f each new one as it comes"
+HELP = "print the newest errors; -f follows"
 EPILOG = "With --json, one JSON object per line."
 
 PAUSE = 0.25
@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
     add_selection(parser)
     add_origin(parser)
-    parser.add_argument("-n", "--lines", type=count, default=10, metavar="N", help="so many old ones first; default 10")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument(
+        "-n", "--lines", type=count, default=10, metavar="N", help="number of old errors to print first; default 10"
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="follow until Ctrl-C")
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -16,13 +16,13 @@ from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable
 from llama_logging.wording import local
 
-HELP = "the errors of one trace, of all services, in the order in which they happened"
+HELP = "show the errors of one trace across all services, in order"
 EPILOG = "Example: llama-logging trace 0af7651916cd43dd8448eb211c80319c"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("trace_id", metavar="TRACE_ID", help="32 hex digits, as `show` prints them")
+    parser.add_argument("trace_id", metavar="TRACE_ID", help="32 hex digits, as printed by `show`")
     add_store(parser)
 
 

@@ -24,7 +24,7 @@ def test_before_anything_was_predicted_it_says_so(cli: Run) -> None:
     done = cli("predict", "status")
     assert (done.code, done.out) == (
         0,
-        "nothing was predicted yet: a PredictionHandler learns first, see docs/prediction.md\n",
+        "no predictions yet: a PredictionHandler learns first, see docs/prediction.md\n",
     )
 
 

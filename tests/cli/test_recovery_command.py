@@ -30,8 +30,8 @@ handlers:
 
 def test_the_switch_is_thrown_for_all(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context())
-    assert answer(capsys, "recovery", "list") == "recovery has acted on nothing yet\n"
-    assert answer(capsys, "recovery", "log") == "recovery has tried nothing yet\n"
+    assert answer(capsys, "recovery", "list") == "recovery has not acted on anything yet\n"
+    assert answer(capsys, "recovery", "log") == "no recovery attempts yet\n"
     assert "maintenance" in answer(capsys, "recovery", "off", "--why", "maintenance")
     store = open_store(urls.default())
     assert store.recall(ROW).startswith("by ")
@@ -49,7 +49,7 @@ def test_what_was_acted_on_is_listed_and_forgotten(capsys: pytest.CaptureFixture
     store.finish(lease, OutcomeStatus.FAILED, "it did not start", Policy())
     assert "resting for" in answer(capsys, "recovery", "list")
     assert document(capsys, "recovery", "list")["scopes"][0]["failures"] == 1
-    assert "never been acted on" in answer(capsys, "recovery", "forget", "ollama@x")
+    assert "is reset" in answer(capsys, "recovery", "forget", "ollama@x")
     assert document(capsys, "recovery", "list")["scopes"][0]["failures"] == 0
     store.close()
     assert main(["recovery", "forget", "ollama@y"]) == 1

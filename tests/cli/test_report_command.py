@@ -48,7 +48,7 @@ def test_cron_sends_what_the_rules_ask_for(web: Receiver, capsys: pytest.Capture
     configuration(web.port)
     keep(make_context(timestamp=NOW - timedelta(hours=2), fingerprint="v1:long ago"))
     assert document(capsys, "report", "send") == {"sent": {}, "left": {}}
-    assert answer(capsys, "report", "list") == "nothing was to be reported yet\n"
+    assert answer(capsys, "report", "list") == "no reports yet\n"
     keep(make_context(timestamp=NOW + timedelta(minutes=1), error_message=HOSTILE))
     assert answer(capsys, "report", "send") == "ops: 2 sent\n"
     assert [json.loads(each.body)["kind"] for each in web.received] == ["new", "every"]
@@ -84,7 +84,7 @@ def test_what_is_left_is_told_without_its_secrets(capsys: pytest.CaptureFixture[
 
 def test_a_channel_is_tested(web: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     configuration(web.port)
-    assert "it was taken" in answer(capsys, "report", "test", "ops")
+    assert "accepted" in answer(capsys, "report", "test", "ops")
     answer(capsys, "report", "test", "ops")
     first, second = (json.loads(each.body) for each in web.received)
     assert first["kind"] == second["kind"] == "test"
@@ -106,7 +106,7 @@ def test_a_channel_whose_secret_is_not_set_here_holds_up_no_other(
     Path("logging.yaml").write_text(
         text.replace("    rules:", "      team: {webhook: {url: 'env://TEAM_HOOK'}}\n    rules:")
     )
-    assert "it was taken" in answer(capsys, "report", "test", "ops")
+    assert "accepted" in answer(capsys, "report", "test", "ops")
     answer(capsys, "report", "test", "team", code=2)
     assert document(capsys, "report", "send") == {"sent": {}, "left": {}}
     keep(make_context(timestamp=NOW + timedelta(minutes=1)))

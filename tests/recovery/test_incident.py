@@ -66,7 +66,7 @@ def test_a_function_has_not_helped_either_until_the_probe_says_so() -> None:
 
 
 def test_nothing_that_acts_has_helped_until_the_probe_says_so_but_another_way_needs_no_probe() -> None:
-    """A strategy on nothing that is shared, too; not one after which the caller goes another way, as by a flag."""
+    """A strategy on nothing shared, too; not one after which the caller goes another way, as by a flag."""
 
     class Way(Act):
         name: ClassVar[str] = "way"
