@@ -80,7 +80,7 @@ def decide(client: TestClient, do: str, *names: str, **fields: str) -> Any:
 def test_pages_are_shown_of_a_registry_that_is_not_there(client: TestClient) -> None:
     for page in PAGES:
         assert client.get(page).status_code == 200, page
-    assert "No error was captured yet" in client.get("/").text
+    assert "No errors captured yet" in client.get("/").text
 
 
 def test_pages_show_what_the_registry_holds(store: Outbox, client: TestClient) -> None:
@@ -134,7 +134,7 @@ def test_pages_are_about_one_service_or_environment(store: Outbox, client: TestC
     transfer.add(store, [in_place("shop", "live"), in_place("shop", "test"), in_place("<api>", "live")])
     assert "1</b> <span>error<" in client.get("/?service=shop&environment=live").text
     assert "2</b> <span>errors<" in client.get("/?service=shop").text
-    assert "Nothing came from there" in client.get("/?service=none").text
+    assert "No errors from there" in client.get("/?service=none").text
     text = client.get("/?service=shop&sort=count&q=article").text
     # Every way from here stays there, but the one to all services.
     assert 'href="/?sort=count&amp;q=article&amp;service=%3Capi%3E"' in text
@@ -188,7 +188,7 @@ def test_an_error_is_given_as_markdown_and_as_json(store: Outbox, client: TestCl
 
 def test_predictions_are_listed_with_how_far_they_are_to_be_believed(store: Outbox, client: TestClient) -> None:
     add(store, make_context())
-    assert "Nothing was predicted" in client.get("/predictions").text
+    assert "No predictions" in client.get("/predictions").text
     now = datetime.now(UTC)
     early = now - timedelta(hours=1)
     acted, held = (make_announcement(early, action, probability=0.82) for action in (Action.ACTED, Action.CONTROL))
