@@ -72,7 +72,8 @@ def play(directory: str | None) -> int:
             story.stop()
     _say("What the registry says: llama-logging summary")
     healed = _ask_registry(directory)
-    _say(f"Look around: cd {shlex.quote(os.path.relpath(directory))} && llama-logging list")
+    near = os.path.relpath(directory)
+    _say(f"Look around: cd {shlex.quote(directory if near.startswith('..') else near)} && llama-logging list")
     return 0 if told and healed else 1
 
 
