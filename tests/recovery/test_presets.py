@@ -201,7 +201,13 @@ def test_a_busy_server_is_never_restarted_and_advice_never_acts() -> None:
     for name in ("busy", "overloaded"):
         assert "ollama.restart" not in ladder(name, mode="act")
     for name in ("auth", "context-too-long"):
-        assert ladder(name, mode="act", fallback="Sorry.") == ["advice"]
+        assert ladder(name, mode="act") == ["advice"]
+
+
+def test_whatever_cannot_be_helped_has_the_fallback() -> None:
+    """Also where all there is to do is somebody's: the caller's story goes on, and the advice is said."""
+    ends = {rule.name: rule.ladder[-1].strategy.name for rule in parse(fallback="Sorry.")[0]}
+    assert set(ends.values()) == {"llm.fallback_text"}
 
 
 def test_one_server_is_one_scope_and_a_download_another() -> None:

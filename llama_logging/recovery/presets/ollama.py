@@ -135,8 +135,8 @@ def _rules(parts: _Parts) -> list[dict[str, Any]]:
     warm = {"ollama.warm": {**parts.model, "timeout": parts.patience * 2}}
     reask: dict[str, Any] = {"llm.reask_json": {}}
     return [
-        parts.advice("auth", {"status": [401, 403]}, AUTH_ADVICE),
-        parts.advice("context-too-long", {"message": TOO_LONG}, TOO_LONG_ADVICE),
+        parts.rule("auth", {"status": [401, 403]}, [], AUTH_ADVICE),
+        parts.rule("context-too-long", {"message": TOO_LONG}, [], TOO_LONG_ADVICE),
         {**parts.rule("model-missing", {"message": MISSING}, parts.pull, MISSING_ADVICE), **parts.pulling},
         parts.rule("busy", {"message": BUSY}, [wait], BUSY_ADVICE),
         parts.rule("memory", {"message": MEMORY}, [unload, *parts.smaller, restart], MEMORY_ADVICE),
@@ -166,10 +166,6 @@ class _Parts:
         self.pull = _pull(options, self.server)
         self.smaller = _smaller(options, self.model)
 
-    def advice(self, name: str, match: dict[str, Any], text: str) -> dict[str, Any]:
-        """A rule that only says something."""
-        return {**self._named(name, match), "ladder": [{"advice": {"text": text}}]}
-
     def rule(self, name: str, match: dict[str, Any], ladder: list[Any], advice: str = "") -> dict[str, Any]:
         """A rule whose ladder ends in the fallback text, if there is one, and in advice."""
         said = {"advice": advice} if advice else {}
@@ -177,10 +173,7 @@ class _Parts:
             ladder = [*ladder, {"llm.fallback_text": {"text": self._fallback, **said}}]
         elif advice:
             ladder = [*ladder, {"advice": {"text": advice}}]
-        return {**self._named(name, match), **self._mode, "deadline": self._deadline, "ladder": ladder}
-
-    def _named(self, name: str, match: dict[str, Any]) -> dict[str, Any]:
-        return {"name": f"ollama-{name}", "match": match}
+        return {"name": f"ollama-{name}", "match": match, **self._mode, "deadline": self._deadline, "ladder": ladder}
 
 
 def _commands(options: Options) -> dict[str, Any]:
