@@ -506,6 +506,29 @@ if __name__ == "__main__" and "inner" not in sys.argv:
         noise=r"(?s)\d{4}-\d\d-\d\d .*?\n|/tmp/\S+|[^\w\n]",
     ),
     Program(
+        "Gradio",
+        "gradio",
+        """
+import logging, os, urllib.request
+if __name__ == "__main__":
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio
+    def work():
+        logging.getLogger("shop").error("no stock")
+        raise LookupError("broken")
+    with gradio.Blocks() as app:
+        gradio.Button("work").click(work, api_name="work")
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True)
+    asked = urllib.request.Request(url + "gradio_api/run/work", b'{"data": []}', {"Content-Type": "application/json"})
+    try:
+        urllib.request.urlopen(asked)
+    except OSError as error:
+        print(error)
+    app.close(verbose=False)
+""",
+        _BOTH,
+    ),
+    Program(
         "APScheduler",
         "apscheduler",
         """

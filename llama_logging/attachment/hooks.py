@@ -19,6 +19,8 @@ from llama_logging.unlogged import make_record
 LOGGER_NAME = "llama_logging.uncaught"
 
 _CALLERS = 4
+_ONLY_PRINTING = {"multiprocessing.process": ErrorSeverity.CRITICAL, "gradio": ErrorSeverity.ERROR}
+"""Modules and packages that tell of what fails in the application's code by printing alone: how bad that is."""
 _PRINTED = ErrorSeverity.ERROR
 _PRINTERS = ("traceback", "llama_logging.attachment.hooks")
 
@@ -88,7 +90,7 @@ def keep(
 
 
 def _watch_printing(*, everything: bool) -> None:
-    """Have what `traceback` prints captured: all of it, or what ended a process of `multiprocessing`."""
+    """Have what `traceback` prints captured: all of it, or what those print who tell of it in no other way."""
     original: Callable[..., None] = traceback.print_exception
 
     @functools.wraps(original)
@@ -96,8 +98,9 @@ def _watch_printing(*, everything: bool) -> None:
         file = kwargs.get("file", args[4] if len(args) > 4 else None)
         if file is None or file is sys.stderr or file is sys.stdout:
             caller = _caller()
-            if caller == "multiprocessing.process":
-                keep(sys.exc_info()[1], "multiprocessing")
+            teller = next((name for name in _ONLY_PRINTING if f"{caller}.".startswith(f"{name}.")), "")
+            if teller:
+                keep(sys.exc_info()[1], teller.partition(".")[0], _ONLY_PRINTING[teller])
             elif everything and caller != "logging":
                 keep(next((one for one in args[:2] if isinstance(one, BaseException)), None), "printed", _PRINTED)
         original(*args, **kwargs)
