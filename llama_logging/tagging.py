@@ -64,6 +64,13 @@ class tagged:
             marks.put(error, _MARK, (*around, self._tags, *within))
 
 
+def take_along(error: BaseException) -> None:
+    """Have *error* tell of the tags that hold here, for who logs it elsewhere."""
+    held = _active.get()
+    if held and not _stands_on(_marked(error), held):
+        marks.put(error, _MARK, held)
+
+
 def may_be_active() -> bool:
     """Whether there may be tags at all."""
     return _used

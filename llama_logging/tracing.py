@@ -55,14 +55,20 @@ def followed(traceparent: object, tracestate: object = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Whoever logs it may stand outside: a server does, for what an application leaves to it.
-        if marks.get(error, _MARK) is None:
-            marks.put(error, _MARK, trace)
+        take_along(error, trace)
         raise
     finally:
         # A generator may be ended in another context than it was begun in.
         with contextlib.suppress(ValueError):
             _current.reset(token)
+
+
+def take_along(error: BaseException, trace: tuple[str, str]) -> None:
+    """Have *error* tell in which trace it was raised, for who logs it outside: a server does, for its application."""
+    global _followed
+    if trace != NO_TRACE and marks.get(error, _MARK) is None:
+        _followed = True
+        marks.put(error, _MARK, trace)
 
 
 def current(attributes: Mapping[str, Any], *errors: BaseException) -> tuple[str, str]:

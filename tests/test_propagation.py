@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,50 @@ def test_what_a_request_leaves_to_its_server_belongs_to_its_trace(run: Run) -> N
     done = run("-c", BEGIN + f"HEADER = {HEADER.encode()!r}\n" + UNHANDLED)
     assert done.code == 0, done.err
     assert {(error.error_message, error.trace_id) for error in errors()} == {("left to the server", TRACE)}
+
+
+LOST = """
+import asyncio
+from starlette.applications import Starlette
+from starlette.routing import Route
+async def lost():
+    raise LookupError("lost")
+def later():
+    raise ValueError("later")
+async def works(request):
+    asyncio.get_running_loop().call_soon(later)
+    asyncio.create_task(lost())
+async def nothing(*args):
+    return {"type": "http.request", "body": b"", "more_body": False}
+scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"traceparent", HEADER)]}
+async def serve():
+    try:
+        await Starlette(routes=[Route("/", works)])(scope, nothing, nothing)
+    except TypeError:
+        pass  # it has answered nothing
+    await asyncio.sleep(0.05)
+asyncio.Runner(loop_factory=FACTORY).run(serve())
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a task tells its context since Python 3.12")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    "handler", ["", "asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)"]
+)
+def test_what_nobody_fetches_from_a_task_belongs_to_the_request_that_began_it(
+    own_place: Path, run: Run, loop: str, handler: str
+) -> None:
+    """The loop tells of it when no request is worked on any more; under `run` also where a handler takes it."""
+    need(f"{loop} starlette")
+    (own_place / "logging.yaml").write_text(YAML.replace("PLACE", str(own_place)))
+    code = LOST.replace("HEADER", f"{HEADER.encode()!r}").replace("FACTORY", f"{loop}.new_event_loop")
+    code = code.replace("async def serve():\n", f"async def serve():\n    {handler}\n")
+    (own_place / "app.py").write_text(f"import {loop}\n{code}")
+    done = finished([*RUN, "--", *command("python app.py")], own_place)
+    assert done.code == 0, done.err
+    found = {(error.error_message, error.trace_id, error.tags.get("url.path")) for error in errors()}
+    assert {("lost", TRACE, "/"), ("later", TRACE, "/")} <= found
 
 
 OUTGOING = """

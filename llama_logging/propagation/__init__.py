@@ -8,6 +8,7 @@ from __future__ import annotations
 from llama_logging.bridging import build_when_imported
 
 BRIDGES = {
+    "asyncio.base_events": "asyncio_tasks",
     "celery.signals": "celery_jobs",
     "django.core.handlers.asgi": "django_requests",
     "django.core.handlers.wsgi": "django_requests",
@@ -18,6 +19,7 @@ BRIDGES = {
     "rq.job": "rq_jobs",
     "rq.worker": "rq_jobs",
     "starlette.applications": "starlette_requests",
+    "uvloop": "asyncio_tasks",
 }
 """Module of the application's: name of the bridge to it."""
 

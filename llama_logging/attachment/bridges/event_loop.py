@@ -7,6 +7,7 @@ from typing import Any
 
 from llama_logging.attachment.hooks import keep
 from llama_logging.context import ErrorSeverity
+from llama_logging.propagation.asyncio_tasks import take_along
 
 
 def install(module: Any) -> None:
@@ -17,6 +18,7 @@ def install(module: Any) -> None:
     @functools.wraps(original)
     def call_exception_handler(self: Any, context: dict[str, Any]) -> None:
         if self.get_exception_handler() is not None:
+            take_along(context)
             keep(context.get("exception"), "asyncio", ErrorSeverity.ERROR)
         original(self, context)
 
