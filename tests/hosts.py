@@ -585,7 +585,13 @@ def work():
     logging.getLogger("shop").error("no stock")
     raise LookupError("broken")
 """
-QUEUES = (("Celery, prefork", "celery -A app worker --concurrency 2"), ("RQ", "rq worker --burst --url redis://..."))
+QUEUES = (
+    ("Celery, prefork", "celery -A app worker --concurrency 2"),
+    ("RQ", "rq worker --burst --url redis://..."),
+    ("RQ, jobs in the worker", "rq worker -w rq.SimpleWorker --burst --url redis://..."),
+    ("RQ, spawned jobs", "rq worker -w rq.worker.SpawnWorker --burst --url redis://..."),
+    ("RQ, a pool of workers", "rq worker-pool -n 2 --burst --url redis://..."),
+)
 FLOWS = (
     ("Prefect", "`llama-logging run -- python app.py`", "`PREFECT_LOGGING_SETTINGS_PATH=logging.yaml python app.py`"),
     ("IPython kernel", "`llama-logging run -- CMD`, whatever starts the kernel", ""),

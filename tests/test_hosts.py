@@ -29,7 +29,7 @@ from llama_logging.opening import open_registry
 from llama_logging.stores import urls
 from tests import hosts
 from tests.conftest import Finished, Run
-from tests.hosts import PROGRAMS, SERVERS, Program, Server
+from tests.hosts import PROGRAMS, QUEUES, SERVERS, Program, Server
 
 RUN = [sys.executable, "-m", "llama_logging", "run"]
 TIMEOUT = 60
@@ -304,15 +304,17 @@ def test_celery(own_place: Path, redis: int) -> None:
     assert counted(errors()) == {("LookupError", "broken"): 1, ("LogMessage", "no stock"): 1}
 
 
-def test_rq(own_place: Path, redis: int) -> None:
-    """In its work-horse, a fork that ends by os._exit."""
+@pytest.mark.parametrize("name", [name for name, _ in QUEUES if name.startswith("RQ")])
+def test_rq(own_place: Path, redis: int, name: str) -> None:
+    """In its work-horse too, a fork that ends by os._exit, or a process of its own."""
     need("rq")
     (own_place / "app.py").write_text(hosts.RQ)
     (own_place / "logging.yaml").write_text(hosts.REGISTRY.replace("PLACE", str(own_place)))
     url = f"redis://127.0.0.1:{redis}"
     enqueue = f"import rq, redis; rq.Queue(connection=redis.Redis.from_url({url!r})).enqueue('app.work')"
     assert finished([sys.executable, "-c", enqueue], own_place).code == 0
-    done = finished([*RUN, "--", *command(f"rq worker --burst --url {url} --path .")], own_place)
+    words = dict(QUEUES)[name].replace("redis://...", url)
+    done = finished([*RUN, "--", *command(f"{words} --path .")], own_place)
     assert done.code == 0, done.err
     assert counted(errors()) == {("LookupError", "broken"): 1, ("LogMessage", "no stock"): 1}
 
