@@ -145,8 +145,8 @@ class Stack(Frozen):
 
     Attributes:
         error_type: Name of the exception's class; `LogMessage` for a record without exception.
-        module, function, file, line: Where the exception was raised in the application's own code;
-            without an exception, where the logging call stands.
+        module, function, file, line: Where the exception was raised in the application's own code, or else what it was
+            raised from; without an exception, where the logging call stands.
         template: The stack text with a NUL in place of each exception's own lines.
         exceptions: The exception, then its causes, contexts and members; messages left out.
         shown: Which of them each NUL stands for; empty where one stands for the whole text.

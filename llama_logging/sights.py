@@ -5,6 +5,7 @@ What was seen before (the same classes and places along the whole chain) is not 
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -12,7 +13,7 @@ from types import TracebackType
 from llama_logging import fingerprint, marks, plain, seen
 from llama_logging.chains import LONGEST_KEY, MAX_EXCEPTIONS, identify, is_group, place_of, walk
 from llama_logging.codes import CARRYING, TELLING
-from llama_logging.context import ExceptionDetail, Form, Frame, Stack
+from llama_logging.context import ExceptionDetail, Form, Frame, Stack, own_calls
 from llama_logging.frames import MAX_SOURCE, Call, calls_of, frames_of, in_app, innermost, module_in, text_of
 from llama_logging.frozen import Frozen
 from llama_logging.kinds import Kind, kind_of
@@ -153,7 +154,7 @@ def recognise(exception: BaseException, tb: object) -> Known | None:
 def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[int, ...] = ()) -> Stack:
     """The stack of these exceptions: named after the main one, placed where that was raised."""
     grouping, main = fingerprint.of_exceptions(shapes), fingerprint.main_of(shapes)
-    place = innermost(shapes[main].frames)
+    place = _place(shapes[main:])
     return Stack(
         error_type=shapes[main].type.rpartition(".")[2],
         module=place.module if place else "",
@@ -167,6 +168,12 @@ def stack_of(template: str, shapes: tuple[ExceptionDetail, ...], shown: tuple[in
         grouping=grouping,
         fingerprint=fingerprint.fingerprint(grouping),
     )
+
+
+def _place(shapes: Sequence[ExceptionDetail]) -> Frame | None:
+    """Where the first of *shapes* left the application's code; if it never was in that, what it was raised from."""
+    causes = itertools.takewhile(lambda shape: shape.relation in ("cause", "context"), shapes[1:])
+    return innermost(next((one.frames for one in (shapes[0], *causes) if own_calls(one.frames)), shapes[0].frames))
 
 
 def bounded(texts: Iterable[str]) -> tuple[str, ...]:

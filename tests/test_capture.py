@@ -413,6 +413,32 @@ def test_a_task_group_is_named_after_what_failed_in_it(records: Records) -> None
     assert wire.decode_error(json.loads(frame), json.loads(stack), None).exceptions == context.exceptions
 
 
+TOOLS = """
+def call(function):
+    try:
+        function()
+    except Exception as error:
+        wrap(error)
+def wrap(error):
+    raise RuntimeError("a tool failed") from error
+def serve(function):
+    try:
+        call(function)
+    except Exception:
+        log.exception("a tool failed")
+"""
+
+
+def test_what_a_library_raises_of_the_applications_error_is_placed_where_that_was_raised(records: Records) -> None:
+    """None of the application's calls is among those that its own exception has left."""
+    library: dict[str, Any] = {"log": log, "__name__": "tools"}
+    exec(compile(TOOLS, "/x/site-packages/tools.py", "exec"), library)
+    library["serve"](fail)
+
+    context = captured(records)
+    assert (context.error_type, context.source_module, context.source_function) == ("RuntimeError", __name__, "fail")
+
+
 def test_what_the_body_of_a_task_group_raised_is_one_of_its_members(records: Records) -> None:
     """And not only what it was handling, which its `from None` hides."""
 
