@@ -25,6 +25,17 @@ handlers: {registry: {class: llama_logging.handlers.RegistryHandler, breadcrumbs
 root: {handlers: [registry]}
 """
 PROJECTS = {
+    "anyio": [
+        "anyio[trio]",
+        "blockbuster",
+        "hypothesis",
+        "psutil",
+        "pytest-mock",
+        "pytest-timeout",
+        "trustme",
+        "truststore",
+        "uvloop",
+    ],
     "attrs": ["attrs[tests-mypy]", "hypothesis", "cloudpickle"],
     "click": ["click"],
     "httpx": [
@@ -32,6 +43,7 @@ PROJECTS = {
         "cryptography",
     ],
     "jinja2": ["jinja2", "trio"],
+    "rq": ["rq", "psutil"],  # and a Redis at its usual port
     "starlette": [
         "starlette[full]",
         "httpx2[zstd]",
