@@ -65,6 +65,51 @@ if __name__ == "__main__":
     execute_from_command_line(sys.argv)
 """
 
+AIOHTTP = """
+import logging, sys
+from aiohttp import web
+async def answer(request):
+    if request.path == "/logged":
+        logging.getLogger("shop").error("no stock")
+    if request.path == "/broken":
+        raise LookupError("broken")
+    return web.Response(text="ok")
+app = web.Application()
+app.add_routes([web.get("/{path}", answer)])
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
+"""
+
+TORNADO = """
+import asyncio, logging, sys
+import tornado.web
+class Answer(tornado.web.RequestHandler):
+    async def get(self, path):
+        if path == "logged":
+            logging.getLogger("shop").error("no stock")
+        if path == "broken":
+            raise LookupError("broken")
+        self.write("ok")
+async def main():
+    tornado.web.Application([("/(.*)", Answer)]).listen(int(sys.argv[1]), "127.0.0.1")
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+SANIC = """
+import logging, sys
+from sanic import Sanic, text
+app = Sanic("shop")
+@app.get("/<path>")
+async def answer(request, path):
+    if path == "logged":
+        logging.getLogger("shop").error("no stock")
+    if path == "broken":
+        raise LookupError("broken")
+    return text("ok")
+if __name__ == "__main__":
+    app.run(host="127.0.0.1", port=int(sys.argv[1]), motd=False)
+"""
+
 FLASK = """
 import logging
 from flask import Flask
@@ -129,6 +174,9 @@ SERVERS = (
     Server("Django, reload", "django", DJANGO, "python app.py runserver PORT", extra='"GET /broken HTTP/1.1" 500 '),
     Server("Flask", "flask", FLASK, "flask run --port PORT"),
     Server("Flask, debug", "flask", FLASK, "flask run --port PORT --debug --no-reload"),
+    Server("aiohttp", "aiohttp", AIOHTTP, "python app.py PORT"),
+    Server("Sanic", "sanic", SANIC, "python app.py PORT"),
+    Server("Tornado", "tornado", TORNADO, "python app.py PORT", extra="500 GET /broken "),
 )
 
 
