@@ -34,6 +34,7 @@ class Resolution(Frozen, kw_only=False):
     retry_at: datetime | None = None
     ready_at: float = 0.0
     attempts: tuple[RecoveryAttempt, ...] = ()
+    is_hint: bool = False
 
     def left(self) -> float:
         """Seconds until it is over."""
@@ -124,6 +125,11 @@ class Outcome:
     def value(self) -> object:
         """The strategy's result, or the value that stands in; None if there is none (yet)."""
         return self._now.value
+
+    @property
+    def is_hint(self) -> bool:
+        """Whether the value is for another try, such as a smaller model, and stands in for no result."""
+        return self._now.is_hint
 
     @property
     def detail(self) -> str:

@@ -137,8 +137,11 @@ class attempts:  # in small letters, as it is used as a function; a generator co
         if self._fallback is _NOTHING:
             assert attempt.error is not None
             raise attempt.error
-        handed_over = attempt.outcome or attempt.outcome.status is OutcomeStatus.FALLBACK
-        attempt.value = attempt.outcome.value if handed_over else self._fallback
+        outcome = attempt.outcome
+        # What has recovered without a value, or for another try, was not enough: there is none any more.
+        helped = outcome and outcome.value is not None
+        stands_in = (helped or outcome.status is OutcomeStatus.FALLBACK) and not outcome.is_hint
+        attempt.value = outcome.value if stands_in else self._fallback
 
 
 class guard:

@@ -28,6 +28,7 @@ class Remedy:
         detail: What was done and seen, for the audit trail.
         advice: What somebody should do, where no strategy can.
         retry_at: When it is worth trying again, where that is known; aware UTC. What has `recovered` is over only then.
+        is_hint: Whether the value is for another try, such as a smaller model, and stands in for no result.
     """
 
     status: OutcomeStatus
@@ -35,6 +36,7 @@ class Remedy:
     detail: str = ""
     advice: str = ""
     retry_at: datetime | None = None
+    is_hint: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", OutcomeStatus(self.status))

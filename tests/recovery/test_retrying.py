@@ -13,6 +13,7 @@ import llama_logging
 from llama_logging.handlers import RecoveryHandler
 from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.rules import Rule, Step
+from llama_logging.recovery.strategies.reask_json import ReaskJson
 from llama_logging.recovery.strategy import Remedy, StrategyTable
 from llama_logging.tried import OutcomeStatus
 from tests.recovery.test_engine import FAILED, RECOVERED, Act
@@ -121,6 +122,23 @@ def test_a_fallback_stands_in(way: Any, recover: Any) -> None:
     assert way(failing(9), fallback="mine") == "theirs"
     recover(Remedy(OutcomeStatus.FALLBACK, None))
     assert way(failing(9), fallback="mine") is None
+    recover(Remedy(OutcomeStatus.RECOVERED, "theirs"))
+    assert way(failing(9), fallback="mine") == "theirs"
+
+
+@both
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        Remedy(OutcomeStatus.RECOVERED),
+        Remedy(OutcomeStatus.RECOVERED, "a-smaller-model", is_hint=True),
+        ReaskJson().recover,
+    ],
+)
+def test_nothing_but_a_fallback_stands_in_for_what_was_tried_again_in_vain(way: Any, recover: Any, remedy: Any) -> None:
+    """A recovery that helped, or a hint for the next try, is no answer."""
+    recover(remedy)
+    assert way(failing(9), fallback="mine") == "mine"
 
 
 def test_a_loop_goes_on_while_it_is_waited_for_a_fallback(recover: Any) -> None:

@@ -70,7 +70,7 @@ class FallbackModel(Strategy):
             problem = endpoint.problem(deadline.within(PATIENCE))
             if not problem:
                 detail = f"handed over {endpoint.model} at {endpoint.server.base_url}"
-                return Remedy(OutcomeStatus.FALLBACK, endpoint.value, detail)
+                return Remedy(OutcomeStatus.FALLBACK, endpoint.value, detail, is_hint=True)
             problems.append(f"{endpoint.model}: {problem}")
         return Remedy(OutcomeStatus.FAILED, detail="; ".join(problems))
 

@@ -67,4 +67,4 @@ class ReaskJson(Strategy):
             detail = f"it was asked again {counted(self.times, 'time')} within {self.period:g} s"
             return Remedy(OutcomeStatus.FAILED, detail=detail)
         asked.append(now)
-        return Remedy(OutcomeStatus.RECOVERED, self.hints, "ask again, with the hints")
+        return Remedy(OutcomeStatus.RECOVERED, self.hints, "ask again, with the hints", is_hint=True)

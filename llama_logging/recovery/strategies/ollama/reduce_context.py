@@ -61,5 +61,5 @@ class OllamaReduceContext(OnServer):
             if not problem:
                 flags.set(self.flag, length, lasting=self.lasting)
                 detail = f"set the flag {self.flag} to {length} for {self.lasting:g} s"
-                return Remedy(OutcomeStatus.RECOVERED, length, detail)
+                return Remedy(OutcomeStatus.RECOVERED, length, detail, is_hint=True)
         return Remedy(OutcomeStatus.FAILED, detail=problem)

@@ -57,7 +57,7 @@ class OllamaSmallerModel(OnServer):
             if not problem:
                 flags.set(self.flag, model, lasting=self.lasting)
                 detail = f"set the flag {self.flag} to {model} for {self.lasting:g} s"
-                return Remedy(OutcomeStatus.RECOVERED, model, detail)
+                return Remedy(OutcomeStatus.RECOVERED, model, detail, is_hint=True)
             problems.append(f"{model}: {problem}")
         return Remedy(OutcomeStatus.FAILED, detail="; ".join(problems) or "there is no smaller model")
 
