@@ -32,9 +32,10 @@ def take_along(context: Mapping[str, Any]) -> None:
     with contextlib.suppress(Exception):
         error = context.get("exception")
         begun = next((one for one in map(context.get, ("task", "future", "handle")) if one is not None), None)
-        if isinstance(error, BaseException) and hasattr(begun, "get_context"):
+        get_context = getattr(begun, "get_context", None)
+        if isinstance(error, BaseException) and get_context is not None:
             # A copy: its own may be entered at this moment.
-            begun.get_context().copy().run(_mark, error)
+            get_context().copy().run(_mark, error)
 
 
 def _mark(error: BaseException) -> None:
