@@ -2,9 +2,10 @@
 
 They are those of `schema.py`, with these differences:
 
-- `errors`, and their words, are divided by days (UTC), a table for each, made as errors come in. So days that are
-  too old go at once, and the indexes in use stay small. A division may only keep unique what holds the moment too:
-  that an error is there once is seen to by ingestion, which is one at a time.
+- `errors`, and their words, are divided by days (UTC), a table for each, made as errors come in; where errors of long
+  ago come in, for several. So days that are too old go at once, and the indexes in use stay small. A division may
+  only keep unique what holds the moment too: that an error is there once is seen to by ingestion, which is one at a
+  time.
 - `content` is text and not jsonb, which knows no NUL (a stack's text has some), turns 1e16 into an integer, and
   would lose the order of a user's own keys. It is smaller, too: 114 bytes an error and not 152 (measured).
 - Text is compared by its bytes, as SQLite does: looking for an id by how it begins needs it.
@@ -21,10 +22,12 @@ FIRST_DAY, LAST_DAY = 10_957, 47_482
 """Days since the epoch: 2000 to 2099. Errors of clocks that say something else share two tables."""
 
 DAYS = """
-    SELECT substr(relname, 8)::bigint AS day FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-    WHERE inhparent = 'errors'::regclass AND relname ~ '^errors_[0-9]+$' ORDER BY day
+    SELECT substr(relname, 8) AS name, split_part(relname, '_', 2)::bigint AS first,
+           coalesce(nullif(split_part(relname, '_', 3), ''), split_part(relname, '_', 2))::bigint AS last
+    FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'errors'::regclass AND relname ~ '^errors_[0-9]+(_[0-9]+)?$' ORDER BY first
 """
-"""Those that have tables."""
+"""Those that have tables: what these are called behind `errors_`, the first of their days and the last."""
 
 _BYTEWISE = ' text COLLATE "C"'
 
@@ -415,6 +418,8 @@ _STEPS = (
     ALTER TABLE sightings REPLICA IDENTITY FULL;
     ALTER TABLE incidents REPLICA IDENTITY FULL
     """,
+    # Tables of several days: an earlier version, which knows none, would search them for no word.
+    "SELECT",
 )
 
 

@@ -42,6 +42,7 @@ from llama_logging.stores.postgres import PostgresStore  # noqa: E402
 from llama_logging.stores.postgres_schema import STEPS  # noqa: E402
 
 DAY = timedelta(days=1)
+DAY_MICROSECONDS = 86_400_000_000
 
 
 @pytest.fixture
@@ -57,6 +58,12 @@ def admin(url: urls.StoreURL) -> Iterator[Any]:
     with psycopg.connect(urls.without_schema(url), autocommit=True) as connection:
         connection.execute(f"SET search_path = {url.schema}".encode())
         yield connection
+
+
+@pytest.fixture
+def days_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each day has a table of its own, however long ago it was."""
+    monkeypatch.setattr(postgres_days, "SHARED", 1)
 
 
 def days(url: urls.StoreURL) -> set[str]:
@@ -310,12 +317,47 @@ def test_a_registry_of_every_earlier_version_is_taken_over(
     assert days == [(0, 4), (1, 3)]
 
 
+@pytest.mark.usefixtures("days_apart")
 def test_every_day_has_a_table_today_and_tomorrow_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
     now = datetime.now(UTC)
     moments = [NOON, NOON - DAY, NOON + 400 * DAY, datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)]
     add(store, *(make_context(timestamp=moment) for moment in moments))
     assert days(postgres_url) == {day(moment) for moment in (*moments[:3], now, now + DAY)}
     assert [error.timestamp for error in store.errors()] == sorted(moments, reverse=True)
+
+
+def test_days_long_ago_share_tables(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    """As many as are free: of 1,500 tables a server has no memory to note who reads them."""
+    today = int(datetime.now(UTC).timestamp()) // 86400
+    there = (today - 500) // 32 * 32 + 5
+    with admin(postgres_url) as connection:
+        store.ingest(Batch("begun", 0, 1, []))
+        for table in ("errors", "error_words"):
+            bounds = f"FROM ({there * DAY_MICROSECONDS}) TO ({(there + 1) * DAY_MICROSECONDS})"
+            connection.execute(f"CREATE TABLE {table}_{there} PARTITION OF {table} FOR VALUES {bounds}".encode())
+    moments = [datetime.fromtimestamp(86400 * n, UTC) for n in range(today - 1500, today + 1)]
+    add(store, *(make_context(timestamp=moment, error_message=f"a{moment:%Y%m%d}") for moment in moments))
+    made, begin = days(postgres_url), there - 5
+    assert len(made) < 1500 // 32 + 2 * 32 + 5
+    around = (f"{begin}_{begin + 3}", begin + 4, there, f"{begin + 6}_{begin + 7}", f"{begin + 8}_{begin + 15}")
+    assert {f"errors_{name}" for name in (*around, f"{begin + 16}_{begin + 31}")} <= made
+    assert [error.timestamp for error in store.errors(limit=2000)] == moments[::-1]
+    for moment in (moments[0], moments[700], moments[-40], moments[-1]):
+        assert [group.count for group in store.groups(search=f"a{moment:%Y%m%d}")] == [1501]
+
+
+def test_what_days_long_ago_share_goes_with_the_last_of_them(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
+    first = 12_800  # a multiple of 32: in 2005
+    moments = [datetime.fromtimestamp(86400 * day, UTC) for day in (first, first + 31, first + 32)]
+    add(store, *(make_context(timestamp=moment) for moment in moments))
+    retention = Retention(period=DAY.total_seconds())
+    assert store.prune(retention, moments[0] + 2 * DAY, 10) == 1
+    assert store.prune(retention, moments[0] + 2 * DAY, 10) == 0
+    assert f"errors_{first}_{first + 31}" in days(postgres_url)
+    assert store.prune(retention, moments[2] + DAY, 10) == 1
+    assert days(postgres_url) >= {f"errors_{first + 32}_{first + 63}"}
+    assert f"errors_{first}_{first + 31}" not in days(postgres_url)
+    assert [error.timestamp for error in store.errors()] == moments[2:]
 
 
 @pytest.mark.parametrize(
@@ -356,6 +398,7 @@ def test_a_registry_that_is_published_is_pruned(store: PostgresStore, postgres_u
             connection.execute(f"DROP PUBLICATION {name}".encode())
 
 
+@pytest.mark.usefixtures("days_apart")
 def test_days_that_are_too_old_go_whole(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
     old = [make_context(timestamp=NOON + n * HOUR) for n in range(5)]
     older = make_context(timestamp=NOON - DAY)
@@ -372,6 +415,7 @@ def test_days_that_are_too_old_go_whole(store: PostgresStore, postgres_url: urls
     assert store.find(late.error_id) == late
 
 
+@pytest.mark.usefixtures("days_apart")
 def test_a_day_that_is_to_go_waits_for_a_search_and_stands_in_nobodys_way(
     store: PostgresStore, postgres_url: urls.StoreURL
 ) -> None:
@@ -389,6 +433,7 @@ def test_a_day_that_is_to_go_waits_for_a_search_and_stands_in_nobodys_way(
     assert len(store.errors()) == 1
 
 
+@pytest.mark.usefixtures("days_apart")
 def test_days_of_which_nothing_is_left_go_too(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
     add(store, make_context(timestamp=NOON), make_context(timestamp=NOON + 9 * DAY))
     while store.prune(Retention(errors=1), NOON + 10 * DAY, 10):
@@ -412,6 +457,7 @@ def scanned(store: PostgresStore, word: str, table: str = "errors") -> set[str]:
     return {f"errors_{match[1]}" for match in found if match}
 
 
+@pytest.mark.usefixtures("days_apart")
 def test_the_errors_of_a_word_are_looked_for_in_their_days_alone(store: PostgresStore) -> None:
     add(store, *(make_context(timestamp=NOON + n * DAY, error_message=f"a{n // 3}") for n in range(9)))
     assert store.groups(search="a1")
@@ -419,6 +465,7 @@ def test_the_errors_of_a_word_are_looked_for_in_their_days_alone(store: Postgres
 
 
 @pytest.mark.parametrize("others", [0, 500])
+@pytest.mark.usefixtures("days_apart")
 def test_days_are_gone_through_until_enough_errors_of_a_word_are_found(store: PostgresStore, others: int) -> None:
     """Whether nearly all of the newest errors have it, or few."""
     add(store, make_context(timestamp=NOON - DAY, error_message="a1", fingerprint="v1:older"))
