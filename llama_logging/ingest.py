@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_logging import forks, signals
 from llama_logging.exceptions import StoreError
@@ -34,6 +34,8 @@ BATCH_BYTES = 2**20
 """So much of a journal goes into the store in one transaction."""
 TOGETHER = 64
 """So many journals that are done with are removed at once: the disk is waited for once for all of them."""
+NONE = ""
+"""A name that no journal has."""
 STEP_BYTES = 2**16
 """So much of it is read before other threads get the interpreter."""
 
@@ -49,9 +51,13 @@ def ingest(store: Store, directories: Sequence[str], *, path: str | None = None,
         How many bytes were taken in.
 
     Raises:
-        StoreError: If the store cannot be written; the journals stay as they are.
+        StoreError: If the store cannot be written, or takes a journal of several in no more; these stay as they are.
     """
-    return Intake(store, directories, path=path).run(deadline)
+    intake = Intake(store, directories, path=path)
+    taken = intake.run(deadline)
+    if intake.failure is not None:
+        raise intake.failure
+    return taken
 
 
 def waiting(store: Store | None, directories: Sequence[str]) -> int:
@@ -97,22 +103,45 @@ class Intake:
         self._taken: dict[str, tuple[int, float, float]] = {}
         # In the store whole, of processes that are dead.
         self._whole: list[str] = []
+        # What went wrong last, as long as it is not known whether it is the journal or the store.
+        self._failed: tuple[str, StoreError] | None = None
+        self._left: dict[str, _Left] = {}
         self._breathe = breathe
         self._arrived = arrived
 
+    @property
+    def failure(self) -> StoreError | None:
+        """Why a journal is left for now, while others come in; None if none is."""
+        if not self._left:
+            return None
+        path, left = next(reversed(self._left.items()))
+        others = f", and {len(self._left) - 1} more" if len(self._left) > 1 else ""
+        return StoreError(f"{left.error}; left for now, while others come in: {path}{others}")
+
     def run(self, deadline: float | None = None) -> int:
-        """Bring in what there is now; see `ingest`."""
+        """Bring in what there is now.
+
+        Returns:
+            How many bytes were taken in.
+
+        Raises:
+            StoreError: If the store cannot be written; `failure` tells of what concerns a journal alone.
+        """
         if self._anchor is not None and self._anchor.renew(self.store):
             self._taken.clear()
         paths = list(journals(self._directories))
         self._taken = {path: self._taken[path] for path in paths if path in self._taken}
+        self._left = {path: left for path, left in self._left.items() if path in paths}
+        self._failed = None
         try:
             taken = 0
             for path in paths:
                 taken += self._look(path, deadline)
                 if len(self._whole) >= TOGETHER:
-                    self._finish()
-            self._finish()
+                    self._finish(deadline)
+            self._finish(deadline)
+            if self._failed is not None:
+                raise self._failed[1]
             return taken
         except StoreError:
             self._taken.clear()  # it may be another server that answers next
@@ -122,11 +151,54 @@ class Intake:
         # Gone, of another user, unreadable: the others are not to wait for it.
         with contextlib.suppress(OSError):
             # Each process would else open and lock those of all others, and ask for them, at every look.
-            if not self._is_taken(path):
+            if not self._is_taken(path) and not self._is_left(path):
                 with Reader(path) as reader:
                     if not self._is_unchanged(reader):
-                        return self._take(reader, deadline)
+                        return self._try(reader, deadline)
         return 0
+
+    def _try(self, reader: Reader, deadline: float | None) -> int:
+        """Take it in; a fault is the journal's own if the store is found to take in something else after it."""
+        self._tell_apart(deadline)
+        try:
+            taken = self._take(reader, deadline)
+        except OSError:
+            raise
+        except Exception as error:
+            self._failed = reader.path, StoreError.of(error)
+            return 0
+        self._left.pop(reader.path, None)
+        return taken
+
+    def _tell_apart(self, deadline: float | None) -> None:
+        """If a journal has failed, leave it for a while, and go on.
+
+        Raises:
+            StoreError: If it is the store that takes nothing in: not each journal need be tried.
+        """
+        if self._failed is None:
+            return
+        from llama_logging.registry.intake import Batch
+
+        path, error = self._failed
+        if deadline is not None and time.monotonic() >= deadline:
+            raise error
+        self.store.close()  # what is wrong may be the connection
+        try:
+            self.store.ingest(Batch(NONE, 0, 0, ()))
+            self.store.forget(NONE)
+        except Exception:
+            raise error from None
+        if self._anchor is not None and not self._anchor.holds():
+            raise error
+        before = self._left.pop(path, None)
+        pause = LOOK_AGAIN if before is None else min(2 * before.pause, ASK_AGAIN)
+        self._left[path] = _Left(error, time.monotonic() + pause, pause)
+        self._failed = None
+        self._taken.clear()  # it may be another server that answers now
+
+    def _is_left(self, path: str) -> bool:
+        return path in self._left and time.monotonic() < self._left[path].until
 
     def _is_taken(self, path: str) -> bool:
         size, looked_at, _ = self._taken.get(path, (-1, 0.0, 0.0))
@@ -165,7 +237,7 @@ class Intake:
                 self._taken[reader.path] = start, time.monotonic(), time.monotonic()
         return start - first
 
-    def _finish(self) -> None:
+    def _finish(self, deadline: float | None) -> None:
         """Let go of journals that are in the store whole and that nobody will write to again.
 
         Each while nobody else reads: who is about to bring in what he has read of it must find how far it is
@@ -173,6 +245,7 @@ class Intake:
         """
         whole, self._whole = self._whole, []
         if whole:
+            self._tell_apart(deadline)
             self.store.sync()
         for path in whole:
             with contextlib.suppress(OSError), Reader(path) as reader, reader.undisturbed(alone=True) as alone:
@@ -207,6 +280,14 @@ class Intake:
             if piece.end == before:
                 break
         return Piece(frames, piece.end, damaged, piece.final)
+
+
+class _Left(NamedTuple):
+    """A journal of which the store takes nothing in: why, until when it is left, and for how long that is."""
+
+    error: StoreError
+    until: float
+    pause: float
 
 
 class _Anchor:
@@ -387,7 +468,7 @@ class Ingester:
         """Look once; whether anything was there."""
         try:
             taken = intake.run(deadline)
-            self.failure = None
+            self.failure = intake.failure
             if taken:
                 self.arrived_at = time.monotonic()
             return taken > 0

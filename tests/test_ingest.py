@@ -7,13 +7,16 @@ import json
 import logging
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -182,6 +185,106 @@ def test_the_folders_that_hold_what_waits_are_named(tmp_path: Path) -> None:
     assert pipeline_for(url).add(make_context())
     with pytest.raises(StoreError, match=f"2 errors are safe in the journals {first} and {state}, waiting for it"):
         open_registry(url)
+
+
+def left_by_a_dead_process(url: urls.StoreURL, message: str = "") -> str:
+    """The path of a journal with one error."""
+    pipeline = Pipeline(url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context(error_message=message))
+    path = pipeline.journal.path
+    pipeline.journal.close()
+    return path
+
+
+@contextlib.contextmanager
+def refusing(url: urls.StoreURL, journal: str) -> Iterator[None]:
+    """Within it, the registry refuses what comes of that journal."""
+    begin = ["ALTER TABLE journals ADD CONSTRAINT sick CHECK (journal <> '{}')"]
+    if url.path:
+        # It counts as another's, of which there may be one.
+        begin = [
+            "INSERT INTO journals VALUES ('another', 0, 0, '')",
+            "CREATE UNIQUE INDEX sick ON journals (CASE WHEN journal IN ('another', '{}') THEN 1 END)",
+        ]
+    with admin(url) as own:
+        for statement in begin:
+            own.execute(statement.format(journal))
+        yield
+        own.execute("DROP INDEX sick" if url.path else "ALTER TABLE journals DROP CONSTRAINT sick")
+
+
+@contextlib.contextmanager
+def admin(url: urls.StoreURL) -> Iterator[Any]:
+    """A connection of somebody else's."""
+    if url.path:
+        with contextlib.closing(sqlite3.connect(url.path, isolation_level=None)) as own:
+            yield own
+    else:
+        psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+        with psycopg.connect(urls.without_schema(url), autocommit=True) as own:
+            own.execute(f"SET search_path = {url.schema}")
+            yield own
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_journal_that_the_store_refuses_holds_up_no_other(
+    any_url: urls.StoreURL, place: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told of, left for a while, and taken in when it may be."""
+    paths = [left_by_a_dead_process(any_url, f"number {number}") for number in range(3)]
+    store = open_store(any_url)
+    store.forget("")  # it is there
+    with refusing(any_url, os.path.basename(paths[place])):
+        with pytest.raises(StoreError, match="sick"):
+            ingest(store, any_url.directories)
+        assert [group.count for group in store.groups()] == [2]
+        assert list(journals(any_url.directories)) == [paths[place]]
+        paths += [left_by_a_dead_process(any_url) for _ in range(2)]
+        assert main(["ingest", "--store", any_url.url]) == 1
+        assert "left for now, while others come in" in (told := capsys.readouterr().err)
+        assert paths[place] in told
+        intake = Intake(store, any_url.directories, path=any_url.path or None)
+        with pytest.raises(StoreError, match="sick"):
+            intake.run()  # nothing else tells that it is not the store
+        asked = left_by_a_dead_process(any_url)
+        intake.run()
+        assert paths[place] in str(intake.failure)
+        assert not os.path.exists(asked)
+        assert intake.run() == 0
+    for path in list(intake._left):
+        intake._left[path] = intake._left[path]._replace(until=0.0)
+    assert intake.run() > 0
+    assert intake.failure is None
+    assert [group.count for group in store.groups()] == [6]
+    assert list(journals(any_url.directories)) == []
+    store.close()
+
+
+def test_a_store_that_is_away_is_not_asked_for_each_journal() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        port, called, ended = server.getsockname()[1], list[int](), threading.Event()
+
+        def answer() -> None:
+            while not ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    server.accept()[0].close()
+                    called.append(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = urls.parse(f"postgresql://ada@127.0.0.1:{port}/errors?sslmode=disable&gssencmode=disable")
+        for _ in range(5):
+            left_by_a_dead_process(url)
+        store = open_store(url)
+        with pytest.raises(StoreError):
+            ingest(store, url.directories)
+        ended.set()
+        thread.join()
+    assert len(called) == 2  # for a journal, and to see whether it is the journal
+    assert len(list(journals(url.directories))) == 5
+    store.close()
 
 
 def test_damaged_frames_cost_only_themselves(store_url: urls.StoreURL) -> None:

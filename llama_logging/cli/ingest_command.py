@@ -45,6 +45,8 @@ def execute(args: argparse.Namespace) -> int:
         print_json({"store": str(url), "errors": intake.errors})
     else:
         print(f"{counted(intake.errors, 'error')} ingested into {url}")
+    if intake.failure is not None:
+        raise intake.failure
     return 0
 
 
@@ -55,7 +57,7 @@ def _follow(intake: Intake) -> None:
     try:
         while True:
             try:
-                busy, now = intake.run() > 0, ""
+                busy, now = intake.run() > 0, str(intake.failure or "")
             except StoreError as error:
                 busy, now = False, str(error)
                 intake.store.close()

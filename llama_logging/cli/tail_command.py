@@ -54,11 +54,13 @@ def _follow(args: argparse.Namespace, store: Outbox, position: int) -> None:
     while True:
         time.sleep(PAUSE)
         errors: list[ErrorContext] = []
+        now = ""
         try:
             if intake is not None:
                 intake.run()
+                now = str(intake.failure or "")
             position, errors = store.errors_after(position)
-            problem = told("", problem)
+            problem = told(now, problem)
         except StoreError as error:
             store.close()
             problem = told(str(error), problem)
