@@ -214,11 +214,7 @@ class Intake:
         return is_unchanged
 
     def _take(self, reader: Reader, deadline: float | None) -> int:
-        first = start = self.store.checkpoint(reader.name)
-        if start > reader.size():
-            # Cut short by somebody: ids make it harmless to read again what is left.
-            self.store.forget(reader.name)
-            first = start = 0
+        first = start = self._begin(reader)
         # As far as it is now: a process that logs without pause would keep this here for ever.
         goal = reader.size()
         while deadline is None or time.monotonic() < deadline:
@@ -236,6 +232,22 @@ class Intake:
             else:
                 self._taken[reader.path] = start, time.monotonic(), time.monotonic()
         return start - first
+
+    def _begin(self, reader: Reader) -> int:
+        """Where to read on: behind what the store has or, of a journal that was cut short since, at what came then."""
+        start, latest = self.store.reached(reader.name)
+        if latest is None:
+            if start <= reader.size():
+                return start
+            # Ids make it harmless to read again what is left.
+            self.store.forget(reader.name)
+            return 0
+        if reader.is_as_read(start, latest):
+            return start
+        begin = reader.first_after(latest, start)
+        if begin < start:
+            self.store.rewind(reader.name, (start, latest), begin)
+        return begin
 
     def _finish(self, deadline: float | None) -> None:
         """Let go of journals that are in the store whole and that nobody will write to again.

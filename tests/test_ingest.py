@@ -287,6 +287,39 @@ def test_a_store_that_is_away_is_not_asked_for_each_journal() -> None:
     store.close()
 
 
+@pytest.mark.parametrize("cut", ["all", "behind the definitions", "in the midst of an error", "behind an error"])
+@pytest.mark.parametrize("later", [0, 1, 6])
+def test_a_journal_that_was_cut_short_is_read_from_where_it_was(
+    any_url: urls.StoreURL, cut: str, later: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is by now; each once, also what is only counted, and what is gone is a proven loss."""
+    monkeypatch.setattr(ingestion, "BATCH_BYTES", 1)
+    pipeline = Pipeline(any_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    pipeline._write(wire.dumps(wire.encode_count(make_context())))
+    ends = [os.path.getsize(pipeline.journal.path)]
+    for _ in range(3):
+        pipeline.add(make_context())
+        ends.append(os.path.getsize(pipeline.journal.path))
+    store = open_store(any_url)
+    ingest(store, any_url.directories)
+    pipeline.add(make_context())
+    places = {"all": 0, "behind the definitions": ends[0], "in the midst of an error": ends[0] + 9}
+    os.truncate(pipeline.journal.path, places.get(cut, ends[1]))
+    for _ in range(later):
+        pipeline.add(make_context())
+    for _ in range(2):
+        ingest(store, any_url.directories)
+        assert count(store) == 5 + later
+        assert [gap.missing for gap in store.health().gaps] == ([1] if later else [])
+    pipeline.journal.close()
+    ingest(store, any_url.directories)
+    assert count(store) == 5 + later
+    assert list(journals(any_url.directories)) == []
+    store.close()
+
+
 def test_damaged_frames_cost_only_themselves(store_url: urls.StoreURL) -> None:
     pipeline = Pipeline(store_url)
     pipeline.ingester._started = True
@@ -570,13 +603,13 @@ def test_a_journal_with_nothing_new_is_left_alone_for_a_while(
     """Of a hundred processes each would ask for the journals of all others, once a second."""
     asked: list[str] = []
     store = open_store(store_url)
-    checkpoint = store.checkpoint
+    reached = store.reached
 
-    def ask(journal: str) -> int:
+    def ask(journal: str) -> tuple[int, int | None]:
         asked.append(journal)
-        return checkpoint(journal)
+        return reached(journal)
 
-    monkeypatch.setattr(store, "checkpoint", ask)
+    monkeypatch.setattr(store, "reached", ask)
     pipeline = Pipeline(store_url)
     pipeline.ingester._started = True
     pipeline.add(make_context())
@@ -604,15 +637,15 @@ def test_after_a_failure_the_store_is_asked_for_all_journals(
     asked: list[str] = []
     failures: list[StoreError] = []
     store = open_store(store_url)
-    checkpoint = store.checkpoint
+    reached = store.reached
 
-    def ask(journal: str) -> int:
+    def ask(journal: str) -> tuple[int, int | None]:
         asked.append(journal)
         if failures:
             raise failures.pop()
-        return checkpoint(journal)
+        return reached(journal)
 
-    monkeypatch.setattr(store, "checkpoint", ask)
+    monkeypatch.setattr(store, "reached", ask)
     quiet, busy = Pipeline(store_url), Pipeline(store_url)
     intake = Intake(store, store_url.directories, path=store_url.path or None)
     for pipeline in (quiet, busy):

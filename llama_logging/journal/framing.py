@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import zlib
 
+from llama_logging.patterns import regex
+
 FRAME_BYTES = 256 * 2**10
 """A larger frame is not written."""
 
+DIGITS = 18
+"""So many has a frame's number that the stores can keep."""
+# At the end of a frame: in a text of its own the quotes would be escaped.
+_NUMBER = regex(rf',"n":(\d{{1,{DIGITS}}})(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{{8}}")?\}}$')
 _CRC_LENGTH = len(b',"crc":"01234567"}')
 _crc32 = zlib.crc32
 
@@ -19,6 +25,16 @@ def seal(text: str, more: str = "") -> bytes:
     """
     body = f"{text[:-1]}{more}".encode("ascii")
     return b'\n%b,"crc":"%08x"}\n' % (body, _crc32(body))
+
+
+def number_of(frame: str) -> int | None:
+    """The sequence number of a *frame*; None if it has none.
+
+    >>> number_of('{"k":"error","n":1,"crc":"ce87e384"}')
+    1
+    """
+    found = _NUMBER.search(frame)
+    return int(found[1]) if found else None
 
 
 def unseal(data: bytes) -> tuple[list[str], int]:

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from llama_logging.frozen import Frozen
 from llama_logging.journal.folders import HAS_LOCKS, NEW, RESERVE, Folder, lock
-from llama_logging.journal.framing import FRAME_BYTES, unseal
+from llama_logging.journal.framing import FRAME_BYTES, number_of, unseal
 
 ABANDONED_AFTER = 60.0
 """Seconds after which a file still called `.new` was left by a process that died making it."""
+
+_MOSTLY = 2**13
+"""Bytes within which nearly all frames lie."""
 
 
 class Piece(Frozen, kw_only=False):
@@ -96,7 +99,7 @@ class Reader:
     def read(self, start: int, limit: int = 2**20) -> Piece:
         """The frames after *start*, about *limit* bytes of them."""
         size = self.size()
-        data = os.pread(self._fd, limit, start) if hasattr(os, "pread") else self._pread(limit, start)
+        data = self._bytes(limit, start)
         at_end = start + len(data) >= size
         if not (at_end and self.abandoned):
             lines = data[: data.rfind(b"\n") + 1]
@@ -108,12 +111,38 @@ class Reader:
         frames, damaged = unseal(data)
         return Piece(frames, start + len(data), damaged, at_end and self.abandoned)
 
+    def is_as_read(self, end: int, latest: int) -> bool:
+        """Whether what stands before *end* may have been read by who knows frames up to number *latest*.
+
+        It is not where the file was cut short, and has grown again: its process numbers on.
+        """
+        for most in (_MOSTLY, 2 * FRAME_BYTES):
+            begin = max(0, end - most)
+            data = self._bytes(end - begin, begin)
+            line = data[data.rfind(b"\n", 0, -1) + 1 :]
+            if len(line) < len(data):
+                break
+        frames, damaged = unseal(line)
+        return end <= self.size() and not damaged and all((number_of(frame) or 0) <= latest for frame in frames)
+
+    def first_after(self, latest: int, end: int) -> int:
+        """Where the first frame before *end* begins that has a higher number than *latest*; where it ends, if none."""
+        start, end = 0, min(end, self.size())
+        while start < end and (piece := self.read(start)).end > start:
+            for frame in piece.frames:
+                if (number_of(frame) or 0) > latest:
+                    return min(end, start + self._bytes(piece.end - start, start).index(frame.encode()))
+            start = piece.end
+        return end
+
     def remove(self) -> None:
         """Delete the file; only for a journal that is abandoned and read to its end."""
         self._folder.unlink(self.name + RESERVE)
         self._folder.unlink(self.name)
 
-    def _pread(self, limit: int, start: int) -> bytes:
+    def _bytes(self, limit: int, start: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._fd, limit, start)
         os.lseek(self._fd, start, os.SEEK_SET)
         return os.read(self._fd, limit)
 

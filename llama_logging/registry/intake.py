@@ -43,6 +43,17 @@ class Intake(Protocol):
         """How much of *journal* the store has, in bytes; 0 if it never saw it."""
         ...
 
+    def reached(self, journal: str) -> tuple[int, int | None]:
+        """As `checkpoint`, and the highest number of the frames that it has of the process whose journal it is.
+
+        None if it does not know whose.
+        """
+        ...
+
+    def rewind(self, journal: str, reached: tuple[int, int], start: int) -> None:
+        """Have *journal*, which was cut short, be read on from *start*, if what is known of it is as *reached*."""
+        ...
+
     def sync(self) -> None:
         """Have what was ingested survive a power cut, before the journal that it came from is removed."""
         ...

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from llama_logging import wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import UNREADABLE
+from llama_logging.journal.framing import DIGITS, number_of
 from llama_logging.native import breathe
 from llama_logging.stores.statements import END, MOST, parts
 from llama_logging.tried import OutcomeStatus
@@ -31,10 +32,6 @@ _SHARED_AT = len(HEAD) + ID_CHARACTERS + len(AFTER_ID) + 16
 _SHARED = re.compile(rf',"proc":{_TEXT},"type":{_TEXT},"stack":{_TEXT},"sev":([1-5]0),"fp":{_TEXT},("logger":{_TEXT})')
 _NUMBER, _SEAL = len(',"n":'), len(',"crc":"01234567"}')
 _PARTIAL = ',"partial":true'
-_DIGITS = 18
-"""So many has a number that both stores can keep."""
-# At the end of a frame: in a text of its own the quotes would be escaped.
-_END = re.compile(rf',"n":(\d{{1,{_DIGITS}}})(?:,"lost_before":\d+)?(?:,"crc":"[0-9a-f]{{8}}")?\}}$')
 
 
 class Shape(NamedTuple):
@@ -132,7 +129,7 @@ def _take_apart(frames: Sequence[str], shapes: _Shapes, arrived: Arrived) -> Non
             partial = left.endswith(_PARTIAL)
             is_plain = (
                 number.isdigit()
-                and len(number) <= _DIGITS
+                and len(number) <= DIGITS
                 and tail.startswith(',"crc":"', len(tail) - _SEAL)
                 and (partial or ',"partial":' not in left)
                 and ((message.isascii() and "\0" not in message) or _is_text(message))
@@ -148,8 +145,8 @@ def _take_apart(frames: Sequence[str], shapes: _Shapes, arrived: Arrived) -> Non
 
 def _look_closely(frame: str, arrived: Arrived) -> None:
     """Add what any *frame* holds."""
-    if found := _END.search(frame):
-        arrived.numbers.append(int(found[1]))
+    if (number := number_of(frame)) is not None:
+        arrived.numbers.append(number)
     try:
         told = json.loads(frame)
         kind = told["k"]

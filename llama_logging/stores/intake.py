@@ -56,6 +56,23 @@ class SQLIntake(SQLAccess):
         with self._reading() as execute:
             return self._offset(execute, journal)
 
+    def reached(self, journal: str) -> tuple[int, int | None]:
+        with self._reading() as execute:
+            row = execute(
+                'SELECT journals."offset", processes.last_number FROM journals '
+                "LEFT JOIN processes ON processes.name = journals.process WHERE journals.journal = ?",
+                (journal,),
+            ).fetchone()
+            return (int(row[0]), row[1]) if row else (0, None)
+
+    def rewind(self, journal: str, reached: tuple[int, int], start: int) -> None:
+        with self._transaction() as execute:
+            execute(
+                'UPDATE journals SET "offset" = ? WHERE journal = ? AND "offset" = ? '
+                "AND process IN (SELECT name FROM processes WHERE last_number = ?)",
+                (start, journal, *reached),
+            )
+
     def sync(self) -> None:
         # A commit waits for the disk; a store whose commits do not says otherwise.
         return

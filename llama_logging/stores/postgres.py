@@ -178,6 +178,7 @@ class PostgresStore(SQLStore):
 
     ingest = retried(SQLStore.ingest)
     forget = retried(SQLStore.forget)
+    rewind = retried(SQLStore.rewind)
     resolve = retried(SQLStore.resolve)
     mute = retried(SQLStore.mute)
     reopen = retried(SQLStore.reopen)
