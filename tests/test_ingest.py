@@ -864,7 +864,7 @@ def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.Stor
     every = (
         *(*counting.STACKS, counting.PLACED, counting.RELEASES, counting.GROUPS, *counting.COUNTS, *counting.TOTALS),
         *(known.HAS_KNOWN, known.KNOWN.format("?, ?"), *known.SPOKEN, *sqlite.IDS, *counting.OTHERS),
-        *(*states.STATES, *states.TURN, states.UNMUTE_AT, *moves.LEAVE, moves.MOVED, *moves.ENTER),
+        *(*states.STATES, states.UNMUTE, *states.TURN, states.UNMUTE_AT, *moves.LEAVE, moves.MOVED, *moves.ENTER),
     )
     with store._reading() as execute:
         for statement in every:

@@ -10,11 +10,13 @@ from llama_logging.registry.intake import Batch
 from llama_logging.stores import counting, states
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.arriving import COLUMNS, Arrived, Error, read
-from llama_logging.stores.known import make_worse, speak, unknown
+from llama_logging.stores.known import AGAIN_SPAN, make_worse, speak, unknown
 from llama_logging.stores.moves import carry_out
 from llama_logging.stores.statements import Execute
 from llama_logging.stores.tally import tell
 from llama_logging.stores.temporary import clear
+
+_ASKED = f"SELECT again.*, {states.IS_MUTED} FROM ({AGAIN_SPAN}) AS again"
 
 
 class SQLIntake(SQLAccess):
@@ -123,7 +125,11 @@ class SQLIntake(SQLAccess):
             execute(statement, now)
         for statement in (*counting.COUNTS, *counting.TOTALS, *states.STATES, *counting.OTHERS):
             execute(statement)
-        make_worse(execute)
+        *span, is_muted = execute(_ASKED).fetchone()
+        if is_muted:
+            execute(states.UNMUTE)
+        if span[0] is not None:
+            make_worse(execute, span)
         clear(execute)
         if spoken:
             carry_out(self._fill, execute)

@@ -113,9 +113,8 @@ def speak(execute: Execute, spoken: Sequence[Error]) -> None:
         execute(changed, (content, message, details, error_id, moment))
 
 
-def make_worse(execute: Execute) -> None:
-    """Give errors that were logged once more as something worse that severity."""
-    span: Sequence[int] = execute(AGAIN_SPAN).fetchone()
-    if span[0] is not None and only(execute(HAS_WORSE, span)):
+def make_worse(execute: Execute, span: Sequence[int]) -> None:
+    """Give errors that were logged once more as something worse, within that *span*, that severity."""
+    if only(execute(HAS_WORSE, span)):
         for statement in RAISE:
             execute(statement, span)

@@ -10,7 +10,7 @@ _TOUCHED = """
 """
 _MEMBERS = "SELECT id FROM groups AS member WHERE member.id = shown.id OR member.root = shown.id"
 # Asked once, before any row is looked at.
-_ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = '{}')"
+_ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = 'resolved')"
 BEGUN = """
     INSERT INTO turned
     SELECT DISTINCT groups.id, 'new', groups.first_seen, groups.first_release
@@ -28,18 +28,21 @@ STATES = (
     LEFT JOIN processes ON processes.name = told.process
     LEFT JOIN releases AS seen ON seen.release = processes.release
     LEFT JOIN releases AS fixed ON fixed.release = shown.resolved_in
-    WHERE {_ANY.format("resolved")} AND shown.state = 'resolved' AND told.last_seen > shown.state_at
+    WHERE {_ANY} AND shown.state = 'resolved' AND told.last_seen > shown.state_at
         AND (shown.resolved_in = '' OR coalesce(processes.release, '') = ''
              OR (shown.resolved_after = 0 AND processes.release = shown.resolved_in)
              OR seen.first_seen > coalesce(fixed.first_seen, shown.state_at))
     GROUP BY shown.id
     """,
-    # Of the minute of the decision only what came after it; counts do not tell.
-    f"""
+)
+IS_MUTED = "EXISTS (SELECT 1 FROM groups WHERE state = 'muted')"
+"""To be asked before UNMUTE, for which PostgreSQL opens the tables of all days."""
+# Of the minute of the decision only what came after it; counts do not tell.
+UNMUTE = f"""
     INSERT INTO turned
     SELECT shown.id, 'unmuted', max(told.last_seen), 'it came too often'
     {_TOUCHED}
-    WHERE {_ANY.format("muted")} AND shown.state = 'muted'
+    WHERE shown.state = 'muted'
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
         SELECT coalesce(sum(counts.count), 0) FROM counts
@@ -51,8 +54,7 @@ STATES = (
             AND errors.timestamp < (shown.state_at / {MINUTE} + 1) * {MINUTE}
             AND shown.state_at / {MINUTE} > (max(told.last_seen) - shown.muted_period) / {MINUTE}
     ) >= shown.muted_count
-    """,
-)
+"""
 UNMUTE_AT = """
     INSERT INTO turned
     SELECT id, 'unmuted', muted_until, 'the time was up' FROM groups
