@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llama_logging.context import ErrorSeverity
-from llama_logging.exceptions import ErrorNotFound
+from llama_logging.exceptions import UNREADABLE, ErrorNotFound
 from llama_logging.journal.folders import Folder
 from llama_logging.journal.framing import seal
 from llama_logging.journal.reading import Reader, journals
@@ -30,6 +30,8 @@ DETAILS = ("locals", "crumbs", "ctx", "at")
 STEPS = 4
 """Details; repeats; the first of a journal up to WARNING; the same up to ERROR."""
 
+# Gone, no room for the new file, or with frames that no version of ours wrote: the other journals may still do.
+_OF_ONE = (OSError, *UNREADABLE)
 _MARK = "compacted"
 _MINUTE = 60_000_000
 _dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
@@ -54,8 +56,7 @@ def compact(store: Store, directory: str, quota: int) -> bool:
             for path in journals([directory]):
                 if folder.size() <= quota:
                     return True
-                # Gone, or no room for the new file: the others may still do.
-                with contextlib.suppress(OSError), Reader(path) as reader, reader.undisturbed(alone=True) as alone:
+                with contextlib.suppress(*_OF_ONE), Reader(path) as reader, reader.undisturbed(alone=True) as alone:
                     if alone and reader.abandoned:
                         _rewrite(store, reader, step, known)
         return folder.size() <= quota

@@ -22,6 +22,7 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import RegistryHandler
 from llama_logging.ingest import ingest
 from llama_logging.journal import pressure, writing
+from llama_logging.journal.framing import seal
 from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.pipeline import Pipeline
@@ -88,6 +89,20 @@ def fill(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, errors: int = 2000
         pipeline.add(context)
     pipeline.journal.close()
     return os.path.dirname(next(iter(journals(directories_for(pipeline.url.path)))))
+
+
+@pytest.mark.parametrize("odd", ['{"k":"error"}', '{"k":"error","fp":[],"sev":"x"}', "[]", "no JSON"])
+def test_a_journal_that_cannot_be_made_smaller_holds_up_no_other(
+    pipeline: Pipeline, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    """A later version, or somebody else, wrote it."""
+    directory = fill(pipeline, monkeypatch)
+    name = "j1-0000000000000001-1-000000000000.jsonl"
+    Path(directory, name).write_bytes(seal(odd))
+    store.forget("")
+    before = used(directory)
+    assert compact(store, directory, before // 2)
+    assert next(iter(journals([directory]))).endswith(name)
 
 
 def test_under_pressure_repeats_are_counted_and_nothing_lives_in_memory(pipeline: Pipeline, store: SQLiteStore) -> None:
