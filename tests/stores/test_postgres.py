@@ -399,6 +399,23 @@ def test_a_registry_that_is_published_is_pruned(store: PostgresStore, postgres_u
 
 
 @pytest.mark.usefixtures("days_apart")
+def test_a_batch_opens_the_tables_of_its_own_days_alone(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: all who write wait for it."""
+    add(store, *(make_context(timestamp=NOON - n * DAY) for n in range(10)))
+    now, opened = store._now, set[str]()
+
+    def look(execute: Execute) -> int:
+        locked = "SELECT relname FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE pid = pg_backend_pid()"
+        opened.update(name for (name,) in execute(locked) if re.fullmatch(r"errors_\d+", name))
+        return now(execute)
+
+    monkeypatch.setattr(store, "_now", look)
+    for _ in range(8):  # until its statements are prepared
+        add(store, make_context(timestamp=NOON))
+    assert opened == {day(NOON)}
+
+
+@pytest.mark.usefixtures("days_apart")
 def test_days_that_are_too_old_go_whole(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
     old = [make_context(timestamp=NOON + n * HOUR) for n in range(5)]
     older = make_context(timestamp=NOON - DAY)
