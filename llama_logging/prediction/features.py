@@ -328,13 +328,13 @@ class Stream:
             if taken >= GAUGES or now - gauge.at > 8.0 * horizon:
                 break
             # An error since it was read may have been its own, and it stands elsewhere now.
-            failed = self.last_error > gauge.at
-            key = gauge.number << 16 | LIMIT << 8 | failed << 7 | gauge.bin(now)
+            state = gauge.knows_bound << 1 | (self.last_error > gauge.at)
+            key = gauge.number << 16 | LIMIT << 8 | state << 6 | gauge.bin(now)
             keys.append(key)
             chance = gauge.chance(now, horizon)
             reached = max(0, int(2.0 * (6.0 + logit(chance))))
-            placed = gauge.number << 16 | GAUGE << 8 | failed << 6 | reached
-            bound = BOUND << 8 | failed << 1 | (gauge.trend > 0.0)
+            placed = gauge.number << 16 | GAUGE << 8 | state << 6 | reached
+            bound = BOUND << 8 | state << 1 | (gauge.trend > 0.0)
             sources.append((key, placed, placed, (gauge.number << 16 | bound, bound, chance)))
 
     def _times(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:

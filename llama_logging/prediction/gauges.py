@@ -32,6 +32,7 @@ class Gauge:
         "spread",
         "template",
         "trend",
+        "turned",
         "value",
         "variance",
     )
@@ -41,7 +42,7 @@ class Gauge:
         self.template = template
         self.at = at
         self.count = 1
-        self.value = self.smooth = self.mean = self.low = self.high = value
+        self.value = self.turned = self.smooth = self.mean = self.low = self.high = value
         self.variance = self.covariance = self.slope = self.trend = self.spread = 0.0
 
     def add(self, at: float, value: float) -> None:
@@ -55,7 +56,7 @@ class Gauge:
         span = self.high - self.low
         if span > 0.0 and abs(value - self.smooth) > 0.5 * span:
             # It was reset: what it did before says nothing about where it goes.
-            self.smooth, self.slope = value, 0.0
+            self.turned, self.smooth, self.slope = self.value, value, 0.0
         else:
             self.smooth += _FAST * (value - self.smooth)
             if passed >= _INSTANT:
@@ -87,15 +88,21 @@ class Gauge:
         """Whether this is a gauge at all."""
         return self.count >= _ENOUGH and self.covariance > STEADY * self.variance > 0.0
 
+    @property
+    def knows_bound(self) -> bool:
+        """Whether it was last reset from near the bound that it moves towards: on its first way it is always at it."""
+        bound = self.high if self.trend > 0.0 else self.low
+        return abs(bound - self.turned) < 0.25 * (self.high - self.low)
+
     def bin(self, now: float) -> int:
-        """How near it is to the bound that it moves towards: quarter octaves of the span; the upper from 64 on."""
+        """How near it is to the bound that it moves towards: quarter octaves of the span; the upper from 32 on."""
         span = self.high - self.low
         if not 0.0 < span < math.inf:
             return 0
         value = self.smooth + self.slope * min(600.0, max(0.0, now - self.at))
         left = self.high - value if self.slope > 0.0 else value - self.low
         near = int(-4.0 * math.log2(min(1.0, max(0.0, left / span) + 1.0 / 128.0)))
-        return near + (64 if self.slope > 0.0 else 0)
+        return near + (32 if self.slope > 0.0 else 0)
 
     def chance(self, now: float, horizon: float) -> float:
         """Of reaching the bound that it moves towards within *horizon*.

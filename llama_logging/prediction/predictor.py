@@ -14,7 +14,7 @@ from llama_logging.prediction.forecast import ANY, Observation, Prediction, Qual
 from llama_logging.prediction.forecaster import Forecaster
 from llama_logging.prediction.trust import TO_WARN, Gate
 
-VERSION = 3
+VERSION = 4
 """Of `Predictor.state()`."""
 
 _PATIENCE = 1000

@@ -157,7 +157,7 @@ def test_a_gauge_nears_its_bound() -> None:
         gauge.add(20000.0 + step * 30.0, float(step))
         bins.append(gauge.bin(20000.0 + step * 30.0))
 
-    assert bins[-1] > bins[10] > 64
+    assert bins[-1] > bins[10] > 32
 
 
 def test_of_occurrences_that_led_to_errors_the_lead_is_known() -> None:

@@ -384,3 +384,27 @@ def test_a_gauge_that_was_full_is_not_expected_to_fail_again_before_it_is_read()
 
     before, after = added[-1]
     assert after < 0.2 < 0.6 < before, (before, after)
+
+
+def test_a_new_gauge_on_its_first_way_up_is_not_taken_to_be_full_all_the_while() -> None:
+    """A pool fills within the hour and fails; then the pool of a new name does, that was never higher than now."""
+    predictor, at = Predictor(horizons=(300.0,)), 0.0
+    forecaster = predictor.forecasters[0]
+
+    def fill(name: str) -> list[float]:
+        nonlocal at
+        added = []
+        for step in range(100):
+            at += 30.0
+            predictor.observe(record(at, f"{name}: %d of 100 in use", logging.INFO, step))
+            added.append(forecaster.open[-1].experts[2])
+        predictor.observe(error(at + 20.0, f"{name}: exhausted"))
+        return added
+
+    for _ in range(20):
+        known = fill("db.pool")
+    first, second = fill("db.pool2"), fill("db.pool2")
+
+    assert known[-1] > 0.6
+    assert max(first) < 0.3
+    assert second[-1] > 0.6
