@@ -62,7 +62,7 @@ class Account:
     @property
     def due(self) -> float:
         """Before that, there is nothing to be done about time that passes."""
-        return self.gate.until if self.pending is None else -math.inf
+        return self.gate.until
 
     def pass_time(self, now: float) -> list[Resolution]:
         """What is over because nothing came."""

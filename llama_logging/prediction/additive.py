@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -95,14 +96,13 @@ class Additive:
 
     def expected(self, sources: Sequence[Source], thetas: Sequence[float]) -> dict[int, float]:
         """For each group that any of *sources* led to, how many errors of it are expected in a window."""
-        expected: dict[int, float] = {}
-        so_far = expected.get
+        expected: dict[int, float] = defaultdict(float)
         for source, theta in zip(sources, thetas, strict=True):
             groups = self.groups.get(source[0] >> 8)
             if groups:
                 scale = theta / (self.firsts.get(source[0] >> 8, 0.0) + 0.1)
                 for group, weight in groups.items():
-                    expected[group] = so_far(group, 0.0) + weight * scale
+                    expected[group] += weight * scale
         return expected
 
     def halve(self) -> None:

@@ -97,6 +97,7 @@ class Forecaster:
         self.least = max(1.0, horizon / 60.0)
         self.tick = horizon / TICKS
         self.decided = self.looked = -math.inf
+        self.due = math.inf
         self.simple = Simple()
         self.additive = Additive(forget, keys // 3)
         self.logistic = Logistic(keys=keys - keys // 3)
@@ -223,9 +224,11 @@ class Forecaster:
                 if known is not None:
                     self._answer_group(window, number, known, False)
         self.resolved += self.account.pass_time(now)
-        for known in self.groups.values():
-            if now > known.account.due:
+        # Of many groups seldom one has an alert that is open.
+        if now > self.due:
+            for known in self.groups.values():
                 self.resolved += known.account.pass_time(now)
+            self.due = min((known.account.due for known in self.groups.values()), default=math.inf)
 
     def _answer(self, window: Window, followed: bool) -> None:
         if self.watch is not None:
@@ -285,6 +288,7 @@ class Forecaster:
                 predictions.append(
                     self._predict(window, thetas, known.name, known.account, view, persistence, view.said[2])
                 )
+            self.due = min(self.due, known.account.due)
         return predictions
 
     def _look(self, at: float) -> tuple[Window, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 LATEST = 32
@@ -16,12 +17,13 @@ class Leads:
     Every occurrence counts once. Windows overlap: counted by them, one coincidence looks like sixty.
     """
 
-    __slots__ = ("failed", "lasted")
+    __slots__ = ("errors", "failed", "lasted", "lives")
 
     def __init__(self) -> None:
         # Lists: an empty deque takes 600 bytes, and there is one for each template.
         self.lasted: list[float] = []
         self.failed: list[bool] = []
+        self._sort()
 
     def add(self, lasted: float, failed: bool) -> None:
         """An occurrence is over, *lasted* seconds later."""
@@ -29,6 +31,7 @@ class Leads:
         self.failed.append(failed)
         if len(self.lasted) > LATEST:
             del self.lasted[0], self.failed[0]
+        self._sort()
 
     def chance(self, age: float, horizon: float, usual: float) -> tuple[float, int]:
         """How many that lived to *age* saw an error within *horizon*; and how many lived so long.
@@ -36,13 +39,14 @@ class Leads:
         Args:
             usual: What one is to expect who knows nothing; counts like one occurrence.
         """
-        end = age + horizon
-        alive = hits = 0
-        for lasted, failed in zip(self.lasted, self.failed, strict=True):
-            if lasted > age:
-                alive += 1
-                hits += failed and lasted <= end
+        alive = len(self.lives) - bisect_right(self.lives, age)
+        hits = bisect_right(self.errors, age + horizon) - bisect_right(self.errors, age)
         return (hits + usual) / (alive + 1.0), alive
+
+    def _sort(self) -> None:
+        """What is asked for at each decision, but changes only with an occurrence."""
+        self.lives = sorted(self.lasted)
+        self.errors = sorted(lasted for lasted, failed in zip(self.lasted, self.failed, strict=True) if failed)
 
     def state(self) -> list[Any]:
         """For `restored`."""
@@ -54,6 +58,7 @@ class Leads:
         leads = cls()
         leads.lasted.extend(state[0])
         leads.failed.extend(bool(failed) for failed in state[1])
+        leads._sort()
         return leads
 
 
@@ -63,4 +68,4 @@ def grade(chance: float) -> int:
     >>> [grade(chance) for chance in (0.0, 0.3, 0.95)]
     [0, 6, 12]
     """
-    return sum(chance >= edge for edge in _EDGES)
+    return bisect_right(_EDGES, chance)

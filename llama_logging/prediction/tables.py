@@ -68,20 +68,16 @@ class Table:
 
 @dataclass(slots=True)
 class Simple:
-    """The simplest predictors of one kind of error."""
+    """The simplest predictors of one kind of error; *tables* has those with cells, in the order of their names."""
 
     base: Rate = field(default_factory=Rate)
     persistence: Table = field(init=False)
     hazard: Table = field(init=False)
     ewma: Table = field(init=False)
+    tables: tuple[Table, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.persistence, self.hazard, self.ewma = Table(self.base), Table(self.base), Table(self.base)
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """In the order of their names, without the base rate."""
-        return self.persistence, self.hazard, self.ewma
+        self.tables = self.persistence, self.hazard, self.ewma = Table(self.base), Table(self.base), Table(self.base)
 
     def learn(self, cells: tuple[int, ...], followed: bool) -> None:
         """Count one more decision; *cells* of as many tables as there are cells."""
