@@ -319,8 +319,10 @@ class Stream:
             best = max(best, chance)
             graded = grade(chance)
             if graded:
-                shared = GRADE << 8 | graded << 2 | (alive > 2) + (alive > 6)
-                sources.append((seen.number << 16 | AGE << 8 | graded, shared, shared, None))
+                # An error since it came may have been what it announced.
+                failed = self.last_error > seen.last
+                shared = GRADE << 8 | failed << 6 | graded << 2 | (alive > 2) + (alive > 6)
+                sources.append((seen.number << 16 | AGE << 8 | failed << 4 | graded, shared, shared, None))
         keys.append(BEST << 8 | grade(best))
 
     def _levels(self, now: float, horizon: float, keys: list[int], sources: list[Source]) -> None:

@@ -408,3 +408,23 @@ def test_a_new_gauge_on_its_first_way_up_is_not_taken_to_be_full_all_the_while()
     assert known[-1] > 0.6
     assert max(first) < 0.3
     assert second[-1] > 0.6
+
+
+def test_what_was_announced_and_came_is_not_expected_again() -> None:
+    """A warning comes 30 to 240 s ahead of an error, of which there is one; asked a minute after the warning."""
+    dice, predictor, at = random.Random(1), Predictor(horizons=(300.0,)), 0.0
+    forecaster = predictor.forecasters[0]
+    added: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(200):
+        at += 3600.0
+        predictor.observe(record(at, "db.pool: slow", logging.WARNING))
+        fails, asked = at + dice.uniform(30.0, 240.0), at + 60.0
+        if fails < asked:
+            predictor.observe(error(fails))
+        predictor.observe(record(asked))
+        added[fails < asked].append(forecaster.open[-1].experts[2])
+        if fails > asked:
+            predictor.observe(error(fails))
+
+    came, comes = (sum(found[-10:]) / 10 for found in (added[True], added[False]))
+    assert came < 0.4 < 0.6 < comes, (came, comes)
