@@ -97,7 +97,7 @@ class Forecaster:
         self.least = max(1.0, horizon / 60.0)
         self.tick = horizon / TICKS
         self.decided = self.looked = -math.inf
-        self.due = math.inf
+        self.due = -math.inf
         self.simple = Simple()
         self.additive = Additive(forget, keys // 3)
         self.logistic = Logistic(keys=keys - keys // 3)
