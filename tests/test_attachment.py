@@ -711,8 +711,8 @@ def problems(**changes: Any) -> list[str]:
                 }
             },
             [
-                "formatters.f.colour: dictConfig hands it to no formatter that stands under `class`; it does under",
-                "formatters.f.dateftm: dictConfig hands it to no formatter that stands under `class`, did you mean 'd",
+                "formatters.f.colour: dictConfig does not pass it to a formatter given by `class`; it does under",
+                "formatters.f.dateftm: dictConfig does not pass it to a formatter given by `class`, did you mean 'd",
             ],
         ),
         ({"filters": {"f": {"()": "llama_logging.filters.CaptureFilter", "nam": ""}}}, ["did you mean 'name'"]),
@@ -769,8 +769,8 @@ def test_references_are_followed_as_dictconfig_does(changes: dict[str, Any]) -> 
         ({"handlers": {"h": {"class": "cfg://no"}}}, "handlers.h.class", "'cfg://no' refers to nothing"),
         ({"handlers": "cfg://no"}, "handlers", "'cfg://no' refers to nothing"),
         ({"root": {"handlers": "cfg://no"}}, "root.handlers", "'cfg://no' refers to nothing"),
-        ({"handlers": {"h": {**STREAM, "level": "env://L?default=INFO"}}}, "handlers.h.level", "follows no env://"),
-        ({"root": {"handlers": ["h"], "level": "env://L?default=INFO"}}, "root.level", "follows no env://"),
+        ({"handlers": {"h": {**STREAM, "level": "env://L?default=INFO"}}}, "handlers.h.level", "does not resolve env://"),
+        ({"root": {"handlers": ["h"], "level": "env://L?default=INFO"}}, "root.level", "does not resolve env://"),
         ({"root": {"handlers": ["h"], "level": "info"}}, "root.level", "unknown level 'info', did you mean 'INFO'?"),
         ({"root": {"handlers": ["h"], "level": ["INFO"]}}, "root.level", "unknown level ['INFO']"),
         ({"root": {"handlers": ["h"], "level": "20"}}, "root.level", "unknown level '20'"),

@@ -61,7 +61,7 @@ held: list[logging.Handler] = []
         (lambda: logging.root.handlers[-1].setLevel(99), "the level of the registry handler at the root is Level 99"),
         (filtered, "of the registry handler at the root drops it"),
         (cut_off, "'app.doctor' has propagate: false, and the registry is at the root"),
-        (wiped, "is gone from the tree"),
+        (wiped, "is attached to no logger on the way"),
         (queued, "the QueueHandler at the root puts it into a queue, and no QueueListener"),
     ],
     ids=["disabled", "disable", "level", "handler level", "filter", "propagate", "wiped", "queue"],
@@ -94,7 +94,7 @@ def test_objects_of_the_application_are_not_asked_what_they_are() -> None:
     class Strange(metaclass=Meta):
         pass
 
-    assert "is gone from the tree" in finding().why
+    assert "is attached to no logger on the way" in finding().why
     held.clear()
 
 
@@ -343,7 +343,7 @@ logging.setLoggerClass(Own)
         (OWN.replace("METHOD", "callHandlers").replace("WHAT", "pass"), "Own.callHandlers", ""),
         (OWN.replace("METHOD", "handle").replace("WHAT", "super().handle(record)"), "", ""),
         ("import logging; logging.Logger.handle = lambda self, record: None", "<lambda>", "<lambda>"),
-        ("import importlib, logging; importlib.reload(logging)", "gone from the tree", "it was reloaded"),
+        ("import importlib, logging; importlib.reload(logging)", "attached to no logger on the way", "the module was reloaded"),
     ],
     ids=["handle", "callHandlers", "handed on", "replaced", "reloaded"],
 )

@@ -98,7 +98,7 @@ def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     if data.get("version") != 1:
         yield Problem("version", f"must be 1, got {data.get('version')!r}", fatal=True)
     if "disable_existing_loggers" not in data and not data.get("incremental"):
-        message = "is not given, and true then: loggers that exist already fall silent; you may want to say false"
+        message = "is not given and defaults to true: existing loggers will be silenced; you probably want false"
         yield Problem("disable_existing_loggers", message, warning=True)
     for key in data:
         if key not in _TOP and not str(key).startswith("x-"):
@@ -143,7 +143,7 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
     if section == "formatters" and key == "class":
         for name in options:
             hint = did_you_mean(name, _TAKEN_BY_DICTCONFIG[section]) or "; it does under '()'"
-            yield Problem(f"{place}.{name}", f"dictConfig hands it to no formatter that stands under `class`{hint}")
+            yield Problem(f"{place}.{name}", f"dictConfig does not pass it to a formatter given by `class`{hint}")
     if section == "formatters" and found in _FORMATTERS:
         yield from _formatter(place, entry)
     else:
@@ -209,7 +209,7 @@ def _order(data: Mapping[str, Any], place: str, entry: Mapping[str, Any]) -> Ite
     classes = [_class(handlers[name]) if isinstance(handlers.get(name), dict) else "" for name in names]
     if _PREDICTION in classes and _REGISTRY in classes[classes.index(_PREDICTION) :]:
         early, late = names[classes.index(_PREDICTION)], names[classes.index(_REGISTRY)]
-        yield Problem(f"{place}.handlers", f"{early} must stand behind {late}: else it cannot tell errors apart")
+        yield Problem(f"{place}.handlers", f"{early} must come after {late}, or else it cannot tell errors apart")
 
 
 def _class(entry: Mapping[str, Any]) -> str:
@@ -236,7 +236,7 @@ def _level(place: str, level: object) -> Iterator[Problem]:
     """It is set by dictConfig, which knows no `env://`, no small letters and no number in quotes."""
     known = logging.getLevelNamesMapping()
     if isinstance(level, str) and level.startswith("env://"):
-        yield Problem(place, f"dictConfig takes it as it is, and follows no env:// as in {level!r}", fatal=True)
+        yield Problem(place, f"dictConfig does not resolve env:// references, as in {level!r}", fatal=True)
     elif level not in known if isinstance(level, str) else not isinstance(level, int) or isinstance(level, bool):
         hint = did_you_mean(str(level).upper(), known)
         yield Problem(place, f"unknown level {level!r}{hint}", fatal=True)
@@ -250,4 +250,4 @@ def _unused(data: Mapping[str, Any]) -> Iterator[Problem]:
     used = {name for user in users if isinstance(user, dict) for name in user.get("handlers") or []}
     for name in handlers:
         if name not in used:
-            yield Problem(f"handlers.{name}", "is attached to no logger: name it under `root.handlers`")
+            yield Problem(f"handlers.{name}", "is attached to no logger: list it under `root.handlers`")

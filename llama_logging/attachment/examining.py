@@ -30,7 +30,7 @@ _HELPERS = regex(
 
 _NOT_TAKEN = ("the file of `run` has no registry handler for it", "there, under `root`: {handlers: [registry]}")
 _PASSED_BY = (
-    "what `run` has put into `logging` is gone: it was reloaded, or Logger.handle put back",
+    "what `run` installed in `logging` is gone: the module was reloaded, or Logger.handle was replaced",
     "leave `logging` as it is",
 )
 
@@ -154,8 +154,8 @@ def _swallowed(logger: logging.Logger, name: str, *more: str) -> Stop | None:
     code = getattr(function, "__code__", None)
     if code is None or code.co_names or code.co_freevars:
         return None
-    why = f"{kind(function)}, which is the logger's {name}, hands nothing on"
-    return why, ", ".join(("have it call what it replaces", *more))
+    why = f"{kind(function)}, which is the logger's {name}, does not pass it on"
+    return why, ", ".join(("make it call what it replaces", *more))
 
 
 def _ways_below(logger: logging.Logger, living: Living, *, stopped: bool) -> Iterator[Way]:
@@ -213,7 +213,7 @@ def _missed(logger: logging.Logger, living: Living) -> Stop:
             )
         above = above.parent
     if living.has_more_than(way.handler for way in _ways(_loggers(), logger.name, living)):
-        return "the registry handler was made, and is gone from the tree, or was never in it", f"sticky: true, {RUN}"
+        return "a registry handler was created, but is attached to no logger on the way", f"sticky: true, {RUN}"
     cut = f"{_named(last)} has propagate: false, and " if last.parent is not None else ""
     return f"{cut}no registry handler is on its way", f"a RegistryHandler at {_named(last)}, {RUN}"
 

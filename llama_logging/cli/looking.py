@@ -58,7 +58,7 @@ def tell_of_none(url: urls.StoreURL) -> None:
     folder = os.path.dirname(url.path)
     gone = f", nor the folder {folder}" if url.path and not os.path.isdir(folder) else ""
     print(
-        f"llama-logging: there is no registry at {url} yet{gone}: nothing was captured, or --store must name another",
+        f"llama-logging: there is no registry at {url} yet{gone}: nothing was captured, or --store should name another",
         file=sys.stderr,
     )
 
@@ -104,7 +104,7 @@ def error_named(store: Outbox, name: str) -> ErrorContext:
 def _looked_up(store: Outbox, name: str) -> ErrorContext | str:
     """The error whose id begins with *name*; else the fingerprint that it is or begins."""
     if not name:
-        raise ErrorNotFound("the name of an error is empty; expected how its id or its fingerprint begins")
+        raise ErrorNotFound("an ID is empty; expected the beginning of an error's id or a fingerprint")
     if ":" in name:
         return store.fingerprint_of(name)
     try:

@@ -46,7 +46,7 @@ def no_longer(quality: Quality, name: str) -> None:
     say(
         _LOGGER,
         logging.INFO,
-        "predictions of %s within %ds are announced no longer: %s",
+        "predictions of %s within %ds are no longer announced: %s",
         clean(name, 300),
         round(quality.horizon),
         quality.why,
@@ -58,7 +58,7 @@ def lost(count: int) -> None:
     say(
         _LOGGER,
         logging.WARNING,
-        "%d records came too fast for the predictor; what it would have learned from them is left out",
+        "%d records came too fast for the predictor; it learns nothing from them",
         count,
     )
 
@@ -68,7 +68,7 @@ def begun_anew(place: str, problem: str) -> None:
     say(
         _LOGGER,
         logging.WARNING,
-        "what was learned in %s cannot be used, and is learned anew: %s",
+        "what was learned in %s cannot be used; learning starts again: %s",
         place,
         clean(problem, 300),
     )

@@ -24,20 +24,20 @@ from llama_logging.web.sessions import begun, is_proxied, root_of, session_of
 Handler = Callable[[Request], Awaitable[Response]]
 
 SAID = {
-    "resolve": "Resolved: what comes back has regressed.",
-    "mute": "Muted: counted on, without asking for attention.",
+    "resolve": "Resolved. If an error comes back, its group has regressed.",
+    "mute": "Muted. Errors are still counted, but not reported.",
     "reopen": "Open again.",
     "delete": "Deleted for good.",
     "switch-off": "Recovery is switched off, on all machines that share the registry.",
     "switch-on": "Recovery may act again.",
-    "forget": "It is as if it had never been acted on.",
+    "forget": "Reset: its past attempts and cooldown no longer count.",
 }
 """What a page says when it comes back from a form."""
 SIGN_IN = (
     "Open the link that llama-logging serve has printed; where the dashboard is part of another application, "
     "its own address with ?token= and the token."
 )
-USED = "The link was used before, or is not of this dashboard: llama-logging serve prints a new one each time."
+USED = "The link was already used, or belongs to another dashboard: llama-logging serve prints a new one each time."
 FIELDS = 300
 """The most fields that a form may have; a page of groups has some fifty."""
 
@@ -99,11 +99,11 @@ def form(board: Board) -> Handler:
             return _problem(board, request, 403, "Not allowed", board.why_not)
         fields = await _fields(request)
         if not hmac.compare_digest(session.csrf.encode(), fields.get("csrf", [""])[0].encode()):
-            return _problem(board, request, 403, "Not allowed", "The form is not of this session: load the page anew.")
+            return _problem(board, request, 403, "Not allowed", "The form belongs to another session: reload the page.")
         what, _, how = fields.get("do", [""])[0].partition(":")
         deed = FORMS.get(what)
         if deed is None:
-            return _problem(board, request, 400, "Not known", "There is no such thing to do.")
+            return _problem(board, request, 400, "Not known", "Unknown action.")
         try:
             count = await board.desk.ask(lambda store: deed(store, {**fields, "how": [how]}, datetime.now(UTC)))
         except LlamaLoggingError as error:

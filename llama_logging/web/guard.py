@@ -91,14 +91,14 @@ class Guard:
         host = host_of(headers["host"])
         if not self._knows(host):
             return PlainTextResponse(
-                f"This is not {printable(host)[:100]}. Start it with --allow-host to have it asked under that name.",
+                f"This is not {printable(host)[:100]}. Start the dashboard with --allow-host to allow that name.",
                 421,
             )
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > _DIGITS or int(length) > BODY_BYTES:
             return PlainTextResponse("Too much was sent.", 413)
         if not is_own(headers) and not (scope["method"] in ("GET", "HEAD") and is_followed(headers)):
-            return PlainTextResponse("Another site has sent this.", 403)
+            return PlainTextResponse("This request came from another site.", 403)
         return None
 
     def _knows(self, host: str) -> bool:
@@ -111,7 +111,7 @@ class Guard:
 
 
 class TooLarge(Exception):
-    """More was sent than a form of ours sends."""
+    """The request is larger than any form of the dashboard."""
 
 
 def is_own(headers: Headers) -> bool:

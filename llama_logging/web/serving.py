@@ -108,7 +108,7 @@ def serve(settings: Settings) -> None:
         shown = "... with the token of LLAMA_LOGGING_DASHBOARD_TOKEN" if settings.token is not None else keys.token
         server = _Server(
             config,
-            f"{settings.url} at {where}/  (Ctrl-C ends it)",
+            f"{settings.url} at {where}/  (Ctrl-C to stop)",
             f"to sign in, open {where}/?token={shown}",
         )
         with contextlib.suppress(KeyboardInterrupt):
@@ -197,7 +197,7 @@ def _bound(settings: Settings) -> socket.socket:
         bound.listen(128)  # from now on: who follows the link that is printed may be faster than the server's start
     except (OSError, OverflowError) as error:
         bound.close()
-        raise ConfigError(f"{settings.bind}:{settings.port} cannot be listened on: {error}") from error
+        raise ConfigError(f"cannot listen on {settings.bind}:{settings.port}: {error}") from error
     return bound
 
 

@@ -509,7 +509,7 @@ def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.splitlines() == [
         "bad.yaml: handlers.h.stroe: unknown option, did you mean 'store'?",
         "bad.yaml: root.handlers: there is no handler 'g'",
-        "bad.yaml: handlers.h: is attached to no logger: name it under `root.handlers`",
+        "bad.yaml: handlers.h: is attached to no logger: list it under `root.handlers`",
     ]
     assert main(["check", "bad.yaml", "--json"]) == 1
     assert len(json.loads(capsys.readouterr().out)) == 3
@@ -523,7 +523,7 @@ def test_a_warning_of_check_is_no_mistake(own_place: Path, capsys: pytest.Captur
     )
     assert main(["check", "a.yaml"]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("a.yaml: warning: disable_existing_loggers: is not given, and true then")
+    assert out.startswith("a.yaml: warning: disable_existing_loggers: is not given and defaults to true")
     assert err == "a.yaml: no mistakes\n"
     assert [problem["warning"] for problem in document(capsys, "check", "a.yaml")] == [True]
 

@@ -190,8 +190,8 @@ def test_it_is_served_by_tls_and_below_a_path() -> None:
     ("words", "said"),
     [
         (["--ssl-certfile", "none.pem"], "there is no none.pem"),
-        (["--host", "192.0.2.1"], "192.0.2.1:8321 cannot be listened on: "),
-        (["--port", "99999"], "127.0.0.1:99999 cannot be listened on: "),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:8321: "),
+        (["--port", "99999"], "cannot listen on 127.0.0.1:99999: "),
     ],
 )
 def test_what_cannot_be_served_is_said(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:

@@ -358,7 +358,7 @@ def test_a_check_tells_of_one_that_sees_errors_before_they_are_captured(order: l
     used = {name: handlers[name] for name in order}
     problems = check({"version": 1, "disable_existing_loggers": False, "handlers": used, "root": {"handlers": order}})
     assert [str(problem) for problem in problems] == (
-        [] if right else ["root.handlers: p must stand behind r: else it cannot tell errors apart"]
+        [] if right else ["root.handlers: p must come after r, or else it cannot tell errors apart"]
     )
 
 

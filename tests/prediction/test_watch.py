@@ -228,7 +228,7 @@ def test_a_gate_that_closes_is_told_of_once(made: Any, traffic: Traffic, caplog:
     traffic.bouts(4)
     closed = [one.getMessage() for one in told(caplog, logging.INFO)]
     assert len(closed) == len(set(closed)) == open_before > 0
-    assert all("within 60s are announced no longer: " in one and "errors seen" in one for one in closed)
+    assert all("within 60s are no longer announced: " in one and "errors seen" in one for one in closed)
 
 
 def test_quality_is_kept_where_other_processes_find_it(made: Any, traffic: Traffic) -> None:
