@@ -769,7 +769,11 @@ def test_references_are_followed_as_dictconfig_does(changes: dict[str, Any]) -> 
         ({"handlers": {"h": {"class": "cfg://no"}}}, "handlers.h.class", "'cfg://no' refers to nothing"),
         ({"handlers": "cfg://no"}, "handlers", "'cfg://no' refers to nothing"),
         ({"root": {"handlers": "cfg://no"}}, "root.handlers", "'cfg://no' refers to nothing"),
-        ({"handlers": {"h": {**STREAM, "level": "env://L?default=INFO"}}}, "handlers.h.level", "does not resolve env://"),
+        (
+            {"handlers": {"h": {**STREAM, "level": "env://L?default=INFO"}}},
+            "handlers.h.level",
+            "does not resolve env://",
+        ),
         ({"root": {"handlers": ["h"], "level": "env://L?default=INFO"}}, "root.level", "does not resolve env://"),
         ({"root": {"handlers": ["h"], "level": "info"}}, "root.level", "unknown level 'info', did you mean 'INFO'?"),
         ({"root": {"handlers": ["h"], "level": ["INFO"]}}, "root.level", "unknown level ['INFO']"),

@@ -343,7 +343,11 @@ logging.setLoggerClass(Own)
         (OWN.replace("METHOD", "callHandlers").replace("WHAT", "pass"), "Own.callHandlers", ""),
         (OWN.replace("METHOD", "handle").replace("WHAT", "super().handle(record)"), "", ""),
         ("import logging; logging.Logger.handle = lambda self, record: None", "<lambda>", "<lambda>"),
-        ("import importlib, logging; importlib.reload(logging)", "attached to no logger on the way", "the module was reloaded"),
+        (
+            "import importlib, logging; importlib.reload(logging)",
+            "attached to no logger on the way",
+            "the module was reloaded",
+        ),
     ],
     ids=["handle", "callHandlers", "handed on", "replaced", "reloaded"],
 )
