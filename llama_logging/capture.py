@@ -140,6 +140,7 @@ def _of_form(form: Form, record: logging.LogRecord, exception: BaseException, tb
         _add_surroundings(fields, exception, tb)
     if record.exc_text is None and len(said) < sights.MAX_TEXT:
         record.exc_text = form.opening + tracebacks.last_line(exception, said)
+    # As `seen.mark_captured`, without asking its class: an exception that has a form carries what is known of it.
     attributes_of(exception)[seen.MARK] = error_id, created
     context = from_fields(fields)
     return GROUPING.applied(context) if GROUPING.rules else context

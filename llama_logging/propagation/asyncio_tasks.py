@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llama_logging import tagging, tracing
@@ -15,12 +15,17 @@ from llama_logging import tagging, tracing
 
 def install(module: Any) -> None:
     """Have exceptions that are given to a loop tell of the trace and the tags of where they were raised."""
+    before_handling(module, lambda _loop, context: take_along(context))
+
+
+def before_handling(module: Any, look: Callable[[Any, Mapping[str, Any]], object]) -> None:
+    """Have *look* see each loop of *module*, and what is given to its exception handler, before that does."""
     cls = module.Loop if module.__name__ == "uvloop" else module.BaseEventLoop
     original = cls.call_exception_handler
 
     @functools.wraps(original)
     def call_exception_handler(self: Any, context: dict[str, Any]) -> None:
-        take_along(context)
+        look(self, context)
         original(self, context)
 
     cls.call_exception_handler = call_exception_handler

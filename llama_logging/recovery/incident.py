@@ -102,8 +102,8 @@ class Incident:
                 retry_at = remedy.retry_at
                 if remedy.status is not OutcomeStatus.RECOVERED:
                     retry_at = retry_at or self._retry_at()  # what stands in does so until it may be acted again
-                end = Resolution(remedy.status, remedy.value, remedy.detail, remedy.advice, retry_at, ready_at)
-                return dataclasses.replace(end, is_hint=remedy.is_hint)
+                status, value, hint = remedy.status, remedy.value, remedy.is_hint
+                return Resolution(status, value, remedy.detail, remedy.advice, retry_at, ready_at, is_hint=hint)
         if self._stopped:
             return Resolution(OutcomeStatus.REFUSED, detail=self._stopped)
         told = "; ".join(f"{attempt.strategy}: {attempt.detail}" for attempt in self._attempts)
