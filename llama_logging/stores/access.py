@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from llama_logging.context import to_microseconds
 from llama_logging.registry.origins import EVERYWHERE
-from llama_logging.stores import words
-from llama_logging.stores.arriving import Arrived, Error
+from llama_logging.stores import counting, words
+from llama_logging.stores.arriving import Arrived, Error, Shape
 from llama_logging.stores.statements import Execute
+from llama_logging.stores.temporary import Row, Table
 
 
 class SQLAccess:
@@ -59,15 +59,20 @@ class SQLAccess:
         """`_add`, all or nothing; False if the database refuses what is in one of the frames."""
         raise NotImplementedError
 
-    def _fill(self, execute: Execute, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Put *rows* into *table*."""
+    def _fill(self, execute: Execute, table: Table, rows: Sequence[Row]) -> None:
+        """Put *rows* into the temporary *table*."""
         raise NotImplementedError
 
-    def _send(self, errors: Sequence[Error]) -> None:
-        """Have *errors* where the database is, while nobody waits for them yet."""
+    def _place(self, execute: Execute) -> None:
+        """Add what is new of groups to them, and find where in the registry all that was told is."""
+        for statement in (counting.GROUPS, *counting.PLACED):
+            execute(statement)
 
-    def _keep(self, execute: Execute, errors: Sequence[Error]) -> None:
-        """Add *errors*, which were sent; their groups, stacks and processes are there."""
+    def _make_room(self, execute: Execute) -> None:
+        """Make what errors need that are about to be kept, where it is not there."""
+
+    def _keep(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
+        """Add *errors*, whose shapes have these *numbers*, and are there with their groups, stacks and processes."""
         raise NotImplementedError
 
     def _size(self, execute: Execute) -> int:

@@ -15,6 +15,7 @@ from llama_logging.exceptions import UNREADABLE
 from llama_logging.journal.framing import DIGITS, number_of
 from llama_logging.native import breathe
 from llama_logging.stores.statements import END, MOST, parts
+from llama_logging.stores.temporary import BATCH
 from llama_logging.tried import OutcomeStatus
 from llama_logging.wire import AFTER_ID, HEAD, ID_CHARACTERS
 
@@ -51,12 +52,6 @@ what is left of its frame."""
 Count = tuple[Error, int]
 """Of errors of which no more is left: one of them, without id, words and the rest, and how many they are."""
 
-COLUMNS = (
-    *("place", "kind", "error_id", "attempt_id", "timestamp", "severity", "fingerprint", "name", "release"),
-    *("service", "environment", "module", "function", "strategy", "status", "duration", "pending", "content"),
-)
-"""Of `batch`."""
-
 
 @dataclass
 class Arrived:
@@ -64,7 +59,7 @@ class Arrived:
 
     Attributes:
         errors, counts: In their order.
-        rows: What `batch` takes, in the order of COLUMNS.
+        rows: What BATCH takes.
         numbers: Sequence numbers of the frames.
         writer: The process whose journal begins among them; empty if none does.
         gone: How many numbered frames were given up on purpose, where there was no room: those are no loss.
@@ -161,7 +156,7 @@ def _look_closely(frame: str, arrived: Arrived) -> None:
             values = {"place": len(arrived.rows), "kind": kind, "content": frame, **_OTHERS[kind](told)}
             if kind == "open":
                 arrived.writer = values["name"]
-            arrived.rows.append([values.get(column) for column in COLUMNS])
+            arrived.rows.append([values.get(column) for column in BATCH.columns])
     except UNREADABLE:
         arrived.refused += 1
 

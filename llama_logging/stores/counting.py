@@ -25,24 +25,22 @@ STACKS = (
     ON CONFLICT (name) DO NOTHING
     """,
 )
-PLACED = "UPDATE told SET origin = coalesce((SELECT origin FROM processes WHERE processes.name = told.process), 0)"
-RELEASES = """
-    INSERT INTO releases (release, first_seen)
-    SELECT processes.release, min(told.first_seen)
-    FROM told JOIN processes ON processes.name = told.process
-    WHERE processes.release <> '' GROUP BY processes.release ORDER BY processes.release
-    ON CONFLICT (release) DO UPDATE SET first_seen = excluded.first_seen
-    WHERE excluded.first_seen < releases.first_seen
-"""
-
+FOUND = (
+    """
+    UPDATE shapes SET
+        stack = (SELECT id FROM stacks WHERE stacks.name = shapes.stack_name),
+        (process, origin, release) =
+            (SELECT id, origin, release FROM processes WHERE processes.name = shapes.process_name)
+    """,
+    "UPDATE shapes SET origin = 0, release = '' WHERE process IS NULL",
+)
 GROUPS = f"""
     INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count,
                         first_seen, last_seen, last_error_id, first_release, last_release)
-    SELECT fingerprint, error_type, error_message, severity, logger_name, stacks.id, count,
-           first_seen, last_seen, error_id, coalesce(began.release, ''), coalesce(processes.release, '')
-    FROM news
-    LEFT JOIN stacks ON stacks.name = news.stack LEFT JOIN processes ON processes.name = news.last_process
-    LEFT JOIN processes AS began ON began.name = news.first_process
+    SELECT news.fingerprint, newest.error_type, news.error_message, news.severity, newest.logger_name, newest.stack,
+           news.count, news.first_seen, news.last_seen, news.error_id, first.release, newest.release
+    FROM news JOIN shapes AS first ON first.shape = news.first_shape
+    JOIN shapes AS newest ON newest.shape = news.last_shape
     ORDER BY news.fingerprint
     ON CONFLICT (fingerprint) DO UPDATE SET
         count = groups.count + excluded.count,
@@ -62,15 +60,33 @@ GROUPS = f"""
 },
         last_seen = CASE WHEN excluded.last_seen > groups.last_seen THEN excluded.last_seen ELSE groups.last_seen END
 """
+PLACED = (
+    "UPDATE shapes SET group_id = (SELECT id FROM groups WHERE groups.fingerprint = shapes.fingerprint)",
+    """
+    INSERT INTO placed
+    SELECT group_id, stack, process, origin, release, severity, error_type,
+           minute, amount, errors, first_seen, last_seen
+    FROM told JOIN shapes ON shapes.shape = told.shape
+    """,
+)
+
+RELEASES = """
+    INSERT INTO releases (release, first_seen)
+    SELECT release, min(first_seen) FROM placed WHERE release <> '' GROUP BY release ORDER BY release
+    ON CONFLICT (release) DO UPDATE SET first_seen = excluded.first_seen
+    WHERE excluded.first_seen < releases.first_seen
+"""
 
 USES = tuple(
     f"""
     INSERT INTO {one}_uses (id, count, last_seen)
-    SELECT {many}.id, sum(used.errors), max(used.last_seen)
+    SELECT used.id, sum(used.errors), max(used.last_seen)
     FROM (
-        SELECT {one} AS name, errors, last_seen FROM told
-        UNION ALL SELECT name, 0, CAST(? AS BIGINT) FROM batch WHERE kind = '{definition}'
-    ) AS used JOIN {many} ON {many}.name = used.name GROUP BY 1 ORDER BY 1
+        SELECT {one} AS id, errors, last_seen FROM placed WHERE {one} IS NOT NULL
+        UNION ALL
+        SELECT {many}.id, 0, CAST(? AS BIGINT)
+        FROM batch JOIN {many} ON {many}.name = batch.name WHERE batch.kind = '{definition}'
+    ) AS used GROUP BY 1 ORDER BY 1
     ON CONFLICT (id) DO UPDATE SET
         count = {one}_uses.count + excluded.count,
         last_seen = CASE WHEN excluded.last_seen > {one}_uses.last_seen THEN excluded.last_seen
@@ -84,16 +100,15 @@ COUNTS = (
     *(
         f"""
         INSERT INTO {table} (group_id, {step}, origin, count)
-        SELECT groups.id, told.minute / {minutes}, told.origin, sum(told.amount)
-        FROM told JOIN groups ON groups.fingerprint = told.fingerprint GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        SELECT group_id, minute / {minutes}, origin, sum(amount) FROM placed GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
         ON CONFLICT (group_id, {step}, origin) DO UPDATE SET count = {table}.count + excluded.count
         """
         for table, step, minutes in COUNTED
     ),
     """
     INSERT INTO group_origins (group_id, origin, count, severity, first_seen, last_seen)
-    SELECT groups.id, told.origin, sum(told.amount), max(told.severity), min(told.first_seen), max(told.last_seen)
-    FROM told JOIN groups ON groups.fingerprint = told.fingerprint GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT group_id, origin, sum(amount), max(severity), min(first_seen), max(last_seen)
+    FROM placed GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (group_id, origin) DO UPDATE SET
         count = group_origins.count + excluded.count,
         severity = CASE WHEN excluded.severity > group_origins.severity THEN excluded.severity
@@ -128,7 +143,9 @@ def totals(told: str) -> tuple[str, str]:
     )
 
 
-TOTALS = totals("told")
+TOTALS = totals("""(
+    SELECT origin, minute, severity, error_type, sum(amount) AS amount FROM placed GROUP BY 1, 2, 3, 4
+) AS told""")
 OTHERS = (
     """
     INSERT INTO sightings (error_id, timestamp, content)

@@ -8,18 +8,17 @@ from datetime import UTC, datetime
 from llama_logging.context import to_microseconds
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import counting, states
-from llama_logging.stores.access import SQLAccess
-from llama_logging.stores.arriving import COLUMNS, Arrived, Error, read
+from llama_logging.stores.arriving import Arrived, read
 from llama_logging.stores.known import AGAIN_SPAN, make_worse, speak, unknown
-from llama_logging.stores.moves import carry_out
+from llama_logging.stores.moves import SQLMoves
 from llama_logging.stores.statements import Execute
-from llama_logging.stores.tally import tell
-from llama_logging.stores.temporary import clear
+from llama_logging.stores.tally import tally
+from llama_logging.stores.temporary import BATCH, clear
 
 _ASKED = f"SELECT again.*, {states.IS_MUTED} FROM ({AGAIN_SPAN}) AS again"
 
 
-class SQLIntake(SQLAccess):
+class SQLIntake(SQLMoves):
     """Part of SQLStore."""
 
     def ingest(self, batch: Batch) -> int:
@@ -105,25 +104,31 @@ class SQLIntake(SQLAccess):
 
     def _add(self, execute: Execute, arrived: Arrived) -> None:
         errors, spoken = unknown(execute, arrived.errors)
-        self._send(errors)
+        counted = tally(errors, arrived.counts)
         with self._together():
-            self._fill(execute, "batch", COLUMNS, arrived.rows)
-            tell(self._fill, execute, errors, arrived.counts)
+            self._fill(execute, BATCH, arrived.rows)
+            counted.tell(self._fill, execute)
             self._alone(execute)
-            self._settle(execute, errors, spoken)
+            if arrived.rows:
+                for statement in counting.STACKS:
+                    execute(statement)
+            for statement in counting.FOUND:
+                execute(statement)
+            speak(execute, spoken)
+            self._make_room(execute)
+            self._place(execute)
+            self._keep(execute, errors, counted.numbers)
+            self._settle(execute)
+            if spoken:
+                self._carry_out(execute)
+                execute("DELETE FROM moving")
 
-    def _settle(self, execute: Execute, errors: Sequence[Error], spoken: Sequence[Error]) -> None:
-        """Make rows of what is in the temporary tables, and of *errors*; change those that have *spoken*."""
-        for statement in (*counting.STACKS, counting.PLACED):
-            execute(statement)
-        speak(execute, spoken)
-        for statement in (counting.RELEASES, counting.GROUPS):
-            execute(statement)
-        self._keep(execute, errors)
+    def _settle(self, execute: Execute) -> None:
+        """Count what is placed, and see what becomes of it and of the rest of the batch."""
         now = (to_microseconds(datetime.now(UTC)),)
         for statement in counting.USES:
             execute(statement, now)
-        for statement in (*counting.COUNTS, *counting.TOTALS, *states.STATES, *counting.OTHERS):
+        for statement in (counting.RELEASES, *counting.COUNTS, *counting.TOTALS, *states.STATES, *counting.OTHERS):
             execute(statement)
         *span, is_muted = execute(_ASKED).fetchone()
         if is_muted:
@@ -131,6 +136,3 @@ class SQLIntake(SQLAccess):
         if span[0] is not None:
             make_worse(execute, span)
         clear(execute)
-        if spoken:
-            carry_out(self._fill, execute)
-            execute("DELETE FROM moving")

@@ -15,7 +15,7 @@ from llama_logging.stores.arriving import Error, Shape
 from llama_logging.stores.counting import COUNTED
 from llama_logging.stores.statements import LONGEST, MINUTE, ORIGIN, Execute, marks, only
 from llama_logging.stores.states import BEGUN
-from llama_logging.stores.tally import Fill, tell
+from llama_logging.stores.tally import tally
 from llama_logging.stores.temporary import clear
 
 _DECIDED = "state, state_at, resolved_in, resolved_after, muted_until, muted_count, muted_period"
@@ -181,23 +181,25 @@ class SQLMoves(SQLAccess):
 
     def _rearrange(self, execute: Execute) -> None:
         """Errors of the past: a group that they make is new with its next error, and only if no other became it."""
-        carry_out(self._fill, execute)
+        self._carry_out(execute)
         execute("DELETE FROM turned")
         self._index().moved(execute, [position for (position,) in execute("SELECT position FROM moving").fetchall()])
 
-
-def carry_out(fill: Fill, execute: Execute) -> None:
-    """Give the errors in `moving` their new groups; the table is left with what was moved."""
-    for statement in LEAVE:
-        execute(statement)
-    moved: list[Error] = [
-        (error_id, moment, Shape(*shape), message, 0, 0, "")
-        for error_id, moment, *shape, message in execute(MOVED).fetchall()
-    ]
-    tell(fill, execute, moved)
-    for statement in (counting.PLACED, counting.GROUPS, *counting.COUNTS, BEGUN, *ENTER):
-        execute(statement)
-    clear(execute)
+    def _carry_out(self, execute: Execute) -> None:
+        """Give the errors in `moving` their new groups; the table is left with what was moved."""
+        for statement in LEAVE:
+            execute(statement)
+        moved: list[Error] = [
+            (error_id, moment, Shape(*shape), message, 0, 0, "")
+            for error_id, moment, *shape, message in execute(MOVED).fetchall()
+        ]
+        tally(moved).tell(self._fill, execute)
+        for statement in counting.FOUND:
+            execute(statement)
+        self._place(execute)
+        for statement in (*counting.COUNTS, BEGUN, *ENTER):
+            execute(statement)
+        clear(execute)
 
 
 def _hand_over(execute: Execute, sources: Sequence[int], became: int, moment: int) -> None:

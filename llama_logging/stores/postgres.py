@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from llama_logging import wire
 from llama_logging.context import to_microseconds
+from llama_logging.native import breathe
 from llama_logging.retention import Retention
 from llama_logging.stores import postgres_days, pruning, words
-from llama_logging.stores.arriving import Arrived, Error
-from llama_logging.stores.copying import COPY, rows
+from llama_logging.stores.arriving import Arrived, Error, Shape
+from llama_logging.stores.postgres_arrays import arrays, unnested
 from llama_logging.stores.postgres_schema import STEPS
 from llama_logging.stores.postgres_session import INDEXING, INGESTION, Session, retried
 from llama_logging.stores.postgres_words import Words
 from llama_logging.stores.sql import SQLStore
-from llama_logging.stores.statements import DAY, Execute, only
+from llama_logging.stores.statements import DAY, Execute, only, parts
+from llama_logging.stores.temporary import FILLED, Row, Table
 from llama_logging.stores.urls import StoreURL
 
 _SWEEP_AFTER = 500
 # Bytes that an error takes in the indexes (measured); a stack takes less.
 _INDEXED = 250
 
-_KEEP = """
+_ARRIVED = {
+    **{"shape": "INTEGER", "error_id": "TEXT", "timestamp": "BIGINT", "message": "TEXT", "partial": "INTEGER"},
+    **{"details": "INTEGER", "content": "TEXT"},
+}
+_KEEP = f"""
     INSERT INTO errors (error_id, timestamp, severity, group_id, error_type, message, stack, process,
                         partial, details, content)
-    SELECT arrived.error_id, arrived.timestamp, arrived.severity, groups.id, arrived.error_type, arrived.message,
-           stacks.id, processes.id, arrived.partial, arrived.details, arrived.content
-    FROM arrived JOIN groups ON groups.fingerprint = arrived.fingerprint
-    LEFT JOIN stacks ON stacks.name = arrived.stack LEFT JOIN processes ON processes.name = arrived.process
+    SELECT arrived.error_id, arrived.timestamp, shapes.severity, shapes.group_id, shapes.error_type, arrived.message,
+           shapes.stack, shapes.process, arrived.partial, arrived.details, arrived.content
+    FROM {unnested(_ARRIVED)} WITH ORDINALITY AS arrived ({", ".join(_ARRIVED)}, place)
+    JOIN shapes ON shapes.shape = arrived.shape
     ORDER BY arrived.place
 """
 _TABLES = (
@@ -85,7 +89,7 @@ class PostgresStore(SQLStore):
             yield execute
         if self._staged > _SWEEP_AFTER:
             # ON COMMIT DELETE ROWS costs more, 4 ms each time, and in the transaction that others wait for.
-            self._session.sweep("arrived, batch, told, news")
+            self._session.sweep(f"placed, {', '.join(table.name for table in FILLED)}")
             self._staged = 0
 
     def _claim(self, execute: Execute, journal: str) -> int:
@@ -93,24 +97,28 @@ class PostgresStore(SQLStore):
         execute("INSERT INTO journals VALUES (?, 0, 0, '') ON CONFLICT DO NOTHING", (journal,))
         return int(only(execute('SELECT "offset" FROM journals WHERE journal = ? FOR UPDATE', (journal,))))
 
-    def _send(self, errors: Sequence[Error]) -> None:
-        if errors:
-            self._staged += len(errors)
-            self._session.copy(COPY, rows(errors))
-
     def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
         return self._session.attempt(execute, partial(self._add, execute, arrived))
 
-    def _fill(self, execute: Execute, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        # As one parameter: psycopg takes longer for each of many than the server for all that it does with them.
+    def _fill(self, execute: Execute, table: Table, rows: Sequence[Row]) -> None:
         if rows:
-            told = wire.dumps([dict(zip(columns, row, strict=True)) for row in rows])
-            execute(f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, ?)", (told,))
+            self._staged += len(rows)
+            insert = f"INSERT INTO {table.name} ({', '.join(table.columns)}) SELECT * FROM {unnested(table.columns)}"
+            execute(insert, arrays(rows, table.columns))
 
-    def _keep(self, execute: Execute, errors: Sequence[Error]) -> None:
+    def _place(self, execute: Execute) -> None:
+        with _among_few(execute):
+            super()._place(execute)
+
+    def _make_room(self, execute: Execute) -> None:
         postgres_days.make(execute)
-        execute(_KEEP)
-        execute("DELETE FROM arrived")
+
+    def _keep(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
+        with _among_few(execute):
+            for some in parts(errors):
+                rows = [(numbers[shape], error_id, moment, *rest) for error_id, moment, shape, *rest in some]
+                execute(_KEEP, arrays(rows, _ARRIVED))
+                breathe()
 
     def _together(self) -> contextlib.AbstractContextManager[object]:
         return self._session.together()
@@ -118,7 +126,7 @@ class PostgresStore(SQLStore):
     def _alone(self, execute: Execute) -> None:
         # Errors are followed in the order of their positions, so they must be committed in that order: what comes now
         # is done by one writer at a time, until its transaction ends. A row of the day's totals would make them wait
-        # for each other anyway. What takes a slow client long, sending the errors, came before.
+        # for each other anyway. What follows is sent meanwhile.
         self._session.wait(execute, INGESTION)
 
     def _now(self, execute: Execute) -> int:
@@ -198,3 +206,14 @@ class PostgresStore(SQLStore):
     resolve_predictions = retried(SQLStore.resolve_predictions)
     settle_predictions = retried(SQLStore.settle_predictions)
     rate_predictions = retried(SQLStore.rate_predictions)
+
+
+@contextlib.contextmanager
+def _among_few(execute: Execute) -> Iterator[None]:
+    """In it, statements join nothing but temporary tables.
+
+    These were empty when they were swept. PostgreSQL takes them for that, and would go through all rows for each.
+    """
+    execute("SET LOCAL enable_nestloop = off")
+    yield
+    execute("SET LOCAL enable_nestloop TO DEFAULT")

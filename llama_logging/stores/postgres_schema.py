@@ -15,7 +15,6 @@ They are those of `schema.py`, with these differences:
 from __future__ import annotations
 
 from llama_logging.stores import temporary
-from llama_logging.stores.copying import ARRIVED
 from llama_logging.stores.statements import DAY
 
 FIRST_DAY, LAST_DAY = 10_957, 47_482
@@ -428,6 +427,6 @@ TEMPORARY = ";".join(
     table.replace("CREATE TEMP TABLE", "CREATE TEMP TABLE IF NOT EXISTS")
     .replace("INTEGER", "bigint")
     .replace(" TEXT", _BYTEWISE)
-    for table in (ARRIVED, *temporary.TEMPORARY)
+    for table in temporary.TEMPORARY
 )
 """What the temporary tables are here."""

@@ -215,11 +215,6 @@ class Session:
             raise
         pipeline.__exit__(None, None, None)
 
-    def copy(self, statement: str, lines: str) -> None:
-        """Within a transaction, send *lines* to a COPY."""
-        with self._open_one.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            copy.write(lines)
-
     def sweep(self, tables: str) -> None:
         """Free what was deleted from temporary *tables*: nobody else does."""
         if self._connection is not None and not self._connection.closed:

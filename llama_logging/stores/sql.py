@@ -21,7 +21,6 @@ from llama_logging.stores.errors import SQLErrors
 from llama_logging.stores.groups import SQLGroups
 from llama_logging.stores.intake import SQLIntake
 from llama_logging.stores.ledger import SQLLedger
-from llama_logging.stores.moves import SQLMoves
 from llama_logging.stores.origins import SQLOrigins
 from llama_logging.stores.outbox import SQLOutbox
 from llama_logging.stores.triage import SQLTriage
@@ -34,7 +33,6 @@ class SQLStore(
     SQLGroups,
     SQLOrigins,
     SQLTriage,
-    SQLMoves,
     SQLAttempts,
     SQLUpkeep,
     SQLOutbox,

@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from llama_logging import process
 from llama_logging.retention import Retention
 from llama_logging.stores import words
-from llama_logging.stores.arriving import Arrived, Error
+from llama_logging.stores.arriving import Arrived, Error, Shape
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.sqlite_session import Session
 from llama_logging.stores.sqlite_words import Words
 from llama_logging.stores.statements import Execute, marks, only, parts
+from llama_logging.stores.temporary import Row, Table
 from llama_logging.stores.urls import StoreURL
 
 _AT_ONCE = 128
 """Rows in one statement."""
 
-IDS = tuple(
-    f"SELECT DISTINCT told.{told}, {table}.id FROM told JOIN {table} ON {table}.{name} = told.{told}"
-    for told, table, name in (
-        ("fingerprint", "groups", "fingerprint"),
-        ("stack", "stacks", "name"),
-        ("process", "processes", "name"),
-    )
-)
 _COLUMNS = (
-    *("error_id", "timestamp", "severity", "group_id", "error_type", "message"),
-    *("stack", "process", "partial", "details", "content"),
+    *("error_id", "timestamp", "severity", "error_type", "message", "partial", "details", "content"),
+    *("group_id", "stack", "process"),
 )
 """Of `errors`."""
 
@@ -89,33 +81,20 @@ class SQLiteStore(SQLStore):
     def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
         return self._session.attempt(execute, partial(self._add, execute, arrived))
 
-    def _keep(self, execute: Execute, errors: Sequence[Error]) -> None:
-        groups, stacks, processes = (dict(execute(statement).fetchall()) for statement in IDS)
+    def _keep(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
+        places = {place[0]: place[1:] for place in execute("SELECT shape, group_id, stack, process FROM shapes")}
         for some in parts(errors, _AT_ONCE):
             rows = [
                 (
-                    *(error_id, moment, shape.severity, groups[shape.fingerprint], shape.error_type, message),
-                    *(stacks.get(shape.stack), processes.get(shape.process), partial, details, content),
+                    *(error_id, moment, shape.severity, shape.error_type, message, partial, details, content),
+                    *places[numbers[shape]],
                 )
                 for error_id, moment, shape, message, partial, details, content in some
             ]
-            self._fill(execute, "errors", _COLUMNS, rows)
+            _insert(execute, "errors", _COLUMNS, rows)
 
-    def _fill(self, execute: Execute, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """As SQLAccess; many by one statement.
-
-        Of one row for each statement SQLite gives the interpreter back and waits for it again at every row: 31 rows a
-        second beside a busy main thread (measured; this way 27 thousand). Each number of rows is a statement that is
-        prepared once, so they are powers of two.
-        """
-        insert, one = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", f"({marks(columns)})"
-        begin, number = 0, _AT_ONCE
-        while begin < len(rows):
-            while number > len(rows) - begin:
-                number //= 2
-            some = rows[begin : begin + number]
-            execute(insert + ", ".join([one] * number), list(chain.from_iterable(some)))
-            begin += number
+    def _fill(self, execute: Execute, table: Table, rows: Sequence[Row]) -> None:
+        _insert(execute, table.name, tuple(table.columns), rows)
 
     def _size(self, execute: Execute) -> int:
         pages = only(execute("PRAGMA page_count")) - only(execute("PRAGMA freelist_count"))
@@ -135,3 +114,20 @@ class SQLiteStore(SQLStore):
 
     def _index(self) -> words.Index:
         return self._words
+
+
+def _insert(execute: Execute, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Put *rows* into *table*; many by one statement.
+
+    Of one row for each statement SQLite gives the interpreter back and waits for it again at every row: 31 rows a
+    second beside a busy main thread (measured; this way 27 thousand). Each number of rows is a statement that is
+    prepared once, so they are powers of two.
+    """
+    insert, one = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", f"({marks(columns)})"
+    begin, number = 0, _AT_ONCE
+    while begin < len(rows):
+        while number > len(rows) - begin:
+            number //= 2
+        some = rows[begin : begin + number]
+        execute(insert + ", ".join([one] * number), list(chain.from_iterable(some)))
+        begin += number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llama_logging.stores.statements import MINUTE, Execute
 
 _TOUCHED = """
-    FROM told JOIN groups AS own ON own.fingerprint = told.fingerprint
+    FROM placed JOIN groups AS own ON own.id = placed.group_id
     JOIN groups AS shown ON shown.id = coalesce(own.root, own.id)
 """
 _MEMBERS = "SELECT id FROM groups AS member WHERE member.id = shown.id OR member.root = shown.id"
@@ -14,7 +14,7 @@ _ANY = "EXISTS (SELECT 1 FROM groups WHERE groups.state = 'resolved')"
 BEGUN = """
     INSERT INTO turned
     SELECT DISTINCT groups.id, 'new', groups.first_seen, groups.first_release
-    FROM told JOIN groups ON groups.fingerprint = told.fingerprint
+    FROM placed JOIN groups ON groups.id = placed.group_id
     WHERE NOT EXISTS (SELECT 1 FROM changes WHERE changes.group_id = groups.id)
 """
 STATES = (
@@ -23,14 +23,13 @@ STATES = (
     # in which no error came, and so it should be for the one that has the fix, is the moment of the decision.
     f"""
     INSERT INTO turned
-    SELECT shown.id, 'regressed', max(told.last_seen), max(coalesce(processes.release, ''))
+    SELECT shown.id, 'regressed', max(placed.last_seen), max(placed.release)
     {_TOUCHED}
-    LEFT JOIN processes ON processes.name = told.process
-    LEFT JOIN releases AS seen ON seen.release = processes.release
+    LEFT JOIN releases AS seen ON seen.release = placed.release
     LEFT JOIN releases AS fixed ON fixed.release = shown.resolved_in
-    WHERE {_ANY} AND shown.state = 'resolved' AND told.last_seen > shown.state_at
-        AND (shown.resolved_in = '' OR coalesce(processes.release, '') = ''
-             OR (shown.resolved_after = 0 AND processes.release = shown.resolved_in)
+    WHERE {_ANY} AND shown.state = 'resolved' AND placed.last_seen > shown.state_at
+        AND (shown.resolved_in = '' OR placed.release = ''
+             OR (shown.resolved_after = 0 AND placed.release = shown.resolved_in)
              OR seen.first_seen > coalesce(fixed.first_seen, shown.state_at))
     GROUP BY shown.id
     """,
@@ -40,19 +39,19 @@ IS_MUTED = "EXISTS (SELECT 1 FROM groups WHERE state = 'muted')"
 # Of the minute of the decision only what came after it; counts do not tell.
 UNMUTE = f"""
     INSERT INTO turned
-    SELECT shown.id, 'unmuted', max(told.last_seen), 'it came too often'
+    SELECT shown.id, 'unmuted', max(placed.last_seen), 'it came too often'
     {_TOUCHED}
     WHERE shown.state = 'muted'
     GROUP BY shown.id, shown.muted_count, shown.muted_period, shown.state_at
     HAVING (
         SELECT coalesce(sum(counts.count), 0) FROM counts
         WHERE counts.group_id IN ({_MEMBERS}) AND counts.minute > shown.state_at / {MINUTE}
-            AND counts.minute > (max(told.last_seen) - shown.muted_period) / {MINUTE}
+            AND counts.minute > (max(placed.last_seen) - shown.muted_period) / {MINUTE}
     ) + (
         SELECT count(*) FROM errors
         WHERE errors.group_id IN ({_MEMBERS}) AND errors.timestamp > shown.state_at
             AND errors.timestamp < (shown.state_at / {MINUTE} + 1) * {MINUTE}
-            AND shown.state_at / {MINUTE} > (max(told.last_seen) - shown.muted_period) / {MINUTE}
+            AND shown.state_at / {MINUTE} > (max(placed.last_seen) - shown.muted_period) / {MINUTE}
     ) >= shown.muted_count
 """
 UNMUTE_AT = """

@@ -1,4 +1,4 @@
-"""How often what came in was there, by place and minute, and what there is new of each group.
+"""How often what came in was there, by shape and minute, and what there is new of each group.
 
 Counted here and not by the database, which would have to be told every error twice for it.
 """
@@ -6,25 +6,14 @@ Counted here and not by the database, which would have to be told every error tw
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
 from llama_logging.native import breathe
 from llama_logging.stores.arriving import Count, Error, Shape
 from llama_logging.stores.statements import LONGEST, MINUTE, Execute, parts
-
-_TOLD = (
-    *("fingerprint", "stack", "process", "minute", "severity", "error_type", "amount", "errors"),
-    *("first_seen", "last_seen"),
-)
-_NEWS = (
-    *("fingerprint", "count", "severity", "first_seen", "last_seen", "first_process"),
-    *("error_id", "error_type", "error_message", "logger_name", "stack", "last_process"),
-)
-Row = tuple[Any, ...]
-Fill = Callable[[Execute, str, Sequence[str], Sequence[Row]], None]
-"""As SQLAccess has it."""
+from llama_logging.stores.temporary import NEWS, SHAPES, TOLD, Fill, Row
 
 _AT_ONCE = 2_048
 """Errors between two moments in which other threads get the interpreter: half a millisecond."""
@@ -32,15 +21,23 @@ _AT_ONCE = 2_048
 _moment = itemgetter(1)
 
 
-def tell(fill: Fill, execute: Execute, errors: Sequence[Error], counts: Sequence[Count] = ()) -> None:
-    """Put into `told` and `news` what there is to tell of *errors* and *counts*."""
-    told, news = tally(errors, counts)
-    fill(execute, "told", _TOLD, told)
-    fill(execute, "news", _NEWS, news)
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What there is to tell: rows of TOLD and of NEWS, and the number that each shape has in them."""
+
+    numbers: Mapping[Shape, int]
+    told: Sequence[Row]
+    news: Sequence[Row]
+
+    def tell(self, fill: Fill, execute: Execute) -> None:
+        """Tell the database."""
+        fill(execute, SHAPES, [(number, *shape) for shape, number in self.numbers.items()])
+        fill(execute, TOLD, self.told)
+        fill(execute, NEWS, self.news)
 
 
-def tally(errors: Sequence[Error], counts: Sequence[Count]) -> tuple[list[Row], list[Row]]:
-    """Rows of `told` and of `news`."""
+def tally(errors: Sequence[Error], counts: Sequence[Count] = ()) -> Tally:
+    """Count them."""
     kept: defaultdict[tuple[Shape, int], list[Error]] = defaultdict(list)
     for some in parts(errors, _AT_ONCE):
         for error in some:
@@ -50,21 +47,21 @@ def tally(errors: Sequence[Error], counts: Sequence[Count]) -> tuple[list[Row], 
     for count in counts:
         counted[count[0][2], count[0][1] // MINUTE].append(count)
 
+    numbers: dict[Shape, int] = {}
     told: list[Row] = []
     groups: dict[str, _Group] = {}
 
     def add(shape: Shape, minute: int, ours: Sequence[Error], amount: int, errors: int) -> None:
         first, last = min(ours, key=_moment), max(reversed(ours), key=_moment)
-        fingerprint, stack, process, severity, error_type, _ = shape
-        told.append((fingerprint, stack, process, minute, severity, error_type, amount, errors, first[1], last[1]))
-        group = groups.get(fingerprint) or groups.setdefault(fingerprint, _Group(first))
+        told.append((numbers.setdefault(shape, len(numbers)), minute, amount, errors, first[1], last[1]))
+        group = groups.get(shape.fingerprint) or groups.setdefault(shape.fingerprint, _Group(first))
         group.add(amount, first, last)
 
     for (shape, minute), ours in kept.items():
         add(shape, minute, ours, len(ours), len(ours))
     for (shape, minute), those in counted.items():
         add(shape, minute, [one for one, _ in those], sum(amount for _, amount in those), 0)
-    return told, [group.row() for group in groups.values()]
+    return Tally(numbers, told, [group.row(numbers) for group in groups.values()])
 
 
 class _Group:
@@ -87,10 +84,10 @@ class _Group:
         self._first = min(self._first, first, key=_moment)
         self._newest = max(last, self._newest, key=lambda error: (error[0] != "", error[1]))
 
-    def row(self) -> Row:
-        """Of `news`."""
-        error_id, _, shape, message, *_ = self._newest
+    def row(self, numbers: Mapping[Shape, int]) -> Row:
+        """Of NEWS."""
+        first, (error_id, _, newest, message, *_) = self._first[2], self._newest
         return (
-            *(shape.fingerprint, self._count, self._severity, self._first[1], self._last_seen, self._first[2].process),
-            *(error_id, shape.error_type, message[:LONGEST], shape.logger_name, shape.stack, shape.process),
+            *(newest.fingerprint, self._count, self._severity, self._first[1], self._last_seen),
+            *(numbers[first], numbers[newest], error_id, message[:LONGEST]),
         )

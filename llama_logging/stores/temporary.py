@@ -5,31 +5,61 @@ What is counted, and what is new, is told in a few rows, and everything after th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from llama_logging.stores.statements import Execute
 
-BATCH = """
-    CREATE TEMP TABLE batch (
-        place BIGINT, kind TEXT, error_id TEXT, attempt_id TEXT, timestamp BIGINT, severity INTEGER, fingerprint TEXT,
-        name TEXT, release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT,
-        duration DOUBLE PRECISION, pending INTEGER, content TEXT
-    )
-"""
+
+class Table:
+    """A table that is filled from here.
+
+    Args:
+        name: What it is called.
+        told: The columns that are told, in their order, with the type that each has in SQLite.
+        found: Those that the database finds by these.
+    """
+
+    def __init__(self, name: str, told: str, found: str = "") -> None:
+        self.name = name
+        self.columns = {column: kind for column, _, kind in (each.partition(" ") for each in told.split(", "))}
+        self.definition = f"CREATE TEMP TABLE {name} ({', '.join(filter(None, (told, found)))})"
+
+
+Row = Sequence[Any]
+"""A value for each column that is told."""
+Fill = Callable[[Execute, Table, Sequence[Row]], None]
+"""As SQLAccess has it."""
+
+BATCH = Table(
+    "batch",
+    "place BIGINT, kind TEXT, error_id TEXT, attempt_id TEXT, timestamp BIGINT, severity INTEGER, fingerprint TEXT, "
+    "name TEXT, release TEXT, service TEXT, environment TEXT, module TEXT, function TEXT, strategy TEXT, status TEXT, "
+    "duration DOUBLE PRECISION, pending INTEGER, content TEXT",
+)
 """Of what came in, one row for each frame that is no error: see `arriving`."""
-TOLD = """
-    CREATE TEMP TABLE told (
-        fingerprint TEXT, stack TEXT, process TEXT, origin BIGINT, minute BIGINT, severity INTEGER, error_type TEXT,
-        amount BIGINT, errors BIGINT, first_seen BIGINT, last_seen BIGINT
-    )
-"""
-"""How often errors of one place were there in a minute; `errors` are those of which more is there than a count. `stack`
-and `process` are names."""
-NEWS = """
-    CREATE TEMP TABLE news (
-        fingerprint TEXT, count BIGINT, severity INTEGER, first_seen BIGINT, last_seen BIGINT, first_process TEXT,
-        error_id TEXT, error_type TEXT, error_message TEXT, logger_name TEXT, stack TEXT, last_process TEXT
-    )
-"""
+SHAPES = Table(
+    "shapes",
+    "shape INTEGER PRIMARY KEY, fingerprint TEXT, stack_name TEXT, process_name TEXT, severity INTEGER, "
+    "error_type TEXT, logger_name TEXT",
+    "group_id BIGINT, stack BIGINT, process BIGINT, origin BIGINT, release TEXT",
+)
+"""What errors of one place have in common (see `arriving`), by number, and where that is in the registry."""
+TOLD = Table("told", "shape INTEGER, minute BIGINT, amount BIGINT, errors BIGINT, first_seen BIGINT, last_seen BIGINT")
+"""How often errors of a shape were there in a minute; `errors` are those of which more is there than a count."""
+NEWS = Table(
+    "news",
+    "fingerprint TEXT, count BIGINT, severity INTEGER, first_seen BIGINT, last_seen BIGINT, first_shape INTEGER, "
+    "last_shape INTEGER, error_id TEXT, error_message TEXT",
+)
 """What there is new of each group: how often, how bad, since when, and what its newest error says."""
+PLACED = """
+    CREATE TEMP TABLE placed (
+        group_id BIGINT, stack BIGINT, process BIGINT, origin BIGINT, release TEXT, severity INTEGER, error_type TEXT,
+        minute BIGINT, amount BIGINT, errors BIGINT, first_seen BIGINT, last_seen BIGINT
+    )
+"""
+"""The rows of TOLD with what their shapes are in the registry."""
 MOVING = """
     CREATE TEMP TABLE moving (
         error_id TEXT PRIMARY KEY, fingerprint TEXT, regrouped TEXT, position BIGINT, was BIGINT, was_regrouped TEXT
@@ -38,10 +68,11 @@ MOVING = """
 """Errors that go into another group; `was` is the one they are in."""
 TURNED = "CREATE TEMP TABLE turned (group_id BIGINT, kind TEXT, at BIGINT, detail TEXT)"
 """Groups whose state changes with this batch."""
-TEMPORARY = (BATCH, TOLD, NEWS, MOVING, TURNED)
+FILLED = (BATCH, SHAPES, TOLD, NEWS)
+TEMPORARY = (*(table.definition for table in FILLED), PLACED, MOVING, TURNED)
 
 
 def clear(execute: Execute) -> None:
     """Forget what came in and what was told of it."""
-    for table in ("batch", "told", "news"):
-        execute(f"DELETE FROM {table}")
+    for name in (*(table.name for table in FILLED), "placed"):
+        execute(f"DELETE FROM {name}")

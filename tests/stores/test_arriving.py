@@ -176,27 +176,29 @@ def counts(draw: st.DrawFn) -> list[Count]:
 
 @given(errors(), counts())
 def test_the_tally_is_what_one_counts_by_hand(kept: list[Error], counted: list[Count]) -> None:
-    told, news = tally(kept, counted)
+    tallied = tally(kept, counted)
+    shapes = {number: shape for shape, number in tallied.numbers.items()}
+    assert len(shapes) == len(tallied.numbers)
     everything = [(error, 1, 1) for error in kept] + [(error, amount, 0) for error, amount in counted]
     by_place: Counter[tuple[Any, ...]] = Counter()
     for (_, moment, shape, *_), amount, number in everything:
-        by_place[shape[:3], moment // MINUTE, shape[3:5], "amount"] += amount
-        by_place[shape[:3], moment // MINUTE, shape[3:5], "errors"] += number
+        by_place[shape, moment // MINUTE, "amount"] += amount
+        by_place[shape, moment // MINUTE, "errors"] += number
     found: Counter[tuple[Any, ...]] = Counter()
-    for *place, minute, severity, error_type, amount, number, first, last in told:
+    for number, minute, amount, errors, first, last in tallied.told:
         assert first // MINUTE == last // MINUTE == minute
         assert first <= last
-        found[tuple(place), minute, (severity, error_type), "amount"] += amount
-        found[tuple(place), minute, (severity, error_type), "errors"] += number
+        found[shapes[number], minute, "amount"] += amount
+        found[shapes[number], minute, "errors"] += errors
     assert found == by_place
 
-    assert {row[0] for row in news} == {error[2].fingerprint for error, *_ in everything}
-    for fingerprint, count, severity, first, last, began, error_id, _, message, _, _, ended in news:
+    assert {row[0] for row in tallied.news} == {error[2].fingerprint for error, *_ in everything}
+    for fingerprint, count, severity, first, last, began, newest, error_id, message in tallied.news:
         own = [(error, amount) for error, amount, _ in everything if error[2].fingerprint == fingerprint]
         moments = [error[1] for error, _ in own]
         assert (count, severity) == (sum(amount for _, amount in own), max(error[2].severity for error, _ in own))
         assert (first, last) == (min(moments), max(moments))
-        assert began in {error[2].process for error, _ in own if error[1] == first}
+        assert shapes[began] in {error[2] for error, _ in own if error[1] == first}
         speaker = max((error for error, _ in own), key=lambda error: (error[0] != "", error[1]))
         assert (error_id, message) == (speaker[0], speaker[3])
-        assert ended in {error[2].process for error, _ in own if error[1] == speaker[1]}
+        assert shapes[newest] in {error[2] for error, _ in own if error[1] == speaker[1]}

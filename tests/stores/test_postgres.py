@@ -37,7 +37,7 @@ from tests.stores.test_store import HOUR, add, frames_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-from llama_logging.stores import postgres_days  # noqa: E402
+from llama_logging.stores import counting, postgres, postgres_days  # noqa: E402
 from llama_logging.stores.postgres import PostgresStore  # noqa: E402
 from llama_logging.stores.postgres_schema import STEPS  # noqa: E402
 
@@ -176,14 +176,31 @@ def test_a_journal_is_found_whoever_asks_and_however_often_the_password_changes(
 
 
 def test_errors_go_in_as_they_are(store: PostgresStore) -> None:
-    """What COPY takes for its own is written so that it does not."""
-    odd = 'tab\t, line\n\r\\N, "quote", \\. and é🦙'
-    texts = dict.fromkeys(("error_message", "error_type", "fingerprint", "logger_name"), odd)
+    """What an array takes for its own is written so that it does not."""
+    odd = ('tab\t, line\n\r\\N, "quote", {braces}, \\. and é🦙', "NULL", "", " ", '"', "\\")
     contexts = [
-        make_context(**texts, additional_context={"a": odd}, timestamp=NOON + number * HOUR) for number in range(3)
+        make_context(
+            **dict.fromkeys(("error_message", "error_type", "fingerprint", "logger_name"), text),
+            additional_context={"a": text},
+            timestamp=NOON + number * HOUR,
+        )
+        for number, text in enumerate(odd)
     ]
     add(store, *contexts)
     assert store.errors() == contexts[::-1]
+
+
+def test_what_came_in_is_joined_without_going_through_all_of_it_for_each_row(store: PostgresStore) -> None:
+    """However empty the temporary tables were when they were swept."""
+    add(store, make_context())
+    store._session.sweep("shapes, told")
+    with store._transaction() as execute:
+        execute("INSERT INTO shapes (shape) SELECT generate_series(1, 1000)")
+        execute("INSERT INTO told (shape) SELECT generate_series(1, 1000)")
+        with postgres._among_few(execute):
+            plan = "".join(row[0] for row in execute(f"EXPLAIN {counting.PLACED[1]}"))
+        assert "Hash Join" in plan
+        assert only(execute("SHOW enable_nestloop")) == "on"
 
 
 def test_members_in_another_order_are_read_all_the_same(store: PostgresStore) -> None:
