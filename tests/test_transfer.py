@@ -140,10 +140,12 @@ def test_what_can_be_read_of_a_damaged_registry_comes_over_and_it_stays_as_it_is
     (tmp_path / "source").mkdir()
     path = tmp_path / "source" / "one.db"
     one = store_at(path)
-    transfer.add(one, [make_context(error_message=os.urandom(400).hex()) for _ in range(2_000)])
+    errors = [make_context(error_message=os.urandom(400).hex()) for _ in range(2_000)]
+    transfer.add(one, errors)
     one.close()
     damaged = bytearray(path.read_bytes())
-    damaged[len(damaged) // 2 : len(damaged) // 2 + 8192] = os.urandom(8192)
+    page = damaged.index(errors[1_000].error_message.encode()) // 4096 * 4096
+    damaged[page : page + 4096] = os.urandom(4096)
     path.write_bytes(damaged)
     before = contents(path.parent)
     source, other = open_source(str(path)), store_at(tmp_path / "other.db")
