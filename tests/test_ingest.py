@@ -862,7 +862,7 @@ def test_what_a_batch_costs_does_not_grow_with_the_registry(store_url: urls.Stor
     store = sqlite.SQLiteStore(store_url)
     store.forget("")
     every = (
-        *(*counting.STACKS, *counting.FOUND, counting.GROUPS, *counting.PLACED, counting.RELEASES, *counting.COUNTS),
+        *(*counting.STACKS, counting.FOUND, counting.GROUPS, *counting.PLACED, counting.RELEASES, *counting.COUNTS),
         *(*counting.TOTALS, *counting.OTHERS, known.HAS_KNOWN, known.KNOWN.format("?, ?"), *known.SPOKEN),
         *(*states.STATES, states.UNMUTE, *states.TURN, states.UNMUTE_AT, *moves.LEAVE, moves.MOVED, *moves.ENTER),
     )

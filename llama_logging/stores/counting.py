@@ -25,15 +25,15 @@ STACKS = (
     ON CONFLICT (name) DO NOTHING
     """,
 )
-FOUND = (
-    """
+# The name is there once or not at all: of nothing, max() is NULL.
+FOUND = """
     UPDATE shapes SET
         stack = (SELECT id FROM stacks WHERE stacks.name = shapes.stack_name),
-        (process, origin, release) =
-            (SELECT id, origin, release FROM processes WHERE processes.name = shapes.process_name)
-    """,
-    "UPDATE shapes SET origin = 0, release = '' WHERE process IS NULL",
-)
+        (process, origin, release) = (
+            SELECT max(id), coalesce(max(origin), 0), coalesce(max(release), '')
+            FROM processes WHERE processes.name = shapes.process_name
+        )
+"""
 GROUPS = f"""
     INSERT INTO groups (fingerprint, error_type, error_message, severity, logger_name, stack, count,
                         first_seen, last_seen, last_error_id, first_release, last_release)

@@ -112,8 +112,7 @@ class SQLIntake(SQLMoves):
             if arrived.rows:
                 for statement in counting.STACKS:
                     execute(statement)
-            for statement in counting.FOUND:
-                execute(statement)
+            execute(counting.FOUND)
             speak(execute, spoken)
             self._make_room(execute)
             self._place(execute)

@@ -194,8 +194,7 @@ class SQLMoves(SQLAccess):
             for error_id, moment, *shape, message in execute(MOVED).fetchall()
         ]
         tally(moved).tell(self._fill, execute)
-        for statement in counting.FOUND:
-            execute(statement)
+        execute(counting.FOUND)
         self._place(execute)
         for statement in (*counting.COUNTS, BEGUN, *ENTER):
             execute(statement)
