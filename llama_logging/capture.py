@@ -27,7 +27,7 @@ from llama_logging import (
 )
 from llama_logging.breadcrumbs import TRAILS
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, Stack, from_fields, make_context, microseconds_of
-from llama_logging.grouping import EXPLICIT, GROUPING
+from llama_logging.grouping import EXPLICIT, GROUPING, inputs_of
 from llama_logging.ids import new_id
 from llama_logging.records import CONTEXT, MECHANISM, has_arguments, is_quiet
 from llama_logging.redaction import clean, clean_data, redact
@@ -188,7 +188,7 @@ def _context(
     if extra and (said is record.msg or type(extra.get("fingerprint")) is list):
         given = extra.pop("fingerprint", given)
     tags = _tags(extra, sight.chain if sight is not None else ())
-    grouping = _grouping(stack, described, sight, given)
+    grouping = _given(given) or inputs_of(stack, described.messages, described.attributes)
     key = stack.fingerprint if grouping is stack.grouping else fingerprint.fingerprint(grouping)
     trace_id, span_id = tracing.current(attributes, *(sight.chain if sight is not None else ()))
     context = make_context(
@@ -224,19 +224,12 @@ def _context(
     return GROUPING.applied(context) if GROUPING.rules else context
 
 
-def _grouping(stack: Stack, described: tracebacks.Described, sight: sights.Sight | None, given: Any) -> tuple[str, ...]:
-    """What the error is grouped by: what the logging call or the exception has *given*, else its place.
-
-    What a worker of a pool has handed over, by where that failed, too.
-    """
-    if type(given) is list or type(given) is tuple or type(given) is str:
-        parts = [given] if isinstance(given, str) else given
-        return tuple(redact(f"{EXPLICIT}{plain.plain(part, plain.FLAT)}") for part in parts)
-    if sight is not None and sight.known.remote >= 0:
-        there = printed.parse(described.messages[sight.known.remote])
-        if there is not None:
-            return (*stack.grouping, *(f"worker {line}" for line in there.stack.grouping))
-    return stack.grouping
+def _given(given: Any) -> tuple[str, ...]:
+    """What the logging call or the exception says that the error is to be grouped by; empty if it says nothing."""
+    if type(given) is not list and type(given) is not tuple and type(given) is not str:
+        return ()
+    parts = [given] if isinstance(given, str) else given
+    return tuple(redact(f"{EXPLICIT}{plain.plain(part, plain.FLAT)}") for part in parts)
 
 
 def _bare(record: logging.LogRecord, exception: BaseException | None, failure: Exception) -> ErrorContext:

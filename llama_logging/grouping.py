@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from llama_logging import fingerprint
+from llama_logging import fingerprint, printed
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_list, as_mapping, as_text, did_you_mean
-from llama_logging.context import ErrorContext
+from llama_logging.context import ErrorContext, Stack
 from llama_logging.exceptions import ConfigError
 from llama_logging.frozen import Frozen, replace
 from llama_logging.matching import Match, as_match
@@ -28,6 +28,8 @@ RULE = "rule "
 """What the inputs begin with that a rule gave."""
 
 _DEFAULT = "{default}"
+_REMOTE = ("_RemoteTraceback", "RemoteTraceback")
+"""The causes that concurrent.futures and multiprocessing give what failed in a worker."""
 _BEGINNING = 80
 """Characters of a message that a rule is made of."""
 _VALUES: dict[str, Callable[[ErrorContext], str]] = {
@@ -60,7 +62,7 @@ class GroupingRule(Frozen, kw_only=False):
 
     def _lines(self, part: str, context: ErrorContext) -> Iterator[str]:
         if part == _DEFAULT:
-            yield from context.stack.grouping
+            yield from inputs_of(context.stack, context.messages, context.attributes)
         else:
             yield RULE + _VALUE.sub(lambda found: value_of(found[1], context), part)
 
@@ -84,12 +86,27 @@ GROUPING = Grouping()
 """The ones that `capture` asks."""
 
 
+def inputs_of(stack: Stack, messages: Sequence[str], attributes: Sequence[Mapping[str, int | str]]) -> tuple[str, ...]:
+    """What an error is grouped by that nobody said anything of: its place, and what that does not tell.
+
+    What a worker of a pool has handed over failed there, of which there is a text alone; what a framework found
+    wrong with a route's requests and answers, it raises in its own code for all of them.
+    """
+    if not attributes and len(stack.exceptions) < 2:
+        return stack.grouping  # as of most
+    texts = [text for shape, text in zip(stack.exceptions, messages, strict=False) if shape.type in _REMOTE]
+    there = next(filter(None, map(printed.parse, texts)), None)
+    more = [f"worker {line}" for line in there.stack.grouping] if there is not None else []
+    more += [f"endpoint {codes['endpoint']}" for codes in attributes if "endpoint" in codes][:1]
+    return (*stack.grouping, *more) if more else stack.grouping
+
+
 def regrouped(context: ErrorContext, rules: tuple[GroupingRule, ...]) -> ErrorContext:
     """*context* with the fingerprint that *rules* give it, whatever rules gave it the one it has."""
     if context.grouping and context.grouping[0].startswith(EXPLICIT):
         return context
     rule = next((rule for rule in rules if rule.match(context)), None)
-    inputs = context.stack.grouping if rule is None else rule.inputs(context)
+    inputs = inputs_of(context.stack, context.messages, context.attributes) if rule is None else rule.inputs(context)
     if inputs == context.grouping:
         return context
     return replace(context, grouping=inputs, fingerprint=fingerprint.fingerprint(inputs))

@@ -36,8 +36,6 @@ HEADER = "Traceback (most recent call last):\n"
 CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
-_REMOTE = ("_RemoteTraceback", "RemoteTraceback")
-"""The causes that concurrent.futures and multiprocessing give what failed in a worker."""
 _TELLING = TELLING | {"__notes__", "__fingerprint__", seen.MARK}
 _MOST_LINES = 2**31
 _KNOWN_STACKS = 4_096
@@ -89,7 +87,6 @@ class Known(Frozen):
         single: Whether it is one exception with one line, without numbers and not too long, as most are.
         formal: Whether besides it is quiet, gives no fingerprint, and carries what we know of it: then a message is all
             there is to it.
-        remote: Which of the exceptions is no more than the text of a traceback in another process; -1 for none.
         forms: Those of the errors that were logged from here, by `forms`.
     """
 
@@ -102,7 +99,6 @@ class Known(Frozen):
     quiet: bool
     single: bool
     formal: bool
-    remote: int
     forms: dict[tuple[int, int], Form]
 
 
@@ -222,7 +218,6 @@ def _learn(walked: Sequence[tuple[BaseException, str]], tb: TracebackType | None
         quiet=quiet,
         single=single,
         formal=single and quiet and kinds[0].fingerprint is None and not marks.lie_apart(kinds[0].cls),
-        remote=next((index for index, error in enumerate(chain) if type(error).__name__ in _REMOTE), -1),
         forms={},
     )
 
