@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from llama_logging.cli.options import add_store, count
 from llama_logging.cli.terminal import colour_of, painted, print_json, print_table
 from llama_logging.config.files import load
 from llama_logging.config.values import did_you_mean
+from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError, LlamaLoggingError
 from llama_logging.plain import last_line
 from llama_logging.recovery.probes import problem_now
@@ -108,13 +110,15 @@ def _test(args: argparse.Namespace) -> int:
         context = error_named(store, args.id)
     rule = next((rule for rule in rules if rule.applies(context)), None)
     if rule is None:
-        raise ConfigError(f"no rule in {config} matches {last_line(context.error_type, context.error_message)}"[:300])
+        error = last_line(context.error_type, context.error_message)[:300]
+        raise ConfigError(f"no rule in {config} matches {error}{_nearly(rules, context)}")
     steps = [
         {
             "strategy": step.strategy.name,
             "intent": step.strategy.intent,
             "destructive": step.strategy.destructive,
             "observed": rule.observes(step.strategy),
+            "doubt": step.strategy.doubt(context),
         }
         for step in rule.ladder
     ]
@@ -126,11 +130,21 @@ def _test(args: argparse.Namespace) -> int:
     return 0
 
 
+def _nearly(rules: Sequence[Rule], context: ErrorContext) -> str:
+    """Which rule of a preset would match *context* if the preset were for it, and what speaks against that."""
+    for rule in rules:
+        if not rule.about(context) and dataclasses.replace(rule, about=bool).applies(context):
+            doubts = dict.fromkeys(doubt for step in rule.ladder if (doubt := step.strategy.doubt(context)))
+            return "; ".join([f"\n{rule.name} is like it, but its preset is for other errors", *doubts])
+    return ""
+
+
 def _print_rule(rule: Rule, steps: list[dict[str, Any]], problem: str | None) -> None:
     print(painted(f"{printable(rule.name)} on {printable(rule.scope or 'nothing shared')}", "1"))
     for number, step in enumerate(steps, 1):
         would = "only say that it would" if step["observed"] else "would"
-        print(f"  {number}. {step['strategy']}: {would} {printable(step['intent'])}")
+        doubt = f"; but {step['doubt']}" if step["doubt"] else ""
+        print(f"  {number}. {step['strategy']}: {would} {printable(step['intent'] + doubt)}")
     if problem is not None:
         print(f"  its probe now says: {printable(problem) or 'all is well'}")
 

@@ -133,7 +133,7 @@ class Incident:
         if remedy is None:
             attempt = self._leased(attempt)
             remedy = self._acted(step, deadline)
-        return self._told(attempt, remedy)
+        return self._told(step, attempt, remedy)
 
     def _begun(self, step: Step) -> RecoveryAttempt:
         attempt = RecoveryAttempt(
@@ -160,11 +160,12 @@ class Incident:
         self._audit(leased)
         return leased
 
-    def _told(self, attempt: RecoveryAttempt, remedy: Remedy) -> Remedy:
+    def _told(self, step: Step, attempt: RecoveryAttempt, remedy: Remedy) -> Remedy:
+        doubt = step.strategy.doubt(self._context)
         ended = dataclasses.replace(
             attempt,
             status=remedy.status,
-            detail=clean(remedy.detail, commands.TAIL),
+            detail=clean(f"{remedy.detail}; but {doubt}" if doubt else remedy.detail, commands.TAIL),
             duration=round((datetime.now(UTC) - attempt.started_at).total_seconds() + _seconds_until(remedy), 6),
         )
         self._attempts.append(ended)
@@ -318,7 +319,7 @@ class Incident:
     def _escalate(self) -> None:
         for step in self._rule.escalate:
             attempt, deadline = self._begun(step), Deadline(step.timeout or ESCALATION)
-            self._told(attempt, self._look(step, deadline) or self._answer(step, deadline))
+            self._told(step, attempt, self._look(step, deadline) or self._answer(step, deadline))
 
     def _retry_at(self) -> datetime | None:
         return datetime.now(UTC) + timedelta(seconds=self._denial.retry_in) if self._denial is not None else None

@@ -66,6 +66,7 @@ class Rule:
         learned: Whether the strategies are tried in the order of what they have done so far.
         escalate: What is done once for an incident that was not healed.
         fits: Whether an error of that stack may match at all.
+        about: Whether an error is of those that its preset is for.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Rule:
     learned: bool = False
     escalate: tuple[Step, ...] = ()
     fits: Callable[[Stack], bool] = bool
+    about: About = bool
 
     def applies(self, context: ErrorContext) -> bool:
         """Whether *context* is an error for this rule. Text alone never is: there must be an exception."""
@@ -89,6 +91,7 @@ class Rule:
             and bool(context.stack.exceptions)
             and context.mechanism != "text"
             and self.match(context)
+            and self.about(context)
         )
 
     def observes(self, strategy: Strategy) -> bool:
@@ -143,7 +146,7 @@ def _rule(options: Options, place: str, reader: Options, mode: str | None, about
     ladder = reader.required("ladder", partial(_ladder, options, f"{place}.ladder"))
     rule = Rule(
         name=reader.read("name", as_text, place),
-        match=lambda context: match(context) and about(context),
+        match=match,
         ladder=ladder,
         mode=reader.read("mode", as_mode, mode),
         scope=reader.read("scope", as_text, next((s.strategy.scope for s in ladder if s.strategy.scope), "")),
@@ -154,6 +157,7 @@ def _rule(options: Options, place: str, reader: Options, mode: str | None, about
         learned=reader.read("order", _as_order, "given") == "learned",
         escalate=reader.read("escalate", partial(_steps, options, f"{place}.escalate"), ()),
         fits=match.fits,
+        about=about,
     )
     if rule.escalate and not any(step.strategy.destructive for step in ladder):
         reader.complain("escalate", "nothing in the ladder is destructive, so it is never run: end the ladder with it")

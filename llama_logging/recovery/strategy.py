@@ -121,6 +121,10 @@ class Strategy(ABC):
     def intent(self) -> str:
         """What it would do, for the audit trail."""
 
+    def doubt(self, context: ErrorContext) -> str:
+        """Why what it does may have nothing to do with *context*, for the audit trail; empty if nothing tells so."""
+        return ""
+
     def look(self, context: ErrorContext, deadline: Deadline) -> Remedy | None:
         """Look before anything is done, and do nothing.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from llama_logging.cli.main import main
+from llama_logging.context import ExceptionDetail
 from llama_logging.recovery.switch import ROW
 from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.stores import open_store, urls
@@ -96,3 +97,26 @@ def test_a_rule_is_tried_on_an_error_of_the_past(own_place: Path, capsys: pytest
     text = answer(capsys, "recovery", "test", error.error_id)
     assert "ollama.restart: only say that it would run systemctl restart ollama" in text
     answer(capsys, "recovery", "test", other.error_id, code=2)
+
+
+def test_an_error_of_another_server_than_a_preset_is_for_is_told_so(
+    own_place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The default is this machine's; of another's errors there is no attempt that could tell."""
+    (own_place / "logging.yaml").write_text("handlers: {recovery: {rules: [{use: ollama}]}}")
+    refused = ExceptionDetail(
+        type="ConnectError",
+        module="httpx",
+        message="refused",
+        bases=("httpx.ConnectError", "httpx.TransportError"),
+        attributes={"server": "gpu.example:11434"},
+    )
+    context = make_context(exceptions=(refused,))
+    keep(context)
+    assert main(["recovery", "test", context.error_id]) == 2
+    told = capsys.readouterr().err
+    assert "ollama-connection is like it" in told
+    assert "the error is of gpu.example:11434, and this is about http://127.0.0.1:11434" in told
+    rule = "{match: {chain: httpx.ConnectError}, ladder: [ollama.wait]}"
+    (own_place / "logging.yaml").write_text(f"handlers: {{recovery: {{rules: [{rule}]}}}}")
+    assert "but the error is of gpu.example:11434" in answer(capsys, "recovery", "test", context.error_id)

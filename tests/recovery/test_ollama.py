@@ -11,11 +11,13 @@ import pytest
 from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.exceptions import ConfigError
+from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.flags import flags
+from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategies import load
 from llama_logging.recovery.strategies.ollama.models import allowed, missing
-from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
-from llama_logging.tried import OutcomeStatus
+from llama_logging.recovery.strategy import Deadline, Remedy, Strategy, StrategyTable
+from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import Start, make_context
 from tests.recovery.acting import tried
 from tests.stand_in import Ollama
@@ -298,3 +300,21 @@ def test_a_server_without_models_works_when_it_answers(ollama: Ollama) -> None:
 def test_a_model_for_embeddings_works_though_it_does_not_generate(ollama: Ollama) -> None:
     ollama.fault("status", status=400, error='"nomic-embed-text" does not support generate')
     assert recover(configured("ollama.wait", base_url=ollama.url)).status is RECOVERED
+
+
+@pytest.mark.parametrize(("asked", "told"), [("gpu.example:11434", True), ("localhost:PORT", False), ("", False)])
+def test_an_attempt_says_that_the_error_was_of_another_server(ollama: Ollama, asked: str, told: bool) -> None:
+    """A rule without an address is about this machine's, which works: that heals nothing of the other's."""
+    port = ollama.url.rpartition(":")[2]
+    server = {"server": asked.replace("PORT", port)} if asked else {}
+    refused = ExceptionDetail(type="ConnectError", module="httpx", message="refused", attributes=server)
+    attempts: list[RecoveryAttempt] = []
+    engine = Engine(
+        [Rule(name="rule", match=bool, ladder=(Step(configured("ollama.wait", base_url=ollama.url)),))],
+        audit=attempts.append,
+        table=StrategyTable(),
+    )
+    outcome = engine.dispatch(make_context(exceptions=(refused,)))
+    assert outcome.wait(20)
+    doubt = f"; but the error is of gpu.example:11434, and this is about {ollama.url}" if told else ""
+    assert outcome.detail == attempts[-1].detail == f"{ollama.url} generates{doubt}"

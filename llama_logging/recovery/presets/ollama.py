@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_argv, as_bytes, as_number, as_seconds, as_text, as_texts
 from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.matching import as_match
-from llama_logging.recovery.strategies.ollama.server import BUSY, PATIENCE, OllamaServer
+from llama_logging.recovery.strategies.ollama.server import BUSY, LITELLM, PATIENCE, OllamaServer, asked_in, is_of
 
 OPTIONS = (
     *("base_url", "model", "start", "restart", "models", "max_size", "smaller_models", "num_ctx"),
@@ -31,8 +30,6 @@ OWN_CLASSES = frozenset(("OllamaConnectionError", "AIGenerationError"))
 """Names that applications give to their own exceptions, from the mission of this package."""
 CLIENTS = ("ollama.", "langchain_ollama.", "litellm.llms.ollama.")
 """Where the clients' classes and functions are at home that speak to Ollama alone."""
-LITELLM = "litellm."
-"""Where classes are at home that carry a response which nobody has sent, from a server that nobody has asked."""
 TOLD = {LITELLM: ("OllamaException - ", "Ollama_chatException - "), "dspy.": ("[ollama/", "[ollama_chat/")}
 """How the messages of those who speak to all tell whose error it was, by where their classes are at home."""
 TIMEOUTS = (
@@ -91,20 +88,15 @@ class About:
 
     def __call__(self, context: ErrorContext) -> bool:
         """Whether *context* is."""
-        told = (error for error in context.exceptions if not _is_of(error, LITELLM))
-        asked = {error.attributes["server"] for error in told if "server" in error.attributes}
+        asked = asked_in(context)
         return not asked.isdisjoint(self.servers) if asked else any(map(self._is_ollamas, context.exceptions))
 
     def _is_ollamas(self, error: ExceptionDetail) -> bool:
-        if any(_is_of(error, home) and any(name in error.message[:1_000] for name in TOLD[home]) for home in TOLD):
+        if any(is_of(error, home) and any(name in error.message[:1_000] for name in TOLD[home]) for home in TOLD):
             return True
         return any(base.startswith(CLIENTS) or base.rpartition(".")[2] in OWN_CLASSES for base in error.bases) or any(
             frame.module.startswith(CLIENTS) for frame in error.frames
         )
-
-
-def _is_of(error: ExceptionDetail, home: str) -> bool:
-    return any(base.startswith(home) for base in error.bases)
 
 
 def preset(options: Options) -> tuple[list[dict[str, Any]], Callable[[ErrorContext], bool]]:
@@ -114,16 +106,7 @@ def preset(options: Options) -> tuple[list[dict[str, Any]], Callable[[ErrorConte
     """
     match = options.read("match", partial(as_match, options, "match"), None)
     parts = _Parts(options)
-    return _rules(parts), match or About(_names(parts.server["base_url"]))
-
-
-def _names(base_url: str) -> frozenset[str]:
-    """Every name of the server, as host:port."""
-    parts = urlsplit(base_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    local = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
-    hosts = local if parts.hostname in local else (parts.hostname,)
-    return frozenset(f"{host}:{port}" for host in hosts)
+    return _rules(parts), match or About(OllamaServer(parts.server["base_url"]).names)
 
 
 def _rules(parts: _Parts) -> list[dict[str, Any]]:

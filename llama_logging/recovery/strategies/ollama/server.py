@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_text
+from llama_logging.context import ErrorContext, ExceptionDetail
 from llama_logging.exceptions import ConfigError
 from llama_logging.recovery.strategy import Deadline, Strategy
 
@@ -25,6 +26,10 @@ PATIENCE = 60.0
 BUSY = r"(?i)server busy, please try again|maximum pending requests exceeded|llm busy - no slots|server overloaded"
 """What it says when its queue is full."""
 
+LITELLM = "litellm."
+"""Where classes are at home that carry a response which nobody has sent, from a server that nobody has asked."""
+
+_LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 _BRIEF = 5.0
 _MAX_ANSWER = 2**20
 _PASSING = frozenset((0, 408, 429, 502, 503, 504))
@@ -74,6 +79,13 @@ class OllamaServer:
     def scope(self) -> str:
         """The name under which it is acted on."""
         return f"ollama@{urlsplit(self.base_url).netloc}"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name of it, as host:port."""
+        parts = urlsplit(self.base_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return frozenset(f"{host}:{port}" for host in (_LOCAL if parts.hostname in _LOCAL else (parts.hostname,)))
 
     def ask(self, path: str, deadline: Deadline, body: dict[str, Any] | None = None, *, api_key: str = "") -> Answer:
         """GET *path*, or POST *body* there."""
@@ -189,6 +201,23 @@ class OnServer(Strategy):
     def scope(self) -> str:
         """The server."""
         return self.server.scope
+
+    def doubt(self, context: ErrorContext) -> str:
+        """That another server was asked, where the error tells which one was."""
+        asked = asked_in(context)
+        known = asked.isdisjoint(self.server.names) and ", ".join(sorted(asked))
+        return f"the error is of {known}, and this is about {self.server.base_url}" if known else ""
+
+
+def asked_in(context: ErrorContext) -> set[str]:
+    """The servers that were asked, as host:port, as far as *context* tells."""
+    told = (error for error in context.exceptions if not is_of(error, LITELLM))
+    return {str(error.attributes["server"]) for error in told if "server" in error.attributes}
+
+
+def is_of(error: ExceptionDetail, home: str) -> bool:
+    """Whether the class of *error*, or one that it is derived from, is of a package whose name begins with *home*."""
+    return any(base.startswith(home) for base in error.bases)
 
 
 def as_base_url(value: object) -> str:
