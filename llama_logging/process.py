@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from llama_logging import forks
 from llama_logging.context import Process
@@ -18,6 +19,12 @@ if hasattr(os, "uname"):
 else:
     from socket import gethostname as _host
 
+_COMMAND = "-c"
+"""What stands in place of a program where Python was given its code on the command line."""
+_FLAGS = "-bBdEhiIOPqRsSuvVx?"
+"""The options of Python that are about nothing but themselves."""
+_MOST_PARENTS = 4
+_PYTHON = regex(r"(?i)(.*/)?(python|pypy)[\d.]*[a-z]*")
 _ENCODED = regex(rb"%([0-9a-fA-F]{2})")
 _known: dict[int, Process] = {}
 
@@ -62,7 +69,7 @@ def _describe() -> Process:
         pid=forks.pid,
         host=clean(resource.get("host.name", "")) or _host(),
         boot=_boot_id(),
-        program=clean(sys.argv[0], 500) if getattr(sys, "argv", None) else "",
+        program=clean(_program(), 500),
         python=sys.version.split()[0],
         service=clean(env.get("OTEL_SERVICE_NAME") or resource.get("service.name", "")),
         environment=clean(env.get("SENTRY_ENVIRONMENT") or environment),
@@ -77,14 +84,55 @@ def _folder() -> str:
         return ""
 
 
+def _program() -> str:
+    """What runs here; of `python -c` what has started that, as a worker does for its jobs, if it is Python's too."""
+    words = getattr(sys, "argv", None)
+    if not words or words[0] != _COMMAND:
+        return words[0] if words else ""
+    pid = os.getppid()
+    for _ in range(_MOST_PARENTS):
+        words = _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").split("\0")
+        program = _run_by(words[1:]) if _PYTHON.fullmatch(words[0]) else ""
+        if program != _COMMAND:
+            break
+        # The name in it may have blanks and parentheses of its own (proc_pid_stat(5)).
+        _, above, *_ = *_read(f"/proc/{pid}/stat").rpartition(b")")[2].split(), b"0", b"0"
+        pid = int(above)
+    return program if program not in ("", "-", _COMMAND) else f"python {_COMMAND}"
+
+
+def _run_by(words: Sequence[str]) -> str:
+    """What Python runs with these on its command line: a file, a module, or `-c` for code.
+
+    >>> _run_by(["-u", "-X", "dev", "/srv/bin/rq", "worker"]), _run_by(["-Im", "celery"]), _run_by(["-c", "pass"])
+    ('/srv/bin/rq', 'celery', '-c')
+    """
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-") or word == "-":
+            return word
+        if word.startswith("--"):
+            continue
+        option = word.lstrip(_FLAGS)
+        told = option[1:] or next(rest, "") if option else ""
+        if option[:1] in ("c", "m"):
+            return told if option[0] == "m" else _COMMAND
+    return ""
+
+
 def _boot_id() -> str:
+    return _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+
+
+def _read(path: str) -> bytes:
+    """The beginning of a file of the system's; empty if there is none."""
     # Of `os`, not the built-in open: that one is gone when the last objects of an interpreter log in
     # their `__del__`. Bytes: a text would have its codec looked up, and a `__del__` amidst that breaks it.
     try:
-        fd = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
-            return os.read(fd, 100).decode("ascii").strip()
+            return os.read(fd, 4_096)
         finally:
             os.close(fd)
     except OSError:
-        return ""
+        return b""
