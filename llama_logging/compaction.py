@@ -139,7 +139,8 @@ def _count(counts: dict[tuple[Any, ...], Frame], frame: Frame, number: int) -> N
 
 
 def _rewrite(store: Store, reader: Reader, step: int, known: Known) -> None:
-    start = position = store.checkpoint(reader.name)
+    start, latest = store.reached(reader.name)
+    position = reader.unread(start, latest)
     texts: list[str] = []
     while (piece := reader.read(position)).end > position:
         texts += piece.frames

@@ -65,7 +65,7 @@ def waiting(store: Store | None, directories: Sequence[str]) -> int:
     count = 0
     for path in journals(directories):
         with contextlib.suppress(OSError), Reader(path) as reader:
-            start = store.checkpoint(reader.name) if store is not None else 0
+            start = reader.unread(*store.reached(reader.name)) if store is not None else 0
             while (piece := reader.read(start)).end > start:
                 count += len(error_ids(piece.frames))
                 start = piece.end
@@ -236,17 +236,12 @@ class Intake:
     def _begin(self, reader: Reader) -> int:
         """Where to read on: behind what the store has or, of a journal that was cut short since, at what came then."""
         start, latest = self.store.reached(reader.name)
-        if latest is None:
-            if start <= reader.size():
-                return start
-            # Ids make it harmless to read again what is left.
-            self.store.forget(reader.name)
-            return 0
-        if reader.is_as_read(start, latest):
-            return start
-        begin = reader.first_after(latest, start)
+        begin = reader.unread(start, latest)
         if begin < start:
-            self.store.rewind(reader.name, (start, latest), begin)
+            if latest is None:  # ids make it harmless to read again what is left
+                self.store.forget(reader.name)
+            else:
+                self.store.rewind(reader.name, (start, latest), begin)
         return begin
 
     def _finish(self, deadline: float | None) -> None:
@@ -261,9 +256,18 @@ class Intake:
             self.store.sync()
         for path in whole:
             with contextlib.suppress(OSError), Reader(path) as reader, reader.undisturbed(alone=True) as alone:
-                if alone and reader.abandoned and self.store.checkpoint(reader.name) == reader.size():
+                if alone and reader.abandoned and self.store.reached(reader.name)[0] == reader.size():
+                    if not reader.size():
+                        self._tell_of_nothing(reader)
                     reader.remove()
                     self.store.forget(reader.name)
+
+    def _tell_of_nothing(self, reader: Reader) -> None:
+        """Each begins with a frame: of one that was cut to nothing and never read, that at least was lost."""
+        from llama_logging.registry.intake import Batch
+
+        if self.store.reached(reader.name) == (0, None):
+            self.store.ingest(Batch(reader.name, 0, 0, (), damaged=1))
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
         # Here and not above: a process that logs no error never gets so far.

@@ -53,7 +53,7 @@ def waiting(store: SQLiteStore, directory: str) -> list[dict[str, object]]:
     found = []
     for path in journals([directory]):
         with Reader(path) as reader:
-            start = store.checkpoint(reader.name)
+            start = store.reached(reader.name)[0]
             while (piece := reader.read(start)).end > start:
                 assert piece.damaged == 0
                 found += [json.loads(frame) for frame in piece.frames]
@@ -103,6 +103,22 @@ def test_a_journal_that_cannot_be_made_smaller_holds_up_no_other(
     before = used(directory)
     assert compact(store, directory, before // 2)
     assert next(iter(journals([directory]))).endswith(name)
+
+
+def test_what_came_after_a_cut_is_kept_or_counted(pipeline: Pipeline, store: SQLiteStore) -> None:
+    """It may stand before what the store had read of the journal."""
+    for _ in range(20):
+        pipeline.add(make_context())
+    directory = os.path.dirname(pipeline.journal.path)
+    ingest(store, [directory])
+    os.truncate(pipeline.journal.path, os.path.getsize(pipeline.journal.path) // 2)
+    for _ in range(50):
+        pipeline.add(make_context(additional_context={"order": "x" * 200}))
+    pipeline.journal.close()
+    compact(store, directory, 1)
+    ingest(store, [directory])
+    assert sum(group.count for group in store.groups()) == 70
+    assert not store.health().gaps
 
 
 def test_under_pressure_repeats_are_counted_and_nothing_lives_in_memory(pipeline: Pipeline, store: SQLiteStore) -> None:

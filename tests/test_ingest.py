@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,9 @@ from llama_logging.cli.main import main
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
 from llama_logging.handlers import RegistryHandler
+from llama_logging.ids import new_id
 from llama_logging.ingest import Intake, ingest, waiting
+from llama_logging.journal import file
 from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
@@ -320,6 +323,84 @@ def test_a_journal_that_was_cut_short_is_read_from_where_it_was(
     store.close()
 
 
+@pytest.mark.parametrize("cut", [0, 9])
+def test_a_journal_that_was_cut_short_before_its_first_look_is_a_proven_loss(
+    any_url: urls.StoreURL, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process says once more who it is, and what it had defined."""
+    monkeypatch.setattr(file, "LOOK_EVERY", 0.0)
+    pipeline = Pipeline(any_url)
+    pipeline.ingester._started = True
+    for _ in range(3):
+        pipeline.add(make_context())
+    os.truncate(pipeline.journal.path, cut)
+    for _ in range(2):
+        pipeline.add(make_context())
+    store = open_store(any_url)
+    ingest(store, any_url.directories)
+    assert [(gap.missing, gap.process["pid"]) for gap in store.health().gaps] == [(3, os.getpid())]
+    assert [error.stack_trace for error in store.errors()] == [make_context().stack_trace] * 2
+    store.close()
+    pipeline.journal.close()
+
+
+def test_of_a_journal_that_was_cut_short_definitions_are_read_that_are_new(
+    any_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand before the error that refers to them."""
+    monkeypatch.setattr(file, "LOOK_EVERY", 0.0)
+    pipeline = Pipeline(any_url)
+    pipeline.ingester._started = True
+    for _ in range(8):
+        pipeline.add(make_context())
+    store = open_store(any_url)
+    ingest(store, any_url.directories)
+    place = os.path.getsize(pipeline.journal.path)
+    new = make_context(template="Traceback (most recent call last):\n  elsewhere\n\0", fingerprint="v1:new")
+    pipeline.add(new)
+    os.truncate(pipeline.journal.path, place // 4)
+    pipeline.add(replace(new, error_id=new_id()))
+    ingest(store, any_url.directories)
+    assert store.errors(fingerprint="v1:new")[0].stack_trace == new.stack_trace
+    assert [gap.missing for gap in store.health().gaps] == [1]
+    store.close()
+    pipeline.journal.close()
+
+
+def test_of_a_journal_that_was_cut_to_nothing_something_was_lost(any_url: urls.StoreURL) -> None:
+    """Nothing tells how much, or whose: its process said no more. What was in the registry is no loss."""
+    pipeline = Pipeline(any_url)
+    pipeline.ingester._started = True
+    store = open_store(any_url)
+    for damaged in (1, 1):
+        pipeline.add(make_context())
+        if store.health().damaged:
+            ingest(store, any_url.directories)
+        os.truncate(pipeline.journal.path, 0)
+        pipeline.journal.close()
+        ingest(store, any_url.directories)
+        assert (store.health().damaged, list(journals(any_url.directories))) == (damaged, [])
+    assert count(store) == 1
+    store.close()
+
+
+def test_what_waits_in_a_journal_that_was_cut_short_is_counted(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    for _ in range(5):
+        pipeline.add(make_context())
+    store = open_store(store_url)
+    ingest(store, store_url.directories)
+    os.truncate(pipeline.journal.path, os.path.getsize(pipeline.journal.path) // 2)
+    for number in range(1, 8):
+        pipeline.add(make_context())
+        assert waiting(store, store_url.directories) == number
+    store.close()
+    pipeline.journal.close()
+
+
 def test_damaged_frames_cost_only_themselves(store_url: urls.StoreURL) -> None:
     pipeline = Pipeline(store_url)
     pipeline.ingester._started = True
@@ -363,7 +444,7 @@ def test_an_ingester_that_dies_between_commit_and_unlink_does_no_harm(store_url:
     ingest(store, store_url.directories)
     assert count(store) == 1
     assert not os.path.exists(path)
-    assert store.checkpoint(os.path.basename(path)) == 0
+    assert store.reached(os.path.basename(path))[0] == 0
     store.close()
 
 

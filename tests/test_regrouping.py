@@ -33,7 +33,7 @@ def rules(*given: dict[str, Any]) -> tuple[GroupingRule, ...]:
 
 def add(store: Store, *contexts: ErrorContext) -> None:
     frames = [frame for context in contexts for frame in reversed(wire.encode_error(context)) if frame[0] == "{"]
-    start = store.checkpoint("j")
+    start = store.reached("j")[0]
     store.ingest(Batch("j", start, start + 1, frames))
 
 

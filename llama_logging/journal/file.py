@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
 
-from llama_logging.journal.folders import Folder, identity, is_file
+from llama_logging.journal.folders import Folder, identity, is_file, is_same
 from llama_logging.journal.framing import FRAME_BYTES, seal
 
 LOOK_EVERY = 0.05
@@ -23,19 +24,23 @@ _KNOWN = 10_000
 class File:
     """A file that nobody else writes to.
 
+    Args:
+        first: The frame that it begins with, sealed.
+
     Attributes:
         known: What has been defined in it.
     """
 
     __slots__ = (
-        "_defined", "_file", "_looked", "fd", "folder", "known", "name", "named", "position", "size", "unsynced",
+        "_defined", "_file", "_first", "_length", "_looked",
+        "fd", "folder", "known", "name", "named", "position", "size", "unsynced",
     )  # fmt: skip
 
-    def __init__(self, fd: int, folder: Folder, name: str) -> None:
+    def __init__(self, fd: int, folder: Folder, name: str, first: bytes) -> None:
         status = os.fstat(fd)
         self.fd, self.folder, self.name = fd, folder, name
-        self._file = identity(status)
-        self.position = self.size = status.st_size
+        self._file, self._first = identity(status), first
+        self.position = self.size = self._length = status.st_size
         self._looked = 0.0
         self.known: set[str] = set()
         self._defined = time.time()
@@ -57,17 +62,28 @@ class File:
         now = time.monotonic()
         try:
             position = os.lseek(self.fd, 0, os.SEEK_CUR)
+            if position == self.position and now - self._looked < LOOK_EVERY:
+                return True
+            length = self._length  # before the file is asked: another thread may be faster, and it only grows
+            status = os.fstat(self.fd)
         except OSError:
             return False
-        if position == self.position and now - self._looked < LOOK_EVERY:
-            return True
-        if not is_file(self.fd, self._file):
+        if not is_same(status, self._file):
             return False
         self.position, self._looked = position, now
+        if status.st_size < length:
+            self._begin_again()
+        self._length = status.st_size
         if abs(time.time() - self._defined) > DEFINE_EVERY:  # by the clock that goes on in sleep
             self.known.clear()
             self._defined = time.time()
         return True
+
+    def _begin_again(self) -> None:
+        """Somebody has cut it short: whose it is and what was defined in it may be gone."""
+        self.known.clear()
+        with contextlib.suppress(OSError):
+            os.write(self.fd, self._first)
 
     def is_still_open(self) -> bool:
         """The same, asked of the file itself."""

@@ -188,6 +188,11 @@ def is_file(fd: int, expected: Identity) -> bool:
         status = os.fstat(fd)
     except OSError:
         return False
+    return is_same(status, expected)
+
+
+def is_same(status: os.stat_result, expected: Identity) -> bool:
+    """Whether *status* is of that file, and the file still has a name."""
     return identity(status) == expected and status.st_nlink > 0
 
 

@@ -111,11 +111,18 @@ class Reader:
         frames, damaged = unseal(data)
         return Piece(frames, start + len(data), damaged, at_end and self.abandoned)
 
-    def is_as_read(self, end: int, latest: int) -> bool:
-        """Whether what stands before *end* may have been read by who knows frames up to number *latest*.
+    def unread(self, end: int, latest: int | None) -> int:
+        """Where that begins which is not known to who has read up to *end*, and frames up to number *latest*.
 
-        It is not where the file was cut short, and has grown again: its process numbers on.
+        That is not at *end* if the file was cut short since, and may have grown again. Where the numbers are not known
+        (None) it is then all that is left.
         """
+        if latest is None:
+            return end if end <= self.size() else 0
+        return end if self._is_as_read(end, latest) else self._first_after(latest, end)
+
+    def _is_as_read(self, end: int, latest: int) -> bool:
+        """Whether what stands before *end* may have been read: its process numbers on."""
         for most in (_MOSTLY, 2 * FRAME_BYTES):
             begin = max(0, end - most)
             data = self._bytes(end - begin, begin)
@@ -125,13 +132,21 @@ class Reader:
         frames, damaged = unseal(line)
         return end <= self.size() and not damaged and all((number_of(frame) or 0) <= latest for frame in frames)
 
-    def first_after(self, latest: int, end: int) -> int:
-        """Where the first frame before *end* begins that has a higher number than *latest*; where it ends, if none."""
+    def _first_after(self, latest: int, end: int) -> int:
+        """Where the first frame before *end* begins that has a higher number than *latest*, or what it refers to.
+
+        Where the file ends, if there is none.
+        """
         start, end = 0, min(end, self.size())
+        defined: int | None = None  # where those without a number begin that stand before the next
         while start < end and (piece := self.read(start)).end > start:
+            data, place = self._bytes(piece.end - start, start), 0
             for frame in piece.frames:
-                if (number_of(frame) or 0) > latest:
-                    return min(end, start + self._bytes(piece.end - start, start).index(frame.encode()))
+                place = data.index(frame.encode(), place)
+                number = number_of(frame)
+                if number is not None and number > latest:
+                    return min(end, start + place if defined is None else defined)
+                defined = None if number is not None else start + place if defined is None else defined
             start = piece.end
         return end
 

@@ -232,7 +232,7 @@ class Journal:
             self._spare.release()
             with a_few_more():
                 fd, name = create(folder, first)
-        return File(fd, folder, name)
+        return File(fd, folder, name, first)
 
     def _rotate(self, file: File) -> None:
         if not self._opening_lock.acquire(blocking=False):

@@ -39,14 +39,12 @@ class Intake(Protocol):
         """
         ...
 
-    def checkpoint(self, journal: str) -> int:
-        """How much of *journal* the store has, in bytes; 0 if it never saw it."""
-        ...
-
     def reached(self, journal: str) -> tuple[int, int | None]:
-        """As `checkpoint`, and the highest number of the frames that it has of the process whose journal it is.
+        """How much of *journal* the store has.
 
-        None if it does not know whose.
+        Returns:
+            Its end, in bytes, 0 if it never saw the journal; and the highest number of the frames that it has of the
+            process whose journal it is, None if it does not know whose.
         """
         ...
 
@@ -59,5 +57,5 @@ class Intake(Protocol):
         ...
 
     def forget(self, journal: str) -> None:
-        """Drop the checkpoint of a journal that is gone."""
+        """Drop what is known of a journal that is gone."""
         ...

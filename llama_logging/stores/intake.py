@@ -53,10 +53,6 @@ class SQLIntake(SQLMoves):
                 states.turn(execute, self._now(execute))
         return batch.end
 
-    def checkpoint(self, journal: str) -> int:
-        with self._reading() as execute:
-            return self._offset(execute, journal)
-
     def reached(self, journal: str) -> tuple[int, int | None]:
         with self._reading() as execute:
             row = execute(

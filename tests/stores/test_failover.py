@@ -107,9 +107,9 @@ def test_what_no_standby_has_is_not_taken_for_safe(
         late = Batch("j", 1, 2, frames_of(make_context()))
         with pytest.raises(StoreError, match="no word that it is safe"):
             store.ingest(late)
-        assert (store.groups()[0].count, store.checkpoint("j")) == (1, 1)
+        assert (store.groups()[0].count, store.reached("j")[0]) == (1, 1)
         standby.start()
-        until(lambda: store.checkpoint("j") == 2)
+        until(lambda: store.reached("j")[0] == 2)
         assert store.ingest(late) == 2
         assert store.groups()[0].count == 2
 

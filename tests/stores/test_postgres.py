@@ -246,7 +246,7 @@ def test_two_who_bring_the_same_errors_at_once_add_them_once(
     monkeypatch.setattr(store, "_alone", late)
     store.ingest(Batch("j", 0, 1, frames))
     assert store.groups()[0].count == len(store.errors()) == 2
-    assert (store.checkpoint("j"), store.health().damaged) == (1, 0)
+    assert (store.reached("j")[0], store.health().damaged) == (1, 0)
 
 
 def test_sequences_that_were_left_behind_cost_no_error(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
@@ -256,7 +256,7 @@ def test_sequences_that_were_left_behind_cost_no_error(store: PostgresStore, pos
         connection.execute(b"ALTER SEQUENCE groups_id_seq RESTART")
     with pytest.raises(StoreError, match="groups_pkey"):
         add(store, make_context(fingerprint="v1:ffffffffffffffff"), journal="k")
-    assert (store.checkpoint("k"), store.health().damaged) == (0, 0)
+    assert (store.reached("k")[0], store.health().damaged) == (0, 0)
     with admin(postgres_url) as connection:
         connection.execute(b"SELECT setval('groups_id_seq', (SELECT max(id) FROM groups))")
     add(store, make_context(fingerprint="v1:ffffffffffffffff"), journal="k")
@@ -282,7 +282,7 @@ def test_ten_processes_that_start_at_once_make_it_once(postgres_url: urls.StoreU
         "import sys\nfrom llama_logging.stores import open_store, urls\n"
         "from llama_logging.registry.intake import Batch\n"
         "store = open_store(urls.parse(sys.argv[1]))\nstore.ingest(Batch(sys.argv[2], 0, 5, []))\n"
-        "print(store.checkpoint(sys.argv[2]))\nstore.close()"
+        "print(store.reached(sys.argv[2])[0])\nstore.close()"
     )
     command = [sys.executable, "-c", code, postgres_url.url]
     processes = [subprocess.Popen([*command, f"j{n}"], stdout=subprocess.PIPE, text=True) for n in range(10)]
@@ -643,7 +643,7 @@ def test_a_writer_killed_in_a_transaction_leaves_nothing_half_done(postgres_url:
             execute("UPDATE groups SET count = 99")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
-    assert store.checkpoint("half") == 0
+    assert store.reached("half")[0] == 0
     add(store, make_context())
     assert store.groups()[0].count == 2
     store.close()

@@ -65,7 +65,7 @@ def frames_of(*contexts: ErrorContext) -> list[str]:
 
 
 def add(store: Store, *contexts: ErrorContext, journal: str = "j") -> int:
-    start = store.checkpoint(journal)
+    start = store.reached(journal)[0]
     return store.ingest(Batch(journal, start, start + 1, frames_of(*contexts)))
 
 
@@ -142,7 +142,7 @@ def test_an_error_is_as_severe_as_the_worst_that_a_layer_called_it(store: Store,
     calls = ((one, "CRITICAL"), (one, "ERROR"), (other, "ERROR"), (alone, "CRITICAL"))
     worse = [again(context, ErrorSeverity[name]) for context, name in calls]
     for batch in [frames + worse] if together else [frames, worse, worse]:
-        start = store.checkpoint("j")
+        start = store.reached("j")[0]
         store.ingest(Batch("j", start, start + 1, batch))
     assert [store.find(each.error_id).severity for each in (one, other, alone)] == [
         ErrorSeverity.CRITICAL,
@@ -180,7 +180,7 @@ def test_no_severity_is_lowered_and_none_that_is_gone_is_missed(store: Store) ->
     del old["sev"]  # as versions before had it
     unknown = make_context()
     for sighting in (again(context, ErrorSeverity.ERROR), wire.dumps(old), again(unknown, ErrorSeverity.CRITICAL)):
-        start = store.checkpoint("j")
+        start = store.reached("j")[0]
         store.ingest(Batch("j", start, start + 1, [sighting]))
     assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.CRITICAL: 1}
 
@@ -189,7 +189,7 @@ def test_a_batch_that_another_process_has_added_is_left_out(store: Store) -> Non
     """The checkpoint decides, in the same transaction as the rows."""
     assert store.ingest(Batch("j", 0, 100, frames_of(make_context()))) == 100
     assert store.ingest(Batch("j", 0, 50, frames_of(make_context()))) == 100
-    assert store.checkpoint("j") == 100
+    assert store.reached("j")[0] == 100
     assert sum(store.count_by_severity(None, ErrorSeverity.DEBUG).values()) == 1
 
 
@@ -205,17 +205,17 @@ def test_it_is_told_how_many_came_in_each_minute(store: Store) -> None:
 def test_a_checkpoint_is_forgotten(store: Store) -> None:
     add(store, make_context())
     store.forget("j")
-    assert store.checkpoint("j") == 0
+    assert store.reached("j")[0] == 0
 
 
 def test_a_batch_leaves_no_gap(store: Store) -> None:
     """An older copy that was put in place of what was asked before needs what comes before it."""
-    assert store.ingest(Batch("j", 50, 100, frames_of(make_context()))) == store.checkpoint("j") == 0
+    assert store.ingest(Batch("j", 50, 100, frames_of(make_context()))) == store.reached("j")[0] == 0
     assert store.errors() == []
 
 
 def test_where_nothing_is_whole_reading_goes_on_behind_it(store: Store) -> None:
-    assert store.ingest(Batch("j", 0, 100, [], damaged=3)) == store.checkpoint("j") == 100
+    assert store.ingest(Batch("j", 0, 100, [], damaged=3)) == store.reached("j")[0] == 100
     assert store.health().damaged == 3
 
 
@@ -452,7 +452,7 @@ def test_an_attempt_that_cannot_be_shown_is_refused(store: Store, member: str, v
 def test_beside_one_that_is_refused_all_others_are_added(store: Store, place: int) -> None:
     errors = [frames_of(make_context())[1] for _ in range(3)]
     for number in range(max(1, place), 4):
-        start = store.checkpoint("j")
+        start = store.reached("j")[0]
         store.ingest(Batch("j", start, start + 1, [*errors[:place], '{"k":"error"}', *errors[place:number]]))
         assert store.health().errors == number
     assert store.health().damaged == 4 - max(1, place)
@@ -601,7 +601,7 @@ def test_a_killed_transaction_leaves_nothing_half_done(store_url: urls.StoreURL,
             execute("UPDATE groups SET count = 99")
             os._exit(0)
     os.waitpid(child, 0)
-    assert file_store.checkpoint("half") == 0
+    assert file_store.reached("half")[0] == 0
     assert file_store.groups()[0].count == 1
 
 
@@ -900,7 +900,7 @@ def in_release(release: str, hours: int, name: str = "") -> ErrorContext:
 
 def arrive(store: Store, *contexts: ErrorContext) -> None:
     opening = [wire.dumps(wire.encode_process(context.process)) for context in contexts if context.process]
-    start = store.checkpoint("r")
+    start = store.reached("r")[0]
     store.ingest(Batch("r", start, start + 1, [*opening, *frames_of(*contexts)]))
 
 
@@ -1018,7 +1018,7 @@ def test_a_muted_group_is_open_again_once_it_comes_too_often(store: Store) -> No
 def test_what_is_only_counted_changes_a_group_as_an_error_does(store: Store) -> None:
     def count(hours: int) -> None:
         frame = {"k": "count", "proc": "p", "ts": to_microseconds(NOON + hours * HOUR), "sev": 40, "fp": "v1:a"}
-        start = store.checkpoint("j")
+        start = store.reached("j")[0]
         store.ingest(Batch("j", start, start + 1, [wire.dumps({**frame, "type": "ValueError", "count": 5})]))
 
     count(0)
@@ -1042,7 +1042,7 @@ def test_beside_what_is_only_counted_the_newest_whole_error_speaks(store: Store,
     first, newest = (make_context(timestamp=NOON + n * SECOND, error_message=f"error {n}") for n in range(2))
     until = NOON + SECOND + later * MINUTE
     count = {**wire.encode_count(replace(newest, timestamp=until)), "type": "Counted", "count": 5}
-    start = store.checkpoint("j")
+    start = store.reached("j")[0]
     store.ingest(Batch("j", start, start + 1, [*frames_of(newest, first), wire.dumps(count)]))
     (group,) = store.groups()
     assert (group.last_error_id, group.error_message) == (newest.error_id, "error 1")
@@ -1341,7 +1341,7 @@ def test_pruning_drops_the_least_telling_first_and_no_count(store: Store) -> Non
     tried = make_context(timestamp=NOON + 2 * MINUTE)
     many = [make_context(timestamp=NOON + n * MINUTE) for n in range(100)]
     add(store, many[0], telling, tried, *many[1:], rare)
-    start = store.checkpoint("j")
+    start = store.reached("j")[0]
     store.ingest(Batch("j", start, start + 1, encoded(attempt_at(tried))))
     before, counts = store.groups(), store.count_by_severity(None, ErrorSeverity.DEBUG)
 
@@ -1448,7 +1448,7 @@ def test_attempts_that_are_told_of_after_their_error_has_gone_go_too(store: Stor
     add(store, gone, kept)
     assert store.prune(Retention(period=60.0), NOON + 2 * MINUTE, 10) == 1
     late, other = attempt_at(gone), attempt_at(kept)
-    start = store.checkpoint("j")
+    start = store.reached("j")[0]
     store.ingest(Batch("j", start, start + 1, encoded(late, other)))
     store.prune(Retention(), NOON + HOUR, 10)
     assert len(store.recent_attempts()) == 2
@@ -1555,7 +1555,7 @@ def test_a_deleted_group_is_gone_with_all_that_was_shown_in_it(store: Store) -> 
     add(store, *many, *merged, other)
     store.merge(many[0].fingerprint, ["v1:merged"], NOON)
     attempt, kept = attempt_at(many[0]), attempt_at(other)
-    start = store.checkpoint("j")
+    start = store.reached("j")[0]
     ahead = replace(attempt, attempt_id="ahead", error_id="of a prediction")
     store.ingest(Batch("j", start, start + 1, encoded(attempt, ahead, kept)))
     assert store.groups(search="77")
@@ -1823,7 +1823,7 @@ def test_counts_without_details_are_counted(store: Store) -> None:
     frame = (
         f'{{"k":"count","proc":"p","ts":{moment},"sev":40,"fp":"{context.fingerprint}","type":"ValueError","count":41}}'
     )
-    start = store.checkpoint("j")
+    start = store.reached("j")[0]
     store.ingest(Batch("j", start, start + 1, [frame, frame.replace(',"count":41', "")]))
     assert store.groups()[0].count == 43
     assert store.groups()[0].last_error_id == context.error_id
@@ -1918,7 +1918,7 @@ def test_a_registry_of_every_earlier_version_is_taken_over(store_url: urls.Store
     assert counted(store) == {"v1:0123456789abcdef": 5, "v1:explicit": 1}
     assert store.count_by_severity(NOON + HOUR, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 4}
     assert store.activity(["v1:0123456789abcdef"], Steps.ending(NOON, 1440, 1)) == {"v1:0123456789abcdef": (5,)}
-    assert (store.checkpoint("j"), store.health().damaged, store.health().problems) == (7, 2, ())
+    assert (store.reached("j")[0], store.health().damaged, store.health().problems) == (7, 2, ())
     assert kinds(store) == ["new", "new"]
     assert store.attempts("e") == store.recent_attempts() == [attempt]
     assert [(record.strategy, record.recovered, record.seconds) for record in store.records("f")] == [("s", 1, 2.0)]

@@ -428,7 +428,7 @@ def _predict(store: Outbox, newest: Sequence[ErrorContext], now: datetime) -> No
 
 
 def _ingested(store: Outbox, frames: list[str]) -> list[str]:
-    start = store.checkpoint("story")
+    start = store.reached("story")[0]
     store.ingest(Batch("story", start, start + 1, frames))
     return []
 
