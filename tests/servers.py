@@ -44,6 +44,14 @@ class Server:
         self._folder = Path(tempfile.mkdtemp(prefix="llama_logging-postgres-"))
         self._data = self._folder / "data"
         self.port = _free_port()
+        try:
+            self._make(settings or {}, copy_of)
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, settings: Mapping[str, str], copy_of: Server | None) -> None:
         _hand_over(self._folder)
         if not _may_run(self._binaries / "postgres"):
             # In a folder that only root may enter, as virtual environments in a home of root's are.
@@ -54,8 +62,7 @@ class Server:
         else:
             whence = ("-D", str(self._data), "-d", copy_of.url(), "-X", "stream")
             self._run("pg_basebackup", *whence, "-R", "-c", "fast", "--no-sync")
-        self._configure({**_FAST, **(settings or {})})
-        self.start()
+        self._configure({**_FAST, **settings})
 
     def url(self, database: str = "postgres", *more: Server) -> str:
         """Where it is, and where *more* are that may stand in for it."""
@@ -84,7 +91,7 @@ class Server:
 
     def close(self) -> None:
         """End it and remove its folder."""
-        with contextlib.suppress(NoServer):
+        with contextlib.suppress(NoServer, OSError):
             self._run("pg_ctl", "stop", "-m", "immediate", "-s")
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,14 @@ for number in range(1_000_000):
     print(f"{sys.argv[2]}-{number}", flush=True)
     time.sleep(0.002)
 """
+
+
+def test_a_server_that_does_not_start_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets it, and so nobody could close it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(servers.NoServer):
+        servers.Server({"max_connections": "none"})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
