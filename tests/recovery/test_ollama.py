@@ -107,6 +107,13 @@ class TestRestart:
         assert (remedy.status, ollama.commands()) == (FAILED, [])
         assert "changes nothing" in remedy.detail
 
+    def test_for_a_request_that_a_proxy_did_not_get_nothing_is_restarted(self, ollama: Ollama) -> None:
+        """The server behind it works, and its calls under way would be lost."""
+        ollama.fault("status", times=None, status=408, error="request timeout", path="/api/generate")
+        remedy = recover(configured("ollama.restart", base_url=ollama.url, restart=ollama.command("restart")))
+        assert (remedy.status, ollama.commands()) == (FAILED, [])
+        assert "changes nothing" in remedy.detail
+
     def test_for_a_model_that_is_not_there_nothing_is_restarted(self, ollama: Ollama) -> None:
         restart = ollama.command("restart")
         remedy = recover(configured("ollama.restart", base_url=ollama.url, restart=restart, model="nope"))

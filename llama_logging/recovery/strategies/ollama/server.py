@@ -58,9 +58,11 @@ class Answer:
 
     @property
     def restartable(self) -> bool:
-        """Whether a restart may change it; not if the request is refused, or the server has much to do."""
-        refused = 400 <= self.status < 500 and self.status != 408
-        return not (refused or re.search(BUSY, self.problem))
+        """Whether a restart may change it; not if the request is refused, or the server has much to do.
+
+        Ollama never says 408: who stands before it has waited in vain for the whole request (RFC 9110, 15.5.9).
+        """
+        return not (400 <= self.status < 500 or re.search(BUSY, self.problem))
 
 
 @dataclass(frozen=True)
