@@ -117,6 +117,20 @@ def test_the_texts_of_both_generations_are_known(what: str, generation: str) -> 
             ),
             "timeout",
         ),
+        (
+            joined(
+                error(
+                    "dspy.utils.exceptions.LMServerError",
+                    "[ollama/x] 500",
+                    ("dspy.utils.exceptions.LMError",),
+                    status=500,
+                ),
+                error(
+                    "dspy.utils.exceptions.AdapterParseError", "Adapter ChatAdapter failed to parse the LM response."
+                ),
+            ),
+            "failed",
+        ),
         (joined(BY_LITELLM, error("httpx.ReadError", "", ("httpx.TransportError",), server=HERE)), "failed"),
         (joined(error("httpx.HTTPStatusError", "500", server=HERE, status_code=500), MALFORMED), "failed"),
         (joined(error("httpx.ConnectError", "", ("httpx.TransportError",), server=HERE), MALFORMED), "connection"),
@@ -154,6 +168,8 @@ def test_which_errors_are_ollamas_may_be_said() -> None:
     assert rule_for(timeout, match={"logger": "story"}) == ""
     behaved = error("pydantic_ai.exceptions.UnexpectedModelBehavior", "Exceeded maximum output retries (1)")
     assert rule_for(behaved, match={"logger": "shop"}) == "ollama-malformed-answer"
+    parsed = error("dspy.utils.exceptions.AdapterParseError", "Adapter JSONAdapter failed to parse the LM response.")
+    assert rule_for(parsed, match={"logger": "shop"}) == "ollama-malformed-answer"
 
 
 def test_another_address_is_another_server() -> None:

@@ -43,11 +43,15 @@ CONNECTIONS = (
     *("http.client.RemoteDisconnected", "http.client.IncompleteRead", "OllamaConnectionError"),
     "dspy.*.LMTransportError",
 )
-MALFORMED = ("JSONDecodeError", "*.OutputParserException", "pydantic_ai.*.UnexpectedModelBehavior")
+MALFORMED = (
+    *("JSONDecodeError", "*.OutputParserException", "pydantic_ai.*.UnexpectedModelBehavior"),
+    "dspy.*.AdapterParseError",
+)
 OTHERWISE = (
     *TIMEOUTS,
     *(name for name in CONNECTIONS if not name.startswith("openai.")),
     *("httpx*.HTTPStatusError", "requests.*.HTTPError", "ollama.*.ResponseError"),
+    "dspy.*.LMError",
 )
 """What says that no answer came, or a refusal, whatever was malformed before. Not openai's classes: those that litellm
 raises for an answer that is no JSON, with a status of its own making, are heirs of these."""
