@@ -71,6 +71,16 @@ def settled(url: urls.StoreURL, expected: int) -> int:
     return found
 
 
+def is_indexed(url: urls.StoreURL) -> bool:
+    """Whether somebody has the words of the newest error indexed, within 10 s."""
+    deadline = time.monotonic() + 10
+    ask = "SELECT (SELECT max(position) FROM errors) = value + 0 FROM registry WHERE name = 'errors indexed'"
+    with contextlib.closing(sqlite3.connect(url.path)) as registry:
+        while not (found := registry.execute(ask).fetchone()[0]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    return bool(found)
+
+
 def test_what_is_only_counted_is_counted_once_however_many_ingest(store_url: urls.StoreURL) -> None:
     """One has read a journal, and brings it in after another has brought it in whole."""
     pipeline = Pipeline(store_url)
@@ -883,7 +893,7 @@ def test_a_command_that_cannot_write_to_the_registry_says_so(store_url: urls.Sto
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: signal.Signals) -> None:
-    """A registry that cannot be written for a while is told, and waited for."""
+    """A registry that cannot be written for a while is told, and waited for; no search has to wait for words."""
     command = [sys.executable, "-m", "llama_logging", "ingest", "--follow", "--store", store_url.url]
     Path(store_url.path).write_text("not a database")
     pipeline = Pipeline(store_url)
@@ -897,6 +907,7 @@ def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: si
     assert settled(store_url, 1) == 1
     pipeline.add(make_context())
     assert settled(store_url, 2) == 2
+    assert is_indexed(store_url)
     follower.send_signal(number)
     out, err = follower.communicate(timeout=60)
     assert (follower.returncode, out, err) == (0, f"2 errors ingested into {store_url}\n", "")

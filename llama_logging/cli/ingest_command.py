@@ -51,13 +51,18 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _follow(intake: Intake) -> None:
-    """Go on until told to end: that is no failure, and may come at any moment, as SIGKILL may."""
+    """Go on until told to end: that is no failure, and may come at any moment, as SIGKILL may.
+
+    Between two looks, words are indexed, for which a search would have to wait; in an application that would take the
+    interpreter from its callers, and memory for the words of all its groups.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pause, problem = BUSY_PAUSE, ""
     try:
         while True:
             try:
                 busy, now = intake.run() > 0, str(intake.failure or "")
+                busy = (intake.store.exists and intake.store.index_words()) or busy
             except StoreError as error:
                 busy, now = False, str(error)
                 intake.store.close()

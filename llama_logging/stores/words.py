@@ -1,4 +1,4 @@
-"""The index of words, made when it is asked for: errors come in without waiting for it.
+"""The index of words, made when it is asked for, or when there is time: errors come in without waiting for it.
 
 What the errors of a group have in common (type, message without its numbers, logger, stack), as it is when
 the group is first seen here, is indexed once, for the group; of an error only the words that were not: numbers,
@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from llama_logging.native import breathe
 from llama_logging.stores.statements import Execute, marks, only, parts
 
+AT_ONCE = 50
+"""Errors between two moments in which other threads get the interpreter: half a millisecond."""
 STEP = 2_000
 """Errors that are indexed in one transaction."""
 MOST = 10_000
@@ -168,10 +171,13 @@ class Index:
         """What of *errors* is to be indexed: the words that were not for their groups."""
         groups = self.learned(execute, {row[3] for row in errors})
         stacks = _learn(self._stacks, {row[4] for row in errors} - {None}, partial(_of_stacks, execute))
-        return [
-            (row[0], " ".join(sorted((_of_error(row) | stacks.get(row[4], _NONE)) - groups.get(row[3], _NONE))), row[1])
-            for row in errors
-        ]
+        own: list[tuple[int, str, int]] = []
+        for some in parts(errors, AT_ONCE):
+            for row in some:
+                words = (_of_error(row) | stacks.get(row[4], _NONE)) - groups.get(row[3], _NONE)
+                own.append((row[0], " ".join(sorted(words)), row[1]))
+            breathe()
+        return own
 
     def _reached(self, execute: Execute, name: str) -> int:
         return int(only(execute("SELECT value FROM registry WHERE name = ?", (name,))))
