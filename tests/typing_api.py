@@ -48,9 +48,36 @@ def ask(prompt: str) -> str:
     return prompt
 
 
+@guard(logger)
+def shout(prompt: str, times: int = 2) -> str:
+    return prompt * times
+
+
+@guard(logger, "no story", fallback=None)
+def tell(prompt: str) -> str:
+    return prompt
+
+
+class Writer:
+    @guard(logger, fallback=[])
+    def lines(self, prompt: str) -> list[str]:
+        return [prompt]
+
+    @guard(logger, fallback=None)
+    async def page(self, prompt: str, *, number: int = 1) -> str:
+        return prompt * number
+
+
 assert_type(ask("a"), str)
-guard(logger, fallbak="")  # type: ignore[call-arg]
-guard(logger, times="2")  # type: ignore[arg-type]
+assert_type(shout("a", times=3), str)
+assert_type(tell("a"), str | None)
+for line in Writer().lines("a"):
+    assert_type(line, str)
+shout("a", time=3)  # type: ignore[call-arg]
+guard(logger, fallbak="")  # type: ignore[call-overload]
+guard(logger, times="2")  # type: ignore[call-overload]
+kept = guard(logger, times=3)
+assert_type(kept(len)("a"), int)
 register_recovery_strategy(ConnectionError, by_name)
 llama_logging.configure("logging.yaml")
 llama_logging.configure({"version": 1})
@@ -74,7 +101,7 @@ for attempt in attempts(logger, "failed", times=3, timeout=10):
 async def again() -> bool:
     async for attempt in attempts(logger, "failed"):
         with attempt:
-            ask("c")
+            assert_type(await Writer().page("c", number=2), str | None)
     return await outcome()
 
 

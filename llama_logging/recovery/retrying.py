@@ -8,16 +8,20 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Generic, Literal, Never, ParamSpec, Self, TypeVar, overload
 
 from llama_logging import marks
 from llama_logging.recovery.outcome import NONE, Outcome
 from llama_logging.tried import OutcomeStatus
 
-F = TypeVar("F", bound=Callable[..., Any])
+A = TypeVar("A")
+B = TypeVar("B")
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 Exceptions = type[Exception] | tuple[type[Exception], ...]
 
 TIMEOUT = 30.0
@@ -144,11 +148,34 @@ class attempts:  # in small letters, as it is used as a function; a generator co
         attempt.value = outcome.value if stands_in else self._fallback
 
 
-class guard:
+class guard(Generic[T]):
     """Have a function tried again after a recovery: `@guard(logger, fallback="...")`.
 
     Takes what `attempts` takes; works on functions and on coroutine functions, not on generators.
     """
+
+    @overload
+    def __init__(
+        self: guard[Never],
+        logger: logging.Logger,
+        message: str = "",
+        *,
+        times: int = 2,
+        timeout: float = TIMEOUT,
+        exceptions: Exceptions = Exception,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        logger: logging.Logger,
+        message: str = "",
+        *,
+        times: int = 2,
+        timeout: float = TIMEOUT,
+        exceptions: Exceptions = Exception,
+        fallback: T,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -166,7 +193,13 @@ class guard:
         )
         self._attempts(message)  # a mistake shows here, not at the first failure
 
-    def __call__(self, function: F) -> F:
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[A, B, R]]) -> Callable[P, Coroutine[A, B, R | T]]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R | T]: ...
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap *function*.
 
         Raises:
@@ -186,7 +219,7 @@ class guard:
                         attempt.value = await function(*args, **kwargs)
                 return attempt.value
 
-            return cast(F, guarded_later)
+            return guarded_later
 
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -195,4 +228,4 @@ class guard:
                     attempt.value = function(*args, **kwargs)
             return attempt.value
 
-        return cast(F, guarded)
+        return guarded

@@ -215,4 +215,4 @@ def test_a_function_is_guarded(recover: Any) -> None:
         "cannot ask",
     ]
     with pytest.raises(TypeError):
-        llama_logging.guard(log, time=3)  # type: ignore[call-arg]
+        llama_logging.guard(log, time=3)  # type: ignore[call-overload]
