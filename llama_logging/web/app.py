@@ -20,7 +20,7 @@ from llama_logging.web.desk import Desk
 from llama_logging.web.guard import LOOPBACK, Guard
 from llama_logging.web.keys import Keys
 from llama_logging.web.pages import PAGES
-from llama_logging.web.sessions import ended
+from llama_logging.web.sessions import leave
 
 
 def dashboard(
@@ -83,7 +83,7 @@ def _application(board: Board, hosts: Sequence[str], ending: Callable[[], bool])
         routes=[
             *(Route(path, page(board, name, view), methods=["GET"]) for path, name, view in PAGES),
             Route("/decide", form(board), methods=["POST"]),
-            Route("/leave", ended, methods=["POST"]),
+            Route("/leave", leave(board.keys), methods=["POST"]),
             Route("/live", guarded(board, live.stream(board.desk, ending)), methods=["GET"]),
             Route("/static/{name}", static.file, methods=["GET"]),
         ],

@@ -31,7 +31,7 @@ class Session:
 
 
 class Keys:
-    """Knows the token and the sessions that were begun with it; nothing is kept for a session.
+    """Knows the token and the sessions that were begun with it; nothing is kept for one before it is ended.
 
     Args:
         token: Signs in as often as it is shown; one of this process's own, which signs in once, for None.
@@ -55,6 +55,8 @@ class Keys:
         )
         self._renewed = renewed
         self._clock = clock
+        # Of sessions that were ended before their time: what their cookies hold, and when they would have ended.
+        self._ended: dict[str, int] = {}
 
     def admits(self, shown: str) -> bool:
         """Whether *shown* is the token; one that signs in once is then another."""
@@ -75,9 +77,22 @@ class Keys:
         content, _, signature = cookie.rpartition(".")
         if not content or not hmac.compare_digest(signature.encode(), self._signed(content).encode()):
             return None
-        if int(content.partition(".")[0]) < self._clock():
+        if _end_of(content) < self._clock() or content in self._ended:
             return None
         return Session(self._signed(f"form {content}"))
 
+    def end(self, cookie: str) -> None:
+        """Have a cookie and all copies of it stand for no session any more, here and as long as this process runs."""
+        if self.session(cookie) is None:
+            return
+        content, now = cookie.rpartition(".")[0], self._clock()
+        still = {each: until for each, until in self._ended.items() if until >= now}
+        self._ended = {**still, content: _end_of(content)}
+
     def _signed(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _end_of(content: str) -> int:
+    """When the session ends whose cookie holds that, in seconds since the epoch."""
+    return int(content.partition(".")[0])

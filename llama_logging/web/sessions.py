@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -43,11 +44,17 @@ def begun(request: Request, keys: Keys) -> Response:
     return answer
 
 
-async def ended(request: Request) -> Response:
-    """To the first page, without session."""
-    answer = RedirectResponse(f"{root_of(request)}/", 303)
-    answer.delete_cookie(_cookie(request), path=f"{root_of(request)}/")
-    return answer
+def leave(keys: Keys | None) -> Callable[[Request], Awaitable[Response]]:
+    """The handler that ends a session: to the first page, without one."""
+
+    async def left(request: Request) -> Response:
+        if keys is not None:
+            keys.end(request.cookies.get(_cookie(request), ""))
+        answer = RedirectResponse(f"{root_of(request)}/", 303)
+        answer.delete_cookie(_cookie(request), path=f"{root_of(request)}/")
+        return answer
+
+    return left
 
 
 def _cookie(request: Request) -> str:

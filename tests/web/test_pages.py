@@ -474,8 +474,28 @@ def test_too_much_is_refused(signed: TestClient) -> None:
 
 def test_signing_out_ends_the_session(signed: TestClient) -> None:
     assert "Signed in" in signed.get("/").text
+    copied = dict(signed.cookies)
     signed.post("/leave")
+    assert not signed.cookies
     assert "Signed in" not in signed.get("/").text
+    signed.cookies.update(copied)
+    assert "Signed in" not in signed.get("/").text
+    signed.get(f"/?token={TOKEN}")  # another session
+    assert "Signed in" in signed.get("/").text
+
+
+def test_what_is_kept_of_sessions_that_were_ended_is_let_go_of() -> None:
+    now = 1000.0
+    keys = Keys(TOKEN, clock=lambda: now)
+    other = keys.begin()
+    for _ in range(3):
+        keys.end(keys.begin())
+    keys.end("9999999999.x.y")
+    assert len(keys._ended) == 3
+    assert keys.session(other) is not None
+    now += 8 * 86_400
+    keys.end(keys.begin())
+    assert len(keys._ended) == 1
 
 
 # --- inside another application
