@@ -170,17 +170,11 @@ def _context(
 ) -> ErrorContext:
     attributes = record.__dict__
     mechanism, extra = messages.beside(record, said)
-    trace: Any = message
-    if type(said) is dict:
-        trace = extra.get(_TRACE)
-        if sight is not None:
-            extra.pop(_TRACE, None)
-    if described is _NO_EXCEPTION and type(trace) is str and sights.HEADER in trace:
-        trace = clean(trace, sights.MAX_TEXT)
-        if (parsed := printed.parse(trace)) is not None:
-            described, mechanism = parsed, "text"
-            message = message[: printed.begin(message)].rstrip() if type(said) is not dict else message
-            extra.pop(_TRACE, None)
+    if sight is not None and type(said) is dict:
+        extra.pop(_TRACE, None)
+    if sight is None and (found := _printed(said, message, extra)) is not None:
+        described, message = found
+        mechanism = "text"
     logger_name = messages.name_of(record.name)
     stack = described.stack if described is not _NO_EXCEPTION else sites.stack_of(record, said, logger_name, message)
     given = sight.fingerprint if sight is not None else None
@@ -222,6 +216,18 @@ def _context(
         process=process.current(),
     )
     return GROUPING.applied(context) if GROUPING.rules else context
+
+
+def _printed(said: Any, message: str, extra: dict[str, Any]) -> tuple[tracebacks.Described, str] | None:
+    """The traceback whose text stands in a *message*, or in the *extra* of a structured one, and what is left of it."""
+    trace = extra.get(_TRACE) if type(said) is dict else message
+    if type(trace) is not str or sights.HEADER not in trace:
+        return None
+    parsed = printed.parse(clean(trace, sights.MAX_TEXT))
+    if parsed is None:
+        return None
+    extra.pop(_TRACE, None)
+    return parsed, message if type(said) is dict else message[: printed.begin(message)].rstrip()
 
 
 def _given(given: Any) -> tuple[str, ...]:

@@ -839,9 +839,10 @@ def test_who_we_are_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(process, "_known", {})
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,service.version=1.2")
     monkeypatch.setenv("SENTRY_ENVIRONMENT", "production")
+    monkeypatch.setattr(sys, "argv", ["/srv/shop.py", "serve"])
     us = process.current()
     assert (us.service, us.release, us.environment) == ("shop", "1.2", "production")
-    assert us.program == sys.argv[0]
+    assert us.program == "/srv/shop.py"
     monkeypatch.setattr(process, "_known", {})
 
 
