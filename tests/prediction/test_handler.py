@@ -491,11 +491,14 @@ logging.getLogger("app").info("one")
 """
 
 
-def test_what_was_learned_is_kept_at_the_end_of_the_process(own_place: Path, run: Run) -> None:
+def test_what_was_learned_is_kept_at_the_end_of_the_process(
+    own_place: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
     done = run("-c", ENDED)
     assert (done.code, done.err) == (0, "")
     (folder,) = own_place.glob("*.prediction")
-    assert [path.name for path in folder.glob("*.json")] == ["-c-0.json"]
+    assert [path.name for path in folder.glob("*.json")] == ["shop-0.json"]
 
 
 def test_under_run_it_sees_what_the_levels_of_the_host_let_through(own_place: Path, cli: Run) -> None:

@@ -163,15 +163,18 @@ for number in range(50):
 """
 
 
-def test_a_killed_process_is_succeeded_with_what_it_had_kept(own_place: Path, run: Run) -> None:
+def test_a_killed_process_is_succeeded_with_what_it_had_kept(
+    own_place: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
     code = LEARNING + "handler.watch.shift.save(); print(handler.watch.shift.learner.name, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"-c-0\n"
+        assert process.stdout.readline() == b"shop-0\n"
         before = kept(own_place)
         process.send_signal(signal.SIGKILL)
     done = run("-c", LEARNING + "print(handler.watch.shift.learner.name)")
-    assert (done.out, done.err) == ("-c-0\n", "")
+    assert (done.out, done.err) == ("shop-0\n", "")
     assert before["predictor"]["version"] == kept(own_place)["predictor"]["version"]
 
 
