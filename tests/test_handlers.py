@@ -313,8 +313,12 @@ def test_ctrl_c_in_the_midst_of_a_message_reaches_the_application_and_the_error_
             return "never"
 
     logging.getLogger("app").addHandler(RegistryHandler())
-    with pytest.raises(KeyboardInterrupt):
-        logging.getLogger("app").error("asked %s", Slow())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            logging.getLogger("app").error("asked %s", Slow())
+    finally:
+        signal.signal(signal.SIGINT, before)
     (context,) = recorded()
     assert (context.log_template, context.complete) == ("asked %s", False)
 

@@ -19,8 +19,10 @@ import pytest
 
 from llama_logging import wire
 from llama_logging.ids import new_id
+from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
+from llama_logging.web.pages.groups import SIZE
 from tests.conftest import make_context
 from tests.stores.test_store import add
 from tests.web.hostile import TRACE as HOSTILE_TRACE
@@ -276,6 +278,7 @@ def test_groups_are_triaged_by_mouse(browser: Any, told: Served, signed: Any) ->
     with watched(browser, signed) as page:
         page.goto(told.base)
         open_before = page.locator(".groups > li").count()
+        assert page.get_by_role("button", name="Mute", exact=True).is_disabled()  # nothing is chosen
         page.locator(".tick input").nth(0).check()
         page.locator(".tick input").nth(1).check()
         assert page.locator("#chosen").inner_text() == "2 chosen"
@@ -361,6 +364,12 @@ def test_groups_are_triaged_by_keyboard(browser: Any, told: Served, signed: Any)
         with page.expect_navigation():
             page.keyboard.press("Enter")
         assert page.locator(".searched").inner_text().startswith("Groups with")
+        narrowed = page.url
+        page.keyboard.press("j")
+        for key in "ou":
+            with page.expect_navigation():
+                page.keyboard.press(key)
+        assert page.url == narrowed
         page.keyboard.press("?")
         page.locator("#no-keys").check()
         page.keyboard.press("Escape")
@@ -421,6 +430,28 @@ def test_a_page_shows_what_another_process_logs(browser: Any, told: Served, sign
         page.locator(".title", has_text="a key that nobody has").wait_for(timeout=15_000)
         assert page.locator(".tick input:checked").input_value() == chosen
         assert page.evaluate("document.activeElement.closest('[data-item]').dataset.item") == at
+
+
+def test_a_storm_pushes_nothing_away_that_somebody_is_about_to_decide_about(browser: Any, tmp_path: Path) -> None:
+    """Sorted by the latest, what was chosen would soon be on the second page, and nobody would have been told."""
+    with serving(tmp_path) as (url, base, link), watched(browser, _signed(browser, link)) as page:
+        store = open_store(urls.parse(url))
+        now = datetime.now(UTC)
+        add(store, *(make_context(fingerprint=f"v1:calm{n}", timestamp=now) for n in range(3)), journal="calm")
+        page.goto(base)
+        page.locator("#pulse:not([hidden])").wait_for()
+        page.locator(".groups > li").nth(2).locator(".tick input").check()
+        chosen = page.locator(".tick input:checked").input_value()
+        page.keyboard.press("j")
+        at = page.evaluate("document.activeElement.closest('[data-item]').dataset.item")
+        add(store, *(make_context(fingerprint=f"v1:storm{n}", timestamp=now) for n in range(SIZE)), journal="storm")
+        page.locator("[data-item='v1:storm1']").wait_for()
+        assert page.locator(".tick input:checked").input_value() == chosen
+        assert page.evaluate("document.activeElement.closest('[data-item]').dataset.item") == at
+        page.get_by_role("button", name="Resolve", exact=True).click()
+        page.locator(".told").wait_for()
+        assert [group.fingerprint for group in store.groups(state=GroupState.RESOLVED)] == [chosen]
+        store.close()
 
 
 def _again(url: str, error_id: str) -> str:

@@ -112,3 +112,17 @@ def test_where_nothing_is_the_applications_own_all_is_shown() -> None:
     detail = ExceptionDetail(type="E", module="lib", message="", frames=(frame,) * 3)
     assert not any(call.hidden for call in _raised(detail, 0, 0, "", {}).calls)
     assert tree(make_context().exceptions, "") == []
+
+
+def test_a_recursion_is_told_as_in_a_traceback() -> None:
+    """Not in sixty lines that are all the same, which push from the page what led to it."""
+    again = Frame(module="app", function="again", file="/app.py", line=2, source="", in_app=True)
+    library = Frame(module="lib", function="call", file="/lib.py", line=3, source="", in_app=False)
+    begun = Frame(module="app", function="begin", file="/app.py", line=9, source="", in_app=True)
+    detail = ExceptionDetail(type="E", module="app", message="", frames=(begun, *[library] * 5, *[again] * 900))
+    raised = _raised(detail, 0, 0, "", {(0, 905): {"n": 900}})
+    assert [(call.frame.function, call.repeated) for call in raised.calls] == [
+        ("again", 0), ("again", 0), ("again", 897), ("call", 0), ("call", 0), ("call", 2), ("begin", 0),
+    ]  # fmt: skip
+    assert raised.calls[0].values == {"n": 900}
+    assert raised.calls[-1].folded == 5

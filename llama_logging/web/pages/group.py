@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ EVENTS = 20
 """Errors that are listed."""
 FRAMES = 60
 """Calls of one exception that are shown; of more, those in the middle are left out."""
+REPEATS = 3
+"""Calls at one line, each made by the next, that are shown, as in a traceback: of a recursion."""
 EXCEPTIONS = 20
 """Exceptions of a chain or group that are shown."""
 TAGS, VALUES = 20, 5
@@ -39,6 +42,7 @@ class Call:
         hidden: Whether it is shown only where all calls are.
         left_out: How many calls before it are not shown at all.
         folded: How many calls before it are hidden.
+        repeated: How many more like it come before the next that is shown.
     """
 
     frame: Frame
@@ -46,6 +50,7 @@ class Call:
     hidden: bool
     left_out: int = 0
     folded: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,16 +183,26 @@ def _raised(
     detail: ExceptionDetail, index: int, depth: int, relation: str, values: Mapping[tuple[int, int], Mapping[str, Any]]
 ) -> Raised:
     own = any(frame.in_app for frame in detail.frames)
-    numbered = list(enumerate(detail.frames))[::-1]
-    left_out = max(0, len(numbered) - FRAMES)
-    shown = numbered[: FRAMES // 2] + numbered[FRAMES // 2 + left_out :]
+    told = list(_told(detail.frames))
+    unshown = told[FRAMES // 2 : -FRAMES // 2] if len(told) > FRAMES else []
+    left_out = sum(1 + repeated for _, repeated in unshown)
     calls, folded = [], 0
-    for place, (number, frame) in enumerate(shown):
+    for place, (number, repeated) in enumerate(told[: FRAMES // 2] + told[FRAMES // 2 + len(unshown) :]):
+        frame = detail.frames[number]
         hidden = own and not frame.in_app
         gap = left_out if place == FRAMES // 2 else 0
-        calls.append(Call(frame, values.get((index, number), {}), hidden, gap, 0 if hidden else folded))
-        folded = folded + 1 if hidden else 0
+        calls.append(Call(frame, values.get((index, number), {}), hidden, gap, 0 if hidden else folded, repeated))
+        folded = folded + 1 + repeated if hidden else 0
     return Raised(detail, depth, relation, tuple(calls), folded)
+
+
+def _told(frames: Sequence[Frame]) -> Iterator[tuple[int, int]]:
+    """The numbers of the frames that are worth showing, the innermost first, and how many more like it follow each."""
+    innermost = range(len(frames) - 1, -1, -1)
+    for _, run in itertools.groupby(innermost, lambda n: (frames[n].file, frames[n].line, frames[n].function)):
+        alike = list(run)
+        shown = alike[:REPEATS]
+        yield from ((number, len(alike) - len(shown) if number == shown[-1] else 0) for number in shown)
 
 
 def _why(error: ErrorContext | None) -> str:

@@ -3,10 +3,11 @@
 "use strict";
 (() => {
   const html = document.documentElement;
-  const kept = (name, value) => {
+  const kept = (name, value, ofTab = false) => {
     try {
-      if (value === undefined) return localStorage.getItem("llama_logging." + name);
-      localStorage.setItem("llama_logging." + name, value);
+      const storage = ofTab ? sessionStorage : localStorage;
+      if (value === undefined) return storage.getItem("llama_logging." + name);
+      storage.setItem("llama_logging." + name, value);
     } catch { /* a browser that keeps nothing */ }
     return null;
   };
@@ -40,6 +41,8 @@
       for (const box of boxes()) box.closest("li").classList.toggle("chosen", box.checked);
       const all = $("#all");
       if (!all) return;
+      for (const button of $$("#deeds button")) button.disabled = !chosen;
+      for (const summary of $$("#deeds summary")) summary.setAttribute("aria-disabled", !chosen);
       all.checked = chosen > 0 && chosen === boxes().length;
       all.indeterminate = chosen > 0 && !all.checked;
       $("#chosen").textContent = chosen ? chosen + " chosen" : "Choose groups";
@@ -118,7 +121,7 @@
         x: () => { if (item && $(".tick input", item)) { $(".tick input", item).click(); $("a", item).focus(); } },
         r: () => decide("resolve"),
         m: () => decide("mute"),
-        u: () => { location.href = root + "/"; },
+        u: () => { location.href = root + "/" + (kept("groups", undefined, true) ?? ""); }, // as they were narrowed and sorted
         "/": () => { $("#find").focus(); $("#find").select(); },
         "?": () => help.showModal(),
       };
@@ -132,6 +135,8 @@
     const pulse = $("#pulse"), begun = Date.now();
     let asked = 0, waiting = false;
     const named = (node) => node.dataset?.item || node.dataset?.key || node.getAttribute?.("id") || ""; // .id of a form may be a field
+    // What somebody is about to decide about: in a storm others push it from the page.
+    const held = (node) => node.matches?.("li[data-item], tr[data-item]") && ($(".tick input:checked", node) || node.contains(document.activeElement));
     // Piece by piece, and not as a whole: what stays keeps its focus, what is selected in it, how far it is scrolled, and what was chosen.
     const become = (old, next) => {
       if (old.nodeType !== Node.ELEMENT_NODE) {
@@ -142,7 +147,7 @@
       for (const { name } of [...old.attributes]) if (name !== stays && !next.hasAttribute(name)) old.removeAttribute(name);
       for (const { name, value } of next.attributes) if (name !== stays && old.getAttribute(name) !== value) old.setAttribute(name, value);
       const names = new Set([...next.children].map(named));
-      for (const each of [...old.children]) if (!names.has(named(each))) each.remove();
+      for (const each of [...old.children]) if (!names.has(named(each)) && !held(each)) each.remove();
       let at = old.firstChild;
       for (const child of [...next.childNodes]) {
         let same = at;
@@ -152,7 +157,7 @@
         else old.insertBefore(same, at);
         become(same, child);
       }
-      while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+      while (at) { const gone = at; at = at.nextSibling; if (!held(gone)) gone.remove(); }
     };
     const renew = async () => {
       if (waiting) return;
@@ -185,6 +190,7 @@
       if (kept("at")) go(Number(kept("at")));
       kept("at", "");
     }
+    if (document.body.dataset.page === "groups") kept("groups", location.search, true);
     let source = null;
     const rest = () => { source?.close(); source = null; };
     // A browser has six connections to a server: pages that nobody sees would leave none to the next.
@@ -205,6 +211,6 @@
     listen();
     document.addEventListener("visibilitychange", listen);
     addEventListener("pagehide", rest);
-    addEventListener("pageshow", listen);
+    addEventListener("pageshow", () => { count(); listen(); }); // a browser that comes back chooses again what was chosen
   });
 })();
