@@ -97,3 +97,27 @@ def test_memory_that_is_not_to_be_had(run: Run) -> None:
     done = run("-c", MEMORY.replace("{options}", "{'needed': '64M'}"), PYTHONPATH=ROOT)
     assert done.err == ""
     assert done.out.startswith("failed | 67108864 bytes are not to be had; resident memory went from ")
+
+
+RELIEVED = """
+import threading
+from llama_logging.recovery.strategies import relief
+from tests.recovery.acting import attempt, make
+together = threading.Barrier(8)
+def relieve():
+    attempt(make("memory.relief"))
+    together.wait(30)  # as long as a thread lives, no other takes over its part of the allocator
+before = relief._resident()
+for _ in range(2):
+    threads = [threading.Thread(target=relieve) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+print((relief._resident() - before) >> 20)
+"""
+
+
+def test_relief_itself_keeps_no_memory(run: Run) -> None:
+    """From the allocator, the 16 MiB that each takes for a moment stay with the arena of its thread."""
+    done = run("-c", RELIEVED, PYTHONPATH=ROOT)
+    assert done.err == ""
+    assert int(done.out) < 16
