@@ -393,10 +393,14 @@ def _commit(connection: psycopg.Connection[Any]) -> None:
 def _explained(error: Exception, secrets: Sequence[str]) -> str:
     """In one line: what libpq says has many. And without *secrets*, whatever it says of the URL."""
     said = str(error)
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:  # what follows shows a piece of our statement
+        said = "; ".join(filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)))
     for secret in secrets:
         said = said.replace(secret, "***")
     if isinstance(error, _POOLED):
         said += f"; {_WHOLE}"
-    if isinstance(error, _UNWRITABLE):
-        said = f"here it may only be read, as on a standby or by a role that has no more rights: {said}"
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        said = f"here it may only be read, as on a standby: {said}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        said = f"the role lacks a right ('Rights' in docs/postgresql.md lists those it needs): {said}"
     return " ".join(said.split()) or type(error).__name__

@@ -742,10 +742,15 @@ def test_a_role_that_may_only_read_can(
     role = f"reader_{os.urandom(4).hex()}"
     with admin(postgres_url) as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        connection.execute(f"GRANT USAGE ON SCHEMA {postgres_url.schema} TO {role}".encode())
-        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {postgres_url.schema} TO {role}".encode())
         try:
             reader = PostgresStore(urls.parse(postgres_url.url.replace("://postgres@", f"://{role}@")))
+            # And no piece of our statement behind it.
+            with pytest.raises(
+                StoreError, match=rf"lacks a right .*: permission denied for schema {postgres_url.schema}$"
+            ):
+                reader.groups()
+            connection.execute(f"GRANT USAGE ON SCHEMA {postgres_url.schema} TO {role}".encode())
+            connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {postgres_url.schema} TO {role}".encode())
             assert reader.groups()[0].count == 1
             assert len(reader.errors()) == 1
             later = make_context(timestamp=NOON + 7 * DAY, error_message="a77")
