@@ -8,6 +8,7 @@ import enum
 import json
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -105,7 +106,7 @@ def print_table(
         spare: The columns that are left out, one after the other, where those that are cut could not be read.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(_cells(row[column]) for row in rows) for column in range(len(rows[0]))]
     columns, most = list(range(len(widths))), room() or sys.maxsize
     cut = [column % len(widths) for column in cut]
     readable = [min(width, _READABLE) if column in cut else width for column, width in enumerate(widths)]
@@ -130,8 +131,29 @@ def _across(widths: Sequence[int], columns: Sequence[int]) -> int:
     return sum([widths[column] + 2 for column in columns]) - 2
 
 
+def _cells(text: str) -> int:
+    """How many columns of a terminal *text* takes.
+
+    >>> _cells("apple"), _cells("日本"), _cells("e\u0301")
+    (5, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else not unicodedata.combining(each) for each in text)
+
+
 def _fitted(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+    """*text* and blanks, or its beginning, in exactly *width* columns.
+
+    >>> _fitted("apple", 7), _fitted("apple", 4), _fitted("日本語", 5), _fitted("日本語", 4)
+    ('apple  ', 'app…', '日本…', '日… ')
+    """
+    if _cells(text) > width:
+        text = text[:width]
+        while _cells(text) >= width:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - _cells(text))
 
 
 def _jsonable(value: object) -> Any:

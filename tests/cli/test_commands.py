@@ -179,6 +179,16 @@ def test_a_terminal_gets_lines_that_fit_and_ids_that_serve(
     assert document(capsys, "list")[0]["last_error_id"] == errors[2].error_id
 
 
+def test_a_terminal_gets_columns_below_each_other_of_wide_characters_too(
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of these takes two columns."""
+    keep(make_context(timestamp=NOW, error_message="データベースに接続できません。" * 9))
+    terminal(100)
+    _, line = answer(capsys, "list").splitlines()
+    assert len(line) + sum(each > "\u3000" for each in line) == 100
+
+
 @pytest.mark.parametrize(
     ("columns", "missing"),
     [
