@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Collection, Iterator
@@ -15,10 +16,11 @@ from llama_logging.cli.options import add_origin, add_store, count, moment, orig
 from llama_logging.cli.terminal import painted, print_json, print_table
 from llama_logging.config.files import load
 from llama_logging.config.mistakes import collecting, warn
-from llama_logging.config.values import did_you_mean
-from llama_logging.exceptions import ConfigError
+from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.handlers import ReportHandler
 from llama_logging.opening import open_registry
+from llama_logging.outbox import Delivery, Outbox
+from llama_logging.plain import last_line
 from llama_logging.reporters.configuration import Channel
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import of_test
@@ -102,6 +104,7 @@ def _handler(options: dict[str, Any]) -> ReportHandler:
 def _list(args: argparse.Namespace) -> int:
     with opened(args) as store:
         channels, deliveries = store.channels(), store.deliveries(args.limit)
+        told = [] if args.json else [_told(store, delivery) for delivery in deliveries]
     if args.json:
         known = [
             {name: value for name, value in dataclasses.asdict(each).items() if name != "content"}
@@ -122,12 +125,23 @@ def _list(args: argparse.Namespace) -> int:
     if deliveries:
         print()
         rows = [
-            [ago(d.created_at), d.channel, d.status, str(d.tries), f"{d.about}: {d.failure}" if d.failure else d.about,
-             d.delivery_id]
-            for d in deliveries
-        ]  # fmt: skip
+            [ago(d.created_at), d.channel, d.status, str(d.tries), about, d.delivery_id]
+            for d, about in zip(deliveries, told, strict=True)
+        ]
         print_table([["WHEN", "CHANNEL", "STATUS", "TRIES", "ABOUT", "ID"], *rows])
     return 0
+
+
+def _told(store: Outbox, delivery: Delivery) -> str:
+    """What it is about: the kind of report, and the error; its latest failure."""
+    kind, *names = delivery.about.split()
+    about = kind
+    for name in names:
+        with contextlib.suppress(ErrorNotFound):
+            group = store.group(store.find(name).fingerprint if kind in ("every", "recovery_failed") else name)
+            if group is not None:
+                about = f"{kind}: {last_line(group.error_type, group.error_message)}"
+    return f"{about} ({delivery.failure})" if delivery.failure else about
 
 
 def _send(args: argparse.Namespace, back: timedelta = LOOK_BACK) -> int:
@@ -185,7 +199,8 @@ def _test(args: argparse.Namespace) -> int:
         if args.channel in names and args.channel not in channels:
             raise ConfigError(f"{config}: the channel {args.channel!r} cannot be used here")
     if args.channel not in channels:
-        raise ConfigError(f"{config}: there is no channel {args.channel!r}{did_you_mean(args.channel, channels)}")
+        known = ", ".join(map(repr, channels))
+        raise ConfigError(f"{config}: there is no channel {args.channel!r}; there are {known or 'none'}")
     channel, problem = channels[args.channel], ""
     try:
         channel.reporter.send(of_test(channel.name), SEND_TIMEOUT)

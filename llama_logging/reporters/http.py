@@ -197,7 +197,8 @@ def addresses(host: str, port: int, allow_private: bool) -> list[str]:
     if not allow_private:
         for name in names:
             if not _is_public(name):
-                raise ReportError(f"{host} is {name}, a private address; `allow_private: true` allows it")
+                is_a = "is" if host == name else f"is {name},"
+                raise ReportError(f"{host} {is_a} a private address; `allow_private: true` allows it")
     return names
 
 

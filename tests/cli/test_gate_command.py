@@ -14,6 +14,7 @@ from llama_logging.registry.intake import Batch
 from llama_logging.stores import open_store, urls
 from tests.cli.test_commands import NOW, answer, document, keep
 from tests.conftest import make_context
+from tests.test_docs import DOCS
 
 
 def process(release: str) -> Process:
@@ -75,7 +76,9 @@ def test_a_release_without_errors_passes_and_a_wrong_name_is_said(capsys: pytest
     keep(make_context(timestamp=NOW))
     for release in ("9.9.9", "1.1", "20260301"):
         assert main(["gate", "--since", release]) == 0
-        assert f"no error of release '{release}'" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert said == f"llama-logging: no error of release {release!r}\n"
+    assert said.replace(release, "1.1") in DOCS["triage.md"]
     with pytest.raises(SystemExit) as ended:
         main(["gate", "--since", "1h", "--fail-on", "old"])
     assert ended.value.code == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llama_logging import transfer
+from llama_logging.cli.main import main
 from llama_logging.registry.attempts import SENDING
 from llama_logging.reporters import sending
 from llama_logging.stores import open_store, urls
@@ -58,6 +60,7 @@ def test_cron_sends_what_the_rules_ask_for(web: Receiver, capsys: pytest.Capture
     assert [each["status"] for each in listed["deliveries"]] == ["sent", "sent"]
     text = answer(capsys, "report", "list")
     assert "ops" in text
+    assert re.findall(r"sent +1 +(\w+): ValueError: ", text) == ["every", "new"]  # and not the names of rows
     assert not set(text) & set("\x1b\u202e")
 
 
@@ -92,7 +95,8 @@ def test_a_channel_is_tested(web: Receiver, capsys: pytest.CaptureFixture[str]) 
     web.usual = saying(403, f"{TOKEN} is not allowed".encode())
     told = answer(capsys, "report", "test", "ops", code=1)
     assert "HTTP 403: [redacted] is not allowed" in told
-    answer(capsys, "report", "test", "opps", code=2)
+    assert main(("report", "test", "opps")) == 2
+    assert "no channel 'opps'; there are 'ops'" in capsys.readouterr().err
     Path("logging.yaml").write_text("{version: 1, handlers: {}}")
     answer(capsys, "report", "test", "ops", code=2)
 
