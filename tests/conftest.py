@@ -6,6 +6,7 @@ import _thread
 import gc
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -32,6 +33,9 @@ from tests.stand_in import Ollama
 # How long an example takes is up to the machine, and to who else uses it.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has its background jobs do: tests send Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "coverage" in sys.modules:
     # Threads that are not `threading`'s own, as those of this package, are not followed by themselves.
