@@ -78,6 +78,8 @@ def page(board: Board, name: str, view: Callable[[Asked], Answer]) -> Handler:
             if isinstance(found, Text):
                 return Response(found.text, media_type=found.media_type)
             values = {**shared, "page": name, "now": asked.now, "pulse": asked.pulse, **found}
+            if values["may_change"] and store.exists and not store.may_write:
+                values |= {"may_change": False, "why_not": "This dashboard only shows: it may only read the registry."}
             return Response(rendered(f"{name}.html", **values), media_type="text/html")
 
         try:

@@ -93,15 +93,15 @@ def size(value: int) -> str:
 def duration(seconds: float) -> str:
     """For people.
 
-    >>> [duration(n) for n in (0.004, 0.2, 42, 90, 7200, 200_000)]
-    ['4 ms', '0.2 s', '42 s', '2 min', '2 h', '2 d']
+    >>> [duration(n) for n in (0, 0.004, 0.2, 42, 90, 7200, 200_000)]
+    ['0 s', '4 ms', '0.2 s', '42 s', '2 min', '2 h', '2 d']
     """
     for step, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= step:
             return f"{seconds / step:.0f} {unit}"
-    if seconds < 0.1:
+    if 0 < seconds < 0.1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds:.1f} s" if 0 < seconds < 10 else f"{seconds:.0f} s"
 
 
 def as_json(value: Any, length: int = 2_000) -> str:

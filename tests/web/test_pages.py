@@ -201,6 +201,8 @@ def test_predictions_are_listed_with_how_far_they_are_to_be_believed(store: Outb
         *("no such article", "82&nbsp;%", "app: pool at &lt;n&gt;", "acted", "hit"),
         *("7 of 9 early warnings came true", "6 of 8 onsets foreseen", "too few errors yet", "0.250"),
         *("after 0 of 1 that were acted on", "after 1 of 1 that were held back"),
+        # One that was acted on is no false one.
+        "Of the latest 2: 1 came true, 0 did not, 1 cannot tell",
     ):
         assert part in text, part
 
@@ -445,6 +447,20 @@ def test_what_only_shows_changes_nothing(store: Outbox, options: dict[str, Any])
     assert client.get("/").status_code == 200
     assert client.post("/decide", data={"do": "resolve", "id": "v1:0123456789abcdef"}).status_code == 403
     assert '<form method="post" action="/decide"' not in client.get("/g/01234567").text
+
+
+def test_where_the_registry_may_only_be_read_nothing_is_offered_that_would_be_refused(
+    store: Outbox, signed: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a role of PostgreSQL with SELECT alone."""
+    add(store, make_context())
+    assert '<form method="post" action="/decide"' in signed.get("/g/01234567").text
+    assert "has indexed" not in signed.get("/?q=nowhere").text
+    monkeypatch.setattr(type(store), "may_write", False)
+    text = signed.get("/g/01234567").text
+    assert '<form method="post" action="/decide"' not in text
+    assert "it may only read the registry" in text
+    assert "has indexed" in signed.get("/?q=nowhere").text
 
 
 def test_nobody_is_sent_elsewhere(store: Outbox, signed: TestClient) -> None:

@@ -49,6 +49,7 @@ def view(asked: Asked) -> dict[str, Any]:
         "tab": tab,
         "order": order,
         "search": search,
+        "finds_all": not search or bool(found) or not store.exists or store.may_write,
         "number_of_page": page,
         "more": len(found) > SIZE and page < LAST,
         "known": {

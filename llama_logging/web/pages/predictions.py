@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,5 @@ def view(asked: Asked) -> dict[str, Any]:
         "ratings": ratings[:RATINGS],
         "effects": found[:RATINGS],
         "groups": {name: asked.store.group(name) for name in dict.fromkeys(named) if name},
-        "over": sum(row.followed is not None for row in rows),
-        "followed": sum(bool(row.followed) for row in rows),
+        "fates": Counter(row.fate for row in rows),
     }
