@@ -41,7 +41,7 @@ from llama_logging.reporters.configuration import (
     parse_report_rules,
     usual_rule,
 )
-from llama_logging.reporters.digest import as_html, as_text, digest
+from llama_logging.reporters.digest import TOP, as_html, as_text, digest
 from llama_logging.reporters.report import Report
 from llama_logging.reporters.unusual import WHOLE, Unusual
 from llama_logging.reporters.webhook import ID
@@ -1052,6 +1052,15 @@ def test_what_was_unusual_before_the_rule_and_what_is_new_is_not(store: Outbox, 
     made, kept = reporting_of(store, clock, {"when": "unusual"})
     clock.now = NOON + MINUTE
     assert sent(made, store, kept["ops"]) == []
+
+
+def test_the_digest_names_first_what_came_most(store: Outbox) -> None:
+    """Of many new groups it names ten, and the storm is not to be missing because it came last."""
+    few = [make_context(timestamp=NOON, fingerprint=f"v1:few{n}") for n in range(TOP + 5)]
+    add(store, *few, *(make_context(timestamp=NOON + MINUTE, fingerprint="v1:storm") for _ in range(9)))
+    told = digest(store, NOON - HOUR, NOON + HOUR)
+    assert (told.new_count, len(told.new)) == (TOP + 6, TOP)
+    assert (told.new[0].fingerprint, told.new[0].count) == ("v1:storm", 9)
 
 
 def test_the_digest_tells_of_predictions_and_how_they_came_out(store: Outbox) -> None:

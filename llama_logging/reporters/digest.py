@@ -21,6 +21,8 @@ from llama_logging.visible import counted
 K = TypeVar("K")
 
 TOP = 10
+_RANKED = 1_000
+"""Groups of a period, the most frequent, of which it is known how frequent they are."""
 _MOST = 1_000_000
 
 
@@ -106,9 +108,9 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
         before=sum(_less(earlier.by_severity, begun.by_severity).values()),
         by_severity={severity.name: severities[severity] for severity in sorted(severities, reverse=True)},
         top_types=dict(sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]),
-        new=_lines(store, new),
+        new=_lines(store, new, since),
         new_count=len(new),
-        regressed=_lines(store, regressed),
+        regressed=_lines(store, regressed, since),
         regressed_count=len(regressed),
         healings=tuple(store.healings(since, until)),
         foreseen=_foreseen(store, since, until),
@@ -154,9 +156,19 @@ def as_html(told: Digest) -> str:
         rows = [(foreseen.error, _came(foreseen)) for foreseen in told.foreseen]  # type: ignore[misc]
         parts += ["<h2>Predictions</h2>", _table(("Error", "What came of them"), rows)]
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Error digest</title></head>\n'
-        f"<body>\n{chr(10).join(parts)}\n</body></html>\n"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Error digest</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n{chr(10).join(parts)}\n</body></html>\n"
     )
+
+
+_STYLE = (
+    ":root { color-scheme: light dark } "
+    "body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 1.5em auto; padding: 0 1em } "
+    "h1 { font-size: 1.5em } h2 { font-size: 1.1em; margin: 1.5em 0 .3em } table { border-collapse: collapse } "
+    "th, td { text-align: left; vertical-align: top; padding: .25em 1.2em .25em 0 } "
+    "td:first-child { overflow-wrap: anywhere } "
+    "th { font-weight: normal; opacity: .7; white-space: nowrap }"
+)
 
 
 def report_of(told: Digest) -> Report:
@@ -179,8 +191,12 @@ def _less(since: Mapping[K, int], until: Mapping[K, int]) -> dict[K, int]:
     return {what: number for what, number in counts.items() if number}
 
 
-def _lines(store: Outbox, fingerprints: list[str]) -> tuple[Line, ...]:
-    groups = [group for name in fingerprints[:TOP] if (group := store.group(name)) is not None]
+def _lines(store: Outbox, fingerprints: list[str], since: datetime) -> tuple[Line, ...]:
+    """The most frequent first: where hundreds are new, the ten that happened to be first tell nothing."""
+    often = [group.fingerprint for group in store.groups(since=since, order="count", limit=_RANKED)]
+    ranks = {name: rank for rank, name in enumerate(often)}
+    ordered = sorted(fingerprints, key=lambda name: ranks.get(name, _RANKED))[:TOP]
+    groups = [group for name in ordered if (group := store.group(name)) is not None]
     return tuple(
         Line(
             fingerprint=group.fingerprint,
