@@ -22,12 +22,17 @@ MOST = 100
 
 
 class Pulse:
-    """The registry's pulse, asked for by all open pages together."""
+    """The registry's pulse, asked for by all open pages together.
+
+    Attributes:
+        answers: Whether the store did when it was asked last.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._asked_at = float("-inf")
         self._value = ""
+        self.answers = True
         self.listeners = 0
 
     async def now(self) -> str:
@@ -36,8 +41,9 @@ class Pulse:
             self._asked_at = time.monotonic()
             try:
                 self._value = await self._desk.ask(lambda store: store.pulse())
+                self.answers = True
             except LlamaLoggingError:
-                return self._value
+                self.answers = False
         return self._value
 
 
@@ -61,14 +67,20 @@ class Stream(StreamingResponse):
 
 
 def stream(desk: Desk, ending: Callable[[], bool]) -> Callable[[Request], Awaitable[Response]]:
-    """The handler: a stream of server-sent events, one for each change, until the server is *ending*."""
+    """The handler: a stream of server-sent events, one for each change, until the server is *ending*.
+
+    An event `down` says that the store does not answer any more, `up` that it does again.
+    """
     pulse = Pulse(desk)
 
     async def events(seen: str) -> AsyncIterator[str]:
         yield "retry: 3000\n\n"
-        told = time.monotonic()
+        told, answers = time.monotonic(), True
         while not ending():
             value = await pulse.now()
+            if answers != pulse.answers:
+                answers = pulse.answers
+                yield f"event: {'up' if answers else 'down'}\ndata: -\n\n"  # without data none is dispatched
             if value and value != seen:
                 seen, told = value, time.monotonic()
                 yield f"data: {value}\n\n"

@@ -191,6 +191,7 @@
       kept("at", "");
     }
     if (document.body.dataset.page === "groups") kept("groups", location.search, true);
+    const say = (state) => { pulse.hidden = false; pulse.classList.toggle("off", state !== "live"); $("b", pulse).textContent = state; };
     let source = null;
     const rest = () => { source?.close(); source = null; };
     // A browser has six connections to a server: pages that nobody sees would leave none to the next.
@@ -198,11 +199,12 @@
       if (document.hidden) rest();
       if (source || document.hidden || !$("#live").dataset.pulse) return;
       source = new EventSource(root + "/live?seen=" + encodeURIComponent($("#live").dataset.pulse));
-      source.onopen = () => { pulse.hidden = false; pulse.classList.remove("off"); $("b", pulse).textContent = "live"; };
+      source.onopen = () => say("live");
+      source.addEventListener("down", () => say("registry down"));
+      source.addEventListener("up", () => say("live"));
       source.onmessage = (event) => { if (event.data !== $("#live").dataset.pulse) renew(); };
       source.onerror = () => {
-        pulse.classList.add("off");
-        $("b", pulse).textContent = "waiting";
+        say("waiting");
         if (source?.readyState !== EventSource.CLOSED) return; // it tries again by itself
         rest();
         setTimeout(listen, 5000);
