@@ -176,7 +176,12 @@ def _context(
         described, message = found
         mechanism = "text"
     logger_name = messages.name_of(record.name)
-    stack = described.stack if described is not _NO_EXCEPTION else sites.stack_of(record, said, logger_name, message)
+    if described is _NO_EXCEPTION:
+        stack = sites.stack_of(record, said, logger_name, message)
+    elif sites.was_raised(described.stack) or MECHANISM in attributes:
+        stack = described.stack
+    else:  # by its type alone, whatever was never raised or has lost its traceback would be one error
+        stack = sites.placed(described.stack, sites.stack_of(record, said, logger_name, message))
     given = sight.fingerprint if sight is not None else None
     # JSON may be somebody's payload, in which a text of this name is a device's or a key's.
     if extra and (said is record.msg or type(extra.get("fingerprint")) is list):

@@ -7,6 +7,7 @@ another user's name must not make a new group.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from string import ascii_letters
 
@@ -21,8 +22,8 @@ except ImportError:
     from hashlib import blake2b
 
 VERSION = "v1"
-_MESSAGE = "message "
-"""What the input begins with that a message is."""
+_LOGGER, _MESSAGE = "logger ", "message "
+"""What the inputs begin with that a logger and a message are."""
 
 # Each starts at few characters, looks back from there, and runs over a character once: linear in the text's length.
 # UUIDs, addresses of IPv6 and of Ethernet, digests; numbers, also as `1,234.5` and `10:30`.
@@ -96,7 +97,9 @@ def renewed(context: ErrorContext) -> ErrorContext:
     if not stack.fingerprint or _is_settled(context):
         return context
     if stack.exceptions:
-        inputs = of_exceptions(stack.exceptions)
+        # What was logged of what was never raised, no frame tells.
+        logged = itertools.dropwhile(lambda line: not line.startswith(_LOGGER), stack.grouping)
+        inputs = (*of_exceptions(stack.exceptions), *logged)
     else:
         template = context.log_template or context.log_message
         inputs = of_message(context.logger_name, template, rendered=not context.log_template)
@@ -143,7 +146,7 @@ def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str,
         rendered: True if *template* had no arguments: then values are likely to stand in it, and
             what varies is taken out.
     """
-    return (f"logger {plain.of_main(logger_name)}", f"{_MESSAGE}{normalise(template) if rendered else template}")
+    return (f"{_LOGGER}{plain.of_main(logger_name)}", f"{_MESSAGE}{normalise(template) if rendered else template}")
 
 
 def is_wordless(template: str) -> bool:

@@ -217,7 +217,11 @@ def _learn(walked: Sequence[tuple[BaseException, str]], tb: TracebackType | None
         given=kinds[0].fingerprint,
         quiet=quiet,
         single=single,
-        formal=single and quiet and kinds[0].fingerprint is None and not marks.lie_apart(kinds[0].cls),
+        formal=bool(calls[0])
+        and single
+        and quiet
+        and kinds[0].fingerprint is None
+        and not marks.lie_apart(kinds[0].cls),
         forms={},
     )
 

@@ -1,4 +1,4 @@
-"""Errors that are no exceptions: where the logging call stands, and what it says each time."""
+"""Errors that were not raised anywhere: where the logging call stands, and what it says each time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from llama_logging import fingerprint, messages, plain
 from llama_logging.context import Stack
+from llama_logging.frozen import replace
 from llama_logging.records import event_of, has_arguments
 from llama_logging.redaction import redact
 from llama_logging.redaction.own import on_more
@@ -16,6 +17,8 @@ NO_EXCEPTION = "LogMessage"
 
 _KNOWN_SITES = 4_096
 _sites: dict[tuple[Any, ...], Stack] = {}
+_placed: dict[tuple[Any, ...], tuple[Stack, Stack]] = {}
+"""A stack, held so that no other can get its id, and the same at a site."""
 
 
 def stack_of(record: logging.LogRecord, data: Any, logger_name: str, message: str) -> Stack:
@@ -44,6 +47,25 @@ def stack_of(record: logging.LogRecord, data: Any, logger_name: str, message: st
             fingerprint=fingerprint.fingerprint(grouping),
         )
     return known
+
+
+def was_raised(stack: Stack) -> bool:
+    """Whether its exceptions tell of any call: one that was made and never raised, or lost its traceback, does not."""
+    return any(exception.frames for exception in stack.exceptions)
+
+
+def placed(stack: Stack, site: Stack) -> Stack:
+    """*stack*, of exceptions that were never raised, at the *site* of the logging call, and grouped by it as well."""
+    key = id(stack), site.grouping, site.module, site.function, site.file, site.line
+    known = _placed.get(key)
+    if known is None:
+        if len(_placed) >= _KNOWN_SITES:
+            _placed.clear()
+        grouping = (*stack.grouping, *site.grouping)
+        place = {name: getattr(site, name) for name in ("module", "function", "file", "line")}
+        at_site = replace(stack, **place, grouping=grouping, fingerprint=fingerprint.fingerprint(grouping))
+        known = _placed[key] = stack, at_site
+    return known[1]
 
 
 @on_more

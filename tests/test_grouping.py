@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from llama_logging import fingerprint
+from llama_logging.capture import capture
 from llama_logging.config.mistakes import collecting
 from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
@@ -273,16 +275,22 @@ if __name__ == "__main__":
 """
 
 
-def test_what_failed_in_a_worker_is_grouped_by_where_it_did(own_place: Path, run: Run) -> None:
-    """All results of a pool are asked for at one place: of the worker there is a text alone."""
-    (own_place / "jobs.py").write_text(POOLS)
+@pytest.mark.parametrize("grouping", ["", "grouping=[{'match': {'class': 'KeyError'}, 'fingerprint': ['k']}]"])
+def test_what_failed_in_a_worker_is_grouped_by_where_it_did(own_place: Path, run: Run, grouping: str) -> None:
+    """All results of a pool are asked for at one place: of the worker there is a text alone.
+
+    Also where there are rules, though none is for it; and what is grouped anew stays so.
+    """
+    (own_place / "jobs.py").write_text(POOLS.replace("RegistryHandler()", f"RegistryHandler({grouping})"))
     assert run("jobs.py").code == 0
     store = open_registry(urls.parse("sqlite:///llama_logging.db"))
     groups = sorted((group.count, group.error_message.rpartition(" ")[0]) for group in store.groups())
-    grouping = store.errors(limit=1)[0].grouping
+    error = store.errors(limit=1)[0]
+    inputs = error.grouping
     store.close()
+    assert regrouped(fingerprint.renewed(error), ()) == error
     assert groups == [(1, "bad address"), (1, "bad address"), (2, "bad image"), (2, "bad image")]
-    assert grouping[-2:] == (
+    assert inputs[-2:] == (
         "worker ValueError",
         'worker jobs.resize: def resize(number): raise ValueError(f"bad image {number}")',
     )
@@ -336,3 +344,24 @@ def test_what_a_framework_finds_wrong_with_an_answer_is_grouped_by_route(own_pla
     store.close()
     assert groups == [1, 2]
     assert routes == ["endpoint shop.pears", "endpoint shop.pears", "endpoint shop.plums"]
+
+
+def logged(error: BaseException, message: str, *arguments: object) -> ErrorContext:
+    exc_info: Any = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("app.jobs", logging.ERROR, "/srv/jobs.py", 7, message, arguments, exc_info, "run")
+    context = capture(record)
+    assert context is not None
+    return context
+
+
+def test_what_was_never_raised_is_grouped_by_what_was_logged() -> None:
+    """By its type alone, all such errors of a type would be one, in all services that share a registry."""
+    first, again, other = (
+        logged(RuntimeError(f"no {number}"), message, number)
+        for number, message in enumerate(("job %d failed", "job %d failed", "no answer from %d"))
+    )
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+    assert first.grouping == ("RuntimeError", "logger app.jobs", "message job %d failed")
+    assert (first.source_module, first.source_function, first.source_line) == ("jobs", "run", 7)
+    assert first.stack is again.stack
+    assert regrouped(fingerprint.renewed(first), ()) == first

@@ -75,7 +75,10 @@ def _print_one(error: ErrorContext) -> None:
         "rule": "A rule under `grouping` in the configuration gave it.",
         "logger": "A record without exception: its logger and its template, or its message without numbers.",
     }
-    print(why.get(kind, "The types of the exceptions, and the application's own frames with their source lines."))
+    usual = "The types of the exceptions, and the application's own frames with their source lines."
+    if any(line.startswith("logger ") for line in error.grouping[1:]):
+        usual = "The types of exceptions that tell of no call, and what was logged: its logger and its template."
+    print(why.get(kind, usual))
 
 
 def _print_two(

@@ -214,4 +214,6 @@ def _why(error: ErrorContext | None) -> str:
         return "A rule of the configuration, under grouping, gave it."
     if first.startswith("logger "):
         return "A record without exception: its logger and its template, or its message without numbers."
+    if error is not None and any(line.startswith("logger ") for line in error.grouping[1:]):
+        return "The types of exceptions that tell of no call, and what was logged: its logger and its template."
     return "The types of the exceptions, and the application's own frames with their source lines."
