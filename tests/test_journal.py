@@ -58,6 +58,7 @@ def frames(path: str) -> list[dict[str, object]]:
 
 
 def test_nothing_is_opened_before_the_first_write(journal: Journal, directory: str) -> None:
+    journal.tend()
     assert not os.path.exists(directory)
     assert (journal.path, journal.lost, journal.pressure) == ("", 0, False)
     assert put(journal)
@@ -104,14 +105,16 @@ def test_a_definition_is_written_once(journal: Journal) -> None:
     assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
 
 
-def test_a_definition_is_written_anew_from_time_to_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry may have dropped it since, with the last error that it kept."""
-    put(journal, "a", "s1")
-    put(journal, "b", "s1")
-    monkeypatch.setattr(file, "DEFINE_EVERY", -1.0)
+def test_a_definition_is_written_anew_each_hour(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry may have dropped it since, with the last error that it kept; also where the clock was set back."""
+    now = [10_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
     monkeypatch.setattr(file, "LOOK_EVERY", -1.0)
-    put(journal, "c", "s1")
-    assert [frame["k"] for frame in frames(journal.path)] == ["open", "stack", "error", "error", "stack", "error"]
+    kinds: list[object] = []
+    for now[0] in (10_000.0, 13_599.0, 13_601.0, 13_602.0, 10_003.0, 10_000.0, 10_001.0):
+        put(journal, name="s1")
+        kinds += [frame["k"] for frame in frames(journal.path)[1 + len(kinds) :]]
+    assert kinds == ["stack", "error", "error", "stack", "error", "error", "error", "stack", "error", "error"]
 
 
 def test_no_more_definitions_are_remembered_than_there_is_room_for(
@@ -546,10 +549,14 @@ def test_the_third_directory_takes_what_the_second_does_not(tmp_path: Path, monk
     assert put(journal, "4")
     assert journal._second is not None
     assert (journal._second.folder.path, journal._second.fd) == (directories[2], number)
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "write", Failing(directories[0]))
+    journal._detour = 1.0
+    assert put(journal, "5")
     found = {
         str(frame.get("text")): os.path.dirname(path) for path in journals(directories) for frame in frames(path)[1:]
     }
-    assert found == {"1": directories[0], "2": directories[1], "3": directories[0], "4": directories[2]}
+    assert found == dict(zip("12345", [directories[place] for place in (0, 1, 0, 2, 2)], strict=True))
 
 
 class FailingAll:
@@ -582,6 +589,7 @@ def test_a_medium_that_failed_is_left_alone_for_a_second(
     for now[0], released in ((103.0, False), (112.7, False), (113.3, True)):
         journal.tend()
         assert _abandoned(stood_in) == released
+    assert not list(Path(directory).glob("*.reserve"))
     disk.number = 0
     assert put(journal, "1")
     assert [frame.get("text") for frame in frames(journal.path)[1:]] == ["0", "1"]
@@ -699,11 +707,13 @@ def test_a_disk_that_fails_otherwise_leaves_it_where_it_is(
 def test_a_file_that_has_reached_its_limit_is_followed_by_another(
     journal: Journal, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(journal, "1")
+    """In which all is defined anew that errors refer to."""
+    put(journal, "1", name="s1")
     first = journal.path
     monkeypatch.setattr(os, "write", Failing(first, errno.EFBIG))
-    assert put(journal, "2")
-    assert [[frame.get("text") for frame in frames(path)[1:]] for path in journals([directory])] == [["1"], ["2"]]
+    assert put(journal, "2", name="s1")
+    kinds = [[frame.get("text", frame["k"]) for frame in frames(path)] for path in journals([directory])]
+    assert kinds == [["open", "stack", "1"], ["open", "stack", "2"]]
     assert os.path.dirname(journal.path) == os.path.dirname(first)
 
 
@@ -783,9 +793,10 @@ def test_any_thread_may_open_the_next_file(journal: Journal) -> None:
     journal.close()
     assert put(journal)
     assert journal._file is not None
-    thread = threading.Thread(target=journal._rotate, args=[journal._file])
-    thread.start()
-    thread.join()
+    for work, args in ((journal._rotate, [journal._file]), (journal.tend, [])):
+        thread = threading.Thread(target=work, args=args)
+        thread.start()
+        thread.join()
     first = journal.path
     journal._rotate(journal._file)
     assert journal.path != first
@@ -902,12 +913,12 @@ def test_space_is_set_aside_for_a_full_disk(journal: Journal, directory: str) ->
     assert not [name for name in os.listdir(directory) if name.endswith(".reserve")]
 
 
-@pytest.mark.parametrize(("free", "set_aside"), [(0, False), (2**21 - 1, False), (2**21, True)])
+@pytest.mark.parametrize(("free", "set_aside"), [(0, False), (2**12 - 1, False), (2**12, True)])
 def test_space_is_set_aside_only_where_there_is_plenty(
     journal: Journal, directory: str, free: int, set_aside: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A quarter of a megabyte of at least two: an almost full disk is not filled up by us."""
-    monkeypatch.setattr(os, "fstatvfs", lambda fd: SimpleNamespace(f_bavail=free, f_frsize=1))
+    monkeypatch.setattr(os, "fstatvfs", lambda fd: SimpleNamespace(f_bavail=free, f_frsize=512))
     put(journal)
     journal.tend()
     assert [os.path.getsize(path) for path in Path(directory).glob("*.reserve")] == [2**18] * set_aside
@@ -1048,6 +1059,7 @@ def test_the_descriptors_of_a_journal_are_few(journal: Journal) -> None:
         assert journal._file is not None
         journal._rotate(journal._file)
         journal.tend()
+    assert not os.get_inheritable(descriptor(journal))
     journal._spare.release()  # another descriptor was needed
     journal.tend()
     assert len(os.listdir("/proc/self/fd")) - before == 3  # the file, its folder, one to spare
@@ -1118,14 +1130,24 @@ def _leads_to(fd: str) -> str:
         return ""
 
 
-def test_from_three_quarters_of_the_quota_on_there_is_pressure(journal: Journal) -> None:
+def test_from_three_quarters_of_the_quota_on_there_is_pressure(journal: Journal, directory: str) -> None:
+    """It is measured when a file is opened, and about each second: a process may end before it is tended."""
     put(journal, "x" * 100_000)
     journal.tend()
-    size = sum(os.stat(entry).st_blocks * 512 for entry in os.scandir(os.path.dirname(journal.path)))
+    size = sum(os.stat(entry).st_blocks * 512 for entry in os.scandir(directory))
     for share, pressure in ((0.76, True), (0.74, False)):
         journal.quota = int(size / share)
         journal.tend()
         assert journal.pressure == pressure
+    other = Journal([directory], lambda: OPENING)
+    other.quota = size
+    put(other)
+    assert other.pressure
+    other.quota = 2 * size
+    assert other._file is not None
+    other._rotate(other._file)
+    assert not other.pressure
+    other.close()
 
 
 @contextlib.contextmanager
@@ -1158,6 +1180,21 @@ def test_a_child_that_can_open_nothing_writes_to_its_parents_journal(
     put(journal, "parent again")
     texts = [[frame.get("text") for frame in frames(path)[1:]] for path in journals([directory])]
     assert texts == [["parent", "child", "child again", "parent again"]]
+
+
+def test_what_neither_a_child_nor_its_parent_can_write_goes_to_the_next_directory(
+    tmp_path: Path, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = str(tmp_path / "second")
+    journal = Journal([directory, second], lambda: OPENING)
+    put(journal, "parent")
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(os, "write", Failing(directory))
+        os._exit(0 if put(journal, "child") else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    texts = [[frame.get("text") for frame in frames(path)[1:]] for path in journals([directory, second])]
+    assert texts == [["parent"], ["child"]]
 
 
 def refuse(*_: object) -> None:
@@ -1293,6 +1330,7 @@ def test_a_folder_that_any_other_may_write_to_is_refused(directory: str, mode: i
     os.chmod(directory, mode)
     with pytest.raises(PermissionError, match="others may write to it"):
         Folder(directory).enter()
+    assert opened_in(directory) == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
@@ -1403,7 +1441,9 @@ def no_locks() -> None:
 
 def test_a_folder_is_the_same_wherever_it_is_moved(directory: str) -> None:
     folder, name = Folder(directory), "j1-0000000000000001-1-000000000000.jsonl"
+    os.mkdir(f"{directory}.older", 0o700)
     folder.enter()
+    os.mkdir(f"{directory}.newer", 0o700)
     os.rename(directory, f"{directory}.moved")
     os.close(folder.open(name, os.O_CREAT | os.O_WRONLY))
     folder.rename(name, f"{name}.new")
@@ -1411,12 +1451,14 @@ def test_a_folder_is_the_same_wherever_it_is_moved(directory: str) -> None:
     assert folder.status(f"{name}.new").st_size == 0
     assert folder.unlink(f"{name}.new")
     assert not folder.unlink(f"{name}.new")
-    os.mkdir(directory, 0o700)
-    before = len(os.listdir("/proc/self/fd"))
-    folder.enter()
-    os.close(folder.open(name, os.O_CREAT | os.O_WRONLY))
-    assert folder.names() == os.listdir(directory) == [name]
-    assert len(os.listdir("/proc/self/fd")) == before
+    for other in ("older", "newer"):
+        os.rename(f"{directory}.{other}", directory)
+        before = len(os.listdir("/proc/self/fd"))
+        folder.enter()
+        os.close(folder.open(name, os.O_CREAT | os.O_WRONLY))
+        assert folder.names() == os.listdir(directory) == [name]
+        assert len(os.listdir("/proc/self/fd")) == before
+        os.rename(directory, f"{directory}.{other}")
     folder.leave()
 
 
@@ -1436,18 +1478,22 @@ def test_a_folder_lets_go_of_no_file_of_the_applications(directory: str, tmp_pat
     folder.leave()
 
 
+@pytest.mark.parametrize(("short", "reason"), [(False, "No space left on device"), (True, "took only a part of it")])
 def test_folders_above_are_made_and_what_cannot_be_begun_leaves_nothing(
-    tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, told: list[str], short: bool, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = str(tmp_path / "a" / "b" / "journal")
     journal = Journal([directory], lambda: OPENING)
     disk = Failing(directory)
+    disk.short = short
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", disk)
         assert not put(journal)
         before = len(os.listdir("/proc/self/fd"))
         assert not put(journal)
     assert (len(os.listdir("/proc/self/fd")), os.listdir(directory)) == (before, [])
+    assert reason in told[0]
+    assert disk.failed == 2
     assert put(journal)
     assert fcntl.fcntl(descriptor(journal), fcntl.F_GETFL) & os.O_APPEND
 

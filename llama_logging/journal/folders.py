@@ -165,8 +165,7 @@ class Folder:
                 return True  # chroot, or a folder above it was renamed: the descriptor still leads there
             if identity(now) == self._identity:
                 return True
-            self.leave()  # replaced
-        self._fd = None
+        self.leave()  # replaced, or its number is another's
         return False
 
     def _check(self, status: os.stat_result) -> None:

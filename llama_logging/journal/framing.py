@@ -39,7 +39,7 @@ def number_of(frame: str) -> int | None:
 
 def unseal(data: bytes) -> tuple[list[str], int]:
     """The JSON texts of the whole frames in *data*, and how many were not whole; a hole is none."""
-    lines = [line for line in data.split(b"\n") if line and (line[0] or line.strip(b"\0"))]
+    lines = [line for line in data.split(b"\n") if line.strip(b"\0")]
     whole = [line.decode("ascii") for line in lines if _is_whole(line)]
     return whole, len(lines) - len(whole)
 

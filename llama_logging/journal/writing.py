@@ -158,7 +158,6 @@ class Journal:
         self._spare.release()
         files = (self._file, self._second)
         self._file = self._second = None
-        self._detour = 0.0
         for file in files:
             if file is not None:
                 file.close()
