@@ -66,7 +66,12 @@ BOUNDS = {
     r'password=\"a b" c': "password=[redacted] c",
     f"password={FOUR}'a b' c": "password=[redacted] c",
     rf'password={FOUR}"a {FOUR}{FOUR}\"b {FOUR}" c': "password=[redacted] c",
+    "password=['This field is required.'], token=['planted'], pwd=x": (
+        "password=['This field is required.'], token=[redacted], pwd=x"
+    ),
+    "password=['This field is required.'], password=planted": "password=['This field is required.'], password=[redacted]",
     # What goes on behind a value, and what does not.
+    "password=f(g(a),h(b,'c'),'d'), x": "password=[redacted], x",
     "password='a(b', x=1": "password=[redacted], x=1",
     "Pwd={a)b};Server=x": "Pwd=[redacted];Server=x",
     'password = "a"   "b" x': "password = [redacted] x",
@@ -206,6 +211,9 @@ BOUNDS = {
             f"ATCTT3xFfGF0{'x' * 40}=0A1B2C3D",
             f"hvb.{'x' * 30}",
             f"ghs_{'x' * 30}.{'y' * 30}.{'z' * 30}",
+            f"ABSK{'x1/+' * 11}==",
+            f"ATBB{'x1' * 16}",
+            f"EAA{'x1' * 29}",
             f"eyJhbGciOiJkaXIi..{'x' * 16}.{'y' * 16}.{'z' * 16}",
             f"eyJhbGciOiJSU0Ei.{'w' * 16}.{'x' * 16}.{'y' * 16}.{'z' * 16}",
         )
@@ -255,11 +263,12 @@ BOUNDS = {
         )
     },
     f"re_x1x1x1x1_{'x1' * 12}": "re_[redacted]",
+    f"fm2_{'x1+/' * 6}== a": "fm2_[redacted] a",
+    f"nvapi-{'x1' * 10}, nvapi-{'x' * 18}1": f"nvapi-[redacted], nvapi-{'x' * 18}1",
     f"The token `1234567890:AA{'x-_' * 11}` was rejected": "The token `1234567890:[redacted]` was rejected",
     f"at 12345678:AA{'x' * 35}, 1234567:AA{'x' * 33}, 12345678:AA{'x' * 35}": (
         f"at 12345678:AA{'x' * 35}, 1234567:AA{'x' * 33}, 12345678:AA{'x' * 35}"
     ),
-    f"ABSK{'x1/+' * 11}==, ATBB{'x1' * 16}, EAA{'x1' * 29}": "[redacted], [redacted], [redacted]",
     f"BABSK{'x' * 40}, ATBB{'x' * 31}, EAA{'x' * 57}": f"BABSK{'x' * 40}, ATBB{'x' * 31}, EAA{'x' * 57}",
     "re_compile_the_1st_pattern_of_all, rnd_state_of_the_1st_worker_there, vcr_cassette_of_the_1st_test_of_all": (
         "re_compile_the_1st_pattern_of_all, rnd_state_of_the_1st_worker_there, vcr_cassette_of_the_1st_test_of_all"
@@ -319,7 +328,12 @@ BOUNDS = {
 }
 
 
+FAR = ". " * 2500 + "\n"
+
+
 @pytest.mark.parametrize(("text", "expected"), BOUNDS.items())
 def test_a_credential_goes_to_its_last_character(text: str, expected: str) -> None:
+    """Also far from where the text begins."""
     assert redact(text) == expected
     assert redact(expected) == expected
+    assert redact(f"{FAR}{text}") == f"{FAR}{expected}"

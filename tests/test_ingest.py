@@ -721,6 +721,21 @@ def test_a_journal_with_nothing_new_is_left_alone_for_a_while(
     pipeline.journal.close()
 
 
+def test_of_a_journal_that_goes_on_no_more_than_its_last_frame_is_read_again(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be long."""
+    monkeypatch.delattr(Reader, "first_after")
+    pipeline, store = Pipeline(store_url), open_store(store_url)
+    pipeline.ingester._started = True
+    for length in (1, 1, 20_000, 1):
+        pipeline.add(make_context(error_message="x" * length))
+        ingest(store, store_url.directories)
+    assert count(store) == 4
+    store.close()
+    pipeline.journal.close()
+
+
 def test_after_a_failure_the_store_is_asked_for_all_journals(
     store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,7 +189,8 @@ SECRETS = {
     '<add key="ApiKey" value="planted" />': "planted",
     "Command 'openssl rsa -in a.pem -passin pass:planted' returned 1": "planted",
     "['openssl', 'rsa', '-passout', 'pass:planted']": "planted",
-    "keytool -srcstorepass planted -keypass 'planted'": "planted",
+    "keytool -srcstorepass planted": "planted",
+    "keytool -keypass 'planted'": "planted",
     "Command '['mysqldump', '-u', 'root', '-pplanted', 'shop']' returned 2": "planted",
     "mariadb --host db -pplanted shop": "planted",
     "sshpass -p planted ssh bob@host": "planted",
@@ -310,6 +311,7 @@ def test_ordinary_text_stays_the_same_object(text: str) -> None:
     assert redact(text) is text
 
 
+FAR = ". " * 2500 + "\n"
 FOUR = "\\" * 4
 """Before a quote in JSON within JSON within JSON."""
 EXACTLY = {
@@ -495,8 +497,9 @@ EXACTLY = {
 
 @pytest.mark.parametrize(("text", "expected"), EXACTLY.items())
 def test_only_the_secret_goes(text: str, expected: str) -> None:
-    """What is around it is what people need to understand the rest."""
+    """What is around it is what people need to understand the rest; also far from where the text begins."""
     assert redact(text) == expected
+    assert redact(f"{FAR}{text}") == f"{FAR}{expected}"
 
 
 @pytest.mark.parametrize(
@@ -1111,7 +1114,7 @@ def test_a_pair_may_be_a_name_and_a_number() -> None:
             ["openssl", "-passin", "pass:a 'b'", "-passout", "pass:c"],
             ["openssl", "-passin", f"pass:{REDACTED}", "-passout", f"pass:{REDACTED}"],
         ),
-        (["openssl", "-passin", "file:/a", "pass:x"], None),
+        (["openssl", "-passin", "file:/a", "pass:x", "--rule", "pass:all"], None),
         (["curl", "-u", "bob:battery horse"], ["curl", "-u", f"bob:{REDACTED}"]),
         (["curl", "--user", ":horse", "http://x"], ["curl", "--user", f":{REDACTED}", "http://x"]),
         (["app", "--token", "--password", "--secret"], ["app", "--token", "--password", "--secret"]),
