@@ -33,8 +33,8 @@ BOUNDS = {
     "[SQL: INSERT INTO u (secret) VALUES ($1) ON CONFLICT DO UPDATE SET a = $2]\n[parameters: ('b', 'c')]": (
         "[SQL: INSERT INTO u (secret) VALUES ($1) ON CONFLICT DO UPDATE SET a = $2]\n[parameters: ([redacted], 'c')]"
     ),
-    "[SQL: WHERE a = :1 AND `u`.`secret` NOT IN (:2, :3) AND b='?' AND c > :4]\n[parameters: ('a', 'b', 'c', 4)]": (
-        "[SQL: WHERE a = :1 AND `u`.`secret` NOT IN (:2, :3) AND b='?' AND c > :4]\n"
+    "[SQL: WHERE b='?' AND a = :1 AND `u`.`secret` NOT IN (:2, :3) AND c > :4]\n[parameters: ('a', 'b', 'c', 4)]": (
+        "[SQL: WHERE b='?' AND a = :1 AND `u`.`secret` NOT IN (:2, :3) AND c > :4]\n"
         "[parameters: ('a', [redacted], [redacted], 4)]"
     ),
     "[SQL: INSERT INTO u (a, token) x]\n[parameters: {'a__0': 1, 'token__0': 'c', 'token_1': 'd', 'tokens': 5}]": (
@@ -51,8 +51,8 @@ BOUNDS = {
     "[SQL: SELECT 1 WHERE [a]=@P1 AND [secret] like @P2 AND b = @P3]\n[parameters: ('b', 'c', 'd')]": (
         "[SQL: SELECT 1 WHERE [a]=@P1 AND [secret] like @P2 AND b = @P3]\n[parameters: ('b', [redacted], 'd')]"
     ),
-    "[SQL: select 1 where secret not like ? and a = '' and b in (?) and c = '']\n[parameters: ('b', 'c')]": (
-        "[SQL: select 1 where secret not like ? and a = '' and b in (?) and c = '']\n[parameters: ([redacted], 'c')]"
+    "[SQL: select 1 where a = '' and secret not like ? and b in (?) and c = '']\n[parameters: ('b', 'c')]": (
+        "[SQL: select 1 where a = '' and secret not like ? and b in (?) and c = '']\n[parameters: ([redacted], 'c')]"
     ),
     "[SQL: INSERT INTO u (a, secret) VALUES (coalesce(%s, %s), %s)]\n[parameters: ('b', 'c', 'd')]": (
         "[SQL: INSERT INTO u (a, secret) VALUES (coalesce(%s, %s), %s)]\n[parameters: ('b', 'c', [redacted])]"
@@ -69,7 +69,8 @@ BOUNDS = {
     "password=['This field is required.'], token=['planted'], pwd=x": (
         "password=['This field is required.'], token=[redacted], pwd=x"
     ),
-    "password=['This field is required.'], password=planted": "password=['This field is required.'], password=[redacted]",
+    "password=['This field is required.'], pwd=planted": "password=['This field is required.'], pwd=[redacted]",
+    "token=['This field is required.'], token=planted": "token=['This field is required.'], token=[redacted]",
     # What goes on behind a value, and what does not.
     "password=f(g(a),h(b,'c'),'d'), x": "password=[redacted], x",
     "password='a(b', x=1": "password=[redacted], x=1",
@@ -83,6 +84,7 @@ BOUNDS = {
     # What would part it from the next value is a part of it, if no other name follows and no blank.
     "password=a,b2, x": "password=[redacted], x",
     "password=abc,d2;e)f&g!; x": "password=[redacted]; x",
+    "password=abc,$d x": "password=[redacted] x",
     "password=ab,;)c x": "password=[redacted] x",
     "password=ab,,,,c x": "password=ab,,,,c x",
     "password=abc'd2' x": "password=[redacted]' x",
@@ -212,8 +214,7 @@ BOUNDS = {
             f"hvb.{'x' * 30}",
             f"ghs_{'x' * 30}.{'y' * 30}.{'z' * 30}",
             f"ABSK{'x1/+' * 11}==",
-            f"ATBB{'x1' * 16}",
-            f"EAA{'x1' * 29}",
+            f"sntrys_{'x1+/' * 10}==",
             f"eyJhbGciOiJkaXIi..{'x' * 16}.{'y' * 16}.{'z' * 16}",
             f"eyJhbGciOiJSU0Ei.{'w' * 16}.{'x' * 16}.{'y' * 16}.{'z' * 16}",
         )
@@ -227,12 +228,15 @@ BOUNDS = {
             "sb_secret_",
             "pscale_tkn_",
             "pscale_pw_",
+            "pscale_oauth_",
             "ntn_",
             "napi_",
             "figd_",
             "pcsk_",
             "lsv2_pt_",
+            "lsv2_sk_",
             "phx_",
+            "phs_",
             "CCIPAT_",
             "tgp_v1_",
             "vercel_blob_rw_",
@@ -241,6 +245,8 @@ BOUNDS = {
             "tvly-",
             "xkeysib-",
             "tskey-auth-",
+            "tskey-api-",
+            "tskey-client-",
             "CFPAT-",
             "HRKU-",
             "bedrock-api-key-",
@@ -252,6 +258,8 @@ BOUNDS = {
             "sq0atp-",
             "sq0csp-",
             "dp.pt.x1",
+            "dp.ct.x1",
+            "dp.sa.x1",
             "dp.st.dev.x1",
             "dp.st.dev_main.x1",
             "a1b2c3.atlasv1.x1",
@@ -269,7 +277,6 @@ BOUNDS = {
     f"at 12345678:AA{'x' * 35}, 1234567:AA{'x' * 33}, 12345678:AA{'x' * 35}": (
         f"at 12345678:AA{'x' * 35}, 1234567:AA{'x' * 33}, 12345678:AA{'x' * 35}"
     ),
-    f"BABSK{'x' * 40}, ATBB{'x' * 31}, EAA{'x' * 57}": f"BABSK{'x' * 40}, ATBB{'x' * 31}, EAA{'x' * 57}",
     "re_compile_the_1st_pattern_of_all, rnd_state_of_the_1st_worker_there, vcr_cassette_of_the_1st_test_of_all": (
         "re_compile_the_1st_pattern_of_all, rnd_state_of_the_1st_worker_there, vcr_cassette_of_the_1st_test_of_all"
     ),
@@ -278,12 +285,14 @@ BOUNDS = {
     ),
     f"mailgun key-{'a1' * 16}": "mailgun key-[redacted]",
     f"secret abc8Q~{'x.' * 17}": "secret abc[redacted]",
-    "ntn_a_name_of_a_function_of_somebody, glc_only_letters_are_in_this": (
-        "ntn_a_name_of_a_function_of_somebody, glc_only_letters_are_in_this"
-    ),
-    f"a-key-{'a1' * 16}, key-{'a1' * 15}, abcd8Q~{'x' * 34}, single-{'x1' * 10}": (
-        f"a-key-{'a1' * 16}, key-{'a1' * 15}, abcd8Q~{'x' * 34}, single-{'x1' * 10}"
-    ),
+    **{
+        text: text
+        for text in (
+            "ntn_a_name_of_a_function_of_somebody, glc_only_letters_are_in_this, nvapi-only_letters_are_in_this",
+            f"glft-only_letters_are_in_this, a-key-{'a1' * 16}, key-{'a1' * 15}, key-{'a1' * 16}b",
+            f"abcd8Q~{'x' * 34}, abc8Q~{'x' * 35}, single-{'x1' * 10}",
+        )
+    },
     "ALTER USER bob WITH PASSWORD 'it''s' VALID; CREATE USER a IDENTIFIED by 'b'; password 'x": (
         "ALTER USER bob WITH PASSWORD [redacted] VALID; CREATE USER a IDENTIFIED by [redacted]; password 'x"
     ),
@@ -293,11 +302,16 @@ BOUNDS = {
     "SET PASSWORD FOR 'a'@'%' = PASSWORD('b'), SET PASSWORD FOR a = 'b'": (
         "SET PASSWORD FOR 'a'@'%' = PASSWORD([redacted]), SET PASSWORD FOR a = [redacted]"
     ),
+    "set password for a='b'": "set password for a=[redacted]",
+    "SET PASSWORD FOR a = PASSWORD ( 'b' )": "SET PASSWORD FOR a = PASSWORD ( [redacted] )",
     "IDENTIFIED  WITH sha256_password BY 'b', IDENTIFIED BY \"b\"": (
         "IDENTIFIED  WITH sha256_password BY [redacted], IDENTIFIED BY [redacted]"
     ),
     "IDENTIFIED BY VALUES 'b', IDENTIFIED WITH x AS 'b'": (
         "IDENTIFIED BY VALUES [redacted], IDENTIFIED WITH x AS [redacted]"
+    ),
+    "CREATE USER a IDENTIFIED BY tiger; ALTER USER a IDENTIFIED BY t": (
+        "CREATE USER a IDENTIFIED BY [redacted]; ALTER USER a IDENTIFIED BY [redacted]"
     ),
     "create user a identified by tiger; alter user a identified by password 'b'": (
         "create user a identified by [redacted]; alter user a identified by password [redacted]"
@@ -311,6 +325,19 @@ BOUNDS = {
         "secret_key_base=[redacted], SECRETKEYBASE=[redacted], SECRET_KEY_BASEMENT=abc"
     ),
     # What is written by others.
+    **{
+        f"{said} is not of type 'string'\n\nOn instance['token']:\n    {printed}\nx": (
+            "[redacted] is not of type 'string'\n\nOn instance['token']:\n    [redacted]\nx"
+        )
+        for said, printed in (
+            ("{'a': ['b', 1]}", "{'a': ['b', 1]}"),
+            ("{'a': 'b', 'c': 'd e'}", "{'a': 'b',\n     'c': 'd '\n          'e'}"),
+            ("'a b'", "('a '\n     'b')"),
+        )
+    },
+    r"['a', 'b'] is too short\n\nOn instance['token']:\n    ['a',\n     'b']'": (
+        r"[redacted] is too short\n\nOn instance['token']:\n    [redacted]'"
+    ),
     "http://host:/a@b, http://host:65535/a@b": "http://host:/a@b, http://host:65535/a@b",
     "https://abcdef@host/7, redis://app:p@ss@db": "https://[redacted]@host/7, redis://[redacted]@db",
     "http://a:123456/a@b": "http://[redacted]@b",

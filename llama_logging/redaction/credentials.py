@@ -23,7 +23,7 @@ BLANKS = r"[ \t]{0,3}"
 QUOTE = r"\\{0,4}['\"]"
 PREFIX = r"[bBrRfFuU]{0,2}"
 _BETWEEN = r"(?:\s|\\{1,4}[nrt]){0,80}+"
-_LINE = r"\n|\\{1,4}n"
+LINE = r"\n|\\{1,4}n"
 # What follows a word like "password": the end of its quotes, and `=` or `:`; then the value, in quotes
 # or without, before it the type that source code may give it. Not what another name is compared with.
 # PostgreSQL has the names in brackets, then the values: `Key (user, password)=(bob, x) already exists.`
@@ -285,27 +285,27 @@ PATTERNS = {
         "pass option": rf"(-(?<![\w-].)(?:pass(?:in|out)?(?:{QUOTE},{GAP}|[ \t]{{1,3}})(?:{QUOTE})?pass:"
         rf"|(?:src|dest)?(?:store|key)pass(?:{QUOTE},{GAP}|[ \t]{{1,3}})))(?!\[redacted\])(?:{QUOTED}|[^\s'\"\\]++)",
         # `mysqldump -px`, with other options before; `sshpass -p x`.
-        "mysql": rf"((?:[mM](?:y[sS][qQ][lL]|aria-?db)[\w.-]{{0,32}}+[^\n]{FAR}?[\s'\"]-p"
+        "mysql": rf"((?:[mM](?:y[sS][qQ][lL]|aria-?db)[^\n]{FAR}?[\s'\"]-p"
         rf"(?=[^\s'\"\\,;)])(?!ass(?:in|out|word)|ort|rint)"
         rf"|sshpass(?:{QUOTE},)?{GAP}(?:{QUOTE})?-p(?:{QUOTE},)?+\s{{0,3}}+))"
         rf"(?!\[redacted\])(?:{QUOTED}|[^\s'\"\\]++)",
         # `curl -ubob:x`.
-        "curl": rf"([cC]url(?:\.exe)?\b[^\n]{FAR}?[\s'\"]-u(?:{QUOTE})?[^\s:'\"\\=-][^\s:'\"\\]{FAR}:)"
+        "curl": rf"([cC]url[^\n]{FAR}?[\s'\"]-u(?:{QUOTE})?[^\s:'\"\\=-][^\s:'\"\\]{FAR}:)"
         r"(?!\[redacted\]|//)[^\s'\"\\]++",
         # As pydantic tells of a field: its name stands in the line above.
-        "field": rf"((?:\A|{_LINE})([\w.\[\]-]++)(?:{_LINE}) {{2}}(?! )[^\n]{FAR}?, input_value=)"
+        "field": rf"((?:\A|{LINE})([\w.\[\]-]++)(?:{LINE}) {{2}}(?! )[^\n]{FAR}?, input_value=)"
         r"(?!\[redacted\])(?:[^\n,]|,(?! input_type=))+",
         # Its middle cut out, the key with it: `{'user': 'bob', 'pass...ord': 'x'}, input_type=dict`.
         "cut field": rf"(input_value=(?:b?{QUOTE}\s{{0,8}})?(?:[a-zA-Z_][\w.]{_NAME})?[\[({{]"
         rf"(?:(?!\.\.\.)[^\n]){FAR}\.\.\.)(?=[^\n]{{0,32}}?['\"])(?!\[redacted\])(?:[^\n,]|,(?! ['\"\w]))++",
         # As jsonschema tells of an instance, whose value stands in its first line, too.
         "instance": rf"(On instance(?:\[[^\[\]\n]{_NAME}\]){{0,16}}?\[{QUOTE}([^'\"\n\\]{_NAME}){QUOTE}\]"
-        rf"(?:\[\d{{1,9}}\])?:(?:{_LINE}) {{4}})"
+        rf"(?:\[\d{{1,9}}\])?:(?:{LINE}) {{4}})"
         rf"(?!\[redacted\])(?:{PREFIX}{QUOTED}|[\w.+-]++|(?:(?!\\{{1,4}}n)[^\n])++)",
         # One that may not stand in a header; which one that is, is not said. `Illegal header value b'x\n'`.
         "header value": rf"(header value:? )(?!\[redacted\]){PREFIX}{QUOTED}",
         # `'session': 'x'`, `"token": {`: data that was made text.
-        "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{ALIGNED}:{ALIGNED})(?!(?:{PREFIX}{QUOTE})?\[redacted\])"
+        "quoted key": rf"(['\"]([^'\"\n\\]{_NAME}){QUOTE}{ALIGNED}:{ALIGNED})(?!{PREFIX}{QUOTE}\[redacted\])"
         rf"(?:{PREFIX}{QUOTED}|[(\[{{](?=(?:\s|\\{{1,4}}[nrt]){{0,64}}+(?:{PREFIX}{QUOTE}|[\d(\[{{<-])))",
         # `('password', 'x')`: a name and what stands under it, or what a call is given; a list within one, too.
         "pair": rf"((?:\(|\[(?:(?<=[\[,]\[)|(?<=,\s\[))){PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{ALIGNED})"
@@ -314,9 +314,9 @@ PATTERNS = {
         "named value": rf"({QUOTE}(?:(?:[nN]ame|[kK]ey){QUOTE}{ALIGNED}:{ALIGNED}"
         rf"{PREFIX}{QUOTE}([^'\"\n\\]{_NAME}){QUOTE},{_BETWEEN}"
         rf"(?:{QUOTE}\w{_NAME}{QUOTE}:{BLANKS}(?:{QUOTE}[^'\"\n\\]{FAR}{QUOTE}|[\w.]{_NAME}+),{_BETWEEN}){{0,2}}"
-        rf"{QUOTE}[vV]alue{QUOTE}{ALIGNED}:{ALIGNED}))(?!(?:{PREFIX}{QUOTE})?\[redacted\]){PREFIX}{QUOTED}",
+        rf"{QUOTE}[vV]alue{QUOTE}{ALIGNED}:{ALIGNED}))(?!{PREFIX}{QUOTE}\[redacted\]){PREFIX}{QUOTED}",
         # The same in YAML; and as attributes: `<input name="csrf_token" value="x">`.
-        "named line": rf"([nN]ame:[ ]{{1,3}}['\"]?([\w.-]{_NAME})['\"]?(?:{_LINE})[ \t]{{0,40}}+[vV]alue:[ ]{{1,3}})"
+        "named line": rf"([nN]ame:[ ]{{1,3}}['\"]?([\w.-]{_NAME})['\"]?(?:{LINE})[ \t]{{0,40}}+[vV]alue:[ ]{{1,3}})"
         r"(?!\[redacted\])(?:(?!\\{1,4}n)[^\n])++",
         "attribute": rf"((?:name|key)={QUOTE}?([\w.:-]{_NAME}){QUOTE}?\s{{1,8}}+"
         rf"(?:[\w:-]{_NAME}+=(?:{QUOTE})?[^\s<>'\"\\]{FAR}+(?:{QUOTE})?\s{{1,8}}+){{0,3}}?value=)"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
-from llama_logging.redaction.credentials import ALIGNED, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
+from llama_logging.redaction.credentials import ALIGNED, LINE, PATTERNS, PEM_END, PREFIX, QUOTE, REDACTED
 from llama_logging.redaction.ends import end_of, end_of_data
 from llama_logging.redaction.keys import end_of_sentences, is_folder, is_no_secret, is_secret
 from llama_logging.redaction.sql import PARAMETERS, without_secrets
@@ -262,13 +262,19 @@ def _pem(text: str) -> str:
 def _instances(text: str) -> str:
     """Takes out what is wrong with an instance under the key of a secret, before that is said as well."""
     pieces, position = [], 0
-    for match in PATTERNS["instance"].finditer(text):
-        before, value = text[position : match.end(1)], match[0][len(match[1]) :]
+    while (match := PATTERNS["instance"].search(text, position)) is not None:
+        begin, end = match.end(1), match.end()
+        if text[begin] in "([{":
+            end = end_of_data(text, begin + 1)
+        before, value = text[position:begin], text[begin:end]
         if is_secret(match[2]):
-            # Words of the message have a short one in them.
-            before, value = before.replace(value, REDACTED) if len(value) > _SHORT else before, REDACTED
-        pieces.append(before + value)
-        position = match.end()
+            # As pprint breaks it, and puts a text of several lines in brackets; words of a message have a short one.
+            joined = _BROKEN.sub(lambda broken: "" if broken[1] else " ", value)
+            for said in (value, joined, joined.strip("()")):
+                before = before.replace(said, REDACTED) if len(said) > _SHORT else before
+            value = REDACTED
+        pieces += [before, value]
+        position = end
     return "".join([*pieces, text[position:]])
 
 
@@ -297,6 +303,7 @@ def _quoted_keys(text: str) -> str:
 
 
 _SHORT = 3
+_BROKEN = regex(rf"({QUOTE})?(?:{LINE}) +(?(1){QUOTE})")
 # How what stands under a quoted key begins.
 _QUOTED_BEHIND = regex(rf":{ALIGNED}(?:{PREFIX}{QUOTE}|[(\[{{])")
 _QUOTED_KEY = PATTERNS["quoted key"]

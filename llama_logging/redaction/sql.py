@@ -21,7 +21,7 @@ _IN_SQL = regex(
 _IN_ROW = regex(rf"{PREFIX}{QUOTED}|[()\[\]{{}},]")
 _KEY = regex(r"\s*\\{0,4}['\"]([^'\"\\]{1,64})\\{0,4}['\"]:\s")
 # `token__0`, of a row of many, and `token_1`, of a comparison.
-_NUMBER = regex(r"_{1,2}\d{1,5}$")
+_NUMBER = regex(r"_\d{1,5}$")
 _CUT = " truncated "
 
 
