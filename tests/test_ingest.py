@@ -249,8 +249,9 @@ def test_a_journal_that_the_store_refuses_holds_up_no_other(
     store = open_store(any_url)
     store.forget("")  # it is there
     with refusing(any_url, os.path.basename(paths[place])):
-        with pytest.raises(StoreError, match="sick"):
-            ingest(store, any_url.directories)
+        first = Intake(store, any_url.directories)
+        assert first.run() > 0
+        assert "sick" in str(first.failure)
         assert [group.count for group in store.groups()] == [2]
         assert list(journals(any_url.directories)) == [paths[place]]
         paths += [left_by_a_dead_process(any_url) for _ in range(2)]
@@ -265,13 +266,48 @@ def test_a_journal_that_the_store_refuses_holds_up_no_other(
         assert paths[place] in str(intake.failure)
         assert not os.path.exists(asked)
         assert intake.run() == 0
+        for pause in (20.0, 40.0):
+            intake._left[paths[place]] = intake._left[paths[place]]._replace(until=0.0)
+            left_by_a_dead_process(any_url)
+            assert intake.run() > 0
+            assert intake._left[paths[place]].pause == pause
     for path in list(intake._left):
         intake._left[path] = intake._left[path]._replace(until=0.0)
     assert intake.run() > 0
     assert intake.failure is None
-    assert [group.count for group in store.groups()] == [6]
+    assert [group.count for group in store.groups()] == [8]
     assert list(journals(any_url.directories)) == []
     store.close()
+
+
+def test_a_registry_that_takes_nothing_new_is_not_asked_for_each_journal(
+    store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, where what is not there can still be deleted."""
+    for _ in range(5):
+        left_by_a_dead_process(store_url)
+    store = open_store(store_url)
+    store.forget("")  # it is there
+    with admin(store_url) as own:
+        own.execute("CREATE TRIGGER full BEFORE INSERT ON journals BEGIN SELECT RAISE(ABORT, 'full'); END")
+    batches = spied(store, monkeypatch)
+    with pytest.raises(StoreError, match="full"):
+        ingest(store, store_url.directories)
+    assert len(batches) == 2  # of a journal, and to see whether it is the journal
+    store.close()
+
+
+def spied(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
+    """What the store is given from now on."""
+    batches: list[Batch] = []
+    take = store.ingest
+
+    def ingest(batch: Batch) -> int:
+        batches.append(batch)
+        return take(batch)
+
+    monkeypatch.setattr(store, "ingest", ingest)
+    return batches
 
 
 def test_a_store_that_is_away_is_not_asked_for_each_journal() -> None:
@@ -424,6 +460,30 @@ def test_damaged_frames_cost_only_themselves(store_url: urls.StoreURL) -> None:
     store = open_registry(store_url)
     assert count(store) == 9
     store.close()
+
+
+def test_a_batch_is_read_in_steps(store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between which other threads get the interpreter; damage is counted in each."""
+    monkeypatch.setattr(ingestion, "STEP_BYTES", 2_000)
+    monkeypatch.setattr(ingestion, "BATCH_BYTES", 10_000)
+    pipeline = Pipeline(store_url)
+    pipeline.ingester._started = True
+    for _ in range(100):
+        pipeline.add(make_context())
+    path = Path(pipeline.journal.path)
+    pipeline.journal.close()
+    frames = path.read_bytes().split(b"\n\n")
+    for number in (40, -2):
+        frames[number] += b"x"
+    path.write_bytes(b"\n\n".join(frames))
+    steps: list[int] = []
+    with contextlib.closing(open_store(store_url)) as store:
+        batches = spied(store, monkeypatch)
+        Intake(store, store_url.directories, breathe=lambda: steps.append(1)).run()
+        assert (count(store), store.health().damaged) == (98, 2)
+    assert len(batches) > 2
+    assert all(8_000 < batch.end - batch.start < 12_000 for batch in batches[:-1])
+    assert len(steps) > 3 * len(batches)
 
 
 def test_what_waits_is_counted(store_url: urls.StoreURL) -> None:
