@@ -284,6 +284,7 @@ HOSTILE = {
     "pairs": "('token', 'abc'), ",
     "pairs of names": "('aa', 'abc'), ",
     "pairs without end": "('token', '",
+    "pairs of quotes behind backslashes": r"('a', \\'x",
     "elements": "<token>abc</token>",
     "elements without end": "<token>abc",
     "elements of attributes": "<a" + " a" * 120,
