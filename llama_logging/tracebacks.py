@@ -21,6 +21,7 @@ from llama_logging.codes import TELLING, Codes, codes_of
 from llama_logging.context import Frame, Stack
 from llama_logging.kinds import kind_of
 from llama_logging.redaction import clean, clean_data
+from llama_logging.redaction.credentials import REDACTED
 from llama_logging.sights import HEADER, MAX_TEXT, Sight, bounded, look
 from llama_logging.slots import arguments_of, attributes_of, traceback_of
 
@@ -112,8 +113,17 @@ def _arguments(error: BaseException) -> str:
         # Its own words alone would say which of them is a secret: `password=%s`.
         return ", ".join(map(_measured, arguments_of(error)[: plain.LIMITS.items]))
     (arguments,) = clean_data([arguments_of(error)])  # in a list a name and what stands under it are known as such
-    told = arguments[0] if len(arguments) == 1 else arguments
+    told = arguments[0] if len(arguments) == 1 else _without_repeated(arguments, arguments_of(error))
     return plain.text(told if type(told) is str else dumps(told))
+
+
+def _without_repeated(cleaned: list[Any], arguments: Sequence[Any]) -> list[Any]:
+    """Without what may be the secret that one of several arguments tells of: attrs gives the value besides."""
+    tell = [type(said) is str and REDACTED in said for said in cleaned]
+    if not any(tells and said != REDACTED for said, tells in zip(cleaned, tell, strict=True)):
+        return cleaned
+    pairs = zip(cleaned, arguments, tell, strict=False)
+    return [said if tells else _measured(argument) for said, argument, tells in pairs]
 
 
 def _measured(argument: Any) -> str:

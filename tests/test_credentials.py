@@ -335,6 +335,42 @@ BOUNDS = {
             ("'a b'", "('a '\n     'b')"),
         )
     },
+    **{
+        f"(\"'{name}' must {said})\", Attribute(name='{name}', default={value}, type=None), {rule}, {value}) x": (
+            f"(\"'{name}' must {told})\", Attribute(name='{name}', [redacted])) x"
+        )
+        for name, rule, value, said, told in (
+            ("token", "['a']", "'b'", "be in ['a'] (got 'b'", "be in ['a'] (got [redacted]"),
+            (
+                "db_password",
+                "re.compile('(a)')",
+                "'b'",
+                "match regex '(a)' ('b' doesn't",
+                "match regex '(a)' ([redacted] doesn't",
+            ),
+            (
+                "pwd",
+                "<class 'str'>",
+                "{'a': 1}",
+                "be <class 'str'> (got {'a': 1} that is a",
+                "be <class 'str'> (got [redacted] that is a",
+            ),
+            (
+                "secret",
+                "<class 'str'>",
+                "12",
+                "be <class 'str'> (got 12 that is a",
+                "be <class 'str'> (got [redacted] that is a",
+            ),
+        )
+    },
+    "('user' must be in [1] (got 2)), [Attribute(name='user', default=1), Attribute(name='token', default=1)] x": (
+        "('user' must be in [1] (got 2)), [Attribute(name='user', default=1), Attribute(name='token', [redacted])] x"
+    ),
+    "'a' must be (b), 'token' must be in [1] (got 2)": "'a' must be (b), 'token' must be in [1] (got [redacted])",
+    "[Attribute(name='token', default=1), Attribute(name='user', default=1)] x": (
+        "[Attribute(name='token', [redacted])] x"
+    ),
     r"['a', 'b'] is too short\n\nOn instance['token']:\n    ['a',\n     'b']'": (
         r"[redacted] is too short\n\nOn instance['token']:\n    [redacted]'"
     ),

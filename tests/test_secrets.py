@@ -505,6 +505,13 @@ def test_the_early_error_knows_a_name_and_a_secret_by_their_places() -> None:
     assert tracebacks.tell(sight).messages == (f"('password', {REDACTED})",)
 
 
+def test_the_early_error_does_not_repeat_what_was_taken_out_of_its_first_argument() -> None:
+    """As attrs gives a value that it refuses twice."""
+    sight = sights.look(ValueError("'token' must be in [1] (got 'planted')", object(), "planted"), None)
+    told = [f"'token' must be in [1] (got {REDACTED})", "<object>", "<str, 7 characters>"]
+    assert tracebacks.told_by_arguments(sight).messages == (json.dumps(told),)
+
+
 @pytest.mark.parametrize(
     ("template", "arguments", "expected"),
     [

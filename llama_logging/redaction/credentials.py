@@ -302,6 +302,10 @@ PATTERNS = {
         "instance": rf"(On instance(?:\[[^\[\]\n]{_NAME}\]){{0,16}}?\[{QUOTE}([^'\"\n\\]{_NAME}){QUOTE}\]"
         rf"(?:\[\d{{1,9}}\])?:(?:{LINE}) {{4}})"
         rf"(?!\[redacted\])(?:{PREFIX}{QUOTED}|[\w.+-]++|(?:(?!\\{{1,4}}n)[^\n])++)",
+        # As attrs tells of a value, `'pin' must be in [1] (got 2)` or `... ('x' doesn't)`, and with it the attribute.
+        "validated": rf"({QUOTE}([^'\"\n\\]{_NAME}){QUOTE} must (?:(?! must )[^\n]){FAR}?"
+        rf"\((?:got |(?={PREFIX}{QUOTED} doesn)))(?!\[redacted\])(?:{PREFIX}{QUOTED}|[^\s()]+)",
+        "attribute of attrs": rf"(Attribute\(name={QUOTE}([^'\"\n\\]{_NAME}){QUOTE}, )(?=default=)",
         # One that may not stand in a header; which one that is, is not said. `Illegal header value b'x\n'`.
         "header value": rf"(header value:? )(?!\[redacted\]){PREFIX}{QUOTED}",
         # `'session': 'x'`, `"token": {`: data that was made text.

@@ -40,6 +40,10 @@ def suspected(text: str) -> list[TakeOut]:
         _add_behind_colons(found, text, lowered, quoted=quoted)
     if "identified" in lowered or (quoted and "password" in lowered) or ("$$" in text and "password" in lowered):
         found.append(_of_a_user)
+    if "' must " in text:
+        found.append(_validated)
+    if "Attribute(name=" in text:
+        found.append(_attribute_of_attrs)
     if quoted and "header value" in text:
         found.append(_header_value)
     if "," in text and ("'," in text or '",' in text):
@@ -274,6 +278,34 @@ def _instances(text: str) -> str:
                 before = before.replace(said, REDACTED) if len(said) > _SHORT else before
             value = REDACTED
         pieces += [before, value]
+        position = end
+    return "".join([*pieces, text[position:]])
+
+
+def _validated(text: str) -> str:
+    """Takes out what is told of a value under the key of a secret: a text, a number, or data to its end."""
+    pieces, position = [], 0
+    while (match := PATTERNS["validated"].search(text, position)) is not None:
+        begin, end = match.end(1), match.end()
+        if text[begin] in "([{":
+            end = end_of_data(text, begin + 1)
+        pieces += [text[position:begin], REDACTED if is_secret(match[2]) else text[begin:end]]
+        position = end
+    return "".join([*pieces, text[position:]])
+
+
+def _attribute_of_attrs(text: str) -> str:
+    """Takes out the default of an attribute under the key of a secret, and with it what else the error was given."""
+    pieces, position = [], 0
+    while (match := PATTERNS["attribute of attrs"].search(text, position)) is not None:
+        end = match.end()
+        pieces.append(text[position:end])
+        if is_secret(match[2]):
+            end = end_of_data(text, end)
+            pieces.append(f"{REDACTED})")
+            if text.startswith(", ", end):
+                end = end_of_data(text, end)
+                pieces.append(text[end - 1] if text[end - 1] in ")]" else "")
         position = end
     return "".join([*pieces, text[position:]])
 
