@@ -277,6 +277,7 @@ def test_a_journal_that_the_store_refuses_holds_up_no_other(
     assert intake.failure is None
     assert [group.count for group in store.groups()] == [8]
     assert list(journals(any_url.directories)) == []
+    assert "" not in [journal.name for journal in store.journals()]
     store.close()
 
 
@@ -691,6 +692,22 @@ def test_a_database_deleted_under_the_ingester_is_made_anew(store_url: urls.Stor
     pipeline.add(make_context())
     assert settled(store_url, 2) == 2
     assert pipeline.ingester.failure is None
+
+
+def test_a_database_in_place_of_a_deleted_one_gets_what_lies_in_all_journals_at_once(store_url: urls.StoreURL) -> None:
+    """Also in those of living processes in which there is nothing new."""
+    pipeline, store = Pipeline(store_url), open_store(store_url)
+    pipeline.ingester._started = True
+    pipeline.add(make_context())
+    intake = Intake(store, store_url.directories, path=store_url.path)
+    for _ in range(2):
+        assert intake.run() > 0
+        assert intake.run() == 0
+        with contextlib.closing(open_store(store_url)) as other:
+            assert count(other) == 1
+        os.unlink(store_url.path)
+    store.close()
+    pipeline.journal.close()
 
 
 def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreURL) -> None:
