@@ -802,7 +802,7 @@ def test_of_a_journal_that_goes_on_no_more_than_its_last_frame_is_read_again(
     store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be long."""
-    monkeypatch.delattr(Reader, "first_after")
+    monkeypatch.delattr(Reader, "_first_after")
     pipeline, store = Pipeline(store_url), open_store(store_url)
     pipeline.ingester._started = True
     for length in (1, 1, 20_000, 1):
