@@ -48,6 +48,9 @@ class SQLAccess:
         """In it, statements may be sent without waiting for what they give."""
         return contextlib.nullcontext()
 
+    def _bring(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
+        """Send *errors*, which are to be kept, where that takes long: nobody waits for it yet."""
+
     def _alone(self, execute: Execute) -> None:
         """Wait until no other transaction turns groups, where one may."""
 

@@ -104,6 +104,7 @@ class SQLIntake(SQLMoves):
         with self._together():
             self._fill(execute, BATCH, arrived.rows)
             counted.tell(self._fill, execute)
+            self._bring(execute, errors, counted.numbers)
             self._alone(execute)
             if arrived.rows:
                 for statement in counting.STACKS:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 
 from llama_logging.context import to_microseconds
 from llama_logging.native import breathe
@@ -34,10 +35,12 @@ _KEEP = f"""
                         partial, details, content)
     SELECT arrived.error_id, arrived.timestamp, shapes.severity, shapes.group_id, shapes.error_type, arrived.message,
            shapes.stack, shapes.process, arrived.partial, arrived.details, arrived.content
-    FROM {unnested(_ARRIVED)} WITH ORDINALITY AS arrived ({", ".join(_ARRIVED)}, place)
+    FROM {unnested(_ARRIVED, "current_setting(?)")} WITH ORDINALITY AS arrived ({", ".join(_ARRIVED)}, place)
     JOIN shapes ON shapes.shape = arrived.shape
     ORDER BY arrived.place
 """
+# Settings of one's own take what no table need be made for, and what is forgotten with the transaction.
+_BRING = f"SELECT {', '.join(['set_config(?, ?, true)'] * len(_ARRIVED))}"
 _TABLES = (
     "groups", "group_origins", "stack_uses", "process_uses", "origins", "processes", "releases", "counts", "day_counts",
     "totals", "origin_totals", "changes", "sightings", "attempts", "journals", "scopes", "moves", "incidents",
@@ -89,7 +92,7 @@ class PostgresStore(SQLStore):
             yield execute
         if self._staged > _SWEEP_AFTER:
             # ON COMMIT DELETE ROWS costs more, 4 ms each time, and in the transaction that others wait for.
-            self._session.sweep(f"placed, {', '.join(table.name for table in FILLED)}")
+            self._session.sweep(", ".join(f"pg_temp.{name}" for name in (*(table.name for table in FILLED), "placed")))
             self._staged = 0
 
     def _claim(self, execute: Execute, journal: str) -> int:
@@ -113,12 +116,16 @@ class PostgresStore(SQLStore):
     def _make_room(self, execute: Execute) -> None:
         postgres_days.make(execute)
 
+    def _bring(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
+        for part, some in enumerate(parts(errors)):
+            rows = [(numbers[shape], error_id, moment, *rest) for error_id, moment, shape, *rest in some]
+            execute(_BRING, list(chain.from_iterable(zip(_settings(part), arrays(rows, _ARRIVED), strict=True))))
+            breathe()
+
     def _keep(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
         with _among_few(execute):
-            for some in parts(errors):
-                rows = [(numbers[shape], error_id, moment, *rest) for error_id, moment, shape, *rest in some]
-                execute(_KEEP, arrays(rows, _ARRIVED))
-                breathe()
+            for part, _ in enumerate(parts(errors)):
+                execute(_KEEP, _settings(part))
 
     def _together(self) -> contextlib.AbstractContextManager[object]:
         return self._session.together()
@@ -126,7 +133,7 @@ class PostgresStore(SQLStore):
     def _alone(self, execute: Execute) -> None:
         # Errors are followed in the order of their positions, so they must be committed in that order: what comes now
         # is done by one writer at a time, until its transaction ends. A row of the day's totals would make them wait
-        # for each other anyway. What follows is sent meanwhile.
+        # for each other anyway. What takes a slow client long, sending the errors, came before.
         self._session.wait(execute, INGESTION)
 
     def _now(self, execute: Execute) -> int:
@@ -217,3 +224,8 @@ def _among_few(execute: Execute) -> Iterator[None]:
     execute("SET LOCAL enable_nestloop = off")
     yield
     execute("SET LOCAL enable_nestloop TO DEFAULT")
+
+
+def _settings(part: int) -> list[str]:
+    """The names under which a *part* of the errors is brought, column by column."""
+    return [f"llama_logging.{column}_{part}" for column in _ARRIVED]

@@ -1,8 +1,7 @@
 """Rows as PostgreSQL takes many at once: a column of them is one parameter.
 
 psycopg takes longer for each of many than the server for all that it does with them, and JSON takes the server five
-times as long. COPY would be faster, but one that waits for a client which was stopped can hardly be ended, and it would
-hold up all others.
+times as long. COPY would be faster, but one that waits for a client which was stopped can hardly be ended.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 
-def unnested(columns: Mapping[str, str]) -> str:
-    """The table of arrays that are parameters, one for each of *columns* of these types.
+def unnested(columns: Mapping[str, str], each: str = "?") -> str:
+    """The table of arrays, one for each of *columns* of these types; *each* is where it is, a parameter.
 
     >>> unnested({"shape": "INTEGER PRIMARY KEY", "content": "TEXT"})
     'unnest(CAST(? AS bigint[]), CAST(? AS text[]))'
     """
-    return f"unnest({', '.join(f'CAST(? AS {postgres_type(kind)}[])' for kind in columns.values())})"
+    return f"unnest({', '.join(f'CAST({each} AS {postgres_type(kind)}[])' for kind in columns.values())})"
 
 
 def postgres_type(kind: str) -> str:

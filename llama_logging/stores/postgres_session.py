@@ -43,7 +43,7 @@ STATEMENT_TIMEOUT = 60
 """Seconds for one statement."""
 LOCK_TIMEOUT = 15
 """Seconds to wait for other writers."""
-IDLE_TIMEOUT = 15
+IDLE_TIMEOUT = 10
 """Seconds after which a client that is stopped in the midst of a transaction holds up the others no longer."""
 COMMIT_TIMEOUT = 15
 """Seconds to wait until what was written is safe, on synchronous standbys too."""
@@ -83,6 +83,21 @@ INGESTION, INDEXING, _MIGRATION = 1, 2, 3
 """What one transaction at a time may do."""
 
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+
+# Of whom the server has heard nothing for a while. No timeout of its own ends one that was stopped between statements
+# sent without waiting, or after the Flush with which psycopg asks what they gave. As who has logged in: a role that all
+# act as may end none of their sessions.
+_END_STOPPED = """
+    BEGIN; SET LOCAL ROLE NONE;
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE wait_event = 'ClientRead' AND state_change < clock_timestamp() - interval '{seconds} s'
+        AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')) AND pid IN (
+            SELECT pid FROM pg_locks
+            WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND objid = {key}
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        );
+    COMMIT
+"""
 
 # What a child of a fork must not close, nor let be collected: the connection is its parent's.
 _abandoned: list[object] = []
@@ -253,7 +268,14 @@ class Session:
                     connection.execute("ROLLBACK")
             if connection.info.transaction_status != pq.TransactionStatus.IDLE:
                 connection.close()
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                self._end_stopped()
             raise
+
+    def _end_stopped(self) -> None:
+        """End the sessions of clients that have their turn and were stopped: the others have waited long enough."""
+        with contextlib.suppress(psycopg.Error, Refused), self._ended(self._open()) as connection:
+            _execute(connection)(_END_STOPPED.format(seconds=IDLE_TIMEOUT, key=self._key % 2**32))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -267,7 +289,8 @@ class Session:
         return (
             f"SET LOCAL search_path = {self._url.schema}; "
             f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'; "
-            f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL jit = off"
+            f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL jit = off; "
+            "SET LOCAL array_nulls = on"
         )
 
     # --- the connection

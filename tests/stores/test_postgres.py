@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,7 +37,7 @@ from tests.stores.test_store import HOUR, add, frames_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-from llama_logging.stores import counting, postgres, postgres_days  # noqa: E402
+from llama_logging.stores import counting, postgres, postgres_days, postgres_session  # noqa: E402
 from llama_logging.stores.postgres import PostgresStore  # noqa: E402
 from llama_logging.stores.postgres_schema import STEPS  # noqa: E402
 
@@ -188,6 +188,37 @@ def test_errors_go_in_as_they_are(store: PostgresStore) -> None:
     ]
     add(store, *contexts)
     assert store.errors() == contexts[::-1]
+
+
+@pytest.fixture
+def sent(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Sequence[Any]]]:
+    """The statements that bring batches, with their parameters."""
+    told: list[tuple[str, Sequence[Any]]] = []
+    bring = store._add
+
+    def watched(execute: Execute, arrived: Any) -> None:
+        def noted(sql: str, parameters: Sequence[Any] = ()) -> Any:
+            told.append((sql, parameters))
+            return execute(sql, parameters)
+
+        bring(noted, arrived)
+
+    monkeypatch.setattr(store, "_add", watched)
+    return told
+
+
+def test_errors_are_sent_before_others_are_made_to_wait(
+    store: PostgresStore, sent: list[tuple[str, Sequence[Any]]]
+) -> None:
+    """Else all wait for whoever has the slowest line."""
+    contexts = [make_context(error_message=f"{'x' * 100} {number}") for number in range(700)]
+    add(store, *contexts)
+    turn = next(place for place, (sql, _) in enumerate(sent) if "pg_advisory_xact_lock" in sql)
+    assert "x" * 100 in str(sent[:turn])
+    assert len(str([parameters for _, parameters in sent[turn:]])) < 2_000
+    assert [error.error_message for error in store.errors(limit=1000)] == [
+        context.error_message for context in contexts[::-1]
+    ]
 
 
 def test_what_came_in_is_joined_without_going_through_all_of_it_for_each_row(store: PostgresStore) -> None:
@@ -384,6 +415,7 @@ def test_what_days_long_ago_share_goes_with_the_last_of_them(store: PostgresStor
         "transaction_timeout = 300",
         "default_transaction_isolation = serializable",
         "standard_conforming_strings = off",
+        "array_nulls = off",
     ],
 )
 def test_it_is_brought_up_to_date_whatever_is_usual_in_the_database(
@@ -397,6 +429,7 @@ def test_it_is_brought_up_to_date_whatever_is_usual_in_the_database(
     with closing(PostgresStore(postgres_url)) as store:
         add(store, make_context())
         assert store.groups()[0].count == 1
+        assert store.health().damaged == 0
 
 
 def test_a_registry_that_is_published_is_pruned(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
@@ -630,6 +663,43 @@ def test_a_connection_lost_amidst_a_batch_is_not_told_in_the_applications_log(
     assert caplog.records == []
     add(store, make_context())
     assert store.groups()[0].count == 2
+
+
+@pytest.mark.parametrize("where", ["_bring", "_place", "_keep", "_settle", "_now"])
+def test_who_is_stopped_amidst_a_batch_does_not_hold_up_the_others(
+    store: PostgresStore, postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Wherever it is, and nothing is lost or there twice once it goes on."""
+    add(store, make_context())
+    monkeypatch.setattr(postgres_session, "LOCK_TIMEOUT", 2)
+    monkeypatch.setattr(postgres_session, "IDLE_TIMEOUT", 1)
+    late = make_context()
+    child = os.fork()
+    if not child:
+        try:
+            other = PostgresStore(postgres_url)
+            method = getattr(other, where)
+
+            def stopped(*args: Any) -> Any:
+                os.kill(os.getpid(), signal.SIGSTOP)
+                return method(*args)
+
+            setattr(other, where, stopped)
+            add(other, late, journal="stopped")
+        finally:
+            os._exit(0)
+    try:
+        assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
+        with suppress(StoreError):
+            add(store, make_context(), journal="first")
+        add(store, make_context(), journal="second")
+    finally:
+        os.kill(child, signal.SIGCONT)
+        os.waitpid(child, 0)
+    count = store.groups()[0].count
+    add(store, late, journal="late")
+    assert store.groups()[0].count == len(store.errors())
+    assert count <= store.groups()[0].count <= 4
 
 
 def test_a_writer_killed_in_a_transaction_leaves_nothing_half_done(postgres_url: urls.StoreURL) -> None:
