@@ -92,7 +92,8 @@ class PostgresStore(SQLStore):
             yield execute
         if self._staged > _SWEEP_AFTER:
             # ON COMMIT DELETE ROWS costs more, 4 ms each time, and in the transaction that others wait for.
-            self._session.sweep(", ".join(f"pg_temp.{name}" for name in (*(table.name for table in FILLED), "placed")))
+            names = (*(table.name for table in FILLED), "placed", "moving", "turned")
+            self._session.sweep(", ".join(f"pg_temp.{name}" for name in names))
             self._staged = 0
 
     def _claim(self, execute: Execute, journal: str) -> int:

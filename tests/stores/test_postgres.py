@@ -22,8 +22,9 @@ import pytest
 
 from llama_logging import ingest as ingestion
 from llama_logging import wire
-from llama_logging.context import ErrorSeverity
+from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.exceptions import ConfigError, StoreError
+from llama_logging.ids import new_id
 from llama_logging.opening import open_registry
 from llama_logging.pipeline import Pipeline
 from llama_logging.registry.groups import GroupState
@@ -188,6 +189,22 @@ def test_errors_go_in_as_they_are(store: PostgresStore) -> None:
     ]
     add(store, *contexts)
     assert store.errors() == contexts[::-1]
+
+
+def test_what_batches_are_told_in_grows_with_none_of_them(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each statement goes through all of it, and a process may bring new groups for an hour."""
+    monkeypatch.setattr(postgres, "_SWEEP_AFTER", 0)
+
+    def size(batches: int) -> int:
+        for _ in range(batches):
+            add(store, *(make_context(fingerprint=f"v1:{new_id()}") for _ in range(300)))
+        with store._reading() as execute:
+            tables = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = pg_my_temp_schema()"
+            return int(only(execute(tables)))
+
+    assert size(2) == size(4)
 
 
 @pytest.fixture
@@ -665,41 +682,72 @@ def test_a_connection_lost_amidst_a_batch_is_not_told_in_the_applications_log(
     assert store.groups()[0].count == 2
 
 
+@contextmanager
+def stopped(url: urls.StoreURL, context: ErrorContext, where: str) -> Iterator[None]:
+    """In it, a process that brings *context* is stopped there, amidst its batch; others wait for it for 2 seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgres_session, "LOCK_TIMEOUT", 2)
+        patch.setattr(postgres_session, "IDLE_TIMEOUT", 1)
+        child = os.fork()
+        if not child:
+            try:
+                store = PostgresStore(url)
+                method = getattr(store, where)
+
+                def stop(*args: Any) -> Any:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                    return method(*args)
+
+                patch.setattr(store, where, stop)
+                add(store, context, journal="stopped")
+            finally:
+                os._exit(0)
+        try:
+            assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
+            yield
+        finally:
+            os.kill(child, signal.SIGCONT)
+            os.waitpid(child, 0)
+
+
 @pytest.mark.parametrize("where", ["_bring", "_place", "_keep", "_settle", "_now"])
 def test_who_is_stopped_amidst_a_batch_does_not_hold_up_the_others(
-    store: PostgresStore, postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch, where: str
+    store: PostgresStore, postgres_url: urls.StoreURL, where: str
 ) -> None:
     """Wherever it is, and nothing is lost or there twice once it goes on."""
     add(store, make_context())
-    monkeypatch.setattr(postgres_session, "LOCK_TIMEOUT", 2)
-    monkeypatch.setattr(postgres_session, "IDLE_TIMEOUT", 1)
     late = make_context()
-    child = os.fork()
-    if not child:
-        try:
-            other = PostgresStore(postgres_url)
-            method = getattr(other, where)
-
-            def stopped(*args: Any) -> Any:
-                os.kill(os.getpid(), signal.SIGSTOP)
-                return method(*args)
-
-            setattr(other, where, stopped)
-            add(other, late, journal="stopped")
-        finally:
-            os._exit(0)
-    try:
-        assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
+    with stopped(postgres_url, late, where):
         with suppress(StoreError):
             add(store, make_context(), journal="first")
         add(store, make_context(), journal="second")
-    finally:
-        os.kill(child, signal.SIGCONT)
-        os.waitpid(child, 0)
     count = store.groups()[0].count
     add(store, late, journal="late")
     assert store.groups()[0].count == len(store.errors())
     assert count <= store.groups()[0].count <= 4
+
+
+def test_logins_that_act_as_one_role_end_each_others_sessions_if_they_may(postgres_url: urls.StoreURL) -> None:
+    owner, shop, blog = (f"{name}_{os.urandom(4).hex()}" for name in ("owner", "shop", "blog"))
+    database = psycopg.conninfo.conninfo_to_dict(urls.without_schema(postgres_url))["dbname"]
+    with psycopg.connect(urls.without_schema(postgres_url), autocommit=True) as connection:
+        try:
+            connection.execute(f"CREATE ROLE {owner}; GRANT CREATE, TEMPORARY ON DATABASE {database} TO {owner}")
+            for login in (shop, blog):
+                connection.execute(f"CREATE ROLE {login} LOGIN; GRANT {owner} TO {login}")
+                connection.execute(f"ALTER ROLE {login} SET role = {owner}")
+                connection.execute(f"GRANT pg_signal_backend, pg_read_all_stats TO {login}")
+            theirs, ours = (
+                urls.parse(postgres_url.url.replace("://postgres@", f"://{login}@")) for login in (shop, blog)
+            )
+            with stopped(theirs, make_context(), "_keep"), closing(PostgresStore(ours)) as store:
+                with pytest.raises(StoreError, match="lock timeout"):
+                    add(store, make_context())
+                add(store, make_context())
+                assert store.groups()[0].count == 1
+        finally:
+            for role in (shop, blog, owner):
+                connection.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 def test_a_writer_killed_in_a_transaction_leaves_nothing_half_done(postgres_url: urls.StoreURL) -> None:
