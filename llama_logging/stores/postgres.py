@@ -39,8 +39,8 @@ _KEEP = f"""
     JOIN shapes ON shapes.shape = arrived.shape
     ORDER BY arrived.place
 """
-# Settings of one's own take what no table need be made for, and what is forgotten with the transaction.
-_BRING = f"SELECT {', '.join(['set_config(?, ?, true)'] * len(_ARRIVED))}"
+# Settings of one's own need no table, and are forgotten with the transaction. They would be sent back as they are.
+_BRING = f"SELECT {', '.join(['set_config(?, ?, true) IS NULL'] * len(_ARRIVED))}"
 _TABLES = (
     "groups", "group_origins", "stack_uses", "process_uses", "origins", "processes", "releases", "counts", "day_counts",
     "totals", "origin_totals", "changes", "sightings", "attempts", "journals", "scopes", "moves", "incidents",
