@@ -22,7 +22,7 @@ except ImportError:
     from hashlib import blake2b
 
 VERSION = "v1"
-_LOGGER, _MESSAGE = "logger ", "message "
+LOGGER, _MESSAGE = "logger ", "message "
 """What the inputs begin with that a logger and a message are."""
 
 # Each starts at few characters, looks back from there, and runs over a character once: linear in the text's length.
@@ -98,7 +98,7 @@ def renewed(context: ErrorContext) -> ErrorContext:
         return context
     if stack.exceptions:
         # What was logged of what was never raised, no frame tells.
-        logged = itertools.dropwhile(lambda line: not line.startswith(_LOGGER), stack.grouping)
+        logged = itertools.dropwhile(lambda line: not line.startswith(LOGGER), stack.grouping)
         inputs = (*of_exceptions(stack.exceptions), *logged)
     else:
         template = context.log_template or context.log_message
@@ -146,7 +146,7 @@ def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str,
         rendered: True if *template* had no arguments: then values are likely to stand in it, and
             what varies is taken out.
     """
-    return (f"{_LOGGER}{plain.of_main(logger_name)}", f"{_MESSAGE}{normalise(template) if rendered else template}")
+    return (f"{LOGGER}{plain.of_main(logger_name)}", f"{_MESSAGE}{normalise(template) if rendered else template}")
 
 
 def is_wordless(template: str) -> bool:

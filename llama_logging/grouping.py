@@ -101,6 +101,20 @@ def inputs_of(stack: Stack, messages: Sequence[str], attributes: Sequence[Mappin
     return (*stack.grouping, *more) if more else stack.grouping
 
 
+def told_of(inputs: Sequence[str]) -> str:
+    """Where *inputs* that errors are grouped by come from, in words."""
+    first, *more = inputs or ("",)
+    if first.startswith(EXPLICIT):
+        return "The logging call gave it, by extra={'fingerprint': ...}, or the exception, by __fingerprint__."
+    if first.startswith(RULE):
+        return "A rule of the configuration, under grouping, gave it."
+    if first.startswith(fingerprint.LOGGER):
+        return "A record without exception: its logger and its template, or its message without numbers."
+    if any(line.startswith(fingerprint.LOGGER) for line in more):
+        return "The types of exceptions that tell of no call, and what was logged: its logger and its template."
+    return "The types of the exceptions, and the application's own frames with their source lines."
+
+
 def regrouped(context: ErrorContext, rules: tuple[GroupingRule, ...]) -> ErrorContext:
     """*context* with the fingerprint that *rules* give it, whatever rules gave it the one it has."""
     if context.grouping and context.grouping[0].startswith(EXPLICIT):

@@ -14,7 +14,7 @@ from llama_logging.cli.options import add_store
 from llama_logging.cli.terminal import painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.grouping import rule_that_joins, rule_that_splits, taken_in
+from llama_logging.grouping import rule_that_joins, rule_that_splits, taken_in, told_of
 from llama_logging.registry import Store
 from llama_logging.visible import printable, printable_lines
 
@@ -69,16 +69,7 @@ def _print_one(error: ErrorContext) -> None:
     print(painted(printable(f"{error.fingerprint} is made from"), "1"))
     for number, line in enumerate(error.grouping, 1):
         print(f"  {number:>3}  {printable(line)}")
-    kind = error.grouping[0].partition(" ")[0] if error.grouping else ""
-    why = {
-        "explicit": "The logging call gave it, by extra={'fingerprint': ...}, or the exception, by __fingerprint__.",
-        "rule": "A rule under `grouping` in the configuration gave it.",
-        "logger": "A record without exception: its logger and its template, or its message without numbers.",
-    }
-    usual = "The types of the exceptions, and the application's own frames with their source lines."
-    if any(line.startswith("logger ") for line in error.grouping[1:]):
-        usual = "The types of exceptions that tell of no call, and what was logged: its logger and its template."
-    print(why.get(kind, usual))
+    print(told_of(error.grouping))
 
 
 def _print_two(

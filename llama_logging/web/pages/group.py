@@ -14,7 +14,7 @@ from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.family import tree
 from llama_logging.figures import Steps
-from llama_logging.grouping import EXPLICIT, RULE
+from llama_logging.grouping import told_of
 from llama_logging.markdown import as_markdown
 from llama_logging.outbox import Outbox
 from llama_logging.web.asked import Asked, Text
@@ -115,7 +115,7 @@ def _view(asked: Asked, fingerprint: str, error: ErrorContext | None, newest: Se
         "sample": facets.sample,
         "changes": store.changes(fingerprint, 30),
         "records": store.records(fingerprint)[:TAGS],
-        "why": _why(error),
+        "why": told_of(error.grouping if error is not None else ()),
         **_events(store, error, newest, asked),
         **(_details(store, error) if error is not None else {"raised": (), "attempts": (), "sightings": ()}),
     }
@@ -203,17 +203,3 @@ def _told(frames: Sequence[Frame]) -> Iterator[tuple[int, int]]:
         alike = list(run)
         shown = alike[:REPEATS]
         yield from ((number, len(alike) - len(shown) if number == shown[-1] else 0) for number in shown)
-
-
-def _why(error: ErrorContext | None) -> str:
-    """What its fingerprint is made from, in words."""
-    first = error.grouping[0] if error is not None and error.grouping else ""
-    if first.startswith(EXPLICIT):
-        return "The logging call gave it, by extra={'fingerprint': ...}, or the exception, by __fingerprint__."
-    if first.startswith(RULE):
-        return "A rule of the configuration, under grouping, gave it."
-    if first.startswith("logger "):
-        return "A record without exception: its logger and its template, or its message without numbers."
-    if error is not None and any(line.startswith("logger ") for line in error.grouping[1:]):
-        return "The types of exceptions that tell of no call, and what was logged: its logger and its template."
-    return "The types of the exceptions, and the application's own frames with their source lines."
