@@ -71,9 +71,6 @@ class SQLAccess:
         for statement in (counting.GROUPS, *counting.PLACED):
             execute(statement)
 
-    def _make_room(self, execute: Execute) -> None:
-        """Make what errors need that are about to be kept, where it is not there."""
-
     def _keep(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
         """Add *errors*, whose shapes have these *numbers*, and are there with their groups, stacks and processes."""
         raise NotImplementedError

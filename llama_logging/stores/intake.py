@@ -111,7 +111,6 @@ class SQLIntake(SQLMoves):
                     execute(statement)
             execute(counting.FOUND)
             speak(execute, spoken)
-            self._make_room(execute)
             self._place(execute)
             self._keep(execute, errors, counted.numbers)
             self._settle(execute)

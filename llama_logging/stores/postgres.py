@@ -19,7 +19,7 @@ from llama_logging.stores.postgres_session import INDEXING, INGESTION, Session, 
 from llama_logging.stores.postgres_words import Words
 from llama_logging.stores.sql import SQLStore
 from llama_logging.stores.statements import DAY, Execute, only, parts
-from llama_logging.stores.temporary import FILLED, Row, Table
+from llama_logging.stores.temporary import TOLD_OF, Row, Table
 from llama_logging.stores.urls import StoreURL
 
 _SWEEP_AFTER = 500
@@ -92,8 +92,7 @@ class PostgresStore(SQLStore):
             yield execute
         if self._staged > _SWEEP_AFTER:
             # ON COMMIT DELETE ROWS costs more, 4 ms each time, and in the transaction that others wait for.
-            names = (*(table.name for table in FILLED), "placed", "moving", "turned")
-            self._session.sweep(", ".join(f"pg_temp.{name}" for name in names))
+            self._session.sweep(", ".join(f"pg_temp.{name}" for name in (*TOLD_OF, "moving", "turned")))
             self._staged = 0
 
     def _claim(self, execute: Execute, journal: str) -> int:
@@ -114,9 +113,6 @@ class PostgresStore(SQLStore):
         with _among_few(execute):
             super()._place(execute)
 
-    def _make_room(self, execute: Execute) -> None:
-        postgres_days.make(execute)
-
     def _bring(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
         for part, some in enumerate(parts(errors)):
             rows = [(numbers[shape], error_id, moment, *rest) for error_id, moment, shape, *rest in some]
@@ -124,6 +120,7 @@ class PostgresStore(SQLStore):
             breathe()
 
     def _keep(self, execute: Execute, errors: Sequence[Error], numbers: Mapping[Shape, int]) -> None:
+        postgres_days.make(execute)
         with _among_few(execute):
             for part, _ in enumerate(parts(errors)):
                 execute(_KEEP, _settings(part))

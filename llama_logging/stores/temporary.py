@@ -68,11 +68,13 @@ MOVING = """
 """Errors that go into another group; `was` is the one they are in."""
 TURNED = "CREATE TEMP TABLE turned (group_id BIGINT, kind TEXT, at BIGINT, detail TEXT)"
 """Groups whose state changes with this batch."""
-FILLED = (BATCH, SHAPES, TOLD, NEWS)
-TEMPORARY = (*(table.definition for table in FILLED), PLACED, MOVING, TURNED)
+_FILLED = (BATCH, SHAPES, TOLD, NEWS)
+TEMPORARY = (*(table.definition for table in _FILLED), PLACED, MOVING, TURNED)
+TOLD_OF = (*(table.name for table in _FILLED), "placed")
+"""The names of those that tell of what came in."""
 
 
 def clear(execute: Execute) -> None:
     """Forget what came in and what was told of it."""
-    for name in (*(table.name for table in FILLED), "placed"):
+    for name in TOLD_OF:
         execute(f"DELETE FROM {name}")
