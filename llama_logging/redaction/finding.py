@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from llama_logging.patterns import regex
 from llama_logging.redaction.cards import CARD_DIGITS, DIGITS_ALIKE, card
@@ -265,33 +265,37 @@ def _pem(text: str) -> str:
 
 def _instances(text: str) -> str:
     """Takes out what is wrong with an instance under the key of a secret, before that is said as well."""
-    pieces, position = [], 0
-    while (match := PATTERNS["instance"].search(text, position)) is not None:
-        begin, end = match.end(1), match.end()
-        if text[begin] in "([{":
-            end = end_of_data(text, begin + 1)
-        before, value = text[position:begin], text[begin:end]
-        if is_secret(match[2]):
+    pieces = []
+    for before, value, secret in _told_of("instance", text):
+        if secret:
             # As pprint breaks it, and puts a text of several lines in brackets; words of a message have a short one.
             joined = _BROKEN.sub(lambda broken: "" if broken[1] else " ", value)
             for said in (value, joined, joined.strip("()")):
                 before = before.replace(said, REDACTED) if len(said) > _SHORT else before
-            value = REDACTED
-        pieces += [before, value]
-        position = end
-    return "".join([*pieces, text[position:]])
+        pieces.append(before + (REDACTED if secret else value))
+    return "".join(pieces)
 
 
 def _validated(text: str) -> str:
-    """Takes out what is told of a value under the key of a secret: a text, a number, or data to its end."""
-    pieces, position = [], 0
-    while (match := PATTERNS["validated"].search(text, position)) is not None:
+    """Takes out what is told of a value under the key of a secret."""
+    return "".join(before + (REDACTED if secret else value) for before, value, secret in _told_of("validated", text))
+
+
+def _told_of(kind: str, text: str) -> Iterator[tuple[str, str, bool]]:
+    """What a pattern of that *kind* finds in *text*, piece by piece; at last the rest, before nothing.
+
+    Yields:
+        What stands before a value, the value (a text, a number, or data to its end), and whether it is under the key of
+        a secret.
+    """
+    position = 0
+    while (match := PATTERNS[kind].search(text, position)) is not None:
         begin, end = match.end(1), match.end()
         if text[begin] in "([{":
             end = end_of_data(text, begin + 1)
-        pieces += [text[position:begin], REDACTED if is_secret(match[2]) else text[begin:end]]
+        yield text[position:begin], text[begin:end], is_secret(match[2])
         position = end
-    return "".join([*pieces, text[position:]])
+    yield text[position:], "", False
 
 
 def _attribute_of_attrs(text: str) -> str:
