@@ -100,6 +100,8 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
         list(dict.fromkeys(change.fingerprint for change in changes if change.kind == kind))
         for kind in ("new", "regressed")
     )
+    often = [group.fingerprint for group in store.groups(since=since, order="count", limit=_RANKED)]
+    ranks = {name: rank for rank, name in enumerate(often)}
     return Digest(
         since=since,
         until=until,
@@ -108,9 +110,9 @@ def digest(store: Outbox, since: datetime, until: datetime) -> Digest:
         before=sum(_less(earlier.by_severity, begun.by_severity).values()),
         by_severity={severity.name: severities[severity] for severity in sorted(severities, reverse=True)},
         top_types=dict(sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]),
-        new=_lines(store, new, since),
+        new=_lines(store, new, ranks),
         new_count=len(new),
-        regressed=_lines(store, regressed, since),
+        regressed=_lines(store, regressed, ranks),
         regressed_count=len(regressed),
         healings=tuple(store.healings(since, until)),
         foreseen=_foreseen(store, since, until),
@@ -191,10 +193,8 @@ def _less(since: Mapping[K, int], until: Mapping[K, int]) -> dict[K, int]:
     return {what: number for what, number in counts.items() if number}
 
 
-def _lines(store: Outbox, fingerprints: list[str], since: datetime) -> tuple[Line, ...]:
+def _lines(store: Outbox, fingerprints: list[str], ranks: Mapping[str, int]) -> tuple[Line, ...]:
     """The most frequent first: where hundreds are new, the ten that happened to be first tell nothing."""
-    often = [group.fingerprint for group in store.groups(since=since, order="count", limit=_RANKED)]
-    ranks = {name: rank for rank, name in enumerate(often)}
     ordered = sorted(fingerprints, key=lambda name: ranks.get(name, _RANKED))[:TOP]
     groups = [group for name in ordered if (group := store.group(name)) is not None]
     return tuple(
