@@ -256,8 +256,11 @@ class Intake:
             self.store.sync()
         for path in whole:
             with contextlib.suppress(OSError), Reader(path) as reader, reader.undisturbed(alone=True) as alone:
-                if alone and reader.abandoned and self.store.reached(reader.name)[0] == reader.size():
-                    if not reader.size():
+                if not alone or not reader.abandoned:
+                    continue
+                reached, latest = self.store.reached(reader.name)
+                if reached == reader.size():
+                    if reached == 0 and latest is None:
                         self._tell_of_nothing(reader)
                     reader.remove()
                     self.store.forget(reader.name)
@@ -266,8 +269,7 @@ class Intake:
         """Each begins with a frame: of one that was cut to nothing and never read, that at least was lost."""
         from llama_logging.registry.intake import Batch
 
-        if self.store.reached(reader.name) == (0, None):
-            self.store.ingest(Batch(reader.name, 0, 0, (), damaged=1))
+        self.store.ingest(Batch(reader.name, 0, 0, (), damaged=1))
 
     def _add(self, reader: Reader, start: int, piece: Piece) -> int:
         # Here and not above: a process that logs no error never gets so far.
