@@ -62,6 +62,15 @@ def count(store: Store) -> int:
     return sum(group.count for group in store.groups())
 
 
+def written(url: urls.StoreURL, errors: int = 0) -> Pipeline:
+    """One that brings nothing in, with so many *errors* in its journal."""
+    pipeline = Pipeline(url)
+    pipeline.ingester._started = True
+    for _ in range(errors):
+        pipeline.add(make_context())
+    return pipeline
+
+
 def settled(url: urls.StoreURL, expected: int) -> int:
     """How many errors the file holds, once it is as many as expected or time is up; nothing is adopted."""
     store, deadline = open_store(url), time.monotonic() + 10
@@ -83,9 +92,7 @@ def is_indexed(url: urls.StoreURL) -> bool:
 
 def test_what_is_only_counted_is_counted_once_however_many_ingest(store_url: urls.StoreURL) -> None:
     """One has read a journal, and brings it in after another has brought it in whole."""
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     pipeline._write(wire.dumps(wire.encode_count(make_context())))
     pipeline.journal.close()
     (path,) = journals(store_url.directories)
@@ -202,8 +209,7 @@ def test_the_folders_that_hold_what_waits_are_named(tmp_path: Path) -> None:
 
 def left_by_a_dead_process(url: urls.StoreURL, message: str = "") -> str:
     """The path of a journal with one error."""
-    pipeline = Pipeline(url)
-    pipeline.ingester._started = True
+    pipeline = written(url)
     pipeline.add(make_context(error_message=message))
     path = pipeline.journal.path
     pipeline.journal.close()
@@ -344,9 +350,7 @@ def test_a_journal_that_was_cut_short_is_read_from_where_it_was(
 ) -> None:
     """However long it is by now; each once, also what is only counted, and what is gone is a proven loss."""
     monkeypatch.setattr(ingestion, "BATCH_BYTES", 1)
-    pipeline = Pipeline(any_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(any_url, 1)
     pipeline._write(wire.dumps(wire.encode_count(make_context())))
     ends = [os.path.getsize(pipeline.journal.path)]
     for _ in range(3):
@@ -376,10 +380,7 @@ def test_a_journal_that_was_cut_short_before_its_first_look_is_a_proven_loss(
 ) -> None:
     """Its process says once more who it is, and what it had defined."""
     monkeypatch.setattr(file, "LOOK_EVERY", 0.0)
-    pipeline = Pipeline(any_url)
-    pipeline.ingester._started = True
-    for _ in range(3):
-        pipeline.add(make_context())
+    pipeline = written(any_url, 3)
     os.truncate(pipeline.journal.path, cut)
     for _ in range(2):
         pipeline.add(make_context())
@@ -396,10 +397,7 @@ def test_of_a_journal_that_was_cut_short_definitions_are_read_that_are_new(
 ) -> None:
     """They stand before the error that refers to them."""
     monkeypatch.setattr(file, "LOOK_EVERY", 0.0)
-    pipeline = Pipeline(any_url)
-    pipeline.ingester._started = True
-    for _ in range(8):
-        pipeline.add(make_context())
+    pipeline = written(any_url, 8)
     store = open_store(any_url)
     ingest(store, any_url.directories)
     place = os.path.getsize(pipeline.journal.path)
@@ -416,8 +414,7 @@ def test_of_a_journal_that_was_cut_short_definitions_are_read_that_are_new(
 
 def test_of_a_journal_that_was_cut_to_nothing_something_was_lost(any_url: urls.StoreURL) -> None:
     """Nothing tells how much, or whose: its process said no more. What was in the registry is no loss."""
-    pipeline = Pipeline(any_url)
-    pipeline.ingester._started = True
+    pipeline = written(any_url)
     store = open_store(any_url)
     for damaged in (1, 1):
         pipeline.add(make_context())
@@ -434,10 +431,7 @@ def test_of_a_journal_that_was_cut_to_nothing_something_was_lost(any_url: urls.S
 def test_what_waits_in_a_journal_that_was_cut_short_is_counted(
     store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    for _ in range(5):
-        pipeline.add(make_context())
+    pipeline = written(store_url, 5)
     store = open_store(store_url)
     ingest(store, store_url.directories)
     os.truncate(pipeline.journal.path, os.path.getsize(pipeline.journal.path) // 2)
@@ -449,10 +443,7 @@ def test_what_waits_in_a_journal_that_was_cut_short_is_counted(
 
 
 def test_damaged_frames_cost_only_themselves(store_url: urls.StoreURL) -> None:
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    for _ in range(10):
-        pipeline.add(make_context())
+    pipeline = written(store_url, 10)
     path = pipeline.journal.path
     pipeline.journal.close()
     data = Path(path).read_bytes()
@@ -467,10 +458,7 @@ def test_a_batch_is_read_in_steps(store_url: urls.StoreURL, monkeypatch: pytest.
     """Between which other threads get the interpreter; damage is counted in each."""
     monkeypatch.setattr(ingestion, "STEP_BYTES", 2_000)
     monkeypatch.setattr(ingestion, "BATCH_BYTES", 10_000)
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    for _ in range(100):
-        pipeline.add(make_context())
+    pipeline = written(store_url, 100)
     path = Path(pipeline.journal.path)
     pipeline.journal.close()
     frames = path.read_bytes().split(b"\n\n")
@@ -488,9 +476,7 @@ def test_a_batch_is_read_in_steps(store_url: urls.StoreURL, monkeypatch: pytest.
 
 
 def test_what_waits_is_counted(store_url: urls.StoreURL) -> None:
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     pipeline.add(make_context())
     directories = store_url.directories
     store = open_store(store_url)
@@ -503,9 +489,7 @@ def test_what_waits_is_counted(store_url: urls.StoreURL) -> None:
 
 def test_an_ingester_that_dies_between_commit_and_unlink_does_no_harm(store_url: urls.StoreURL) -> None:
     """The next one finds the checkpoint at the end of the file, and removes it."""
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     path = pipeline.journal.path
     pipeline.journal.close()
     store = open_store(store_url)
@@ -594,9 +578,7 @@ def test_a_forked_child_has_an_ingester_of_its_own(store_url: urls.StoreURL) -> 
 
 def test_a_process_that_logs_without_pause_is_not_run_after(store_url: urls.StoreURL) -> None:
     """What comes while a journal is read is for the next look."""
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     store = open_store(store_url)
     take = store.ingest
 
@@ -712,9 +694,7 @@ def test_a_database_in_place_of_a_deleted_one_gets_what_lies_in_all_journals_at_
 
 def test_a_journal_is_kept_while_the_database_is_replaced(store_url: urls.StoreURL) -> None:
     """The commit went into a file that nobody will find."""
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     pipeline.journal.close()
 
     class Replaced(SQLiteStore):
@@ -738,10 +718,7 @@ def test_an_older_copy_put_in_its_place_between_two_batches_gets_all_of_a_journa
     store_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingestion, "BATCH_BYTES", 1)
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    for _ in range(5):
-        pipeline.add(make_context())
+    pipeline = written(store_url, 5)
     store, copy = SQLiteStore(store_url), f"{store_url.path}.copy"
     store.forget("")
     with contextlib.closing(sqlite3.connect(store_url.path)) as one, contextlib.closing(sqlite3.connect(copy)) as other:
@@ -778,9 +755,7 @@ def test_a_journal_with_nothing_new_is_left_alone_for_a_while(
         return reached(journal)
 
     monkeypatch.setattr(store, "reached", ask)
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     intake = Intake(store, store_url.directories, path=store_url.path or None)
     for _ in range(3):
         intake.run()
@@ -849,10 +824,7 @@ def test_after_a_failure_the_store_is_asked_for_all_journals(
 
 def test_a_journal_that_was_cut_short_is_read_again(store_url: urls.StoreURL) -> None:
     """Nothing is counted twice, and what comes after the cut is not missed."""
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    for _ in range(10):
-        pipeline.add(make_context())
+    pipeline = written(store_url, 10)
     open_registry(store_url).close()
     os.truncate(pipeline.journal.path, os.path.getsize(pipeline.journal.path) // 2)
     pipeline.add(make_context())
@@ -962,9 +934,7 @@ def test_where_no_thread_may_run_the_next_process_does_it(
 def test_a_command_brings_everything_in(store_url: urls.StoreURL, cli: Run) -> None:
     """The journal of a dead process and that of a living one; a second time there is nothing to do."""
     for _ in range(2):
-        pipeline = Pipeline(store_url)
-        pipeline.ingester._started = True
-        pipeline.add(make_context())
+        pipeline = written(store_url, 1)
     pipeline.journal.close()
     done = cli("ingest", "--store", store_url.url)
     assert (done.code, done.out, done.err) == (0, f"2 errors ingested into {store_url}\n", "")
@@ -974,9 +944,7 @@ def test_a_command_brings_everything_in(store_url: urls.StoreURL, cli: Run) -> N
 
 def test_a_command_that_cannot_write_to_the_registry_says_so(store_url: urls.StoreURL, cli: Run) -> None:
     Path(store_url.path).write_text("not a database")
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     done = cli("ingest", "--store", store_url.url)
     assert done.code == 1
     assert "not a SQLite database" in done.err
@@ -988,9 +956,7 @@ def test_a_command_stays_and_ends_when_told(store_url: urls.StoreURL, number: si
     """A registry that cannot be written for a while is told, and waited for; no search has to wait for words."""
     command = [sys.executable, "-m", "llama_logging", "ingest", "--follow", "--store", store_url.url]
     Path(store_url.path).write_text("not a database")
-    pipeline = Pipeline(store_url)
-    pipeline.ingester._started = True
-    pipeline.add(make_context())
+    pipeline = written(store_url, 1)
     follower = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert follower.stderr is not None
     assert "not a SQLite database" in follower.stderr.readline()
