@@ -1,4 +1,4 @@
-"""What an exception carries besides its text: numbers, an SQLSTATE, a route, the server that was asked and its answer.
+"""What an exception carries besides its text: numbers, an SQLSTATE, the server that was asked and its answer.
 
 Asked for after the error is durable: a property may be the application's own code. What lies in an
 object's `__dict__` is read there, so that nothing is loaded from a network or a database for it.
@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from json import loads
 from typing import Any
 
-from llama_logging.frames import module_in
 from llama_logging.kinds import CARRIERS, CODED
 from llama_logging.patterns import regex
 from llama_logging.redaction import clean
-from llama_logging.slots import attributes_of, traceback_of
+from llama_logging.slots import attributes_of, held_by, traceback_of
 
 CARRYING = frozenset((*CARRIERS, "request", "_request", "request_info", "_conn_key"))
 """What may carry some of it in the exception's place; to ask it may run its code."""
-TELLING = CODED | CARRYING | {"doc", "endpoint_function"}  # of what was no JSON; of FastAPI's errors of validation
+TELLING = CODED | CARRYING | {"doc"}  # of what was no JSON
 
 Codes = Mapping[str, int | str]
 
@@ -62,7 +61,6 @@ def codes_of(error: BaseException, names: tuple[str, ...]) -> Codes:
         "sqlstate": _sqlstate(asked, orig),
         "response": _answer(response),
         "server": _server(_answered(error) if "doc" in own else own, response),
-        "endpoint": _endpoint(own),
     }
     numbers = {name: value for name, value in asked.items() if type(value) is int}
     return {**numbers, **{name: text for name, text in texts.items() if text}, **_waits(headers)}
@@ -127,20 +125,12 @@ def _asked(own: Mapping[str, Any], response: object) -> tuple[object, object, ob
     return split.scheme, split.hostname, split.port
 
 
-def _endpoint(own: Mapping[str, Any]) -> str:
-    """The function that serves the route. Not the path: of a mounted application it has what was asked for in it."""
-    function, file = own.get("endpoint_function"), own.get("endpoint_file")
-    if type(function) is not str:
-        return ""
-    return clean(f"{module_in(file)}.{function}" if type(file) is str else function, 300)
-
-
 def _answered(error: BaseException) -> Mapping[str, Any]:
     """What lies in the response whose `json()` an *error* of parsing came through: it does not carry that itself."""
     tb = traceback_of(error)
     while tb is not None:
         if tb.tb_frame.f_code.co_name == "json":
-            return _held_by(tb.tb_frame.f_locals.get("self"))
+            return held_by(tb.tb_frame.f_locals.get("self"))
         tb = tb.tb_next
     return {}
 
@@ -165,16 +155,7 @@ def _answer(response: object) -> str:
 
 def _part_of(owner: object, name: str) -> object:
     """What lies in *owner* under *name*; no property is asked."""
-    return _held_by(owner).get(name)
-
-
-def _held_by(owner: object) -> Mapping[str, Any]:
-    """The attributes of *owner*; none of what has slots for them, or of None."""
-    try:
-        held = object.__getattribute__(owner, "__dict__")
-    except Exception:
-        return {}
-    return held if type(held) is dict else {}
+    return held_by(owner).get(name)
 
 
 def _quiet(owner: object, name: str) -> object:

@@ -118,7 +118,7 @@ class ExceptionDetail(Frozen):
         attributes: `errno`, `status_code`, `status` or `code` where it carries one, as an int; `sqlstate`;
             headers that say when to come back, such as `retry-after`. Where it carries a request or an
             answer that was read: `server`, as host:port, and `response`, what the server said was wrong;
-            `endpoint`, the function of the route that it tells of.
+            `endpoint`, the view or task that a framework was serving when it arose in the framework's own code.
     """
 
     type: str

@@ -89,8 +89,8 @@ GROUPING = Grouping()
 def inputs_of(stack: Stack, messages: Sequence[str], attributes: Sequence[Mapping[str, int | str]]) -> tuple[str, ...]:
     """What an error is grouped by that nobody said anything of: its place, and what that does not tell.
 
-    What a worker of a pool has handed over failed there, of which there is a text alone; what a framework found
-    wrong with a route's requests and answers, it raises in its own code for all of them.
+    What a worker of a pool has handed over failed there, of which there is a text alone; what a framework raises in its
+    own code, it raises for all views and tasks.
     """
     if not attributes and len(stack.exceptions) < 2:
         return stack.grouping  # as of most

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
-from llama_logging import fingerprint, marks, plain, seen
+from llama_logging import endpoints, fingerprint, marks, plain, seen
 from llama_logging.chains import LONGEST_KEY, MAX_EXCEPTIONS, identify, is_group, place_of, walk
 from llama_logging.codes import CARRYING, TELLING
 from llama_logging.context import ExceptionDetail, Form, Frame, Stack, own_calls
@@ -82,9 +82,12 @@ class Known(Frozen):
             text is the standard library's to make, or too long.
         plain_spoken: Whether each of those lines is the class's name and the message, nothing else.
         names: For each exception, where its class may have a number.
+        knowing: Which of the calls of the exception that was raised knows what a framework was serving; None where the
+            application's own calls tell more.
         given: The `__fingerprint__` of the class that was raised.
         quiet: Whether the exceptions' classes have no code of their own that `tell` would run.
-        single: Whether it is one exception with one line, without numbers and not too long, as most are.
+        single: Whether it is one exception with one line, without numbers and not too long, of no framework's own, as
+            most are.
         formal: Whether besides it is quiet, gives no fingerprint, and carries what we know of it: then a message is all
             there is to it.
         forms: Those of the errors that were logged from here, by `forms`.
@@ -95,6 +98,7 @@ class Known(Frozen):
     pieces: tuple[str, ...]
     plain_spoken: bool
     names: tuple[tuple[str, ...], ...]
+    knowing: int | None
     given: object
     quiet: bool
     single: bool
@@ -207,13 +211,16 @@ def _learn(walked: Sequence[tuple[BaseException, str]], tb: TracebackType | None
     fits = bool(shown) and sum(map(len, pieces)) < MAX_TEXT
     plain_spoken = bool(shown) and all(kind.says_no_more for kind in kinds)
     quiet = plain_spoken and not any(kind.speaks for kind in kinds)
-    single = len(chain) == 1 and plain_spoken and fits and not kinds[0].names
+    reached = any(own_calls(own) for own in frames[1:])
+    knowing = None if reached else endpoints.knowing(calls[0])
+    single = len(chain) == 1 and plain_spoken and fits and not kinds[0].names and knowing is None
     return Known(
         stack=stack_of("\0".join(_cleaned(pieces, calls)), shapes, shown),
         held=(*kinds, *[call.code for own in calls for call in own]),
         pieces=tuple(pieces) if fits else (),
         plain_spoken=plain_spoken,
         names=tuple([kind.names for kind in kinds]),
+        knowing=knowing,
         given=kinds[0].fingerprint,
         quiet=quiet,
         single=single,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 cause_of = BaseException.__dict__["__cause__"].__get__
 context_of = BaseException.__dict__["__context__"].__get__
 is_suppressed = BaseException.__dict__["__suppress_context__"].__get__
@@ -11,3 +14,12 @@ attributes_of = BaseException.__dict__["__dict__"].__get__
 members_of = BaseExceptionGroup.__dict__["exceptions"].__get__
 filename_of = OSError.__dict__["filename"].__get__
 written_at = [SyntaxError.__dict__[name].__get__ for name in ("filename", "lineno", "text", "offset")]
+
+
+def held_by(owner: object) -> Mapping[str, Any]:
+    """The attributes of any *owner*; none of what has slots for them, or of None."""
+    try:
+        held = object.__getattribute__(owner, "__dict__")
+    except Exception:
+        return {}
+    return held if type(held) is dict else {}

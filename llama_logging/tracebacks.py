@@ -15,7 +15,7 @@ from json import dumps
 from types import TracebackType
 from typing import Any
 
-from llama_logging import plain
+from llama_logging import endpoints, plain
 from llama_logging.chains import MAX_EXCEPTIONS
 from llama_logging.codes import TELLING, Codes, codes_of
 from llama_logging.context import Frame, Stack
@@ -65,6 +65,8 @@ def tell(sight: Sight) -> Described:
     messages = [_said(error) for error in chain]
     told = tuple([clean(message) for message in messages])
     numbers = tuple([codes_of(error, names) for error, names in zip(chain, known.names, strict=True)])
+    if known.knowing is not None and (endpoint := endpoints.served(sight.tb, known.knowing)):
+        numbers = ({**numbers[0], "endpoint": endpoint}, *numbers[1:])
     stack = known.stack
     parts: tuple[str, ...] = ()
     lines: list[str] | None

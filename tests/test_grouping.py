@@ -312,40 +312,6 @@ def test_rules_for_other_errors_leave_what_failed_in_a_worker_where_it_is() -> N
     assert regrouped(failed("resize"), split).grouping == (*error().grouping, *worker, "rule Timeout")
 
 
-FASTAPI = """
-import logging
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
-from llama_logging.handlers import RegistryHandler
-app = FastAPI()
-@app.get("/{shop}/pears", response_model=int)
-def pears(shop: str): return shop
-@app.get("/{shop}/plums", response_model=int)
-def plums(shop: str): return shop
-logging.getLogger().addHandler(RegistryHandler())
-with TestClient(app) as client:
-    for path in ("/a/pears", "/b/pears", "/a/plums"):
-        try:
-            client.get(path)
-        except Exception:
-            logging.getLogger("server").exception("Exception in ASGI application")
-"""
-
-
-def test_what_a_framework_finds_wrong_with_an_answer_is_grouped_by_route(own_place: Path, run: Run) -> None:
-    """FastAPI raises it in its own code, the same for all routes; the exception tells whose answer it was."""
-    pytest.importorskip("fastapi")
-    (own_place / "shop.py").write_text(FASTAPI)
-    done = run("shop.py")
-    assert done.code == 0, done.err
-    store = open_registry(urls.parse("sqlite:///llama_logging.db"))
-    groups = sorted(group.count for group in store.groups())
-    routes = sorted(error.grouping[-1] for error in store.errors())
-    store.close()
-    assert groups == [1, 2]
-    assert routes == ["endpoint shop.pears", "endpoint shop.pears", "endpoint shop.plums"]
-
-
 def logged(error: BaseException, message: str, *arguments: object) -> ErrorContext:
     exc_info: Any = (type(error), error, error.__traceback__)
     record = logging.LogRecord("app.jobs", logging.ERROR, "/srv/jobs.py", 7, message, arguments, exc_info, "run")
