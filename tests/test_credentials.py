@@ -368,6 +368,18 @@ BOUNDS = {
         "('user' must be in [1] (got 2)), [Attribute(name='user', default=1), Attribute(name='token', [redacted])] x"
     ),
     "'a' must be (b), 'token' must be in [1] (got 2)": "'a' must be (b), 'token' must be in [1] (got [redacted])",
+    "argument -p/--password: invalid int value: 'a b' x": "argument -p/--password: invalid int value: [redacted] x",
+    "argument --max-tokens: invalid int value: 'a'": "argument --max-tokens: invalid int value: 'a'",
+    'spec.db.password: Invalid value: "a": must be b': "spec.db.password: Invalid value: [redacted]: must be b",
+    "Invalid value for '--api-key' / '-k' (env var: 'A_KEY'): 'a' is b": (
+        "Invalid value for '--api-key' / '-k' (env var: 'A_KEY'): [redacted] is b"
+    ),
+    "Invalid value for '--user' (env var: 'A_SECRET'): 'a' is b": (
+        "Invalid value for '--user' (env var: 'A_SECRET'): [redacted] is b"
+    ),
+    "invalid value 'a' for '--password <PASSWORD>': b": "invalid value [redacted] for '--password <PASSWORD>': b",
+    "invalid value 'a' for port, token or the like": "invalid value [redacted] for port, token or the like",
+    "invalid value 'a' for the port, max_tokens: 1": "invalid value 'a' for the port, max_tokens: 1",
     "[Attribute(name='token', default=1), Attribute(name='user', default=1)] x": (
         "[Attribute(name='token', [redacted])] x"
     ),

@@ -305,6 +305,12 @@ PATTERNS = {
         # As attrs tells of a value, `'pin' must be in [1] (got 2)` or `... ('x' doesn't)`, and with it the attribute.
         "validated": rf"({QUOTE}([^'\"\n\\]{_NAME}){QUOTE} must (?:(?! must )[^\n]){FAR}?"
         rf"\((?:got |(?={PREFIX}{QUOTED} doesn)))(?!\[redacted\])(?:{PREFIX}{QUOTED}|[^\s()]+)",
+        # As argparse, click and Kubernetes tell of a value, behind the name of its option or field; as clap and prose
+        # do, before it.
+        "invalid": rf"[iI]nvalid (?:(?:choice|(?:[\w<>.]{_NAME}+ )?value): (?P<under>{PREFIX}{QUOTED})"
+        rf"|value for (?P<option>(?:{QUOTE}[^'\"\n\\]{_NAME}+{QUOTE}(?: / )?){{1,4}}+"
+        rf"(?: \(env var: {QUOTE}[^'\"\n\\]{_NAME}+{QUOTE}\))?): (?P<given>{PREFIX}{QUOTED})"
+        rf"|value (?P<value>{PREFIX}{QUOTED}) for (?P<name>[^\n:]{_NAME}+))",
         "attribute of attrs": rf"(Attribute\(name={QUOTE}([^'\"\n\\]{_NAME}){QUOTE}, )(?=default=)",
         # One that may not stand in a header; which one that is, is not said. `Illegal header value b'x\n'`.
         "header value": rf"(header value:? )(?!\[redacted\]){PREFIX}{QUOTED}",

@@ -42,6 +42,8 @@ def suspected(text: str) -> list[TakeOut]:
         found.append(_of_a_user)
     if "' must " in text:
         found.append(_validated)
+    if quoted and "nvalid " in text:
+        found.append(_invalid)
     if "Attribute(name=" in text:
         found.append(_attribute_of_attrs)
     if quoted and "header value" in text:
@@ -281,6 +283,20 @@ def _validated(text: str) -> str:
     return "".join(before + (REDACTED if secret else value) for before, value, secret in _told_of("validated", text))
 
 
+def _invalid(text: str) -> str:
+    """Takes out what is told to be no value for an option or a field with the name of a secret."""
+    return PATTERNS["invalid"].sub(_of_a_name, text)
+
+
+def _of_a_name(match: re.Match[str]) -> str:
+    value = match["under"] or match["given"] or match["value"]
+    named = match["option"] or match["name"]
+    if named is None:
+        # The word before `: invalid value: `, as `-p/--password` or `spec.token`.
+        *_, named = ["", *match.string[max(0, match.start() - _LONGEST_NAME) : match.start()].split()]
+    return match[0].replace(value, REDACTED) if any(map(is_secret, _WORDS.findall(named))) else match[0]
+
+
 def _told_of(kind: str, text: str) -> Iterator[tuple[str, str, bool]]:
     """What a pattern of that *kind* finds in *text*, piece by piece; at last the rest, before nothing.
 
@@ -339,6 +355,8 @@ def _quoted_keys(text: str) -> str:
 
 
 _SHORT = 3
+_LONGEST_NAME = 80
+_WORDS = regex(r"[\w.\[\]-]+")
 _BROKEN = regex(rf"({QUOTE})?(?:{LINE}) +(?(1){QUOTE})")
 # How what stands under a quoted key begins.
 _QUOTED_BEHIND = regex(rf":{ALIGNED}(?:{PREFIX}{QUOTE}|[(\[{{])")
