@@ -79,7 +79,7 @@ class Groups(Protocol):
         Args:
             search: Words, all of which begin a word of the group's type, message, logger or stack, or of
                 the message, tags, short values of the context, or trace id of one of its errors.
-            order: The latest first, the newest first, or the most frequent first.
+            order: The latest first, the newest first, or the most frequent first; of those alike the latest first.
         """
         ...
 

@@ -54,6 +54,7 @@ class SQLGroups(SQLAccess):
         with self._reading() as execute:
             roots, now, within = _roots(execute), self._now(execute), Within(execute, self.origin)
             merged = sorted({*roots, *roots.values()})
+            by = list(dict.fromkeys((order, "last_seen")))
             bounds, which, parameters = [start_of(since), int(at_least)], "", list[Any]()
             if state is not None:
                 condition, parameters = _in(state, now)
@@ -66,27 +67,28 @@ class SQLGroups(SQLAccess):
                 rows = execute(
                     f"{there} SELECT shown.id FROM there JOIN groups AS shown ON shown.id = there.id "
                     f"WHERE true{which} AND there.last_seen >= ? AND there.severity >= ? "
-                    f"ORDER BY there.{order} DESC, shown.id DESC LIMIT ? OFFSET ?",
+                    f"ORDER BY {', '.join(f'there.{each} DESC' for each in by)}, shown.id DESC LIMIT ? OFFSET ?",
                     (*parameters, *bounds, limit, offset),
                 ).fetchall()
                 return _as_there(execute, within, _wholes(execute, [row[0] for row in rows], roots, now))
             alone = f"{which} AND shown.id NOT IN ({listed(merged)})" if merged else which
             # What is skipped is no more than a number.
             found: list[Sequence[Any]] = execute(
-                f"SELECT shown.id, shown.{order} FROM groups AS shown WHERE shown.count > 0 AND shown.last_seen >= ? "
-                f"AND shown.severity >= ?{alone} ORDER BY shown.{order} DESC, shown.id DESC LIMIT ?",
+                f"SELECT {', '.join(f'shown.{each}' for each in by)}, shown.id FROM groups AS shown "
+                f"WHERE shown.count > 0 AND shown.last_seen >= ? AND shown.severity >= ?{alone} "
+                f"ORDER BY {', '.join(f'shown.{each} DESC' for each in by)}, shown.id DESC LIMIT ?",
                 (*bounds, *parameters, offset + limit),
             ).fetchall()
             if merged:
                 found += execute(
-                    f"SELECT shown.id, {_OF_ALL[order]} FROM groups "
+                    f"SELECT {', '.join(_OF_ALL[each] for each in by)}, shown.id FROM groups "
                     "JOIN groups AS shown ON shown.id = coalesce(groups.root, groups.id) "
                     f"WHERE groups.count > 0 AND groups.id IN ({listed(merged)}){which} GROUP BY shown.id "
                     "HAVING max(groups.last_seen) >= ? AND max(groups.severity) >= ?",
                     (*parameters, *bounds),
                 ).fetchall()
-                found.sort(key=lambda row: (row[1], row[0]), reverse=True)
-            return _wholes(execute, [row[0] for row in found[offset : offset + limit]], roots, now)
+                found.sort(key=tuple, reverse=True)
+            return _wholes(execute, [row[-1] for row in found[offset : offset + limit]], roots, now)
 
     def group(self, fingerprint: str) -> ErrorGroup | None:
         with self._reading() as execute:

@@ -361,3 +361,19 @@ def test_history_is_told_by_place_as_far_as_it_is_kept(store_url: urls.StoreURL)
     store.move([Move(errors[0].error_id, "v1:new", ("new",))], NOON + 20 * HOUR)
     assert (in_all_ways(store), told(store)["v1:new"][0]) == (5, 1)
     store.close()
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("origin", [EVERYWHERE, SHOP])
+def test_of_groups_that_are_alike_the_one_seen_last_comes_first(store: Outbox, origin: Origin, merged: bool) -> None:
+    """Whichever came into the registry first: most groups of a registry have been seen once."""
+    latest = "cadeb"
+    for name in sorted(latest):
+        arrive(store, *(error_in(SHOP, hours, fingerprint=f"v1:{name}") for hours in (0, 5 - latest.index(name))))
+    if merged:
+        arrive(store, error_in(SHOP, 0, fingerprint="v1:x"), error_in(SHOP, 0, fingerprint="v1:y"))
+        store.merge("v1:x", ["v1:y"], NOON)
+        latest += "x"
+    store.origin = origin
+    assert "".join(group.fingerprint[3:] for group in store.groups(order="count")) == latest
+    assert "".join(group.fingerprint[3:] for group in store.groups(order="first_seen")) == latest
