@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import sys
 from typing import Any
 
 from llama_logging.attachment.ready import ready
@@ -16,7 +17,7 @@ from llama_logging.stores import urls
 
 USUAL = "logging.yaml"
 """The configuration where none is named."""
-HELP = f"the registry; default LLAMA_LOGGING_STORE, else that of ./{USUAL}, else {urls.DEFAULT}"
+HELP = f"the registry; default that of ./{USUAL}, else {urls.VARIABLE}, else {urls.DEFAULT}"
 OF_CONFIG = HELP.replace("default", "default that of -c FILE, else", 1)
 """Of a command that takes `-c`."""
 
@@ -24,7 +25,9 @@ _REGISTRY = "llama_logging.handlers.RegistryHandler"
 
 
 def named(args: argparse.Namespace) -> urls.StoreURL:
-    """The store of `--store`, else of the file of `-c`, of LLAMA_LOGGING_STORE, of ./logging.yaml, or the default.
+    """The store of `--store`, else of the file of `-c`, of ./logging.yaml, of LLAMA_LOGGING_STORE, or the default.
+
+    That is where the handlers of these files write: a store that is named counts, and the variable where none is.
 
     Raises:
         ConfigError: If what was named cannot be read or names no store there is; ./logging.yaml was not.
@@ -33,10 +36,18 @@ def named(args: argparse.Namespace) -> urls.StoreURL:
         return urls.parse(args.store)
     config = getattr(args, "config", None)
     found = _store_in(config) if config else None
-    if found is None and not os.environ.get(urls.VARIABLE) and os.path.isfile(USUAL):
+    if found is None and os.path.isfile(USUAL):
         with contextlib.suppress(ConfigError):
             found = _store_in(USUAL)
+            _tell_of_other(found)
     return found or urls.default()
+
+
+def _tell_of_other(found: urls.StoreURL | None) -> None:
+    """Say so if the store *found* is not the one that the environment names: who has set that may look for it."""
+    if found is not None and os.environ.get(urls.VARIABLE) and found != urls.default():
+        told = f"this is the registry that ./{USUAL} names, not the one of {urls.VARIABLE}; --store names any"
+        print(f"llama-logging: {told}", file=sys.stderr)
 
 
 def _store_in(path: str) -> urls.StoreURL | None:

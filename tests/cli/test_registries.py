@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,29 @@ def test_the_nearest_word_counts(
     own_place: Path, stores: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert messages(capsys) == ["default"]
-    yaml(own_place, stores["here"])
-    assert messages(capsys) == ["here"]
     monkeypatch.setenv("LLAMA_LOGGING_STORE", stores["variable"])
     assert messages(capsys) == ["variable"]
+    yaml(own_place, stores["here"])
+    assert messages(capsys) == ["here"]
     assert messages(capsys, "--store", stores["given"]) == ["given"]
+
+
+FAILS = "import logging; logging.error('no stock')"
+
+
+@pytest.mark.parametrize("store", ["sqlite:///here.db", "env://LLAMA_LOGGING_STORE?default=sqlite:///here.db"])
+def test_queries_look_where_run_has_written(
+    own_place: Path, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """The one went by the file first, the others by the environment: all that was captured seemed to be lost."""
+    yaml(own_place, f"'{store}'", more="root: {handlers: [registry]}\n")
+    monkeypatch.setenv("LLAMA_LOGGING_STORE", "sqlite:///variable.db")
+    assert run("-m", "llama_logging", "run", "--", sys.executable, "-c", FAILS).code == 0
+    assert main(["list"]) == 0
+    told = capsys.readouterr()
+    assert "no stock" in told.out
+    said = "llama-logging: this is the registry that ./logging.yaml names, not the one of LLAMA_LOGGING_STORE"
+    assert told.err.startswith(said) is not store.startswith("env:")
 
 
 @pytest.mark.parametrize(
