@@ -21,6 +21,7 @@ from llama_logging.context import Frame, is_file, own_calls
 from llama_logging.frozen import Frozen
 from llama_logging.redaction import clean
 from llama_logging.redaction.own import on_more
+from llama_logging.state import absolute
 
 # traceback and linecache import these three when they first need them. A child that was forked while another thread
 # did so would wait for ever, and there may be no descriptor left to open a file with.
@@ -94,7 +95,7 @@ def in_app(file: str) -> bool:
     """Whether *file* is the application's own: not the standard library's, not an installed package's."""
     if file.startswith("<frozen ") or "site-packages" in file or "dist-packages" in file:
         return False
-    return file[:1] == "<" or not os.path.abspath(file).startswith(_LIBRARY)
+    return file[:1] == "<" or not absolute(file).startswith(_LIBRARY)
 
 
 def module_in(file: str) -> str:

@@ -11,6 +11,7 @@ from llama_logging.context import Process
 from llama_logging.patterns import regex
 from llama_logging.redaction import clean
 from llama_logging.release import release_of
+from llama_logging.state import current_folder
 
 if hasattr(os, "uname"):
 
@@ -73,15 +74,8 @@ def _describe() -> Process:
         python=sys.version.split()[0],
         service=clean(env.get("OTEL_SERVICE_NAME") or resource.get("service.name", "")),
         environment=clean(env.get("SENTRY_ENVIRONMENT") or environment),
-        release=clean(release_of(env, resource, _folder())),
+        release=clean(release_of(env, resource, current_folder())),
     )
-
-
-def _folder() -> str:
-    try:
-        return os.getcwd()
-    except OSError:  # it was deleted
-        return ""
 
 
 def _program() -> str:

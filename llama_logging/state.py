@@ -18,6 +18,23 @@ def has_another_user() -> bool:
     return user() != _started_as
 
 
+def current_folder() -> str:
+    """The folder that this process is in; if that was deleted, as when a release is replaced, the name that it had."""
+    try:
+        return os.getcwd()
+    except OSError:
+        pass
+    try:
+        return os.readlink("/proc/self/cwd").removesuffix(" (deleted)")
+    except OSError:  # this is not Linux
+        return os.environ.get("PWD") or os.sep
+
+
+def absolute(path: str) -> str:
+    """As `os.path.abspath`, which fails where the current folder was deleted."""
+    return os.path.normpath(path if os.path.isabs(path) else os.path.join(current_folder(), path))
+
+
 def state_folder() -> str:
     """The state folder; it may not exist yet."""
     env = os.environ

@@ -603,6 +603,37 @@ os._exit(0)
     assert len(recorded()) == 3
 
 
+DELETED = """
+import os
+os.mkdir("gone")
+os.chdir("gone")
+os.rmdir("../gone")
+"""
+
+
+def test_a_process_whose_folder_was_deleted(run: Run, tmp_path: Path) -> None:
+    """As of a release that is replaced: it starts, and its errors are where they would have been."""
+    done = run(
+        "-c",
+        f"{DELETED}import logging; from llama_logging.handlers import RegistryHandler\n"
+        "logging.root.addHandler(RegistryHandler())\n"
+        "logging.error('no stock')\n"
+        "try: exec(compile('1/0', 'shop.py', 'exec'))\n"
+        "except ZeroDivisionError: logging.exception('no price')\n",
+    )
+    assert (done.code, done.err) == (0, "")
+    with contextlib.closing(open_registry(urls.parse(f"sqlite:///{tmp_path}/gone/llama_logging.db"))) as store:
+        messages = {error.log_message: error.grouping for error in store.errors()}
+    assert messages.keys() == {"no stock", "no price"}
+    assert messages["no price"][0] == "ZeroDivisionError"
+
+
+def test_run_starts_its_command_in_a_folder_that_was_deleted(run: Run) -> None:
+    words = [sys.executable, "-m", "llama_logging", "run", "--", sys.executable, "-c", "print('started')"]
+    done = run("-c", f"{DELETED}os.execv({words[0]!r}, {words!r})")
+    assert (done.code, done.out) == (0, "started\n")
+
+
 def test_a_server_that_gives_up_its_rights(run: Run, tmp_path: Path) -> None:
     """The journal was opened by root; what its workers log goes there, too, and is found."""
     if os.geteuid():

@@ -23,6 +23,7 @@ from llama_logging.attachment.run import (
     environment,
 )
 from llama_logging.exceptions import ConfigError
+from llama_logging.state import absolute
 
 GRACE = 5.0
 """Seconds that the command has to end when it is asked to."""
@@ -47,7 +48,7 @@ def examined(command: Sequence[str], config: str | None, after: float) -> list[d
         for name in (CONFIG_VARIABLE, DATA_VARIABLE, RUN_VARIABLE, DOCTOR_CONFIG_VARIABLE):
             env.pop(name, None)  # what stands there in a process was put there by a `run` of the command
         if config is not None:
-            env[DOCTOR_CONFIG_VARIABLE] = os.path.abspath(config)
+            env[DOCTOR_CONFIG_VARIABLE] = absolute(config)
         try:
             process = subprocess.Popen(
                 words, env=env, stdout=sys.stderr, stdin=subprocess.DEVNULL, start_new_session=True

@@ -7,6 +7,7 @@ import sys
 
 from llama_logging.attachment.ready import ready
 from llama_logging.exceptions import ConfigError
+from llama_logging.state import absolute, current_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ def environment(config: str, asked: Sequence[str] = ()) -> dict[str, str]:
     env = dict(os.environ)
     others = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path and path != BOOTSTRAP]
     env["PYTHONPATH"] = os.pathsep.join([BOOTSTRAP, *others])
-    env[CONFIG_VARIABLE] = os.path.abspath(config)
+    env[CONFIG_VARIABLE] = absolute(config)
     env[DATA_VARIABLE] = _ready(config)
     env[RUN_VARIABLE] = ",".join(asked)
     env[HOME_VARIABLE] = os.path.dirname(_PACKAGE)
-    env[FOLDER_VARIABLE] = os.getcwd()
+    env[FOLDER_VARIABLE] = current_folder()
     return env
 
 
@@ -109,7 +110,7 @@ def run(command: Sequence[str], config: str, asked: Sequence[str] = ()) -> int:
             return subprocess.run(words, env=env, check=False).returncode
         # Not a child: signals, terminal, exit code and process id are the command's own.
         os.execvpe(words[0], words, env)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # the latter of an empty word, as of an unset variable in quotes
         print(f"llama-logging: command not found: {words[0]}", file=sys.stderr)
         return NOT_FOUND
     except OSError as error:

@@ -17,6 +17,7 @@ from llama_logging.predicting.notes import Notes
 from llama_logging.predicting.settings import Settings
 from llama_logging.predicting.shift import Shift
 from llama_logging.registry import Store
+from llama_logging.state import absolute
 
 RETRY_AFTER = 30.0
 """Seconds for which a thread that could not be started is not tried again."""
@@ -48,7 +49,7 @@ class Watch:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings, self._open_store, self._clock = settings, open_store, clock
-        self._folder = os.path.abspath(os.path.expanduser(settings.state)) if settings.state else folder
+        self._folder = absolute(os.path.expanduser(settings.state)) if settings.state else folder
         self.notes = Notes(settings.queue, settings.error_level, settings.ignore)
         self._worker = Worker("llama_logging-prediction")
         self._turn = threading.Lock()

@@ -10,6 +10,7 @@ from llama_logging.frozen import Frozen
 from llama_logging.journal.places import directories_elsewhere, directories_for
 from llama_logging.patterns import regex
 from llama_logging.plugins import STORES, plugin
+from llama_logging.state import absolute
 
 VARIABLE = "LLAMA_LOGGING_STORE"
 """Names the store where nothing else does."""
@@ -97,7 +98,7 @@ def parse(url: object, folder: str = "") -> StoreURL:
         ConfigError: If it is not one.
     """
     if isinstance(url, str) and url.startswith(_SQLITE) and url != _SQLITE:
-        path = os.path.abspath(os.path.join(folder, os.path.expanduser(url.removeprefix(_SQLITE))))
+        path = absolute(os.path.join(folder, os.path.expanduser(url.removeprefix(_SQLITE))))
         return StoreURL(_SQLITE + path, path)
     scheme, found, _ = url.partition("://") if isinstance(url, str) else ("", "", "")
     if isinstance(url, str) and scheme in POSTGRES:
