@@ -634,6 +634,8 @@ def test_it_can_be_disabled_by_the_environment(cli: Run) -> None:
 def test_what_cannot_be_started_has_a_shells_exit_code(cli: Run, own_place: Path) -> None:
     (own_place / "text").write_text("not a program")
     assert attached(cli, minimal(), "no-such-command").code == 127
+    nothing = cli("run", "--", "")
+    assert (nothing.code, nothing.err.splitlines()[-1]) == (127, "llama-logging: command not found: ")
     assert attached(cli, minimal(), "./text").code == 126
 
 

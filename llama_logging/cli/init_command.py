@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 
 from llama_logging.attachment.configuration import shipped_text
+from llama_logging.visible import printable
 
 HELP = "write a commented logging.yaml to start from"
 EPILOG = "Then: llama-logging run -c logging.yaml -- python app.py"
@@ -29,5 +31,6 @@ def execute(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"llama-logging: {args.file}: {error.strerror}", file=sys.stderr)
         return 1
-    print(f"wrote {args.file}; now: llama-logging run -c {args.file} -- python app.py", file=sys.stderr)
+    now = f"llama-logging run -c {shlex.quote(args.file)} -- python app.py"
+    print(printable(f"wrote {args.file}; now: {now}"), file=sys.stderr)
     return 0

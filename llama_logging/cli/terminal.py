@@ -105,7 +105,7 @@ def print_table(
         cut: The columns that are cut to fit a terminal, the widest first: none that is a name to be typed.
         spare: The columns that are left out, one after the other, where those that are cut could not be read.
     """
-    rows = [[printable(cell) for cell in row] for row in rows]
+    rows = [[printable(cell).replace("\t", "\\t") for cell in row] for row in rows]  # a tab is as wide as it likes
     widths = [max(_cells(row[column]) for row in rows) for column in range(len(rows[0]))]
     columns, most = list(range(len(widths))), room() or sys.maxsize
     cut = [column % len(widths) for column in cut]

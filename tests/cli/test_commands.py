@@ -189,6 +189,12 @@ def test_a_terminal_gets_columns_below_each_other_of_wide_characters_too(
     assert len(line) + sum(each > "\u3000" for each in line) == 100
 
 
+def test_a_tab_in_a_message_is_no_gap_between_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(make_context(error_message="a\tb"))
+    assert "\t" not in answer(capsys, "list")
+    assert r"a\tb" in answer(capsys, "summary")
+
+
 @pytest.mark.parametrize(
     ("columns", "missing"),
     [
@@ -508,6 +514,8 @@ def test_init_writes_once(own_place: Path, capsys: pytest.CaptureFixture[str]) -
     assert (own_place / "logging.yaml").read_text() == "mine"
     assert main(["init", "--force"]) == 0
     assert main(["init", "no/such/folder.yaml"]) == 1
+    assert main(["init", "my file.yaml"]) == 0
+    assert "llama-logging run -c 'my file.yaml' -- python app.py" in capsys.readouterr().err
 
 
 def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
