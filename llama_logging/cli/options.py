@@ -15,6 +15,8 @@ from llama_logging.exceptions import ConfigError
 from llama_logging.registry.origins import Origin
 
 T = TypeVar("T")
+_MOST = 2**62
+"""More than there can be of anything; a store has numbers of 64 bits."""
 
 
 def add_store(parser: argparse.ArgumentParser, told: str = registries.HELP) -> None:
@@ -92,7 +94,7 @@ def count(text: str) -> int:
     """
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
-    return int(text)
+    return min(int(text), _MOST)
 
 
 def _converted(convert: Callable[[object], T], text: str) -> T:

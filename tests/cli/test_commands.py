@@ -189,6 +189,15 @@ def test_a_terminal_gets_columns_below_each_other_of_wide_characters_too(
     assert len(line) + sum(each > "\u3000" for each in line) == 100
 
 
+@pytest.mark.parametrize("words", [("list", "--limit"), ("tail", "-n")])
+def test_a_number_larger_than_there_is_anything_of_means_all(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The registry was said to be damaged, which counts in 64 bits."""
+    keep(*some_errors())
+    assert answer(capsys, *words, "9" * 30) == answer(capsys, *words, "1000")
+
+
 def test_a_tab_in_a_message_is_no_gap_between_columns(capsys: pytest.CaptureFixture[str]) -> None:
     keep(make_context(error_message="a\tb"))
     assert "\t" not in answer(capsys, "list")
