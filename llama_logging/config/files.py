@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from llama_logging.config.mistakes import Problem
 from llama_logging.exceptions import ConfigError
 from llama_logging.state import is_planted
 
 _MOST_VALUES = 100_000
 """Of a configuration; nine aliases of nine each, nine deep, would be a billion."""
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def load(path: str) -> dict[str, Any]:
@@ -19,6 +21,15 @@ def load(path: str) -> dict[str, Any]:
         ConfigError: If it cannot be read, anybody may have put it there, it is not YAML, asks for Python objects,
             or is not a mapping; the message names file, line and column.
     """
+    return parse(read(path), path)
+
+
+def read(path: str) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: If it cannot be read, or anybody may have put it there.
+    """
     if is_planted(path):
         raise ConfigError(
             f"{path}: it belongs to another user, in a folder that all may write to: "
@@ -26,7 +37,7 @@ def load(path: str) -> dict[str, Any]:
         )
     try:
         with open(path, encoding="utf-8") as file:
-            return parse(file.read(), path)
+            return file.read()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -37,7 +48,7 @@ def parse(text: str, path: str) -> dict[str, Any]:
     """What is in the YAML *text*; *path* is for messages.
 
     Raises:
-        ConfigError: As `load`.
+        ConfigError: If it is not YAML, asks for Python objects, or is not a mapping.
     """
     import yaml  # here and not above: the capture path runs without PyYAML
 
@@ -51,6 +62,33 @@ def parse(text: str, path: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping with `version: 1`, got {type(data).__name__}")
     return data
+
+
+def repeated(text: str) -> list[Problem]:
+    """The keys that a mapping has more than once in the YAML *text*, which `parse` takes with the last of each."""
+    import yaml
+
+    problems = []
+    waiting: list[tuple[str, Any]] = [("", yaml.compose(text, yaml.SafeLoader))]
+    seen = set[int]()
+    while waiting:
+        place, node = waiting.pop(0)
+        if id(node) in seen:  # by an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(f"{place}[{index}]", item) for index, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[tuple[str, str], int] = {}
+            for key, value in node.value:
+                name = f"{place}.{key.value}".lstrip(".")
+                waiting.append((name, value))
+                before, line = lines.get((key.tag, str(key.value))), key.start_mark.line + 1
+                lines[key.tag, str(key.value)] = line
+                if before is not None and key.tag != _MERGE:
+                    told = f"stands again in line {line}: what is in line {before} does not count"
+                    problems.append(Problem(name, told))
+    return problems
 
 
 def _values(data: Any, known: dict[int, float]) -> float:

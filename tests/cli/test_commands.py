@@ -544,6 +544,44 @@ def test_check_names_each_mistake(own_place: Path, capsys: pytest.CaptureFixture
     assert "none.yaml: cannot be read" in capsys.readouterr().out
 
 
+REPEATED = """version: 1
+disable_existing_loggers: false
+x-usual: &usual {class: llama_logging.handlers.RegistryHandler}
+x-more: &more {breadcrumbs: 3}
+handlers:
+  registry: {<<: *usual, <<: *more, locals: 1, locals: 2}
+loggers: {app: {handlers: [registry]}}
+handlers:
+  recovery:
+    <<: *usual
+    class: llama_logging.handlers.RecoveryHandler
+    rules: [{match: {class: A}, match: {class: B}, ladder: [advice: {text: a}]}]
+root: {handlers: [recovery]}
+loggers: {}
+"""
+
+
+def test_check_tells_of_keys_that_stand_twice(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of an example that is put below one's own file: PyYAML drops the first without a word."""
+    (own_place / "a.yaml").write_text(REPEATED)
+    assert main(["check", "a.yaml"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"a.yaml: {place} stands again in line {line}: what is in line {before} does not count"
+        for place, before, line in (
+            ("handlers:", 5, 8),
+            ("loggers:", 7, 14),
+            ("handlers.registry.locals:", 6, 6),
+            ("handlers.recovery.rules[0].match:", 12, 12),
+        )
+    ]
+
+
+def test_check_prints_nothing_that_a_terminal_obeys(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_place / "a.yaml").write_text('version: 1\ndisable_existing_loggers: false\n"a\\e[2J\\nb": 1\n')
+    assert main(["check", "a.yaml"]) == 1
+    assert capsys.readouterr().out == "a.yaml: a\\x1b[2J\\nb: unknown key\n"
+
+
 def test_a_warning_of_check_is_no_mistake(own_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (own_place / "a.yaml").write_text(
         "version: 1\nhandlers: {h: {class: llama_logging.handlers.RegistryHandler}}\nroot: {handlers: [h]}\n"
