@@ -38,9 +38,11 @@ def absolute(path: str) -> str:
 def state_folder() -> str:
     """The state folder; it may not exist yet."""
     env = os.environ
-    home = "" if has_another_user() else env.get("XDG_STATE_HOME")
-    home = home or os.path.join(_home(), ".local", "state")
-    return env.get("LLAMA_LOGGING_DIR") or env.get("STATE_DIRECTORY") or os.path.join(home, "llama_logging")
+    home = "" if has_another_user() else env.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(home):  # which the specification has ignored
+        home = os.path.join(_home(), ".local", "state")
+    of_unit = env.get("STATE_DIRECTORY", "").partition(":")[0]  # the first of several: systemd.exec(5)
+    return env.get("LLAMA_LOGGING_DIR") or of_unit or os.path.join(home, "llama_logging")
 
 
 def is_planted(path: str) -> bool:
@@ -77,4 +79,6 @@ def _home() -> str:
             return pwd.getpwuid(os.geteuid()).pw_dir
         except KeyError:  # a number without a name
             return "/"
-    return os.path.expanduser("~")
+    home = os.path.expanduser("~")
+    # As it stands for a number without a name, where HOME is not set; there is no such folder to be made.
+    return home if os.path.isabs(home) else "/"

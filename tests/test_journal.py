@@ -1286,7 +1286,11 @@ def test_every_registry_has_directories_of_its_own() -> None:
     [
         ({"LLAMA_LOGGING_DIR": "/own", "STATE_DIRECTORY": "/unit", "XDG_STATE_HOME": "/xdg"}, "/own"),
         ({"STATE_DIRECTORY": "/unit", "XDG_STATE_HOME": "/xdg"}, "/unit"),
+        ({"STATE_DIRECTORY": "/unit:/other"}, "/unit"),
         ({"XDG_STATE_HOME": "/xdg"}, "/xdg/llama_logging"),
+        ({"XDG_STATE_HOME": "xdg"}, "/home/ada/.local/state/llama_logging"),
+        # As of a user whom nothing knows: a folder named ~ was made wherever a process stood.
+        ({"HOME": "~"}, "/.local/state/llama_logging"),
         ({}, "/home/ada/.local/state/llama_logging"),
     ],
 )
