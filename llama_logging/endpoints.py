@@ -37,7 +37,8 @@ def knowing(calls: Sequence[Call]) -> int | None:
 
     None if there is none, or if the application's own code was called after it: that tells more.
     """
-    at = next((at for at in reversed(range(len(calls))) if _paths(calls[at].frame.module, calls[at].code)), None)
+    theirs = [at for at, call in enumerate(calls) if call.frame.module in _PATHS]
+    at = next((at for at in reversed(theirs) if _paths(calls[at].frame.module, calls[at].code)), None)
     return None if at is None or own_calls([call.frame for call in calls[at:]]) else at
 
 
