@@ -91,6 +91,14 @@ def test_a_command_runs_as_it_was_and_its_errors_are_caught(cli: Run, run: Run, 
         (minimal().replace("[registry]", "[regsitry]"), "there is no handler 'regsitry', did you mean 'registry'?"),
         (minimal(f"{REGISTRY}, strict: true, stroe: x"), "did you mean 'store'"),
         ("handlers: 7\nversion: 2", "version: must be 1"),
+        # Where all that stood below was made a comment.
+        ("version: 1\nhandlers:\nroot: {handlers: [registry]}", "handlers: expected a mapping of names, got None"),
+        (f"version: 1\nhandlers: {{registry: {{{REGISTRY}}}}}\nroot:", "the default registry is used"),
+        (minimal().replace("[registry]", "7"), "root.handlers: expected a list of names, got 7"),
+        (minimal().replace("[registry]", "[[registry]]"), "root.handlers: there is no handler ['registry']"),
+        (minimal().replace("{handlers: [registry]}", "[registry]"), "root: expected a mapping, got ['registry']"),
+        (minimal(f"{REGISTRY}, 7: x"), "handlers.registry: expected text as the name of an option, got 7"),
+        (minimal("class: [x]") + "filters: [x]\n", "filters: expected a mapping of names, got ['x']"),
     ],
 )
 @pytest.mark.usefixtures("app")
@@ -698,6 +706,12 @@ def problems(**changes: Any) -> list[str]:
         ({"loggers": []}, []),
         ({"loggers": [1]}, ["loggers: expected a mapping of names, got [1]"]),
         ({"loggers": {"a": 1}}, ["loggers.a: expected a mapping, got 1"]),
+        ({"loggers": None}, ["loggers: expected a mapping of names, got None"]),
+        ({"root": 7}, ["root: expected a mapping, got 7"]),
+        ({"root": {"handlers": [["h"]]}}, ["root.handlers: there is no handler ['h']"]),
+        ({"handlers": ["h"]}, ["handlers: expected a mapping of names, got ['h']"]),
+        ({"handlers": {"h": {"class": 7}}}, ["handlers.h.class: expected the dotted path of a class, got 7"]),
+        ({"formatters": 7}, ["formatters: expected a mapping of names, got 7"]),
         ({"root": {"handlers": "h"}}, ["root.handlers: expected a list of names, got 'h'"]),
         ({"formatters": {"f": {"class": "llama_logging.formatters.JsonFormater"}}}, ["did you mean"]),
         ({"formatters": {"f": {"()": "llama_logging.formatters.ConsoleFormatter", "color": True}}}, ["'color'"]),
@@ -797,6 +811,12 @@ def test_a_reference_within_an_option_that_leads_nowhere_costs_that_option(capsy
     assert problems(**changes) == ["handlers.h.retention: what 'age' refers to is not there: 'no'"]
     configure({"version": 1, "disable_existing_loggers": False, "root": {"handlers": ["h"]}, **changes})
     assert "retention: what 'age' refers to is not there" in capsys.readouterr().err
+
+
+def test_a_reference_that_leads_back_to_itself_costs_that_option() -> None:
+    handlers = {"h": {**OURS, "retention": "cfg://handlers.h"}}
+    assert problems(handlers=handlers) == ["handlers.h.retention: what it refers to holds it, without end"]
+    configure({"version": 1, "disable_existing_loggers": False, "root": {"handlers": ["h"]}, "handlers": handlers})
 
 
 def test_mistakes_deep_in_a_rule_are_found() -> None:

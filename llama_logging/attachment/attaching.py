@@ -20,7 +20,7 @@ from llama_logging.attachment.run import (
     PRINTED,
     RUN_VARIABLE,
 )
-from llama_logging.config.files import load
+from llama_logging.config.files import entries_of, load
 from llama_logging.config.mistakes import collecting, warn
 from llama_logging.exceptions import ConfigError
 from llama_logging.handling import ContextHandler
@@ -87,10 +87,7 @@ def _sinks(path: str, given: str) -> list[tap.Sink]:
         text = given or ready(path)
         data: dict[str, Any] = json.loads(text) if text else load(path)
     except (ConfigError, ValueError) as error:
-        from llama_logging.attachment.configuration import shipped
-
-        warn(f"{error}; the shipped configuration is used instead")
-        data = shipped()
+        data = _shipped(str(error))
     try:
         with collecting() as problems:
             sinks = detached.sinks_of(data)
@@ -98,7 +95,17 @@ def _sinks(path: str, given: str) -> list[tap.Sink]:
             return sinks
     except Exception:
         pass  # what is wrong is found out, and told, below
-    return _without_mistakes(path, data)
+    try:
+        return _without_mistakes(path, data)
+    except Exception as error:
+        return detached.sinks_of(_shipped(f"{path}: {error}"))
+
+
+def _shipped(why: str) -> dict[str, Any]:
+    from llama_logging.attachment.configuration import shipped
+
+    warn(f"{why}; the shipped configuration is used instead")
+    return shipped()
 
 
 def _without_mistakes(path: str, data: dict[str, Any]) -> list[tap.Sink]:
@@ -106,7 +113,7 @@ def _without_mistakes(path: str, data: dict[str, Any]) -> list[tap.Sink]:
     from llama_logging.attachment.configuration import with_registry, without
 
     # Filters of the application's own cannot be imported yet.
-    later = {f"filters.{name}.()" for name in data.get("filters") or {} if detached.is_later(data, name)}
+    later = {f"filters.{name}.()" for name in entries_of(data, "filters") if detached.is_later(data, name)}
     fatal = [problem for problem in check(data) if problem.fatal and problem.path not in later]
     for problem in fatal:
         warn(f"{path}: {problem}; left out")

@@ -7,10 +7,11 @@ import inspect
 import logging
 import logging.config
 import logging.handlers
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from llama_logging.attachment.detached import texts
+from llama_logging.config.files import entries_of, names_in
 from llama_logging.config.mistakes import Problem, collecting
 from llama_logging.config.options import UNKNOWN, Options
 from llama_logging.config.values import convert, did_you_mean, import_object
@@ -104,11 +105,9 @@ def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
         if key not in _TOP and not str(key).startswith("x-"):
             yield Problem(str(key), f"unknown key{did_you_mean(key, _TOP)}")
     for section in _SECTIONS:
-        entries = data.get(section) or {}
-        if not isinstance(entries, dict):
-            yield Problem(section, f"expected a mapping of names, got {entries!r}", fatal=True)
-            continue
-        for name, entry in entries.items():
+        if not isinstance(data.get(section, {}), dict) and data[section] != []:  # of which nothing is asked
+            yield Problem(section, f"expected a mapping of names, got {data[section]!r}", fatal=True)
+        for name, entry in entries_of(data, section).items():
             place = f"{section}.{name}"
             if not isinstance(entry, dict):
                 yield Problem(place, f"expected a mapping, got {entry!r}", fatal=True)
@@ -116,14 +115,16 @@ def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
                 yield from _logger(data, place, entry) if section == "loggers" else _part(data, section, place, entry)
     if isinstance(data.get("root"), dict):
         yield from _logger(data, "root", data["root"])
+    elif data.get("root") is not None:
+        yield Problem("root", f"expected a mapping, got {data['root']!r}", fatal=True)
     yield from _unused(data)
 
 
 def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _references(data, place, entry, ("filters",) if section == "handlers" else ())
     formatter = entry.get("formatter")
-    if section == "handlers" and formatter not in (None, UNKNOWN, *(data.get("formatters") or {})):
-        hint = did_you_mean(formatter, data.get("formatters") or {})
+    if section == "handlers" and formatter not in (None, UNKNOWN, *entries_of(data, "formatters")):
+        hint = did_you_mean(formatter, entries_of(data, "formatters"))
         yield Problem(f"{place}.formatter", f"there is no formatter {formatter!r}{hint}", fatal=True)
     key = "()" if "()" in entry else "class"
     factory = entry.get(key, logging.Formatter if section == "formatters" else None)
@@ -132,6 +133,13 @@ def _part(data: Mapping[str, Any], section: str, place: str, entry: Mapping[str,
             yield Problem(place, "needs a `class`", fatal=True)
         return
     if factory is UNKNOWN:
+        return
+    if not isinstance(factory, str) and not callable(factory):
+        yield Problem(f"{place}.{key}", f"expected the dotted path of a class, got {factory!r}", fatal=True)
+        return
+    unnamed = [name for name in entry if not isinstance(name, str)]
+    if unnamed:
+        yield Problem(place, f"expected text as the name of an option, got {unnamed[0]!r}", fatal=True)
         return
     try:
         found = import_object(factory) if isinstance(factory, str) else factory
@@ -204,8 +212,7 @@ def _logger(data: Mapping[str, Any], place: str, entry: Mapping[str, Any]) -> It
 
 def _order(data: Mapping[str, Any], place: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
     """What predicts asks what an error was captured as: it must come behind what captures."""
-    names = [name for name in entry.get("handlers") or [] if isinstance(name, str)]
-    handlers = data.get("handlers") or {}
+    names, handlers = names_in(entry, "handlers"), entries_of(data, "handlers")
     classes = [_class(handlers[name]) if isinstance(handlers.get(name), dict) else "" for name in names]
     if _PREDICTION in classes and _REGISTRY in classes[classes.index(_PREDICTION) :]:
         early, late = names[classes.index(_PREDICTION)], names[classes.index(_REGISTRY)]
@@ -226,9 +233,10 @@ def _references(
         if names is not UNKNOWN and not isinstance(names, list):
             yield Problem(f"{place}.{section}", f"expected a list of names, got {names!r}", fatal=True)
             continue
-        for name in names:
-            if isinstance(name, str) and name not in (data.get(section) or {}):
-                hint = did_you_mean(name, data.get(section) or {})
+        for name in names if names is not UNKNOWN else ():
+            known = entries_of(data, section)
+            if name is not UNKNOWN and (not isinstance(name, Hashable) or name not in known):
+                hint = did_you_mean(name, known)
                 yield Problem(f"{place}.{section}", f"there is no {section[:-1]} {name!r}{hint}", fatal=True)
 
 
@@ -243,11 +251,9 @@ def _level(place: str, level: object) -> Iterator[Problem]:
 
 
 def _unused(data: Mapping[str, Any]) -> Iterator[Problem]:
-    handlers, loggers = data.get("handlers"), data.get("loggers")
-    if not isinstance(handlers, dict):
-        return
-    users = [*(loggers.values() if isinstance(loggers, dict) else ()), data.get("root"), *handlers.values()]
-    used = {name for user in users if isinstance(user, dict) for name in user.get("handlers") or []}
+    handlers = entries_of(data, "handlers")
+    users = [*entries_of(data, "loggers").values(), data.get("root"), *handlers.values()]
+    used = {name for user in users for name in names_in(user, "handlers")}
     for name in handlers:
         if name not in used:
             yield Problem(f"handlers.{name}", "is attached to no logger: list it under `root.handlers`")

@@ -10,7 +10,7 @@ from typing import Any
 
 from llama_logging.attachment.checking import check
 from llama_logging.attachment.run import SHIPPED
-from llama_logging.config.files import load
+from llama_logging.config.files import entries_of, load, names_in
 from llama_logging.config.mistakes import Problem, warn
 from llama_logging.exceptions import ConfigError
 
@@ -77,7 +77,7 @@ def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     for problem in problems:
         _leave_out(kept, *problem.path.replace("[", ".").split("."))
     kept["version"] = 1
-    for user in (*_entries(kept, "loggers"), *_entries(kept, "handlers"), kept.get("root")):
+    for user in _users(kept):
         if isinstance(user, dict):
             _drop_references(user, kept)
     return kept
@@ -85,13 +85,14 @@ def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
 
 def with_registry(data: dict[str, Any]) -> dict[str, Any]:
     """*data*, if nothing in it keeps errors with a registry at the root."""
-    used = {name for user in (*_entries(data, "loggers"), data.get("root")) for name in _names(user, "handlers")}
+    used = {name for user in _users(data) for name in names_in(user, "handlers")}
     handlers = data.setdefault("handlers", {})
-    if not any(handlers[name].get("class") == _REGISTRY for name in used if name in handlers):
+    kept = [handlers[name] for name in used if name in handlers]
+    if not any(_REGISTRY in (entry.get("class"), entry.get("()")) for entry in kept):
         warn("nothing that keeps errors is left of it: the default registry is used")
         handlers["llama_logging"] = {"class": _REGISTRY}
-        root = data.setdefault("root", {})
-        root["handlers"] = [*_names(root, "handlers"), "llama_logging"]
+        root = data["root"] if isinstance(data.get("root"), dict) else {}
+        data["root"] = {**root, "handlers": [*names_in(root, "handlers"), "llama_logging"]}
     return data
 
 
@@ -114,19 +115,14 @@ def _leave_out(data: dict[str, Any], section: str, name: str = "", option: str =
         data.pop(section, None)
 
 
-def _entries(data: Mapping[str, Any], section: str) -> list[Any]:
-    found = data.get(section)
-    return list(found.values()) if isinstance(found, dict) else []
-
-
-def _names(user: Any, section: str) -> list[Any]:
-    found = user.get(section) if isinstance(user, dict) else None
-    return found if isinstance(found, list) else []
+def _users(data: Mapping[str, Any]) -> list[Any]:
+    """What may list handlers and filters."""
+    return [*entries_of(data, "loggers").values(), *entries_of(data, "handlers").values(), data.get("root")]
 
 
 def _drop_references(user: dict[str, Any], data: Mapping[str, Any]) -> None:
     for section in ("handlers", "filters"):
         if section in user:
-            user[section] = [name for name in _names(user, section) if name in (data.get(section) or {})]
-    if user.get("formatter") not in (data.get("formatters") or {}):
+            user[section] = [name for name in names_in(user, section) if name in entries_of(data, section)]
+    if user.get("formatter") not in [*entries_of(data, "formatters")]:
         user.pop("formatter", None)

@@ -9,6 +9,7 @@ from typing import Any
 from llama_logging import tap
 from llama_logging.attachment.later import LateFilter, LateSink
 from llama_logging.attachment.run import FOLDER_VARIABLE
+from llama_logging.config.files import entries_of
 from llama_logging.config.values import convert, import_object
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import RegistryHandler
@@ -80,7 +81,7 @@ def _maker(data: Mapping[str, Any], cls: Callable[..., Any], options: dict[str, 
 
 def is_later(data: Mapping[str, Any], name: str) -> bool:
     """Whether the filter *name* is the application's own."""
-    entry = (data.get("filters") or {}).get(name)
+    entry = entries_of(data, "filters").get(name)
     factory = entry.get("()") if isinstance(entry, dict) else None
     return isinstance(factory, str) and not factory.startswith((OURS, "logging."))
 

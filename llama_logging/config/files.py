@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from llama_logging.config.mistakes import Problem
@@ -89,6 +90,18 @@ def repeated(text: str) -> list[Problem]:
                     told = f"stands again in line {line}: what is in line {before} does not count"
                     problems.append(Problem(name, told))
     return problems
+
+
+def entries_of(data: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """What stands under *section*, by name; empty if that is no mapping."""
+    found = data.get(section)
+    return found if isinstance(found, dict) else {}
+
+
+def names_in(user: Any, section: str) -> list[Any]:
+    """The names of handlers or filters that a part of a configuration lists; empty if there is no such list."""
+    found = user.get(section) if isinstance(user, dict) else None
+    return [name for name in found if isinstance(name, Hashable)] if isinstance(found, list) else []
 
 
 def _values(data: Any, known: dict[int, float]) -> float:

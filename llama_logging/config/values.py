@@ -25,11 +25,14 @@ def convert(value: Any) -> Any:
 
     Raises:
         ConfigError: If *value* is an `env://NAME` without `?default=` of an unset variable, or an `ext://` or
-            `cfg://` in it leads nowhere. Such an `env://` in it stays as it is: who reads that option tells
-            of it, and the others count.
+            `cfg://` in it leads nowhere, or back to it. Such an `env://` in it stays as it is: who reads that
+            option tells of it, and the others count.
     """
     if isinstance(value, dict | list | tuple):
-        return _converted(value)
+        try:
+            return _converted(value)
+        except RecursionError:
+            raise ConfigError("what it refers to holds it, without end") from None
     return _from_environment(value) if _is_reference(value) else value
 
 
@@ -46,6 +49,8 @@ def _converted(value: Any) -> Any:
 def _found(value: Any, key: Any) -> Any:
     try:
         return value[key]
+    except RecursionError:
+        raise
     except Exception as error:
         raise ConfigError(f"what {key!r} refers to is not there: {error}") from error
 
@@ -80,7 +85,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     """
     import difflib  # here and not above: most configurations have no mistake
 
-    close = difflib.get_close_matches(str(name), list(known), n=1)
+    close = difflib.get_close_matches(str(name), [*map(str, known)], n=1)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
