@@ -199,3 +199,8 @@ def test_all_of_it_is_found_by_one_name() -> None:
         assert getattr(config, name) is not None
     for name in ("as_txt", "_warned"):
         assert not hasattr(config, name)
+
+
+def test_what_is_told_is_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    mistakes.warn("a\x1b[2J\n  b")
+    assert capsys.readouterr().err == "llama_logging: a\\x1b[2J\n  b\n"

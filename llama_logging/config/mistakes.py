@@ -66,5 +66,6 @@ def warn(message: str) -> None:
     _warned.add(message)
     with contextlib.suppress(Exception):
         from llama_logging.redaction import redact  # here and not above: `run` itself has no use for it
+        from llama_logging.visible import printable_lines
 
-        print(f"llama_logging: {redact(message)}", file=sys.stderr, flush=True)
+        print(printable_lines(f"llama_logging: {redact(message)}"), file=sys.stderr, flush=True)
