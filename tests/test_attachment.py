@@ -706,6 +706,7 @@ def problems(**changes: Any) -> list[str]:
         ({"loggers": []}, []),
         ({"loggers": [1]}, ["loggers: expected a mapping of names, got [1]"]),
         ({"loggers": {"a": 1}}, ["loggers.a: expected a mapping, got 1"]),
+        ({"loggers": {7: {}}}, ["loggers.7: expected text as the name of a logger, got 7"]),
         ({"loggers": None}, ["loggers: expected a mapping of names, got None"]),
         ({"root": 7}, ["root: expected a mapping, got 7"]),
         ({"root": {"handlers": [["h"]]}}, ["root.handlers: there is no handler ['h']"]),
@@ -999,3 +1000,15 @@ def test_what_is_left_out_is_left_out_everywhere() -> None:
     assert kept["loggers"]["l"]["handlers"] == ["a"]
     assert kept["root"]["handlers"] == []
     assert data["root"] == {"handlers": ["b"]}
+
+
+def test_of_a_logger_with_dots_in_its_name_what_is_wrong_is_left_out_alone() -> None:
+    """For the level of one the whole file had been replaced."""
+    loggers = {"app.server": {"level": "LOUD", "propagate": False}, "app": {"level": "INFO"}, "app.x": 7}
+    data = {"version": 1, "handlers": {}, "loggers": loggers, "root": {"level": "LOUD", "handlers": []}}
+    kept = without(data, [problem for problem in check(data) if problem.fatal])
+    assert kept["loggers"] == {"app.server": {"propagate": False}, "app": {"level": "INFO"}}
+    assert kept["root"] == {"handlers": []}
+    # What was left out as a whole takes nothing else with it.
+    whole = [Problem("loggers.app.server", ""), Problem("loggers.app.server.level", "")]
+    assert without(data, whole)["loggers"] == {"app": {"level": "INFO"}, "app.x": 7}

@@ -111,6 +111,8 @@ def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
             place = f"{section}.{name}"
             if not isinstance(entry, dict):
                 yield Problem(place, f"expected a mapping, got {entry!r}", fatal=True)
+            elif section == "loggers" and not isinstance(name, str):
+                yield Problem(place, f"expected text as the name of a logger, got {name!r}", fatal=True)
             else:
                 yield from _logger(data, place, entry) if section == "loggers" else _part(data, section, place, entry)
     if isinstance(data.get("root"), dict):

@@ -75,7 +75,7 @@ def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """
     kept: dict[str, Any] = copy.deepcopy(dict(data))
     for problem in problems:
-        _leave_out(kept, *problem.path.replace("[", ".").split("."))
+        _leave_out(kept, problem.path)
     kept["version"] = 1
     for user in _users(kept):
         if isinstance(user, dict):
@@ -86,7 +86,7 @@ def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
 def with_registry(data: dict[str, Any]) -> dict[str, Any]:
     """*data*, if nothing in it keeps errors with a registry at the root."""
     used = {name for user in _users(data) for name in names_in(user, "handlers")}
-    handlers = data.setdefault("handlers", {})
+    handlers = data["handlers"] = entries_of(data, "handlers")
     kept = [handlers[name] for name in used if name in handlers]
     if not any(_REGISTRY in (entry.get("class"), entry.get("()")) for entry in kept):
         warn("nothing that keeps errors is left of it: the default registry is used")
@@ -101,16 +101,18 @@ def _use_shipped(why: str) -> None:
     logging.config.dictConfig(shipped())
 
 
-def _leave_out(data: dict[str, Any], section: str, name: str = "", option: str = "", *_: str) -> None:
-    if section == "root":
-        option, entry = name, data.get("root")
-    else:
-        entry = data[section].get(name) if isinstance(data.get(section), dict) else None
+def _leave_out(data: dict[str, Any], path: str) -> None:
+    section, _, rest = path.partition(".")
+    entries = entries_of(data, section) if section != "root" else {}
+    names = {str(name): name for name in entries if rest == str(name) or rest.startswith((f"{name}.", f"{name}["))}
+    name = max(names, key=len, default="")  # of loggers they have dots
+    entry = data.get("root") if section == "root" else entries.get(names.get(name, ""))
+    option = rest.removeprefix(name).lstrip(".").partition(".")[0].partition("[")[0]
     if isinstance(entry, dict) and option and option not in ("class", "()"):
         if option not in ("handlers", "filters"):  # of these the wrong names alone are dropped
             entry.pop(option, None)
-    elif name and isinstance(data.get(section), dict):
-        data[section].pop(name, None)
+    elif rest and section != "root":
+        entries.pop(names.get(name, ""), None)
     else:
         data.pop(section, None)
 
