@@ -41,7 +41,7 @@ class SQLAccess:
         raise NotImplementedError
 
     def _ingestion(self) -> contextlib.AbstractContextManager[Execute]:
-        """The transaction in which a batch comes in."""
+        """The transaction in which a batch comes in: it has its journal before it is `_alone`."""
         return self._transaction()
 
     def _together(self) -> contextlib.AbstractContextManager[object]:

@@ -63,7 +63,7 @@ class SQLIntake(SQLMoves):
             return (int(row[0]), row[1]) if row else (0, None)
 
     def rewind(self, journal: str, reached: tuple[int, int], start: int) -> None:
-        with self._transaction() as execute:
+        with self._ingestion() as execute:
             execute(
                 'UPDATE journals SET "offset" = ? WHERE journal = ? AND "offset" = ? '
                 "AND process IN (SELECT name FROM processes WHERE last_number = ?)",
@@ -75,7 +75,7 @@ class SQLIntake(SQLMoves):
         return
 
     def forget(self, journal: str) -> None:
-        with self._transaction() as execute:
+        with self._ingestion() as execute:
             execute("DELETE FROM journals WHERE journal = ?", (journal,))
 
     def _claim(self, execute: Execute, journal: str) -> int:

@@ -96,9 +96,13 @@ class PostgresStore(SQLStore):
             self._staged = 0
 
     def _claim(self, execute: Execute, journal: str) -> int:
-        # A row that is not there cannot be locked, and two that ingest the same journal must take turns.
-        execute("INSERT INTO journals VALUES (?, 0, 0, '') ON CONFLICT DO NOTHING", (journal,))
-        return int(only(execute('SELECT "offset" FROM journals WHERE journal = ? FOR UPDATE', (journal,))))
+        # A row that is not there cannot be locked, and two that ingest the same journal must take turns. In one
+        # statement: between two the row may be gone.
+        claim = (
+            "INSERT INTO journals VALUES (?, 0, 0, '') "
+            'ON CONFLICT (journal) DO UPDATE SET journal = excluded.journal RETURNING "offset"'
+        )
+        return int(only(execute(claim, (journal,))))
 
     def _attempt(self, execute: Execute, arrived: Arrived) -> bool:
         return self._session.attempt(execute, partial(self._add, execute, arrived))

@@ -617,6 +617,29 @@ def test_one_journal_that_several_ingest_is_counted_once(postgres_url: urls.Stor
         assert store.count_by_severity(None, ErrorSeverity.DEBUG) == {ErrorSeverity.ERROR: 160}
 
 
+def test_a_journal_that_one_forgets_holds_up_nobody_who_ingests_it(
+    postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All who try out whether the server takes anything do so with the same one."""
+    monkeypatch.setattr(postgres_session, "_RETRIES", ())
+    started, went_well = threading.Barrier(4), []
+
+    def work() -> None:
+        with closing(PostgresStore(postgres_url)) as store:
+            started.wait()
+            for _ in range(20):
+                store.ingest(Batch("", 0, 0, ()))
+                store.forget("")
+            went_well.append(True)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(went_well) == 4
+
+
 def test_a_transaction_undone_for_another_is_tried_again(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     add(store, make_context())
     left = [psycopg.errors.DeadlockDetected("deadlock"), psycopg.errors.SerializationFailure("again")]
@@ -655,10 +678,7 @@ def test_a_lost_connection_is_told_and_the_next_call_has_another(
 ) -> None:
     add(store, make_context())
     with admin(postgres_url) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'llama_logging' AND pid <> pg_backend_pid()"
-        )
+        connection.execute("SELECT pg_terminate_backend(%s)", (store._session._backend,))
     with pytest.raises(StoreError, match=r"^postgresql://\S+: "):
         store.groups()
     assert store.groups()[0].count == 1
