@@ -290,7 +290,7 @@ class Session:
             f"SET LOCAL search_path = {self._url.schema}; "
             f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'; "
             f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL jit = off; "
-            "SET LOCAL array_nulls = on"
+            "SET LOCAL array_nulls = on; SET LOCAL extra_float_digits = 1"
         )
 
     # --- the connection

@@ -449,6 +449,17 @@ def test_it_is_brought_up_to_date_whatever_is_usual_in_the_database(
         assert store.health().damaged == 0
 
 
+def test_figures_are_exact_whatever_is_usual_in_the_database(
+    postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock of few digits leases would neither hold nor end."""
+    monkeypatch.setenv("PGOPTIONS", "-c extra_float_digits=-9")
+    told = make_announcement(probability=0.1 + 0.2)
+    with closing(PostgresStore(postgres_url)) as store:
+        store.predicted([told])
+        assert store.predictions() == [told]
+
+
 def test_a_registry_that_is_published_is_pruned(store: PostgresStore, postgres_url: urls.StoreURL) -> None:
     """From a table that is published nothing may be deleted unless it is known what tells its rows apart."""
     add(store, *(make_context() for _ in range(3)))
