@@ -82,7 +82,12 @@ _OLDEST = 130_000
 INGESTION, INDEXING, _MIGRATION = 1, 2, 3
 """What one transaction at a time may do."""
 
-_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+# What a session needs to write. A journal is removed once it is in here, so what is committed must be on the disk.
+_READY = f"""
+    {TEMPORARY};
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+    SELECT pg_backend_pid()
+"""
 
 # Of whom the server has heard nothing for a while. No timeout of its own ends one that was stopped between statements
 # sent without waiting, or after the Flush with which psycopg asks what they gave. As who has logged in: a role that all
@@ -187,9 +192,7 @@ class Session:
             if not self._made:
                 self._make(connection)
             if not self._writes:
-                execute(TEMPORARY)
-                # A journal is removed once it is in here, so what is committed must be on the disk.
-                execute(_DURABLE)
+                self._same_session(*_last(execute(_READY)))
                 self._writes = True
             self._begin(execute)
             if turn is not None:

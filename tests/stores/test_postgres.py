@@ -849,6 +849,21 @@ def test_a_pooler_that_gives_another_session_is_refused(
     assert store.groups()[0].count == 1
 
 
+def test_the_first_batch_is_refused_in_another_session_too(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would lack the temporary tables there, and be committed before it is on the disk."""
+    begin, made_ready = store._session._begin, list[int | None]()
+
+    def look(execute: Execute) -> None:
+        made_ready.append(store._session._backend)
+        begin(execute)
+
+    monkeypatch.setattr(store._session, "_begin", look)
+    add(store, make_context())
+    assert set(made_ready) == {store._session._backend}
+
+
 def test_what_another_client_of_a_pooler_has_prepared_is_told(store: PostgresStore) -> None:
     assert not store.exists
     connection = store._session._connection
