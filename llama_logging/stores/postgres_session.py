@@ -9,7 +9,7 @@ import selectors
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from llama_logging.exceptions import MissingExtraError, StoreError
@@ -331,7 +331,7 @@ class Session:
     def _opened(self) -> psycopg.Connection[Any]:
         given = conninfo.conninfo_to_dict(without_schema(self._url))
         defaults = dict(_DEFAULTS)
-        if "," in f"{given.get('host', '')}{given.get('port', '')}":
+        if _has_standbys(given):
             defaults["target_session_attrs"] = "read-write"
         connection = psycopg.connect(conninfo.make_conninfo("", **{**defaults, **given}), autocommit=True)
         version, encoding = connection.info.server_version, connection.info.parameter_status("server_encoding")
@@ -358,6 +358,13 @@ class Session:
         make(execute, self._url.schema)
         _commit(connection)
         self._made = True
+
+
+def _has_standbys(given: Mapping[str, object]) -> bool:
+    """Whether several hosts are *given*, or by the environment or its service, and not which of them is meant."""
+    usual = {option.keyword: option.val or b"" for option in pq.Conninfo.get_defaults()}
+    hosts, ports = (given.get(name, usual.get(name.encode())) for name in ("host", "port"))
+    return "," in f"{hosts!r}{ports!r}" and usual.get(b"target_session_attrs") == b"any"
 
 
 def _last(cursor: psycopg.Cursor[Any]) -> Any:

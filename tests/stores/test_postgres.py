@@ -882,6 +882,23 @@ def _told(store: PostgresStore, number: int) -> str:
     return ""
 
 
+def test_of_several_hosts_that_the_environment_names_it_is_the_primary(
+    store: PostgresStore, postgres_url: urls.StoreURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of those that the URL names; whoever names but one may have a standby."""
+    add(store, make_context())
+    given = psycopg.conninfo.conninfo_to_dict(urls.without_schema(postgres_url))
+    for variable, name in (("PGHOST", "host"), ("PGPORT", "port"), ("PGUSER", "user"), ("PGPASSWORD", "password")):
+        monkeypatch.setenv(variable, str(given.get(name, "")))
+    only_reads = f"schema={postgres_url.schema}&options=-c%20default_transaction_read_only%3Don"
+    with closing(PostgresStore(urls.parse(f"postgresql:///{given['dbname']}?{only_reads}"))) as named:
+        assert named.groups()[0].count == 1
+        named.close()
+        monkeypatch.setenv("PGHOST", f"{given['host']},{given['host']}")
+        with pytest.raises(StoreError, match="session is read-only"):
+            named.groups()
+
+
 def test_a_connection_is_made_anew_after_a_while(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """And never in the midst of a transaction."""
 
