@@ -70,9 +70,9 @@ class Words(words.Index):
         ask = "SELECT id, array_to_string(tsvector_to_array(words), ' ') FROM group_words WHERE id IN"
         return list(execute(f"{ask} ({marks(groups)})", groups))
 
-    def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
+    def groups_with(self, execute: Execute, asked: Sequence[str], most: int = words.MOST) -> set[int]:
         rows = execute(
-            "SELECT id FROM group_words WHERE words @@ ?::tsquery ORDER BY id DESC LIMIT ?", (_query(asked), words.MOST)
+            "SELECT id FROM group_words WHERE words @@ ?::tsquery ORDER BY id DESC LIMIT ?", (_query(asked), most)
         )
         return {row[0] for row in rows.fetchall()}
 

@@ -89,27 +89,24 @@ class Words(words.Index):
         rows = execute(f"SELECT id, words FROM group_texts WHERE id IN ({marks(groups)})", groups)
         return list(rows)
 
-    def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
-        return self._match(execute, "group_words", asked)
+    def groups_with(self, execute: Execute, asked: Sequence[str], most: int = words.MOST) -> set[int]:
+        return self._match(execute, "group_words", asked, most)
 
     def errors_with(self, execute: Execute, asked: Sequence[str]) -> tuple[list[tuple[int, int]], bool]:
-        errors = {word: self._match(execute, "error_words", [word]) for word in asked}
+        errors = {word: self._match(execute, "error_words", [word], words.MOST) for word in asked}
         are_all = all(len(found) < words.MOST for found in errors.values())
         if not are_all and len(asked) > 1:
             # Of words that many errors have the newest may have but one.
-            with_all = self._match(execute, "error_words", asked)
+            with_all = self._match(execute, "error_words", asked, words.MOST)
             errors = {word: found | with_all for word, found in errors.items()}
         placed = [
             row
             for part in parts(sorted(set().union(*errors.values())))
             for row in execute(f"SELECT position, group_id FROM errors WHERE position IN ({marks(part)})", part)
         ]
-        told = {group for _, group in placed} if len(asked) > 1 else set()
-        if len(told) <= _FEW:
-            learned = self.learned(execute, told)
-            groups = {word: {each for each in told if _has(learned.get(each, ()), word)} for word in asked}
-        else:
-            groups = {word: self._match(execute, "group_words", [word]) for word in asked}
+        # Of few groups it is to be known, where one of the words is rare: few errors lack the others.
+        lacking = {word: {group for position, group in placed if position not in errors[word]} for word in asked}
+        groups = {word: self._among(execute, lacking[word], word) for word in asked}
         having = [
             (position, group)
             for position, group in placed
@@ -117,7 +114,14 @@ class Words(words.Index):
         ]
         return having, are_all
 
-    def _match(self, execute: Execute, table: str, asked: Sequence[str]) -> set[int]:
+    def _among(self, execute: Execute, groups: set[int], word: str) -> set[int]:
+        """Those of *groups* that have *word*, and perhaps others."""
+        if len(groups) > _FEW:
+            return self._match(execute, "group_words", [word], words.MOST)
+        learned = self.learned(execute, groups)
+        return {group for group in groups if _has(learned.get(group, ()), word)}
+
+    def _match(self, execute: Execute, table: str, asked: Sequence[str], most: int) -> set[int]:
         if table == "group_words":  # which is not there if whoever may write has never asked for a word
             names = [row[0] for row in execute("SELECT name FROM sqlite_master WHERE name = ?", (table,)).fetchall()]
         else:
@@ -125,10 +129,10 @@ class Words(words.Index):
         query = " ".join(f'"{word}"*' for word in asked)
         found: set[int] = set()
         for name in names:
-            if len(found) < words.MOST:
+            if len(found) < most:
                 rows = execute(
                     f"SELECT rowid FROM {name} WHERE {name} MATCH ? ORDER BY rowid DESC LIMIT ?",
-                    (query, words.MOST - len(found)),
+                    (query, most - len(found)),
                 )
                 found.update(row[0] for row in rows)
         return found

@@ -87,8 +87,8 @@ class Index:
         """The words that were indexed for *groups*, of those for which there are some."""
         raise NotImplementedError
 
-    def groups_with(self, execute: Execute, asked: Sequence[str]) -> set[int]:
-        """The newest groups that have words which begin with each of *asked*."""
+    def groups_with(self, execute: Execute, asked: Sequence[str], most: int = MOST) -> set[int]:
+        """The newest groups that have words which begin with each of *asked*; *most* of them."""
         raise NotImplementedError
 
     def errors_with(self, execute: Execute, asked: Sequence[str]) -> tuple[list[tuple[int, int]], bool]:
@@ -147,7 +147,8 @@ class Index:
 
     def _beside(self, execute: Execute, asked: Sequence[str], found: set[int]) -> set[int]:
         """Groups with a rare word of *asked*, in whose newest errors the others are: many other errors have these."""
-        having = [self.groups_with(execute, [word]) for word in asked]
+        # One more than are looked at tells that there are too many.
+        having = [self.groups_with(execute, [word], len(found) + _FEW + 1) for word in asked]
         few = min(filter(None, having), key=len, default=set()) - found
         more: set[int] = set()
         for group in few if len(few) <= _FEW else ():
