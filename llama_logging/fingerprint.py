@@ -47,6 +47,10 @@ _VALUE = regex(
     r"|'(?:(?<==.)|(?<=': .))[^'\n]*+'|\"(?:(?<==.)|(?<=\": .)|(?<=\":.))[^\"\n]*+\""
 )
 
+# Of a file's path or content in the name of a module that is loaded from it, as Airflow has for each version of a DAG.
+_DIGEST = regex(r"(?<![0-9A-Za-z])[0-9a-f]{32,64}(?![0-9A-Za-z])")
+_SHORTEST_DIGEST = 32
+
 _WORDLESS = regex(r"(?:%(?:\([^()]{1,64}\))?[#0 +-]*+[\d*]*+(?:\.[\d*]++)?[a-zA-Z%]|[\W\d_])*+")
 
 
@@ -122,7 +126,7 @@ def _is_settled(context: ErrorContext) -> bool:
     which would give every group another key: only those with such things in them change.
     """
     stack = context.stack
-    if not stack.fingerprint.startswith(f"{VERSION}:"):
+    if not stack.fingerprint.startswith(f"{VERSION}:") or any(_DIGEST.search(line) for line in stack.grouping):
         return False
     if stack.exceptions:
         frames = [frame for exception in stack.exceptions for frame in exception.frames]
@@ -146,7 +150,8 @@ def of_message(logger_name: str, template: str, *, rendered: bool) -> tuple[str,
         rendered: True if *template* had no arguments: then values are likely to stand in it, and
             what varies is taken out.
     """
-    return (f"{LOGGER}{plain.of_main(logger_name)}", f"{_MESSAGE}{normalise(template) if rendered else template}")
+    said = normalise(template) if rendered else template
+    return (f"{LOGGER}{_lasting(plain.of_main(logger_name))}", f"{_MESSAGE}{said}")
 
 
 def is_wordless(template: str) -> bool:
@@ -198,11 +203,8 @@ def _is_group(exception: ExceptionDetail) -> bool:
 
 
 def _of_exception(exception: ExceptionDetail, *, alone: bool = True) -> Iterator[str]:
-    yield (
-        exception.qualified_type
-        if exception.relation == "raised"
-        else (f"{exception.relation} {exception.qualified_type}")
-    )
+    named = _lasting(exception.qualified_type)
+    yield named if exception.relation == "raised" else f"{exception.relation} {named}"
     frames: Sequence[Frame] = own_calls(exception.frames)
     if not frames and alone:
         frames = exception.frames
@@ -210,6 +212,15 @@ def _of_exception(exception: ExceptionDetail, *, alone: bool = True) -> Iterator
     for frame in frames:
         # A recursion ten deep is the error of a recursion a thousand deep.
         if frame != previous:
-            # A template's module is its path, which is another for each release or machine.
-            yield f"{frame.module.rpartition('/')[2]}.{frame.function}: {frame.source}"
+            # A template's module is its path.
+            yield f"{_lasting(frame.module.rpartition('/')[2])}.{frame.function}: {frame.source}"
         previous = frame
+
+
+def _lasting(name: str) -> str:
+    """The *name* of a module, or of what is in one, without what is another for each release or machine.
+
+    >>> _lasting("prefix_d41d8cd98f00b204e9800998ecf8427e_cart.PriceError")
+    'prefix_<n>_cart.PriceError'
+    """
+    return _DIGEST.sub("<n>", name) if len(name) >= _SHORTEST_DIGEST else name

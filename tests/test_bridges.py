@@ -102,3 +102,53 @@ structlog.get_logger().bind(order=2).error("no stock", article="apple")
         "order": 2,
         "article": "apple",
     }
+
+
+def test_a_wrapper_around_structlog_that_it_is_told_of_is_not_the_place_of_an_error(cli: Run, own_place: Path) -> None:
+    pytest.importorskip("structlog")
+    (own_place / "wrapper.py").write_text("def fail(log, said):\n    log.error(said)\n")
+    (own_place / "shop.py").write_text("""
+import structlog, wrapper
+structlog.configure(
+    processors=[
+        structlog.processors.CallsiteParameterAdder(additional_ignores=["wrapper"]),
+        structlog.processors.KeyValueRenderer(),
+    ],
+    logger_factory=structlog.WriteLoggerFactory(),
+)
+wrapper.fail(structlog.get_logger(), "no stock")
+""")
+    cli("run", "--", sys.executable, "shop.py")
+    (line,) = cli("tail", "--json").out.splitlines()
+    error = json.loads(line)
+    assert (Path(error["source_file"]).name, error["source_line"]) == ("shop.py", 10)
+
+
+def test_the_name_of_structlogs_logger_is_that_of_its_errors(cli: Run) -> None:
+    pytest.importorskip("structlog")
+    code = """
+import structlog
+class Named(structlog.PrintLogger):
+    name = "shop.cart"
+structlog.wrap_logger(Named()).error("no stock")
+"""
+    cli("run", "--", sys.executable, "-c", code)
+    (line,) = cli("tail", "--json").out.splitlines()
+    assert json.loads(line)["logger_name"] == "shop.cart"
+
+
+def test_what_airflows_supervisor_says_again_of_a_task_was_seen_in_the_task(cli: Run, own_place: Path) -> None:
+    pytest.importorskip("structlog")
+    package = own_place / "airflow" / "sdk" / "execution_time"
+    package.mkdir(parents=True)
+    (package / "supervisor.py").write_text("def to(log, said, **event):\n    log.error(said, **event)\n")
+    code = """
+import structlog
+from airflow.sdk.execution_time.supervisor import to
+log = structlog.get_logger()
+to(log, "Task failed with exception", logger="task", filename="task_runner.py", lineno=1676)
+to(log, "what it has printed", logger="task.stderr")
+"""
+    cli("run", "--", sys.executable, "-c", code)
+    (line,) = cli("tail", "--json").out.splitlines()
+    assert json.loads(line)["error_message"] == "what it has printed"

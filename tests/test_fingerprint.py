@@ -77,6 +77,19 @@ def test_a_template_is_the_same_wherever_it_lies() -> None:
     assert of_exceptions([error(one)]) == of_exceptions([error(other)]) == ("ValueError", "a.html.f: f()")
 
 
+def test_a_digest_in_the_name_of_a_module_does_not_matter() -> None:
+    """Airflow's names for a DAG have that of its path, which is another for each version of a bundle."""
+    one, other = (f"unusual_prefix_{release * 40}_shop" for release in "9e")
+    assert of_exceptions([error(frame(module=one), type="NoPrice", module=one)]) == (
+        "unusual_prefix_<n>_shop.NoPrice",
+        "unusual_prefix_<n>_shop.f: f()",
+    )
+    assert of_message(one, "sold out", rendered=False) == of_message(other, "sold out", rendered=False)
+    then = ("ValueError", f"{one}.f: f()")
+    context = make_context(exceptions=(error(frame(module=one)),), grouping=then, fingerprint=fingerprint(then))
+    assert renewed(context).grouping == ("ValueError", "unusual_prefix_<n>_shop.f: f()")
+
+
 def test_a_recursion_is_one_error_however_deep() -> None:
     assert of_exceptions([error(*[frame()] * 10)]) == of_exceptions([error(*[frame()] * 500)])
 

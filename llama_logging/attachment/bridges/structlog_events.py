@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import types
+from types import FrameType
 from typing import Any
 
 from llama_logging import tap
 
 _LEVELS = {"error": 40, "exception": 40, "aerror": 40, "aexception": 40, "critical": 50, "fatal": 50, "failure": 40}
 _ADOPTED = "structlog._llama_logging"
+_AIRFLOW = "airflow.sdk.execution_time.supervisor"
+"""Says once more what a process of its own has said, for each of its logs: there it was seen."""
 
 
 def install(module: Any) -> None:
@@ -33,18 +36,31 @@ def _take(bound: Any, method: str, event: Any, given: dict[str, Any]) -> None:
     wrapped = bound._logger
     if level is None or isinstance(wrapped, logging.Logger | logging.LoggerAdapter) or tap.is_at_work():
         return
+    frame = _caller(bound)
+    module = str(frame.f_globals.get("__name__", "structlog"))
+    if module == _AIRFLOW and "lineno" in given:
+        return
     # As merge_contextvars has them, which is among the processors unless an application leaves it out.
     told = {**sys.modules["structlog"].contextvars.get_contextvars(), **bound._context, **given}
     error = _exception(told.pop("exc_info", method.endswith("exception")))
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "structlog":
-        frame = frame.f_back
-    name = told.pop("logger", None) or frame.f_globals.get("__name__", "structlog")
+    name = told.pop("logger", None) or getattr(wrapped, "name", None) or module
     code = frame.f_code
     record = logging.LogRecord(
         str(name), level, code.co_filename, frame.f_lineno, {**told, "event": event}, None, error, code.co_name
     )
     tap.dispatch(record)
+
+
+def _caller(bound: Any) -> FrameType:
+    """Who has logged: beyond structlog, and beyond the application's own modules around it, which it names to that."""
+    inner, names_them = ["structlog."], sys.modules["structlog"].processors.CallsiteParameterAdder
+    for processor in bound._processors:
+        if isinstance(processor, names_them):
+            inner += getattr(processor, "_additional_ignores", ())
+    frame: FrameType = sys._getframe(2)
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__', '')}.".startswith(tuple(inner)):
+        frame = frame.f_back
+    return frame
 
 
 def _exception(given: Any) -> Any:
