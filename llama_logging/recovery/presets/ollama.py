@@ -43,6 +43,8 @@ CONNECTIONS = (
     *("http.client.RemoteDisconnected", "http.client.IncompleteRead", "OllamaConnectionError"),
     "dspy.*.LMTransportError",
 )
+UNANSWERED = tuple(name for name in (*TIMEOUTS, *CONNECTIONS) if name.startswith(("httpx", "httpcore", "aiohttp")))
+"""What says that no answer came, also where litellm has made that a 500."""
 MALFORMED = (
     *("JSONDecodeError", "*.OutputParserException", "pydantic_ai.*.UnexpectedModelBehavior"),
     "dspy.*.AdapterParseError",
@@ -132,7 +134,7 @@ def _rules(parts: _Parts) -> list[dict[str, Any]]:
         parts.rule("tool-call", {"message": TOOL_CALL}, [reask]),
         parts.rule("overloaded", {"status": [429, 502, 503, 504]}, [wait], BUSY_ADVICE),
         parts.rule("malformed-answer", {"chain": [*MALFORMED], "not": {"chain": [*OTHERWISE]}}, [reask]),
-        parts.rule("failed", {"status": 500}, [look, restart], DIED_ADVICE),
+        parts.rule("failed", {"status": 500, "not": {"chain": [*UNANSWERED]}}, [look, restart], DIED_ADVICE),
         parts.rule("timeout", {"chain": [*TIMEOUTS]}, [restart]),
         parts.rule("connection", {"chain": [*CONNECTIONS]}, [glance, restart]),
     ]
