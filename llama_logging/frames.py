@@ -10,6 +10,7 @@ import ast  # noqa: F401  as tokenize and _suggestions: see below
 import contextlib
 import functools
 import itertools
+import linecache
 import os
 import tokenize  # noqa: F401
 import traceback
@@ -114,8 +115,7 @@ def _printed(call: Call) -> tuple[str, int, str]:
 def _learn(tb: TracebackType) -> Call:
     known = _known
     try:
-        (summary,) = found = traceback.extract_tb(tb, limit=1)
-        text = found.format_frame_summary(summary)
+        summary, text = _summary(tb)
         call = _call(tb, text, summary.line or "", -1 if summary.colno is None else summary.colno)
     except BaseException:
         # A loader that cannot give the source, or no room to look for it: the place is known all the same.
@@ -127,6 +127,19 @@ def _learn(tb: TracebackType) -> Call:
     return call
 
 
+def _summary(tb: TracebackType) -> tuple[traceback.FrameSummary, str]:
+    """The call that *tb* begins with, and the lines that the standard library prints for it."""
+    file, cached = tb.tb_frame.f_code.co_filename, linecache.cache
+    known = file in cached
+    (summary,) = found = traceback.extract_tb(tb, limit=1)
+    text = found.format_frame_summary(summary)
+    if not known and len(cached.get(file, ())) == 1:
+        # A loader that has no source, as of what Cython has compiled: asked by its path alone, as loguru does next,
+        # linecache finds it beside, but would not look.
+        cached.pop(file, None)
+    return summary, text
+
+
 @on_more
 def _forget() -> None:
     global _known
@@ -134,7 +147,8 @@ def _forget() -> None:
 
 
 def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
-    code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
+    code, names = tb.tb_frame.f_code, tb.tb_frame.f_globals
+    module, origin = names.get("__name__"), names.get("__file__")
     file, shown = code.co_filename, text.partition("\n")[2]
     harmless = len(shown) <= _LONG and clean(shown, _LONG) == shown
     frame = Frame(
@@ -143,7 +157,8 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
         file=clean(file, 1000),
         line=tb.tb_lineno or 0,
         source=plain.text(source, MAX_SOURCE) if harmless and source in shown else clean(source, MAX_SOURCE),
-        in_app=in_app(file),
+        # The file of what Cython has compiled is `uvloop/loop.pyx`, wherever it lies.
+        in_app=in_app(file if is_file(file) or file[:1] == "<" or type(origin) is not str else origin),
         column=column + 1,
     )
     harmless = harmless and frame.file == file and frame.function == code.co_qualname

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import linecache
 import traceback
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
 from types import TracebackType
 
 import pytest
@@ -15,6 +19,37 @@ def here() -> TracebackType:
         traceback.format_tb(len)  # type: ignore[arg-type]
     assert caught.value.__traceback__ is not None
     return caught.value.__traceback__
+
+
+def of_compiled(origin: str) -> TracebackType:
+    """As Cython's are: the file is told as seen from where it was compiled, and the loader has no source."""
+    spec = spec_from_file_location("loop.core", origin, loader=ExtensionFileLoader("loop.core", origin))
+    names = {"__name__": "loop.core", "__file__": origin, "__spec__": spec, "__loader__": spec and spec.loader}
+    exec(compile("def call():\n    raise LookupError\n", "loop/core.pyx", "exec"), names)
+    with pytest.raises(LookupError) as caught:
+        names["call"]()  # type: ignore[operator]
+    assert caught.value.__traceback__ is not None
+    assert caught.value.__traceback__.tb_next is not None
+    return caught.value.__traceback__.tb_next
+
+
+@pytest.mark.parametrize(("folder", "own"), [("/x/site-packages/loop", False), ("/srv/shop/loop", True)])
+def test_what_is_compiled_is_the_applications_own_where_its_module_is(folder: str, own: bool) -> None:
+    (call,) = calls_of(of_compiled(f"{folder}/core.so"))
+    assert (call.frame.file, call.frame.in_app) == ("loop/core.pyx", own)
+
+
+def test_who_asks_for_the_source_of_what_is_compiled_finds_it_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As loguru does, which asks without the loader."""
+    folder = tmp_path / "installed" / "loop"
+    folder.mkdir(parents=True)
+    (folder / "core.pyx").write_text("def call():\n    raise LookupError\n")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    monkeypatch.setattr(linecache, "cache", {})
+    calls_of(of_compiled(str(folder / "core.so")))
+    assert linecache.getline("loop/core.pyx", 2) == "    raise LookupError\n"
 
 
 @pytest.mark.parametrize(
