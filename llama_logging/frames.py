@@ -152,7 +152,8 @@ def _call(tb: TracebackType, text: str, source: str, column: int) -> Call:
     file, shown = code.co_filename, text.partition("\n")[2]
     harmless = len(shown) <= _LONG and clean(shown, _LONG) == shown
     frame = Frame(
-        module=plain.of_main(clean(module, 200)) if type(module) is str else "?",
+        # A configuration that is executed, Buildbot's say, has no name.
+        module=plain.of_main(clean(module if type(module) is str else module_in(file), 200)),
         function=clean(code.co_qualname, 200),
         file=clean(file, 1000),
         line=tb.tb_lineno or 0,

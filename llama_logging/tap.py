@@ -93,7 +93,7 @@ class Sink:
 
 
 RELAYS: set[str] = set()
-"""Modules that have a tap of their own: a record they hand on to `logging` was seen there."""
+"""Modules that have a tap of their own: an error they hand on to `logging` was seen there."""
 
 
 # Of a thread, or of a greenlet, where a host has put these in the place of threads.
@@ -244,7 +244,7 @@ def handle(self: logging.Logger, record: logging.LogRecord) -> None:
 
 def _tap(logger: logging.Logger, record: logging.LogRecord) -> None:
     given = record.exc_info
-    seen_before = _is_seen_before(record) or _is_relayed()
+    seen_before = _is_seen_before(record) or (record.levelno >= LEVEL and _is_relayed())
     stopped = is_open() and not _enabled(logger, record.levelno) and _comes_from_a_logging_call()
     passed, failure = (record, None) if stopped else _host(logger, record)
     if passed is not None and not seen_before:

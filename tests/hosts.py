@@ -530,6 +530,44 @@ log.error("no stock")
         _BOTH,
     ),
     Program(
+        "Twisted",
+        "twisted",
+        """
+import sys
+from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
+from twisted.python import log as older
+log = Logger(namespace="shop")
+log.error("no stock")  # told once more when logging begins
+globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.__stdout__, timeFormat=None)])
+print("printed", file=sys.stderr)
+log.info("open")
+try:
+    raise LookupError("broken")
+except LookupError:
+    log.failure("cannot check out")
+try:
+    raise ValueError("broken, too")
+except ValueError:
+    older.err(None, "cannot pay")
+""",
+        (*_BOTH, ("ValueError", "broken, too")),
+    ),
+    Program(
+        "Twisted on logging",
+        "twisted",
+        """
+import logging
+from twisted.internet.defer import fail
+from twisted.logger import Logger, STDLibLogObserver, globalLogBeginner
+logging.basicConfig()
+globalLogBeginner.beginLoggingTo([STDLibLogObserver("shop")], redirectStandardIO=False)
+log = Logger()
+log.error("no {what}", what="stock")
+fail(LookupError("broken"))
+""",
+        _BOTH,
+    ),
+    Program(
         "IPython",
         "IPython",
         """

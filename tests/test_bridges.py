@@ -152,3 +152,24 @@ to(log, "what it has printed", logger="task.stderr")
     cli("run", "--", sys.executable, "-c", code)
     (line,) = cli("tail", "--json").out.splitlines()
     assert json.loads(line)["error_message"] == "what it has printed"
+
+
+def test_what_is_no_error_is_still_a_breadcrumb_where_loguru_hands_it_on(cli: Run, own_place: Path) -> None:
+    pytest.importorskip("loguru")
+    (own_place / "logging.yaml").write_text(
+        "{version: 1, handlers: {h: {class: llama_logging.handlers.RegistryHandler, breadcrumbs: 5}}, root: {handlers: [h]}}"
+    )
+    code = """
+import logging
+from loguru import logger
+class Propagate(logging.Handler):
+    def emit(self, record):
+        logging.getLogger(record.name).handle(record)
+logger.remove()
+logger.add(Propagate(), format="{message}")
+logger.info("opened")
+logger.error("no stock")
+"""
+    cli("run", "--", sys.executable, "-c", code)
+    (line,) = cli("tail", "--json").out.splitlines()
+    assert [crumb["message"] for crumb in json.loads(line)["breadcrumbs"]] == ["opened"]

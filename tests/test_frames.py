@@ -39,6 +39,12 @@ def test_what_is_compiled_is_the_applications_own_where_its_module_is(folder: st
     assert (call.frame.file, call.frame.in_app) == ("loop/core.pyx", own)
 
 
+def test_what_is_executed_without_a_name_has_that_of_its_file() -> None:
+    with pytest.raises(LookupError) as caught:
+        exec(compile("raise LookupError", "/srv/master.cfg", "exec"), {})
+    assert frames_of(calls_of(caught.value.__traceback__))[-1].module == "master"
+
+
 def test_who_asks_for_the_source_of_what_is_compiled_finds_it_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

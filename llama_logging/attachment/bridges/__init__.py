@@ -13,6 +13,7 @@ BRIDGES = {
     "loguru": "loguru_sink",
     "streamlit.error_util": "streamlit_scripts",
     "structlog._base": "structlog_events",
+    "twisted.logger._global": "twisted_logger",
     "uvloop": "event_loop",
 }
 """Module of the application's: name of the bridge to it."""
