@@ -156,8 +156,9 @@ to(log, "what it has printed", logger="task.stderr")
 
 def test_what_is_no_error_is_still_a_breadcrumb_where_loguru_hands_it_on(cli: Run, own_place: Path) -> None:
     pytest.importorskip("loguru")
+    handler = {"class": "llama_logging.handlers.RegistryHandler", "breadcrumbs": 5}
     (own_place / "logging.yaml").write_text(
-        "{version: 1, handlers: {h: {class: llama_logging.handlers.RegistryHandler, breadcrumbs: 5}}, root: {handlers: [h]}}"
+        json.dumps({"version": 1, "handlers": {"h": handler}, "root": {"handlers": ["h"]}})
     )
     code = """
 import logging
