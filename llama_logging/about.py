@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_logging.chains import was_raised
 from llama_logging.records import MECHANISM
-from llama_logging.slots import traceback_of
+from llama_logging.slots import arguments_of, traceback_of
 
 
 def exception_of(record: logging.LogRecord) -> BaseException | None:
@@ -44,4 +44,18 @@ def _told_of(record: logging.LogRecord) -> BaseException | None:
             given += values
         elif type(values) is dict:
             given += values.values()
-    return next((error for error in given if issubclass(type(error), BaseException) and was_raised(error)), None)
+    raised = (error for error in given if issubclass(type(error), BaseException) and was_raised(error))
+    return next(raised, None) or _ending([text for text in given if type(text) is str])
+
+
+def _ending(texts: list[str]) -> BaseException | None:
+    """What ends the program, where an excepthook of the application's has put its traceback into one of *texts*."""
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    tb = traceback_of(error) if issubclass(type(error), BaseException) else None
+    if tb is None:
+        return None
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    place = f'File "{tb.tb_frame.f_code.co_filename}", line {tb.tb_lineno}, in '
+    told = [place, type(error).__name__, *(said for said in arguments_of(error) if type(said) is str)]
+    return error if any(all(part in text for part in told) for text in texts) else None

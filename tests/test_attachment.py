@@ -153,6 +153,25 @@ def test_an_uncaught_exception_is_seen_whose_hook_is_the_applications(
     assert [error["error_type"] for error in summary(cli)["recent_errors"]] == ["ValueError"]
 
 
+@pytest.mark.parametrize("last", ["before(kind, value, tb)", "sys.__excepthook__(kind, value, tb)", ""])
+def test_an_uncaught_exception_that_the_applications_hook_logs_as_text_is_one_error(
+    cli: Run, own_place: Path, last: str
+) -> None:
+    """As Salt does, with the traceback in the message."""
+    (own_place / "app.py").write_text(f"""
+import logging, sys, traceback
+before = sys.excepthook
+def hook(kind, value, tb):
+    logging.error("uncaught: %s: %s\\n%s" % (kind.__name__, value, "".join(traceback.format_exception(value))))
+    {last}
+sys.excepthook = hook
+int("x")
+""")
+    attached(cli, minimal(), "app.py")
+    (error,) = summary(cli)["recent_errors"]
+    assert (error["error_type"], error["severity"]) == ("ValueError", "CRITICAL")
+
+
 def test_what_a_program_has_caught_and_keeps_for_a_debugger_is_not_uncaught(cli: Run, own_place: Path) -> None:
     """Pytest puts what fails a test where the interpreter puts what ends a program, for `pdb.pm()`."""
     (own_place / "app.py").write_text(
