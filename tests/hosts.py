@@ -429,6 +429,19 @@ except LookupError:
         options="--printed",
     ),
     Program(
+        "tracebacks that rich prints",
+        "rich",
+        """
+from rich.console import Console
+try:
+    raise LookupError("broken")
+except LookupError:
+    Console().print_exception()
+""",
+        (("LookupError", "broken"),),
+        options="--printed",
+    ),
+    Program(
         "loguru",
         "loguru",
         """

@@ -6,6 +6,7 @@ from importlib.machinery import ExtensionFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pytest
 
@@ -24,10 +25,15 @@ def here() -> TracebackType:
 def of_compiled(origin: str) -> TracebackType:
     """As Cython's are: the file is told as seen from where it was compiled, and the loader has no source."""
     spec = spec_from_file_location("loop.core", origin, loader=ExtensionFileLoader("loop.core", origin))
-    names = {"__name__": "loop.core", "__file__": origin, "__spec__": spec, "__loader__": spec and spec.loader}
+    names: dict[str, Any] = {
+        "__name__": "loop.core",
+        "__file__": origin,
+        "__spec__": spec,
+        "__loader__": spec and spec.loader,
+    }
     exec(compile("def call():\n    raise LookupError\n", "loop/core.pyx", "exec"), names)
     with pytest.raises(LookupError) as caught:
-        names["call"]()  # type: ignore[operator]
+        names["call"]()
     assert caught.value.__traceback__ is not None
     assert caught.value.__traceback__.tb_next is not None
     return caught.value.__traceback__.tb_next

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--configure", action="store_true", help="also use the file as the application's own logging configuration"
     )
-    parser.add_argument("--printed", action="store_true", help="also capture what traceback.print_exc() prints")
+    parser.add_argument("--printed", action="store_true", help="also capture what traceback.print_exc() or rich prints")
     parser.add_argument(
         "--swallowed",
         action="store_true",

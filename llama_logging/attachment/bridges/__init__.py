@@ -11,6 +11,7 @@ BRIDGES = {
     "httpcore": "http_clients",
     "httpcore2": "http_clients",
     "loguru": "loguru_sink",
+    "rich.console": "rich_tracebacks",
     "streamlit.error_util": "streamlit_scripts",
     "structlog._base": "structlog_events",
     "twisted.logger._global": "twisted_logger",
