@@ -124,6 +124,21 @@ wrapper.fail(structlog.get_logger(), "no stock")
     assert (Path(error["source_file"]).name, error["source_line"]) == ("shop.py", 10)
 
 
+def test_what_is_awaited_of_structlog_stands_where_it_was_called(cli: Run, own_place: Path) -> None:
+    """It does the work on another thread."""
+    pytest.importorskip("structlog")
+    (own_place / "shop.py").write_text("""
+import asyncio, structlog
+async def sell():
+    await structlog.get_logger().aerror("no stock")
+asyncio.run(sell())
+""")
+    cli("run", "--", sys.executable, "shop.py")
+    (line,) = cli("tail", "--json").out.splitlines()
+    error = json.loads(line)
+    assert (error["source_function"], error["source_line"], error["logger_name"]) == ("sell", 4, "__main__")
+
+
 def test_the_name_of_structlogs_logger_is_that_of_its_errors(cli: Run) -> None:
     pytest.importorskip("structlog")
     code = """

@@ -52,14 +52,13 @@ def _take(bound: Any, method: str, event: Any, given: dict[str, Any]) -> None:
 
 
 def _caller(bound: Any) -> FrameType:
-    """Who has logged: beyond structlog, and beyond the application's own modules around it, which it names to that."""
-    inner, names_them = ["structlog."], sys.modules["structlog"].processors.CallsiteParameterAdder
+    """Who has logged, maybe on another thread; beyond the modules of the application around structlog that it names."""
+    structlog: Any = sys.modules["structlog"]
+    inner = [__name__]
     for processor in bound._processors:
-        if isinstance(processor, names_them):
+        if isinstance(processor, structlog.processors.CallsiteParameterAdder):
             inner += getattr(processor, "_additional_ignores", ())
-    frame: FrameType = sys._getframe(2)
-    while frame.f_back is not None and f"{frame.f_globals.get('__name__', '')}.".startswith(tuple(inner)):
-        frame = frame.f_back
+    frame: FrameType = structlog._frames._find_first_app_frame_and_name(inner)[0]
     return frame
 
 
