@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from llama_logging import fingerprint
-from llama_logging.fingerprint import normalise
+from llama_logging.capture import fingerprint
+from llama_logging.capture.fingerprint import normalise
 from llama_logging.redaction import redact
 from llama_logging.redaction.credentials import PATTERNS, REDACTED
 

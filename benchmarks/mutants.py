@@ -62,7 +62,12 @@ _STORES = (
 )
 _JOURNAL = ("tests/test_journal.py",)
 _CAPTURE = (
-    *("tests/test_capture.py", "tests/test_forms.py", "tests/test_handlers.py", "tests/test_tagging.py"),
+    *(
+        "tests/capture/test_capture.py",
+        "tests/capture/test_forms.py",
+        "tests/test_handlers.py",
+        "tests/capture/test_tagging.py",
+    ),
     *("tests/test_formatters.py", "tests/test_imperative.py"),
 )
 _RECOVERY = (
@@ -89,7 +94,9 @@ TARGETS = {
     "journal.folders": Target(_JOURNAL),
     "journal.pressure": Target(("tests/test_journal.py", "tests/test_handlers.py", "tests/test_compaction.py")),
     "journal.descriptors": Target(_JOURNAL),
-    "fingerprint": Target(("tests/test_fingerprint.py", "tests/test_grouping.py", "tests/test_regrouping.py")),
+    "capture.fingerprint": Target(
+        ("tests/capture/test_fingerprint.py", "tests/capture/test_grouping.py", "tests/test_regrouping.py")
+    ),
     "redaction": Target(_SECRETS),
     "redaction.credentials": Target(_SECRETS),
     "redaction.finding": Target(_SECRETS),
@@ -98,18 +105,18 @@ TARGETS = {
     "redaction.keys": Target(_SECRETS),
     "redaction.cards": Target(_SECRETS),
     "redaction.own": Target(_SECRETS, "SEPARATORS also forgotten remembered safe_pattern _seconds"),
-    "about": Target(_CAPTURE),
-    "capture": Target(_CAPTURE),
-    "messages": Target(_CAPTURE),
-    "sites": Target(_CAPTURE),
-    "forms": Target(_CAPTURE),
-    "seen": Target(_CAPTURE),
+    "capture.about": Target(_CAPTURE),
+    "capture.capturing": Target(_CAPTURE),
+    "capture.messages": Target(_CAPTURE),
+    "capture.sites": Target(_CAPTURE),
+    "capture.forms": Target(_CAPTURE),
+    "capture.seen": Target(_CAPTURE),
     "ingest": Target(("tests/test_ingest.py",)),
     "recovery.engine": Target(_RECOVERY),
     "recovery.incident": Target(_RECOVERY),
     "recovery.retrying": Target(_RECOVERY),
     "recovery.scopes": Target((*_RECOVERY, "tests/recovery/test_presets.py")),
-    "leasing": Target(("tests/stores/test_leases.py",)),
+    "registry.leasing": Target(("tests/stores/test_leases.py",)),
     "stores.leases": Target(("tests/stores/test_leases.py",)),
     "stores.statements": Target(_STORES),
     "stores.counting": Target((*_STORES, "tests/test_regrouping.py")),

@@ -18,8 +18,8 @@ import warnings
 from collections.abc import Callable
 
 from benchmarks.scale import fill
-from llama_logging.outbox import Outbox
 from llama_logging.registry.groups import GroupState
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores import open_store, urls
 
 warnings.filterwarnings("ignore", message="Using `httpx`")

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from llama_logging import outcome
-from llama_logging.capture import capture
+from llama_logging.capture.capturing import capture
 from llama_logging.context import ErrorContext
 from llama_logging.handlers import RecoveryHandler
 from llama_logging.recovery.engine import Engine

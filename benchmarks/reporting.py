@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 
-from llama_logging.capture import capture
+from llama_logging.capture.capturing import capture
 from llama_logging.handlers import ReportHandler
 
 CHANNELS = {"ops": {"webhook": {"url": "http://127.0.0.1:9/", "allow_private": True}}}

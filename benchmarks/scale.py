@@ -20,13 +20,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import process, wire
+from llama_logging.answers.summary import summarise
 from llama_logging.context import ErrorContext, ErrorSeverity, Process, Stack
 from llama_logging.ids import new_id
 from llama_logging.registry import Store
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import EVERYWHERE, Origin
 from llama_logging.stores import open_store, urls
-from llama_logging.summary import summarise
 
 GROUPS = 200
 DAYS = 30

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from llama_logging.attachment.configuration import configure
+    from llama_logging.capture.seen import error_id
+    from llama_logging.capture.tagging import tagged
     from llama_logging.config.options import Options
     from llama_logging.context import ErrorContext, ErrorSeverity
     from llama_logging.exceptions import (
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
     from llama_logging.reporters.protocol import Reporter
     from llama_logging.reporters.report import Report
-    from llama_logging.seen import error_id
-    from llama_logging.tagging import tagged
     from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 __version__ = "0.1.0"
@@ -83,6 +83,8 @@ __all__ = [
 
 _HOME = {
     "attachment.configuration": ("configure",),
+    "capture.seen": ("error_id",),
+    "capture.tagging": ("tagged",),
     "config.options": ("Options",),
     "context": ("ErrorContext", "ErrorSeverity"),
     "exceptions": (
@@ -109,8 +111,6 @@ _HOME = {
     "recovery.strategy": ("Deadline", "Remedy", "Strategy"),
     "reporters.protocol": ("Reporter",),
     "reporters.report": ("Report",),
-    "seen": ("error_id",),
-    "tagging": ("tagged",),
     "tried": ("OutcomeStatus", "RecoveryAttempt"),
 }
 _MODULES = {name: module for module, names in _HOME.items() for name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from llama_logging.capture import capture
+from llama_logging.capture.capturing import capture
 
 
 class CaptureFilter(logging.Filter):

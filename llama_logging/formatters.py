@@ -14,10 +14,11 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as _BaseJsonFormatter
 
-from llama_logging import plain, semconv, tagging, tracing
-from llama_logging.capture import capture
+from llama_logging import plain, semconv
+from llama_logging.capture import tagging, tracing
+from llama_logging.capture.capturing import capture
+from llama_logging.capture.records import CONTEXT, OUTCOME, SEEN, USUAL
 from llama_logging.context import ErrorContext, ErrorSeverity, Form, microseconds_of
-from llama_logging.records import CONTEXT, OUTCOME, SEEN, USUAL
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction import clean, clean_data, message_of, redact
 from llama_logging.redaction.credentials import REDACTED

@@ -14,23 +14,23 @@ from collections.abc import Callable, Mapping
 from logging import ERROR
 from typing import TYPE_CHECKING, Any
 
-from llama_logging import marks, mounts, tracing
-from llama_logging.about import exception_of
-from llama_logging.background import is_ours
-from llama_logging.breadcrumbs import TRAILS
+from llama_logging.capture import marks, tracing
+from llama_logging.capture.about import exception_of
+from llama_logging.capture.breadcrumbs import TRAILS
+from llama_logging.capture.grouping import GROUPING, parse_grouping
+from llama_logging.capture.records import OUTCOME, PROMISED, SEEN
+from llama_logging.capture.seen import Taken
+from llama_logging.capture.variables import VARIABLES
 from llama_logging.config.mistakes import is_collecting
 from llama_logging.config.values import as_bool, as_bytes, as_callable, as_count, as_text
 from llama_logging.context import ErrorContext
-from llama_logging.grouping import GROUPING, parse_grouping
 from llama_logging.handling import ContextHandler
 from llama_logging.matching import Match
 from llama_logging.pipeline import Pipeline, as_durability
-from llama_logging.records import OUTCOME, PROMISED, SEEN
 from llama_logging.redaction.own import also, safe_pattern
 from llama_logging.retention import parse_retention
-from llama_logging.seen import Taken
-from llama_logging.stores import open_store
-from llama_logging.variables import VARIABLES
+from llama_logging.runtime.background import is_ours
+from llama_logging.stores import mounts, open_store
 
 if TYPE_CHECKING:
     from llama_logging.predicting.watch import Watch

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from logging import ERROR
 from typing import Any
 
-from llama_logging.capture import capture
+from llama_logging.capture.capturing import capture
+from llama_logging.capture.records import CONTEXT, SEEN
 from llama_logging.config.mistakes import is_collecting, warn
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_bool, as_level, is_installed
@@ -18,8 +19,7 @@ from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import Match, parse_matches
 from llama_logging.pipeline import Pipeline, pipeline_for
-from llama_logging.records import CONTEXT, SEEN
-from llama_logging.room import with_room
+from llama_logging.runtime.room import with_room
 from llama_logging.stores import urls
 from llama_logging.tap import stick
 

@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 
-from llama_logging import forks
+from llama_logging.runtime import forks
 
 
 def new_id() -> str:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from llama_logging import summary
-from llama_logging.capture import capture
+from llama_logging.answers import summary
+from llama_logging.capture.capturing import capture
+from llama_logging.capture.unlogged import make_record
 from llama_logging.config.mistakes import warn
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
@@ -21,7 +22,6 @@ from llama_logging.recovery.engine import Engine
 from llama_logging.recovery.strategy import REGISTERED, StrategyTable
 from llama_logging.registry.origins import Origin
 from llama_logging.tried import OutcomeStatus
-from llama_logging.unlogged import make_record
 
 F = TypeVar("F", bound=Callable[[ErrorContext], Any])
 

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llama_logging import forks, signals
 from llama_logging.exceptions import StoreError
 from llama_logging.journal.folders import Identity, identity
 from llama_logging.journal.reading import Piece, Reader, journals
-from llama_logging.native import breathe, may_have_threads, original
+from llama_logging.runtime import forks, signals
+from llama_logging.runtime.native import breathe, may_have_threads, original
 from llama_logging.wire import error_ids
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapp
 from typing import Any
 
 from llama_logging import semconv
-from llama_logging.tagging import tagged
-from llama_logging.tracing import TRACEPARENT, TRACESTATE, followed
+from llama_logging.capture.tagging import tagged
+from llama_logging.capture.tracing import TRACEPARENT, TRACESTATE, followed
 
 ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Any]
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

@@ -6,8 +6,8 @@ from llama_logging.config.mistakes import warn
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import ingest, waiting
 from llama_logging.journal.places import directories_of_others
-from llama_logging.outbox import Outbox
 from llama_logging.registry import Store
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
 from llama_logging.visible import counted, noun_for

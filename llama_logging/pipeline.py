@@ -10,7 +10,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from llama_logging import forks, plain, process, retention, wire
+from llama_logging import plain, process, retention, wire
+from llama_logging.capture.seen import Taken
 from llama_logging.config.mistakes import warn
 from llama_logging.config.values import is_installed
 from llama_logging.context import ErrorContext, ErrorSeverity
@@ -21,11 +22,11 @@ from llama_logging.journal.framing import FRAME_BYTES
 from llama_logging.journal.pressure import Repeats
 from llama_logging.journal.telling import tell
 from llama_logging.journal.writing import Journal
-from llama_logging.mounts import may_write
-from llama_logging.room import with_room
-from llama_logging.seen import Taken
-from llama_logging.state import user
+from llama_logging.runtime import forks
+from llama_logging.runtime.room import with_room
+from llama_logging.runtime.state import user
 from llama_logging.stores import open_store
+from llama_logging.stores.mounts import may_write
 from llama_logging.stores.urls import POSTGRES, StoreURL
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from types import WrapperDescriptorType
 from typing import Any
 
 from llama_logging.frozen import Frozen
-from llama_logging.slots import arguments_of
+from llama_logging.runtime.slots import arguments_of
 
 MAX_TEXT = 8_192
 """Characters of one text that are kept; the middle is cut."""

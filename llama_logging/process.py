@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from llama_logging import forks
 from llama_logging.context import Process
 from llama_logging.patterns import regex
 from llama_logging.redaction import clean
 from llama_logging.release import release_of
-from llama_logging.state import current_folder
+from llama_logging.runtime import forks
+from llama_logging.runtime.state import current_folder
 
 if hasattr(os, "uname"):
 

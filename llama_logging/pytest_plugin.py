@@ -47,7 +47,7 @@ class CapturedErrors(Sequence["ErrorContext"]):
     @property
     def outcomes(self) -> list[Outcome]:
         """What recovery came to, for each error that it began for; each has ended when this returns."""
-        from llama_logging.records import OUTCOME
+        from llama_logging.capture.records import OUTCOME
 
         found: list[Any] = [record.__dict__.get(OUTCOME) for _, record in self._errors]
         outcomes = [outcome for outcome in found if outcome is not None]
@@ -96,10 +96,10 @@ def captured_errors(_llama_logging_errors: CapturedErrors) -> CapturedErrors:
 @pytest.fixture
 def _llama_logging_errors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from llama_logging import tap
+    from llama_logging.capture.seen import Taken
     from llama_logging.handlers import RecoveryHandler
     from llama_logging.handling import ContextHandler
     from llama_logging.recovery import active
-    from llama_logging.seen import Taken
 
     captured, taken = CapturedErrors(), Taken()
 

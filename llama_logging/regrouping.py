@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from llama_logging import fingerprint
+from llama_logging.capture import fingerprint
+from llama_logging.capture.grouping import GroupingRule, parse_grouping, regrouped
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_text
 from llama_logging.context import ErrorContext
-from llama_logging.grouping import GroupingRule, parse_grouping, regrouped
 from llama_logging.registry import Store
 from llama_logging.registry.errors import errors_of
 from llama_logging.registry.triage import Move

@@ -17,17 +17,17 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from llama_logging.background import Worker, waited
 from llama_logging.context import ErrorContext, to_microseconds
 from llama_logging.exceptions import StoreError
-from llama_logging.outbox import Outbox, Wanted
 from llama_logging.registry.origins import EVERYWHERE, Origin, about
+from llama_logging.registry.outbox import Outbox, Wanted
 from llama_logging.reporters.asking import Asking, wanted
 from llama_logging.reporters.configuration import Channel, DigestPlan, ReportRule
 from llama_logging.reporters.digest import digest, report_of
 from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.sending import KEPT, Sending
 from llama_logging.reporters.unusual import WHOLE
+from llama_logging.runtime.background import Worker, waited
 from llama_logging.saying import say
 
 BUSY_PAUSE = 0.1

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
+from llama_logging.capture.fingerprint import digest
+from llama_logging.capture.tracing import NO_TRACE
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -26,9 +28,7 @@ from llama_logging.context import (
     from_microseconds,
     to_microseconds,
 )
-from llama_logging.fingerprint import digest
 from llama_logging.frozen import Frozen, fields_of
-from llama_logging.tracing import NO_TRACE
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 Json = dict[str, Any]

@@ -19,13 +19,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from llama_logging import background, breadcrumbs, grouping, imperative, pipeline, tap, variables
-from llama_logging.capture import capture
+from llama_logging import imperative, pipeline, tap
+from llama_logging.capture import breadcrumbs, grouping, variables
+from llama_logging.capture.capturing import capture
 from llama_logging.config import mistakes
 from llama_logging.context import ErrorContext, ErrorSeverity, Stack
 from llama_logging.ids import new_id
 from llama_logging.recovery import active, flags, outcome, strategy
 from llama_logging.redaction import own
+from llama_logging.runtime import background
 from llama_logging.stores import urls
 from tests import servers
 from tests.stand_in import Ollama

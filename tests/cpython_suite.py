@@ -79,7 +79,7 @@ class Comparison:
         traceback.format_exception = format_exception
 
     def _compare(self, args: tuple[Any, ...], expected: str) -> None:
-        from llama_logging import tracebacks
+        from llama_logging.capture import tracebacks
 
         error = args[min(1, len(args) - 1)]
         if isinstance(error, BaseException) and args[2:] in ((), (error.__traceback__,)):

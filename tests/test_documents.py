@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from llama_logging import plain, process
-from llama_logging.chains import MAX_EXCEPTIONS
+from llama_logging.capture.chains import MAX_EXCEPTIONS
+from llama_logging.capture.tracebacks import describe
+from llama_logging.capture.variables import MAX_VARIABLES
 from llama_logging.cli.terminal import _jsonable
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, FrameLocals
 from llama_logging.documents.exports import as_document
@@ -15,8 +17,6 @@ from llama_logging.documents.reading import context_of
 from llama_logging.exceptions import ConfigError
 from llama_logging.reporters import sentry
 from llama_logging.reporters.report import of_error
-from llama_logging.tracebacks import describe
-from llama_logging.variables import MAX_VARIABLES
 from tests.conftest import NOON, captured, make_context
 
 EVENT: dict[str, Any] = {

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 
 import llama_logging
 from llama_logging import semconv
-from llama_logging.capture import capture
+from llama_logging.capture.capturing import capture
+from llama_logging.capture.tracing import followed
 from llama_logging.context import ErrorContext
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RecoveryHandler
 from llama_logging.recovery.outcome import Outcome
 from llama_logging.redaction.credentials import REDACTED
-from llama_logging.tracing import followed
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import printable, wants_colour
 
@@ -66,7 +66,7 @@ def test_an_error_as_json_has_opentelemetrys_names() -> None:
     assert (data["severity_text"], data["severity_number"], data["logger"]) == ("ERROR", 17, "app.shop")
     assert data["code.function.name"] == "tests.test_formatters.raised"
     assert data["article"] == "apple"
-    assert data["llama_logging.fingerprint"].startswith("v1:")
+    assert data["llama_logging.capture.fingerprint"].startswith("v1:")
     assert re.fullmatch(r"[0-9a-f-]{36}", data["llama_logging.error_id"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", data["timestamp"])
     assert "exc_info" not in data

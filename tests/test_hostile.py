@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.hostile import HOSTILE, measure, repeated, subjects
-from llama_logging.fingerprint import normalise
+from llama_logging.capture.fingerprint import normalise
 from llama_logging.redaction import redact
 from llama_logging.redaction.credentials import PATTERNS, REDACTED
 from llama_logging.redaction.encoded import is_encoded

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from llama_logging import ingest as ingestion
-from llama_logging import native, wire
+from llama_logging import wire
 from llama_logging.cli.main import main
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import StoreError
@@ -37,6 +37,7 @@ from llama_logging.opening import open_registry
 from llama_logging.pipeline import Pipeline, flush, pipeline_for
 from llama_logging.registry import Store
 from llama_logging.registry.intake import Batch
+from llama_logging.runtime import native
 from llama_logging.stores import counting, known, moves, open_store, sqlite, sqlite_file, states, urls
 from llama_logging.stores.sqlite import SQLiteStore
 from tests.conftest import Run, make_context

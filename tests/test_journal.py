@@ -23,7 +23,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging import state
 from llama_logging.journal import file, folders, places, telling, writing
 from llama_logging.journal.descriptors import more
 from llama_logging.journal.file import LOOK_EVERY
@@ -32,6 +31,7 @@ from llama_logging.journal.framing import seal, unseal
 from llama_logging.journal.places import directories_for
 from llama_logging.journal.reading import Reader, journals
 from llama_logging.journal.writing import Journal
+from llama_logging.runtime import state
 
 OPENING = '{"k":"open"}'
 

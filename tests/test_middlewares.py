@@ -12,7 +12,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from llama_logging import tracing
+from llama_logging.capture import tracing
 from llama_logging.cli.main import main
 from llama_logging.context import Process
 from llama_logging.handlers import RegistryHandler

@@ -176,7 +176,7 @@ server = http.server.HTTPServer(("127.0.0.1", 0), Echo)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{server.server_port}/"
 import %s as httpx, requests
-from llama_logging.tracing import followed
+from llama_logging.capture.tracing import followed
 async def ask():
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.get(url)
@@ -209,7 +209,7 @@ kept = InMemorySpanExporter()
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(kept))
 trace.set_tracer_provider(provider)
-from llama_logging.tracing import carry
+from llama_logging.capture.tracing import carry
 headers = {}
 with trace.get_tracer("app").start_as_current_span("order") as span:
     carry(headers)
@@ -248,7 +248,7 @@ def test_a_task_of_celery_belongs_to_the_trace_of_its_sender(own_place: Path, re
     (own_place / "logging.yaml").write_text(YAML.replace("PLACE", str(own_place)))
     words = command("celery -A app worker --concurrency 1 --loglevel INFO")
     send = "import app; app.work.delay()"
-    traced = f"from llama_logging.tracing import followed\nwith followed({HEADER!r}): {send}"
+    traced = f"from llama_logging.capture.tracing import followed\nwith followed({HEADER!r}): {send}"
     (own_place / "sender.py").write_text(f"{traced}\n{send}\n")
     with started([*RUN, "--", *words], own_place) as worker:
         done = finished([*RUN, "--", "sender.py"], own_place)
@@ -266,7 +266,7 @@ def test_a_job_of_rq_belongs_to_the_trace_of_its_sender(own_place: Path, redis: 
     url = f"redis://127.0.0.1:{redis}"
     (own_place / "sender.py").write_text(
         "import rq, redis\n"
-        "from llama_logging.tracing import followed\n"
+        "from llama_logging.capture.tracing import followed\n"
         f"with followed({HEADER!r}, 'a=1'):\n"
         f"    rq.Queue(connection=redis.Redis.from_url({url!r})).enqueue('app.work')\n"
     )

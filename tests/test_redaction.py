@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_logging import frames, messages, redaction
-from llama_logging.capture import capture
+from llama_logging import redaction
+from llama_logging.capture import frames, messages
+from llama_logging.capture.capturing import capture
 from llama_logging.formatters import ConsoleFormatter, JsonFormatter
 from llama_logging.handlers import RegistryHandler
 from llama_logging.opening import open_registry

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from llama_logging import fingerprint, regrouping, wire
+from llama_logging import regrouping, wire
+from llama_logging.capture import fingerprint
+from llama_logging.capture.grouping import GroupingRule, parse_grouping
 from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, ErrorSeverity, ExceptionDetail
 from llama_logging.exceptions import ConfigError
-from llama_logging.grouping import GroupingRule, parse_grouping
 from llama_logging.registry import Store
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch

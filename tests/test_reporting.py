@@ -26,12 +26,12 @@ from llama_logging.config.options import Options
 from llama_logging.context import ErrorContext, Process
 from llama_logging.exceptions import ConfigError, ReportError
 from llama_logging.handlers import RegistryHandler, ReportHandler
-from llama_logging.outbox import GIVEN_UP, Outbox
 from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import Action
 from llama_logging.registry.attempts import Lease
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import EVERYWHERE, Origin
+from llama_logging.registry.outbox import GIVEN_UP, Outbox
 from llama_logging.reporters import sending
 from llama_logging.reporters.configuration import (
     Channel,

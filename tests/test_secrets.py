@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llama_logging import sights, tracebacks
+from llama_logging.capture import sights, tracebacks
 from llama_logging.cli.main import main
 from llama_logging.handlers import RegistryHandler
 from llama_logging.opening import open_registry

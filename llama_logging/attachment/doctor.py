@@ -23,7 +23,7 @@ from llama_logging.attachment.run import (
     environment,
 )
 from llama_logging.exceptions import ConfigError
-from llama_logging.state import absolute
+from llama_logging.runtime.state import absolute
 
 GRACE = 5.0
 """Seconds that the command has to end when it is asked to."""

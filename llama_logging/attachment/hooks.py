@@ -13,8 +13,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from llama_logging import tap
+from llama_logging.capture.unlogged import make_record
 from llama_logging.context import ErrorSeverity
-from llama_logging.unlogged import make_record
 
 LOGGER_NAME = "llama_logging.uncaught"
 

@@ -15,14 +15,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from llama_logging import forks, tap
-from llama_logging.background import is_ours, lending
-from llama_logging.capture import capture
+from llama_logging import tap
+from llama_logging.capture.capturing import capture
+from llama_logging.capture.records import OUTCOME, PROMISED
 from llama_logging.config.mistakes import warn
 from llama_logging.exceptions import ConfigError
 from llama_logging.handlers import hand_back
-from llama_logging.native import may_have_threads
-from llama_logging.records import OUTCOME, PROMISED
+from llama_logging.runtime import forks
+from llama_logging.runtime.background import is_ours, lending
+from llama_logging.runtime.native import may_have_threads
 
 if TYPE_CHECKING:
     from llama_logging.recovery.outcome import Outcome

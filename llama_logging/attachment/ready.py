@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from llama_logging.state import absolute, is_planted, make_folder, state_folder
+from llama_logging.runtime.state import absolute, is_planted, make_folder, state_folder
 
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _LONGEST_NAME = 200

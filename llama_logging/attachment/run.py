@@ -7,7 +7,7 @@ import sys
 
 from llama_logging.attachment.ready import ready
 from llama_logging.exceptions import ConfigError
-from llama_logging.state import absolute, current_folder
+from llama_logging.runtime.state import absolute, current_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import getpass
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from llama_logging.answers.wording import state_of
 from llama_logging.cli.looking import fingerprint_named, opened
 from llama_logging.cli.options import add_store
 from llama_logging.cli.terminal import group_document, print_json
 from llama_logging.plain import last_line
 from llama_logging.registry import Store
 from llama_logging.visible import printable
-from llama_logging.wording import state_of
 
 Decision = Callable[[Store, str, datetime, str], None]
 """Gets the store, a fingerprint, now, and who decides."""

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from llama_logging.answers.wording import findings
 from llama_logging.attachment.doctor import examined
 from llama_logging.cli import registries
 from llama_logging.cli.looking import opened
@@ -16,7 +17,6 @@ from llama_logging.cli.terminal import painted, print_json
 from llama_logging.config.values import as_seconds
 from llama_logging.exceptions import ConfigError
 from llama_logging.visible import printable
-from llama_logging.wording import findings
 
 HELP = "check the registry for losses, damage and waiting errors; or check the logging of a command"
 EPILOG = (

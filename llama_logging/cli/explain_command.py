@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
+from llama_logging.capture.grouping import rule_that_joins, rule_that_splits, taken_in, told_of
 from llama_logging.cli.looking import error_named, opened
 from llama_logging.cli.options import add_store
 from llama_logging.cli.terminal import painted, print_json
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.grouping import rule_that_joins, rule_that_splits, taken_in, told_of
 from llama_logging.registry import Store
 from llama_logging.visible import printable, printable_lines
 

@@ -7,6 +7,7 @@ import csv
 import sys
 from collections.abc import Iterable
 
+from llama_logging.answers.reproducing import as_test
 from llama_logging.cli.looking import error_named, fingerprint_named, opened
 from llama_logging.cli.options import add_origin, add_selection, add_store
 from llama_logging.cli.terminal import print_json, progress
@@ -14,7 +15,6 @@ from llama_logging.context import ErrorContext
 from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import ConfigError
 from llama_logging.registry.errors import errors_of
-from llama_logging.reproducing import as_test
 from llama_logging.visible import printable_lines
 
 HELP = "print errors for other programs: JSON Lines for `import`, CSV, or the start of a pytest test"

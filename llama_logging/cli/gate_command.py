@@ -7,13 +7,13 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 
+from llama_logging.answers.wording import ago
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_origin, add_store, moment
 from llama_logging.cli.terminal import COLOURS, group_document, print_json, print_table
-from llama_logging.outbox import Outbox
 from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup, GroupState
-from llama_logging.wording import ago
+from llama_logging.registry.outbox import Outbox
 
 HELP = "fail a pipeline: exit with 1 if groups are new or regressed since a release"
 EPILOG = "Example: llama-logging gate --since 1.4.2 --fail-on new,regressed"

@@ -19,7 +19,7 @@ from llama_logging.documents.reading import context_of
 from llama_logging.exceptions import ConfigError
 from llama_logging.ingest import waiting
 from llama_logging.opening import open_registry
-from llama_logging.outbox import Outbox
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores import open_source, urls
 from llama_logging.visible import counted, printable
 

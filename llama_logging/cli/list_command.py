@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from llama_logging.answers.wording import ago
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_origin, add_selection, add_store, count
 from llama_logging.cli.terminal import COLOURS, group_document, print_json, print_table, room, short
@@ -12,7 +13,6 @@ from llama_logging.plain import last_line
 from llama_logging.registry import Store
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.visible import printable_lines
-from llama_logging.wording import ago
 
 HELP = "list the groups of errors, the latest first"
 EPILOG = (

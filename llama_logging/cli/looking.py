@@ -8,17 +8,17 @@ import os
 import sys
 from collections.abc import Iterator
 
+from llama_logging.answers.wording import ago, local
 from llama_logging.cli import registries
 from llama_logging.cli.options import origin_of
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ErrorNotFound
 from llama_logging.opening import open_registry
-from llama_logging.outbox import Outbox
 from llama_logging.plain import last_line
 from llama_logging.registry.origins import EVERYWHERE
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores import urls
 from llama_logging.visible import counted, printable
-from llama_logging.wording import ago, local
 
 
 @contextlib.contextmanager

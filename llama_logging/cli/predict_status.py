@@ -8,6 +8,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from llama_logging.answers.wording import ago
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_store, count, moment
 from llama_logging.cli.predicting import warnings_told
@@ -18,7 +19,6 @@ from llama_logging.prediction.forecast import ANY, Fate
 from llama_logging.prediction.ledger import GRACE, Announcement, Rating
 from llama_logging.registry import Store
 from llama_logging.visible import counted, printable
-from llama_logging.wording import ago
 
 HEARD = timedelta(days=7)
 """What a process says of how good it is, is shown for so long, unless one asks for more."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from llama_logging.answers.wording import ago, doing, local
 from llama_logging.attachment.checking import rules_of
 from llama_logging.cli import registries
 from llama_logging.cli.deciding import user
@@ -23,7 +24,6 @@ from llama_logging.recovery.probes import problem_now
 from llama_logging.recovery.rules import Rule
 from llama_logging.recovery.switch import ROW
 from llama_logging.visible import printable
-from llama_logging.wording import ago, doing, local
 
 HELP = "see what recovery acts on and what it did; switch it off and on"
 EPILOG = "Example: llama-logging recovery off --why 'maintenance until noon'"

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from llama_logging.answers.wording import ago
 from llama_logging.cli import registries
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_origin, add_store, count, moment, origin_of
@@ -19,8 +20,8 @@ from llama_logging.config.mistakes import collecting, warn
 from llama_logging.exceptions import ConfigError, ErrorNotFound
 from llama_logging.handlers import ReportHandler
 from llama_logging.opening import open_registry
-from llama_logging.outbox import Delivery, Outbox
 from llama_logging.plain import last_line
+from llama_logging.registry.outbox import Delivery, Outbox
 from llama_logging.reporters.configuration import Channel
 from llama_logging.reporters.digest import as_html, as_text, digest
 from llama_logging.reporters.report import of_test
@@ -28,7 +29,6 @@ from llama_logging.reporters.sending import SEND_TIMEOUT, failure
 from llama_logging.reporting import Reporting
 from llama_logging.stores.urls import StoreURL
 from llama_logging.visible import printable, printable_lines
-from llama_logging.wording import ago
 
 HELP = "send the reports that a logging.yaml asks for, and see their status"
 EPILOG = "Examples: llama-logging report test ops · report send (for cron) · report digest --since 7d"

@@ -7,19 +7,19 @@ import dataclasses
 import json
 from datetime import datetime
 
+from llama_logging.answers.markdown import as_markdown
+from llama_logging.answers.wording import ago, local, state_of
 from llama_logging.cli.looking import error_named, opened
 from llama_logging.cli.options import add_store
 from llama_logging.cli.shortening import shortened
 from llama_logging.cli.terminal import COLOURS, colour_of, group_document, painted, print_json
 from llama_logging.context import ErrorContext, Sighting
 from llama_logging.documents.exports import as_document
-from llama_logging.markdown import as_markdown
 from llama_logging.plain import last_line
 from llama_logging.registry.groups import ErrorGroup
 from llama_logging.registry.triage import Change
 from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import counted, printable, printable_lines
-from llama_logging.wording import ago, local, state_of
 
 HELP = "show one error: its stack trace, its context, and what recovery did"
 EPILOG = "An id may be shortened as long as it is unambiguous."

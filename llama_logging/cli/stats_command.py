@@ -6,13 +6,13 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
+from llama_logging.answers.wording import local
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_origin, add_store
 from llama_logging.cli.terminal import COLOURS, painted, print_json, print_table, room
 from llama_logging.context import ErrorSeverity
-from llama_logging.figures import Steps
+from llama_logging.registry.figures import Steps
 from llama_logging.visible import counted
-from llama_logging.wording import local
 
 HELP = "show how many errors there were over time, by severity"
 EPILOG = "Example: llama-logging stats --by day --last 30"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
+from llama_logging.answers.summary import ErrorSummary, summarise
+from llama_logging.answers.wording import ago, local
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_origin, add_selection, add_store, origin_of
 from llama_logging.cli.terminal import COLOURS, painted, print_json, print_table
 from llama_logging.context import ErrorSeverity
 from llama_logging.plain import last_line
 from llama_logging.registry.origins import Origin
-from llama_logging.summary import ErrorSummary, summarise
 from llama_logging.visible import counted, printable
-from llama_logging.wording import ago, local
 
 HELP = "summarise the errors: totals, severities, most frequent types, newest"
 EPILOG = "Example: llama-logging summary --since 24h --severity ERROR"

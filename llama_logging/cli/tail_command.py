@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from llama_logging.answers.wording import local
 from llama_logging.cli import registries
 from llama_logging.cli.looking import opened, told
 from llama_logging.cli.options import add_origin, add_selection, add_store, count
@@ -13,10 +14,9 @@ from llama_logging.context import ErrorContext
 from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import StoreError
 from llama_logging.ingest import Intake
-from llama_logging.outbox import Outbox
 from llama_logging.plain import last_line
+from llama_logging.registry.outbox import Outbox
 from llama_logging.visible import printable
-from llama_logging.wording import local
 
 HELP = "print the newest errors; -f follows"
 EPILOG = "With --json, one JSON object per line."

@@ -6,15 +6,15 @@ import argparse
 import dataclasses
 from typing import Any
 
+from llama_logging.answers.traces import Trace, TracedError, follow
+from llama_logging.answers.wording import local
 from llama_logging.cli.looking import opened
 from llama_logging.cli.options import add_store
 from llama_logging.cli.terminal import COLOURS, print_json, print_table
 from llama_logging.documents.exports import as_document
 from llama_logging.plain import last_line
-from llama_logging.traces import Trace, TracedError, follow
 from llama_logging.tried import RecoveryAttempt
 from llama_logging.visible import printable
-from llama_logging.wording import local
 
 HELP = "show the errors of one trace across all services, in order"
 EPILOG = "Example: llama-logging trace 0af7651916cd43dd8448eb211c80319c"

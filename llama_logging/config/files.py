@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_logging.config.mistakes import Problem
 from llama_logging.exceptions import ConfigError
-from llama_logging.state import is_planted
+from llama_logging.runtime.state import is_planted
 
 _MOST_VALUES = 100_000
 """Of a configuration; nine aliases of nine each, nine deep, would be a billion."""

@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from llama_logging import plain
-from llama_logging.chains import MAX_EXCEPTIONS
+from llama_logging.capture.chains import MAX_EXCEPTIONS
+from llama_logging.capture.fingerprint import main_of
+from llama_logging.capture.frames import in_app
+from llama_logging.capture.sights import MAX_TEXT
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -21,11 +24,8 @@ from llama_logging.context import (
     Stack,
 )
 from llama_logging.documents.values import Json, count_of, list_of, mapping_of, moment_of, seconds_of, string_of
-from llama_logging.fingerprint import main_of
-from llama_logging.frames import in_app
 from llama_logging.frozen import Frozen, replace
 from llama_logging.redaction import clean, clean_data
-from llama_logging.sights import MAX_TEXT
 
 T = TypeVar("T", bound=Frozen)
 

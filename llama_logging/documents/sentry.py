@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from llama_logging.chains import MAX_EXCEPTIONS
+from llama_logging.capture.chains import MAX_EXCEPTIONS
+from llama_logging.capture.fingerprint import fingerprint, of_message
+from llama_logging.capture.frames import in_app
+from llama_logging.capture.grouping import EXPLICIT
+from llama_logging.capture.sights import CAUSE, stack_of
+from llama_logging.capture.sites import NO_EXCEPTION
+from llama_logging.capture.tracebacks import text_of_frames
+from llama_logging.capture.variables import MAX_CALLS, MAX_VARIABLES
+from llama_logging.capture.variables import MAX_EXCEPTIONS as MAX_OF
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -19,16 +27,8 @@ from llama_logging.context import (
     Stack,
 )
 from llama_logging.documents.values import Json, count_of, mapping_of, moment_of
-from llama_logging.fingerprint import fingerprint, of_message
-from llama_logging.frames import in_app
-from llama_logging.grouping import EXPLICIT
 from llama_logging.ids import new_id
 from llama_logging.redaction import clean, clean_data
-from llama_logging.sights import CAUSE, stack_of
-from llama_logging.sites import NO_EXCEPTION
-from llama_logging.tracebacks import text_of_frames
-from llama_logging.variables import MAX_CALLS, MAX_VARIABLES
-from llama_logging.variables import MAX_EXCEPTIONS as MAX_OF
 
 SIGNS = ("event_id", "exception", "logentry", "message")
 """What an event has at least one of."""

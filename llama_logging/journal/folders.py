@@ -13,8 +13,8 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from llama_logging import state
 from llama_logging.patterns import regex
+from llama_logging.runtime import state
 
 if TYPE_CHECKING:
     import re

@@ -7,8 +7,8 @@ import os
 import zlib
 from collections.abc import Sequence
 
-from llama_logging import state
 from llama_logging.journal.folders import NAME
+from llama_logging.runtime import state
 
 _SHARED_MEMORY = "/dev/shm"
 

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llama_logging import forks
 from llama_logging.journal.descriptors import Spare, a_few_more, are_exhausted
 from llama_logging.journal.file import File
 from llama_logging.journal.folders import RESERVE, Folder, create
 from llama_logging.journal.framing import seal
 from llama_logging.journal.pressure import PRESSURE, QUOTA
 from llama_logging.journal.telling import Losses
-from llama_logging.native import original
-from llama_logging.state import user
+from llama_logging.runtime import forks
+from llama_logging.runtime.native import original
+from llama_logging.runtime.state import user
 
 SEGMENT_BYTES = 16 * 2**20
 """A journal goes on in a new file at this size."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from llama_logging.background import is_apart
+from llama_logging.capture.records import CONTEXT
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.templates import template
-from llama_logging.records import CONTEXT
 from llama_logging.redaction import clean
+from llama_logging.runtime.background import is_apart
 
 KNOWN = 4_096
 """Messages whose template is remembered."""

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from logging import LogRecord
 
-from llama_logging import forks
-from llama_logging.background import Worker, ours, waited
 from llama_logging.config.mistakes import warn
 from llama_logging.predicting.notes import Notes
 from llama_logging.predicting.settings import Settings
 from llama_logging.predicting.shift import Shift
 from llama_logging.registry import Store
-from llama_logging.state import absolute
+from llama_logging.runtime import forks
+from llama_logging.runtime.background import Worker, ours, waited
+from llama_logging.runtime.state import absolute
 
 RETRY_AFTER = 30.0
 """Seconds for which a thread that could not be started is not tried again."""

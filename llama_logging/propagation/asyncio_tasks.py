@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llama_logging import tagging, tracing
+from llama_logging.capture import tagging, tracing
 
 
 def install(module: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from llama_logging.tracing import TRACEPARENT, TRACESTATE, carry, followed
+from llama_logging.capture.tracing import TRACEPARENT, TRACESTATE, carry, followed
 
 _STACK = "_llama_logging_trace"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from llama_logging.tracing import carry
+from llama_logging.capture.tracing import carry
 
 
 def install(module: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from llama_logging.tracing import TRACEPARENT, TRACESTATE, carry, followed
+from llama_logging.capture.tracing import TRACEPARENT, TRACESTATE, carry, followed
 
 
 def install(module: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from llama_logging.background import Thread, stand_apart
+from llama_logging.runtime.background import Thread, stand_apart
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from llama_logging.background import Worker, is_recovering
 from llama_logging.context import ErrorContext, Stack
 from llama_logging.ids import new_id
 from llama_logging.recovery.incident import Incident, named
@@ -21,6 +20,7 @@ from llama_logging.recovery.scopes import OwnScopes, Scopes
 from llama_logging.recovery.strategy import REGISTERED, Call, Deadline, StrategyTable
 from llama_logging.recovery.switch import Switch, off_in_environment
 from llama_logging.registry.attempts import Record
+from llama_logging.runtime.background import Worker, is_recovering
 from llama_logging.saying import say
 from llama_logging.tried import ENDS, OutcomeStatus, RecoveryAttempt
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from llama_logging.capture.tracebacks import message_of
 from llama_logging.config.values import as_callable, as_list
 from llama_logging.plain import last_line
 from llama_logging.recovery.strategy import Deadline, called, function_name
-from llama_logging.tracebacks import message_of
 
 Hook = Callable[..., object]
 

@@ -10,8 +10,8 @@ import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
-from llama_logging import tasks
 from llama_logging.frozen import Frozen
+from llama_logging.runtime import tasks
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Generic, Literal, Never, ParamSpec, Self, TypeVar, overload
 
-from llama_logging import marks
+from llama_logging.capture import marks
 from llama_logging.recovery.outcome import NONE, Outcome
 from llama_logging.tried import OutcomeStatus
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from llama_logging import forks, leasing, process
+from llama_logging import process
 from llama_logging.exceptions import StoreError
 from llama_logging.recovery.naming import PROCESS
-from llama_logging.registry import Store
+from llama_logging.registry import Store, leasing
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
-from llama_logging.state import make_folder
+from llama_logging.runtime import forks
+from llama_logging.runtime.state import make_folder
 from llama_logging.tried import OutcomeStatus
 
 try:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from llama_logging import plain, tasks
+from llama_logging import plain
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_callable
 from llama_logging.context import ErrorContext
 from llama_logging.redaction import clean_data
+from llama_logging.runtime import tasks
 from llama_logging.tried import OutcomeStatus
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from llama_logging.context import ErrorContext, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.outbox import Outbox, Quota, Wanted
 from llama_logging.prediction.ledger import Announcement
 from llama_logging.registry.groups import ErrorGroup, GroupState
 from llama_logging.registry.origins import about
+from llama_logging.registry.outbox import Outbox, Quota, Wanted
 from llama_logging.reporters.configuration import CHANGES, HOURLY, ReportRule
 from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.report import Report, of_error, of_prediction

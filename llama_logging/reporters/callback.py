@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from llama_logging import tasks
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_callable
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ReportError
 from llama_logging.reporters.report import Report
+from llama_logging.runtime import tasks
 
 
 @dataclass(frozen=True)

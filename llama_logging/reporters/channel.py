@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from llama_logging.background import Worker
 from llama_logging.context import ErrorContext
 from llama_logging.reporters.callback import CallbackReporter
 from llama_logging.reporters.protocol import THREADS
+from llama_logging.runtime.background import Worker
 from llama_logging.saying import say
 
 CAPACITY = 1_000

@@ -27,10 +27,10 @@ from llama_logging.config.values import (
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.matching import Match, as_match
-from llama_logging.outbox import Quota
 from llama_logging.plugins import REPORTERS, plugin
 from llama_logging.prediction.forecast import Prediction
 from llama_logging.registry.origins import EVERYWHERE, Origin
+from llama_logging.registry.outbox import Quota
 from llama_logging.reporters.protocol import Reporter
 
 SHIPPED = {

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from llama_logging.context import ErrorSeverity
-from llama_logging.outbox import Healing, Outbox
 from llama_logging.plain import last_line
 from llama_logging.prediction.ledger import KEPT, Action, Announcement
 from llama_logging.registry.origins import EVERYWHERE, Origin
+from llama_logging.registry.outbox import Healing, Outbox
 from llama_logging.reporters.report import Report, one_line, visible
 from llama_logging.visible import counted
 

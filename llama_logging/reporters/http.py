@@ -23,8 +23,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_bool, as_seconds, as_text
 from llama_logging.exceptions import ConfigError, ReportError
-from llama_logging.outbox import LONGEST_HOLD
 from llama_logging.redaction import clean
+from llama_logging.registry.outbox import LONGEST_HOLD
 
 TIMEOUT = 10.0
 """Seconds that one report may take, where the YAML says nothing else."""

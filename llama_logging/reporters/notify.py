@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from llama_logging.capture.fingerprint import digest
 from llama_logging.config.options import Options
 from llama_logging.exceptions import ConfigError, MissingExtraError, ReportError
-from llama_logging.fingerprint import digest
 from llama_logging.reporters.report import Report
 
 try:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from llama_logging import process
+from llama_logging.answers.family import is_group, parents_of, tree
+from llama_logging.capture.sights import CAUSE, CONTEXT
+from llama_logging.capture.variables import MAX_CALLS, MAX_EXCEPTIONS
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.documents.sentry import SOURCES
-from llama_logging.family import is_group, parents_of, tree
 from llama_logging.reporters.surroundings import surroundings
-from llama_logging.sights import CAUSE, CONTEXT
-from llama_logging.variables import MAX_CALLS, MAX_EXCEPTIONS
 
 _MARGIN = re.compile(r"^(?: *\| )?", re.MULTILINE)
 """Before each line of what belongs to a group."""

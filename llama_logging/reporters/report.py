@@ -13,12 +13,12 @@ from llama_logging.context import PREDICTED, ErrorContext
 from llama_logging.documents.exports import as_document
 from llama_logging.documents.reading import context_of
 from llama_logging.ids import new_id
-from llama_logging.outbox import Delivery
 from llama_logging.plain import last_line
 from llama_logging.prediction.ledger import Action, Announcement
 from llama_logging.prediction.wording import sentence
 from llama_logging.redaction import clean
 from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.outbox import Delivery
 from llama_logging.visible import counted
 
 TITLE = 200

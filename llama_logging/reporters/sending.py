@@ -16,16 +16,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from llama_logging import background, process
+from llama_logging import process
 from llama_logging.exceptions import ReportError
 from llama_logging.ids import new_id
-from llama_logging.outbox import Delivery, Outbox
 from llama_logging.plain import last_line
 from llama_logging.redaction import clean
 from llama_logging.registry.attempts import SENDING, Lease, Policy
+from llama_logging.registry.outbox import Delivery, Outbox
 from llama_logging.reporters.configuration import Channel
 from llama_logging.reporters.protocol import THREADS
 from llama_logging.reporters.report import of_delivery
+from llama_logging.runtime import background
 from llama_logging.saying import say
 from llama_logging.tried import OutcomeStatus
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import linecache
 
+from llama_logging.capture.frames import MAX_SOURCE
 from llama_logging.context import Frame
-from llama_logging.frames import MAX_SOURCE
 from llama_logging.redaction import clean
 
 AROUND = 5

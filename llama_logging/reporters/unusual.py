@@ -15,8 +15,8 @@ from array import array
 from collections import deque
 from datetime import datetime, timedelta
 
-from llama_logging import forks
-from llama_logging.outbox import Outbox
+from llama_logging.registry.outbox import Outbox
+from llama_logging.runtime import forks
 
 HISTORY = timedelta(days=28)
 """What is expected is learned from so long a time."""

@@ -11,7 +11,7 @@ from llama_logging.plugins import STORES, plugin
 from llama_logging.stores.urls import NEEDED, POSTGRES, StoreURL, parse
 
 if TYPE_CHECKING:
-    from llama_logging.outbox import Outbox
+    from llama_logging.registry.outbox import Outbox
 
 
 def open_store(url: StoreURL) -> Outbox:

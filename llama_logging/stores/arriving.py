@@ -13,7 +13,7 @@ from llama_logging import wire
 from llama_logging.context import ErrorSeverity
 from llama_logging.exceptions import UNREADABLE
 from llama_logging.journal.framing import DIGITS, number_of
-from llama_logging.native import breathe
+from llama_logging.runtime.native import breathe
 from llama_logging.stores.statements import END, MOST, parts
 from llama_logging.stores.temporary import BATCH
 from llama_logging.tried import OutcomeStatus

@@ -10,8 +10,8 @@ from typing import Any
 
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.figures import Facets, JournalState, Recoveries, Steps, Vitals
 from llama_logging.registry.attempts import PRUNING
+from llama_logging.registry.figures import Facets, JournalState, Recoveries, Steps, Vitals
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.upkeep import Gap
 from llama_logging.stores.access import SQLAccess

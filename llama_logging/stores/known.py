@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llama_logging.seen import SAME_FOR
+from llama_logging.capture.seen import SAME_FOR
 from llama_logging.stores.arriving import Error
 from llama_logging.stores.counting import EACH_UNIT, totals
 from llama_logging.stores.statements import LONGEST, MINUTE, ORIGIN, Execute, marks, only, parts

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from llama_logging import leasing
+from llama_logging.registry import leasing
 from llama_logging.registry.attempts import PRUNING, SENDING, Denial, Lease, Policy, ScopeState
 from llama_logging.stores.statements import REMEMBER, Execute, only
 from llama_logging.tried import OutcomeStatus

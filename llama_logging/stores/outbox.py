@@ -8,7 +8,17 @@ from typing import Any
 
 from llama_logging.context import from_microseconds, to_microseconds
 from llama_logging.ids import new_id
-from llama_logging.outbox import GIVEN_UP, LONGEST_HOLD, SENT, WAITING, ChannelState, Delivery, Healing, Quota, Wanted
+from llama_logging.registry.outbox import (
+    GIVEN_UP,
+    LONGEST_HOLD,
+    SENT,
+    WAITING,
+    ChannelState,
+    Delivery,
+    Healing,
+    Quota,
+    Wanted,
+)
 from llama_logging.registry.triage import Change
 from llama_logging.stores.access import SQLAccess
 from llama_logging.stores.origins import Within

@@ -9,8 +9,8 @@ from functools import partial
 from itertools import chain
 
 from llama_logging.context import to_microseconds
-from llama_logging.native import breathe
 from llama_logging.retention import Retention
+from llama_logging.runtime.native import breathe
 from llama_logging.stores import postgres_days, pruning, words
 from llama_logging.stores.arriving import Arrived, Error, Shape
 from llama_logging.stores.postgres_arrays import arrays, unnested

@@ -9,8 +9,8 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from llama_logging.mounts import refuse
-from llama_logging.state import make_folder
+from llama_logging.runtime.state import make_folder
+from llama_logging.stores.mounts import refuse
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.statements import marks, only
 from llama_logging.stores.temporary import TEMPORARY

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from llama_logging.exceptions import UNREADABLE, LlamaLoggingError, StoreError
-from llama_logging.mounts import has_no_room, may_write, refuse
-from llama_logging.state import user
+from llama_logging.runtime.state import user
+from llama_logging.stores.mounts import has_no_room, may_write, refuse
 from llama_logging.stores.schema import STEPS
 from llama_logging.stores.sqlite_file import (
     has_log,

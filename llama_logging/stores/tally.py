@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from llama_logging.native import breathe
+from llama_logging.runtime.native import breathe
 from llama_logging.stores.arriving import Count, Error, Shape
 from llama_logging.stores.statements import LONGEST, MINUTE, Execute, parts
 from llama_logging.stores.temporary import NEWS, SHAPES, TOLD, Fill, Row

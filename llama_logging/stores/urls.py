@@ -10,7 +10,7 @@ from llama_logging.frozen import Frozen
 from llama_logging.journal.places import directories_elsewhere, directories_for
 from llama_logging.patterns import regex
 from llama_logging.plugins import STORES, plugin
-from llama_logging.state import absolute
+from llama_logging.runtime.state import absolute
 
 VARIABLE = "LLAMA_LOGGING_STORE"
 """Names the store where nothing else does."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from llama_logging.native import breathe
+from llama_logging.runtime.native import breathe
 from llama_logging.stores.statements import Execute, marks, only, parts
 
 AT_ONCE = 50

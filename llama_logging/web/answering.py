@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from llama_logging.exceptions import ConfigError, ErrorNotFound, LlamaLoggingError
-from llama_logging.outbox import Outbox
+from llama_logging.registry.outbox import Outbox
 from llama_logging.web.asked import Answer, Asked, Text
 from llama_logging.web.board import Board
 from llama_logging.web.pages import FORMS

@@ -10,8 +10,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from llama_logging.exceptions import ConfigError
-from llama_logging.outbox import Outbox
 from llama_logging.recovery.rules import Rule
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores.urls import StoreURL, default, parse
 from llama_logging.web import live, static
 from llama_logging.web.answering import form, guarded, lost, page

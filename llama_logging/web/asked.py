@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from llama_logging.outbox import Outbox
 from llama_logging.recovery.rules import Rule
+from llama_logging.registry.outbox import Outbox
 
 
 @dataclass(frozen=True, kw_only=True)

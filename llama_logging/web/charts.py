@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from llama_logging.context import ErrorSeverity
-from llama_logging.figures import Steps
+from llama_logging.registry.figures import Steps
 
 GAP = 0.25
 """Of the width of a bar, between two."""

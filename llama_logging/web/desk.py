@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from anyio import to_thread
 
-from llama_logging.outbox import Outbox
 from llama_logging.registry.origins import EVERYWHERE
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores import open_store
 from llama_logging.stores.urls import StoreURL
 

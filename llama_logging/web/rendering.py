@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 import jinja2
 from markupsafe import Markup
 
+from llama_logging.answers.wording import ago, doing, state_of
 from llama_logging.visible import counted, noun_for, printable_lines
 from llama_logging.web import charts, static
-from llama_logging.wording import ago, doing, state_of
 
 
 def rendered(template: str, **values: Any) -> str:

@@ -621,7 +621,7 @@ main(["run", "--printed", "--", "true"])
     found = {name.removeprefix("llama_logging.") for name in done.stdout.split()}
     assert found - {"__future__"} == {
         *("llama_logging", "cli", "cli.main", "cli.run_command", "attachment", "attachment.run", "attachment.ready"),
-        *("exceptions", "state"),
+        *("exceptions", "runtime", "runtime.state"),
     }
 
 

@@ -21,7 +21,6 @@ import pytest
 
 from llama_logging import tap
 from llama_logging.attachment.checking import check
-from llama_logging.background import ours
 from llama_logging.config.mistakes import collecting
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
@@ -30,6 +29,7 @@ from llama_logging.predicting.notes import KEPT, NUMBERS, Notes, Seen
 from llama_logging.predicting.settings import Settings
 from llama_logging.prediction.predictor import Predictor
 from llama_logging.recovery.strategy import Deadline, Remedy
+from llama_logging.runtime.background import ours
 from tests.conftest import Run, our_threads
 from tests.recovery.test_engine import RECOVERED, Act, engine, failing
 from tests.test_handlers import configure, log_failure

@@ -21,13 +21,13 @@ from llama_logging import process
 from llama_logging.context import ErrorContext
 from llama_logging.handlers import PredictionHandler, RecoveryHandler, RegistryHandler
 from llama_logging.opening import open_registry
-from llama_logging.outbox import Outbox
 from llama_logging.pipeline import flush
 from llama_logging.predicting import books
 from llama_logging.predicting.acting import Acting, Decision
 from llama_logging.prediction.forecast import ANY, Fate, Prediction
 from llama_logging.prediction.ledger import Action, Announcement
 from llama_logging.recovery import active
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores import urls
 from tests.conftest import Run
 from tests.stores.test_ledger import make_announcement

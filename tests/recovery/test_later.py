@@ -9,7 +9,8 @@ from threading import Thread
 
 import pytest
 
-from llama_logging.capture import capture
+from llama_logging.capture.capturing import capture
+from llama_logging.capture.unlogged import make_record
 from llama_logging.context import ErrorContext, ErrorSeverity
 from llama_logging.frozen import replace
 from llama_logging.recovery.engine import THREADS, Engine
@@ -17,7 +18,6 @@ from llama_logging.recovery.rules import Rule, Step
 from llama_logging.recovery.strategies.later import Rounds, moment_of
 from llama_logging.recovery.strategy import StrategyTable
 from llama_logging.tried import OutcomeStatus
-from llama_logging.unlogged import make_record
 from tests.conftest import NOON
 from tests.recovery.acting import attempt, failed, make
 from tests.recovery.test_engine import engine

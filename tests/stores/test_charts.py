@@ -12,14 +12,14 @@ import pytest
 from llama_logging import process, wire
 from llama_logging.context import ErrorSeverity, from_microseconds, to_microseconds
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.figures import Steps
-from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
 from llama_logging.registry import Store
 from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.registry.errors import Counts
+from llama_logging.registry.figures import Steps
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.outbox import Outbox
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from llama_logging.leasing import LONGEST_OPEN, LONGEST_REST, ended
 from llama_logging.registry import Store
 from llama_logging.registry.attempts import Denial, DenialReason, Lease, Policy, ScopeState
+from llama_logging.registry.leasing import LONGEST_OPEN, LONGEST_REST, ended
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.sql import SQLStore

@@ -12,11 +12,11 @@ import pytest
 
 from llama_logging import wire
 from llama_logging.ids import new_id
-from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import ANY, Fate, Precursor, Prediction, Quality, Resolution, Skill
 from llama_logging.prediction.ledger import KEPT, Action, Announcement, Arm, Ending
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import Origin
+from llama_logging.registry.outbox import Outbox
 from llama_logging.retention import Retention
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from llama_logging import process, wire
+from llama_logging.answers.summary import summarise
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
-from llama_logging.figures import Steps
-from llama_logging.outbox import Outbox
+from llama_logging.registry.figures import Steps
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import EVERYWHERE, Origin
+from llama_logging.registry.outbox import Outbox
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.stores import errors as errors_of_stores
 from llama_logging.stores import open_store, urls
 from llama_logging.stores.schema import STEPS
-from llama_logging.summary import summarise
 from llama_logging.tried import OutcomeStatus
 from tests.conftest import NOON, make_context
 from tests.stores.test_outbox import attempt

@@ -11,9 +11,9 @@ import pytest
 from llama_logging import wire
 from llama_logging.context import ErrorContext
 from llama_logging.ids import new_id
-from llama_logging.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Outbox, Quota, Wanted
 from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.outbox import GIVEN_UP, SENT, WAITING, ChannelState, Delivery, Outbox, Quota, Wanted
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import NOON, make_context

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from llama_logging import process, wire
 from llama_logging.context import ErrorContext, ErrorSeverity, to_microseconds
 from llama_logging.exceptions import ConfigError, ErrorNotFound, StoreError
-from llama_logging.figures import Steps
 from llama_logging.ids import new_id
 from llama_logging.journal.framing import seal, unseal
-from llama_logging.outbox import Outbox
 from llama_logging.registry import Store
+from llama_logging.registry.figures import Steps
 from llama_logging.registry.groups import GroupState
 from llama_logging.registry.intake import Batch
 from llama_logging.registry.origins import Origin
+from llama_logging.registry.outbox import Outbox
 from llama_logging.registry.triage import Move
 from llama_logging.retention import Retention
 from llama_logging.stores import known, open_store, pruning, urls, words

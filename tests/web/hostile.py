@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from llama_logging import wire
 from llama_logging.context import Breadcrumb, ErrorContext, ErrorSeverity, ExceptionDetail, Frame, FrameLocals, Process
 from llama_logging.ids import new_id
-from llama_logging.outbox import Outbox
 from llama_logging.registry.intake import Batch
+from llama_logging.registry.outbox import Outbox
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 from tests.conftest import make_context
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_logging import wire
+from llama_logging.capture.sights import CAUSE, HEADER
 from llama_logging.context import (
     Breadcrumb,
     ErrorContext,
@@ -21,12 +22,11 @@ from llama_logging.context import (
     Stack,
 )
 from llama_logging.ids import new_id
-from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate, Precursor, Prediction, Quality, Resolution, Skill
 from llama_logging.prediction.ledger import Action, Announcement, Ending
 from llama_logging.registry.attempts import Lease, Policy
 from llama_logging.registry.intake import Batch
-from llama_logging.sights import CAUSE, HEADER
+from llama_logging.registry.outbox import Outbox
 from llama_logging.tried import OutcomeStatus, RecoveryAttempt
 
 RELEASES = ("2.7.0", "2.8.0", "2.8.1", "2.9.0")

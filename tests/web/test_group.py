@@ -11,8 +11,8 @@ from tests.conftest import captured, make_context
 
 pytest.importorskip("starlette", reason="the dashboard's packages are not installed")
 
+from llama_logging.answers.family import tree
 from llama_logging.context import ExceptionDetail, Frame
-from llama_logging.family import tree
 from llama_logging.web.pages.group import FRAMES, _raised
 
 NOTHING: dict[str, object] = {}

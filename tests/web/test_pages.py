@@ -24,11 +24,11 @@ from llama_logging import transfer
 from llama_logging.context import ErrorContext
 from llama_logging.exceptions import ConfigError
 from llama_logging.ids import new_id
-from llama_logging.outbox import Outbox
 from llama_logging.prediction.forecast import Fate
 from llama_logging.prediction.ledger import Action
 from llama_logging.recovery.switch import ROW
 from llama_logging.registry.groups import GroupState
+from llama_logging.registry.outbox import Outbox
 from llama_logging.stores import open_store, urls
 from llama_logging.web import dashboard, guard
 from llama_logging.web.keys import Keys

@@ -21,9 +21,9 @@ from jinja2 import nodes
 from starlette.testclient import TestClient
 
 from llama_logging.context import Sighting
-from llama_logging.outbox import ChannelState, Outbox
 from llama_logging.recovery.rules import Rule
 from llama_logging.registry.groups import ErrorGroup
+from llama_logging.registry.outbox import ChannelState, Outbox
 from llama_logging.stores import open_store, urls
 from llama_logging.tried import RecoveryAttempt
 from llama_logging.web import answering, charts, dashboard, rendering

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, Self
 
-from llama_logging import forks
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_count, as_seconds
 from llama_logging.context import ErrorContext
 from llama_logging.recovery.naming import in_a_row
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy
+from llama_logging.runtime import forks
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import counted
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from llama_logging import forks
 from llama_logging.config.options import Options
 from llama_logging.config.values import as_callable, as_seconds, as_text
 from llama_logging.context import ErrorContext
@@ -23,6 +22,7 @@ from llama_logging.recovery.hooks import problem_of
 from llama_logging.recovery.placeholders import as_command, filled
 from llama_logging.recovery.strategies.verdict import verdict
 from llama_logging.recovery.strategy import Deadline, Remedy, Strategy, function_name
+from llama_logging.runtime import forks
 from llama_logging.tried import OutcomeStatus
 from llama_logging.visible import for_chat, printable
 

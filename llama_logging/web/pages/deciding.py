@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from llama_logging.exceptions import ConfigError, ErrorNotFound
-from llama_logging.outbox import Outbox
+from llama_logging.registry.outbox import Outbox
 from llama_logging.retention import AT_ONCE
 
 Fields = Mapping[str, list[str]]

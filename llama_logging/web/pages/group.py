@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llama_logging.answers.family import tree
+from llama_logging.answers.markdown import as_markdown
+from llama_logging.capture.grouping import told_of
 from llama_logging.context import ErrorContext, ExceptionDetail, Frame
 from llama_logging.documents.exports import as_document
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.family import tree
-from llama_logging.figures import Steps
-from llama_logging.grouping import told_of
-from llama_logging.markdown import as_markdown
-from llama_logging.outbox import Outbox
+from llama_logging.registry.figures import Steps
+from llama_logging.registry.outbox import Outbox
 from llama_logging.web.asked import Asked, Text
 
 DAYS = 28

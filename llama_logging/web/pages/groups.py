@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from llama_logging.figures import Steps
+from llama_logging.registry.figures import Steps
 from llama_logging.registry.groups import GroupState, Order
 from llama_logging.web.asked import Asked
 from llama_logging.web.places import narrowed

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from llama_logging import __version__
-from llama_logging.figures import JournalState
+from llama_logging.answers.wording import findings
 from llama_logging.journal.reading import journals
+from llama_logging.registry.figures import JournalState
 from llama_logging.web.asked import Asked
-from llama_logging.wording import findings
 
 JOURNALS = 50
 """Journals that are listed."""

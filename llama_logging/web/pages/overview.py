@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from llama_logging.context import ErrorSeverity
-from llama_logging.figures import Steps
-from llama_logging.outbox import Outbox
+from llama_logging.registry.figures import Steps
 from llama_logging.registry.groups import ErrorGroup, GroupState
+from llama_logging.registry.outbox import Outbox
 from llama_logging.tried import OutcomeStatus
 from llama_logging.web.asked import Asked
 from llama_logging.web.places import narrowed

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from llama_logging.outbox import Outbox
+from llama_logging.answers.wording import local
 from llama_logging.recovery.switch import ROW
+from llama_logging.registry.outbox import Outbox
 from llama_logging.web.asked import Asked
 from llama_logging.web.pages.deciding import Deed, Fields, by, one
-from llama_logging.wording import local
 
 ATTEMPTS = 30
 """Attempts that are listed, the latest."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from llama_logging.answers.traces import follow
 from llama_logging.exceptions import ErrorNotFound
-from llama_logging.traces import follow
 from llama_logging.web.asked import Asked
 
 LIMIT = 200
