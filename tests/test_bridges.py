@@ -139,6 +139,18 @@ asyncio.run(sell())
     assert (error["source_function"], error["source_line"], error["logger_name"]) == ("sell", 4, "__main__")
 
 
+def test_a_structlog_that_is_not_as_we_know_it_logs_all_the_same(cli: Run) -> None:
+    pytest.importorskip("structlog")
+    code = """
+import structlog
+structlog._frames._find_first_app_frame_and_name = None
+structlog.get_logger().error("no stock")
+"""
+    done = cli("run", "--", sys.executable, "-c", code)
+    assert (done.code, "no stock" in done.out) == (0, True)
+    assert "\nllama_logging: an error was not kept: TypeError: " in done.err
+
+
 def test_the_name_of_structlogs_logger_is_that_of_its_errors(cli: Run) -> None:
     pytest.importorskip("structlog")
     code = """

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from llama_logging import tap
+from llama_logging.config.mistakes import warn
 
 _LEVELS = {"error": 40, "exception": 40, "aerror": 40, "aexception": 40, "critical": 50, "fatal": 50, "failure": 40}
 _ADOPTED = "structlog._llama_logging"
@@ -33,22 +34,30 @@ def _process_event(self, method_name, event, event_kw):  # type: ignore[no-untyp
 
 def _take(bound: Any, method: str, event: Any, given: dict[str, Any]) -> None:
     level = _LEVELS.get(method)
-    wrapped = bound._logger
-    if level is None or isinstance(wrapped, logging.Logger | logging.LoggerAdapter) or tap.is_at_work():
+    if level is None or isinstance(bound._logger, logging.Logger | logging.LoggerAdapter) or tap.is_at_work():
         return
+    try:
+        record = _record(bound, level, method, event, given)
+    except Exception as error:  # another version of structlog, or what stands in the place of a part of it
+        warn(f"an error was not kept: {type(error).__name__}: {error}")
+        return
+    if record is not None:
+        tap.dispatch(record)
+
+
+def _record(bound: Any, level: int, method: str, event: Any, given: dict[str, Any]) -> logging.LogRecord | None:
     frame = _caller(bound)
     module = str(frame.f_globals.get("__name__", "structlog"))
     if module == _AIRFLOW and "lineno" in given:
-        return
+        return None
     # As merge_contextvars has them, which is among the processors unless an application leaves it out.
     told = {**sys.modules["structlog"].contextvars.get_contextvars(), **bound._context, **given}
     error = _exception(told.pop("exc_info", method.endswith("exception")))
-    name = told.pop("logger", None) or getattr(wrapped, "name", None) or module
+    name = told.pop("logger", None) or getattr(bound._logger, "name", None) or module
     code = frame.f_code
-    record = logging.LogRecord(
+    return logging.LogRecord(
         str(name), level, code.co_filename, frame.f_lineno, {**told, "event": event}, None, error, code.co_name
     )
-    tap.dispatch(record)
 
 
 def _caller(bound: Any) -> FrameType:
