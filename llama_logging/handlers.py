@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from llama_logging.capture import marks, tracing
 from llama_logging.capture.about import exception_of
 from llama_logging.capture.breadcrumbs import TRAILS
+from llama_logging.capture.frames import count_as_own
 from llama_logging.capture.grouping import GROUPING, parse_grouping
 from llama_logging.capture.records import OUTCOME, PROMISED, SEEN
 from llama_logging.capture.seen import Taken
 from llama_logging.capture.variables import VARIABLES
 from llama_logging.config.mistakes import is_collecting
-from llama_logging.config.values import as_bool, as_bytes, as_callable, as_count, as_text
+from llama_logging.config.values import as_bool, as_bytes, as_callable, as_count, as_dotted, as_text
 from llama_logging.context import ErrorContext
 from llama_logging.handling import ContextHandler
 from llama_logging.matching import Match
@@ -64,6 +65,7 @@ class RegistryHandler(ContextHandler):
         locals: So many errors of each group carry the local variables of the application's own calls,
             as far as they are built-in types, bounded and redacted; default 0.
         grouping: List of rules that decide which errors are the same; docs/configuration.md describes them.
+        in_app: Installed packages that are the application's own code all the same.
         redact: Regular expressions; what they match is redacted, besides what always is.
         redact_keys: Keys whose values are redacted, besides those that always are.
         level: As for every handler; default NOTSET, which still means errors only.
@@ -75,8 +77,8 @@ class RegistryHandler(ContextHandler):
 
     option_names = (
         *ContextHandler.option_names,
-        *("store", "durability", "quota", "retention", "breadcrumbs", "locals", "grouping", "redact", "redact_keys"),
-        *("tracing", "bridges"),
+        *("store", "durability", "quota", "retention", "breadcrumbs", "locals", "grouping", "in_app"),
+        *("redact", "redact_keys", "tracing", "bridges"),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -101,6 +103,7 @@ class RegistryHandler(ContextHandler):
         rules = self._options.read("grouping", lambda given: parse_grouping(self._options, given), None)
         if rules is not None:
             GROUPING.use(rules)
+        count_as_own(self._each("in_app", as_dotted))
         VARIABLES.keep(self._options.read("locals", as_count, 0))
         self._tracing = self._options.read("tracing", as_bool, False)
         self._bridges = dict(self._each("bridges", _as_bridge))

@@ -14,14 +14,15 @@ import linecache
 import os
 import tokenize  # noqa: F401
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import CodeType, TracebackType
 
 from llama_logging import plain
 from llama_logging.context import Frame, is_file, own_calls
 from llama_logging.frozen import Frozen
+from llama_logging.patterns import regex
 from llama_logging.redaction import clean
-from llama_logging.redaction.own import on_more
+from llama_logging.redaction.own import forget_all, on_more
 from llama_logging.runtime.state import absolute
 
 # traceback and linecache import these three when they first need them. A child that was forked while another thread
@@ -39,6 +40,8 @@ _REPEATED = 3
 _LONG = 4_000
 _KNOWN_CALLS = 20_000
 _known: dict[tuple[int, int], Call] = {}
+_INSTALLED = regex(r"(?:site|dist)-packages[/\\]")
+_own_packages: set[str] = set()
 
 
 class Call(Frozen):
@@ -93,10 +96,26 @@ def innermost(frames: tuple[Frame, ...]) -> Frame | None:
 
 @functools.lru_cache(maxsize=4096)
 def in_app(file: str) -> bool:
-    """Whether *file* is the application's own: not the standard library's, not an installed package's."""
-    if file.startswith("<frozen ") or "site-packages" in file or "dist-packages" in file:
+    """Whether *file* is the application's own: not the standard library's, not an installed package's of others."""
+    if file.startswith("<frozen "):
         return False
+    if "site-packages" in file or "dist-packages" in file:
+        place = _INSTALLED.split(file)[-1].replace(os.sep, "/")
+        return any(place.startswith((f"{package}/", f"{package}.")) for package in _own_packages)
     return file[:1] == "<" or not absolute(file).startswith(_LIBRARY)
+
+
+def count_as_own(packages: Iterable[str]) -> None:
+    """Have these installed packages be the application's own, from now on and in the whole process.
+
+    Args:
+        packages: Dotted names, such as `acme` or `acme.shop`.
+    """
+    more = {package.replace(".", "/") for package in packages} - _own_packages
+    if more:
+        _own_packages.update(more)
+        in_app.cache_clear()
+        forget_all()
 
 
 def module_in(file: str) -> str:

@@ -167,6 +167,13 @@ def as_text(value: object) -> str:
     return value
 
 
+def as_dotted(value: object) -> str:
+    """The dotted name of a package or module."""
+    if not isinstance(value, str) or not all(part.isidentifier() for part in value.split(".")):
+        raise ConfigError(f"expected the name of a package, such as acme or acme.shop, got {value!r}")
+    return value
+
+
 def _whole(value: object) -> object:
     """*value*, or the whole number that it is the text of: the environment holds nothing but text."""
     return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value

@@ -35,6 +35,11 @@ def also(patterns: Iterable[re.Pattern[str]] = (), keys: Iterable[str] = ()) -> 
         return
     own_patterns.extend(more)
     own_keys.update(more_keys)
+    forget_all()
+
+
+def forget_all() -> None:
+    """Have what was remembered of errors made anew."""
     for forget in _forgetting:
         forget()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import linecache
 import traceback
+from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from llama_logging.capture import frames
 from llama_logging.capture.frames import calls_of, frames_of, in_app, innermost
 from llama_logging.context import Frame
 from llama_logging.frozen import replace
+from llama_logging.redaction import own as own_redaction
 
 
 def here() -> TracebackType:
@@ -43,6 +46,42 @@ def of_compiled(origin: str) -> TracebackType:
 def test_what_is_compiled_is_the_applications_own_where_its_module_is(folder: str, own: bool) -> None:
     (call,) = calls_of(of_compiled(f"{folder}/core.so"))
     assert (call.frame.file, call.frame.in_app) == ("loop/core.pyx", own)
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever is counted as the application's own is forgotten after the test."""
+    monkeypatch.setattr(frames, "_own_packages", set())
+    yield
+    monkeypatch.undo()
+    frames.in_app.cache_clear()
+    own_redaction.forget_all()
+
+
+@pytest.mark.usefixtures("own")
+def test_an_installed_package_may_be_the_applications_own() -> None:
+    frames.count_as_own(["acme", "tools.shop"])
+    place = "/venv/lib/python3.13/site-packages"
+    ours = ["acme/cart.py", "acme/deep/cart.py", "acme.py", "tools/shop/cart.py", "tools/shop.cpython-313.so"]
+    theirs = ["acmex/cart.py", "tools/cart.py", "tools/shopping.py", "other/acme/cart.py", "other.py"]
+    assert [file for file in (*ours, *theirs) if in_app(f"{place}/{file}")] == ours
+    assert in_app("/usr/lib/python3/dist-packages/acme/cart.py")
+    assert not in_app("<frozen acme>")
+
+
+@pytest.mark.usefixtures("own")
+def test_what_was_learned_of_calls_before_a_package_is_counted_as_own_is_learned_anew() -> None:
+    names: dict[str, Any] = {"__name__": "acme.cart"}
+    exec(compile("def call():\n    raise LookupError\n", "/venv/site-packages/acme/cart.py", "exec"), names)
+
+    def last() -> bool:
+        with pytest.raises(LookupError) as caught:
+            names["call"]()
+        return frames_of(calls_of(caught.value.__traceback__))[-1].in_app
+
+    assert not last()
+    frames.count_as_own(["acme"])
+    assert last()
 
 
 def test_what_is_executed_without_a_name_has_that_of_its_file() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -338,3 +340,33 @@ def test_what_was_never_raised_is_grouped_by_what_was_logged() -> None:
     assert (first.source_module, first.source_function, first.source_line) == ("jobs", "run", 7)
     assert first.stack is again.stack
     assert regrouped(fingerprint.renewed(first), ()) == first
+
+
+def test_an_application_that_is_installed_is_grouped_and_placed_by_its_own_calls(cli: Run, own_place: Path) -> None:
+    installed = own_place / "site-packages"
+    installed.mkdir()
+    (installed / "lib.py").write_text("def one(): raise LookupError\ndef other():\n    raise LookupError\n")
+    (installed / "acme.py").write_text("""
+import logging, lib
+for call in (lib.one, lib.other):
+    try:
+        call()
+    except LookupError:
+        logging.exception("cannot check out")
+""")
+    (own_place / "logging.yaml").write_text("""
+version: 1
+handlers: {registry: {class: llama_logging.handlers.RegistryHandler, in_app: [acme]}}
+root: {handlers: [registry]}
+""")
+    done = cli("run", "--", sys.executable, "-m", "acme", PYTHONPATH=str(installed))
+    assert done.code == 0, done.err
+    errors = [json.loads(line) for line in cli("tail", "--json").out.splitlines()]
+    assert {(Path(error["source_file"]).name, error["source_line"]) for error in errors} == {("acme.py", 5)}
+    assert len({error["fingerprint"] for error in errors}) == 1
+
+
+@pytest.mark.parametrize("wrong", ["acme-shop", ["acme-shop"], [7]])
+def test_what_names_no_package_is_told(wrong: object, capsys: pytest.CaptureFixture[str]) -> None:
+    RegistryHandler(in_app=wrong)
+    assert "RegistryHandler: in_app" in capsys.readouterr().err
