@@ -26,7 +26,7 @@ SEVERITY_TEXT = "severity_text"
 SEVERITY_NUMBER = "severity_number"
 
 ERROR_ID = "llama_logging.error_id"
-FINGERPRINT = "llama_logging.capture.fingerprint"
+FINGERPRINT = "llama_logging.fingerprint"
 RECOVERY_STATUS = "llama_logging.recovery.status"
 REPORT_KIND = "llama_logging.report"
 TAG = "llama_logging.tag."

@@ -66,7 +66,7 @@ def test_an_error_as_json_has_opentelemetrys_names() -> None:
     assert (data["severity_text"], data["severity_number"], data["logger"]) == ("ERROR", 17, "app.shop")
     assert data["code.function.name"] == "tests.test_formatters.raised"
     assert data["article"] == "apple"
-    assert data["llama_logging.capture.fingerprint"].startswith("v1:")
+    assert data["llama_logging.fingerprint"].startswith("v1:")
     assert re.fullmatch(r"[0-9a-f-]{36}", data["llama_logging.error_id"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", data["timestamp"])
     assert "exc_info" not in data

@@ -122,7 +122,7 @@ def _of_json(line: str) -> Observation | None:
         return None
     return _observation(
         at, level, str(_first(document, _LOGGERS) or "root"), str(message), _first(document, _TEMPLATES),
-        str(document.get("fingerprint") or document.get("llama_logging.capture.fingerprint") or ""),
+        str(document.get("fingerprint") or document.get("llama_logging.fingerprint") or ""),
     )  # fmt: skip
 
 
