@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Any
 
+from llama_logging import semconv
 from llama_logging.exceptions import ConfigError
 from llama_logging.prediction.forecast import Observation
 from llama_logging.prediction.templates import template
@@ -122,7 +123,7 @@ def _of_json(line: str) -> Observation | None:
         return None
     return _observation(
         at, level, str(_first(document, _LOGGERS) or "root"), str(message), _first(document, _TEMPLATES),
-        str(document.get("fingerprint") or document.get("llama_logging.fingerprint") or ""),
+        str(document.get("fingerprint") or document.get(semconv.FINGERPRINT) or ""),
     )  # fmt: skip
 
 

@@ -38,6 +38,13 @@ def test_json_lines_of_all_styles_say_the_same(tmp_path: Path, document: dict[st
     )
 
 
+@pytest.mark.parametrize("name", ["fingerprint", "llama_logging.fingerprint"])
+def test_errors_are_of_the_group_that_our_formatter_tells(tmp_path: Path, name: str) -> None:
+    document = {"timestamp": NOON, "level": "ERROR", "logger": "app.db", "message": "lost 5 rows", name: "v1:a"}
+    (observation,) = of(tmp_path / "app.log", json.dumps(document) + "\n")
+    assert observation.group == "v1:a"
+
+
 @pytest.mark.parametrize(
     "line",
     [
