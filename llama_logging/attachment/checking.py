@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from llama_logging.attachment.detached import texts
-from llama_logging.config.files import entries_of, names_in
+from llama_logging.config.files import entries_of, names_in, users_of
 from llama_logging.config.mistakes import Problem, collecting
 from llama_logging.config.options import UNKNOWN, Options
 from llama_logging.config.values import convert, did_you_mean, import_object
@@ -253,9 +253,7 @@ def _level(place: str, level: object) -> Iterator[Problem]:
 
 
 def _unused(data: Mapping[str, Any]) -> Iterator[Problem]:
-    handlers = entries_of(data, "handlers")
-    users = [*entries_of(data, "loggers").values(), data.get("root"), *handlers.values()]
-    used = {name for user in users for name in names_in(user, "handlers")}
-    for name in handlers:
+    used = {name for user in users_of(data) for name in names_in(user, "handlers")}
+    for name in entries_of(data, "handlers"):
         if name not in used:
             yield Problem(f"handlers.{name}", "is attached to no logger: list it under `root.handlers`")

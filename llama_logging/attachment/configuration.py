@@ -10,7 +10,7 @@ from typing import Any
 
 from llama_logging.attachment.checking import check
 from llama_logging.attachment.run import SHIPPED
-from llama_logging.config.files import entries_of, load, names_in
+from llama_logging.config.files import entries_of, load, names_in, users_of
 from llama_logging.config.mistakes import Problem, warn
 from llama_logging.exceptions import ConfigError
 
@@ -77,7 +77,7 @@ def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     for problem in problems:
         _leave_out(kept, problem.path)
     kept["version"] = 1
-    for user in _users(kept):
+    for user in users_of(kept):
         if isinstance(user, dict):
             _drop_references(user, kept)
     return kept
@@ -85,7 +85,7 @@ def without(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
 
 def with_registry(data: dict[str, Any]) -> dict[str, Any]:
     """*data*, if nothing in it keeps errors with a registry at the root."""
-    used = {name for user in _users(data) for name in names_in(user, "handlers")}
+    used = {name for user in users_of(data) for name in names_in(user, "handlers")}
     handlers = data["handlers"] = entries_of(data, "handlers")
     kept = [handlers[name] for name in used if name in handlers]
     if not any(_REGISTRY in (entry.get("class"), entry.get("()")) for entry in kept):
@@ -115,11 +115,6 @@ def _leave_out(data: dict[str, Any], path: str) -> None:
         entries.pop(names.get(name, ""), None)
     else:
         data.pop(section, None)
-
-
-def _users(data: Mapping[str, Any]) -> list[Any]:
-    """What may list handlers and filters."""
-    return [*entries_of(data, "loggers").values(), *entries_of(data, "handlers").values(), data.get("root")]
 
 
 def _drop_references(user: dict[str, Any], data: Mapping[str, Any]) -> None:

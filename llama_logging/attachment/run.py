@@ -45,6 +45,11 @@ def command_line(command: Sequence[str]) -> list[str]:
     return [sys.executable, *command] if needs_python else list(command)
 
 
+def is_asked(option: str) -> bool:
+    """Whether the `run` that this process belongs to was given this *option*, one of those in RUN_VARIABLE."""
+    return option in os.environ.get(RUN_VARIABLE, "").split(",")
+
+
 def environment(config: str, asked: Sequence[str] = ()) -> dict[str, str]:
     """The environment in which Python processes attach themselves, children too.
 

@@ -98,6 +98,11 @@ def entries_of(data: Mapping[str, Any], section: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def users_of(data: Mapping[str, Any]) -> list[Any]:
+    """What may list handlers and filters: loggers, handlers, the root."""
+    return [*entries_of(data, "loggers").values(), *entries_of(data, "handlers").values(), data.get("root")]
+
+
 def names_in(user: Any, section: str) -> list[Any]:
     """The names of handlers or filters that a part of a configuration lists; empty if there is no such list."""
     found = user.get(section) if isinstance(user, dict) else None

@@ -45,9 +45,10 @@ def forget_all() -> None:
 
 
 def on_more(forget: Callable[[], None]) -> Callable[[], None]:
-    """Have *forget* called as soon as more is redacted: it makes another cache, and does not clear the one there was.
+    """Have *forget* called as soon as more is redacted, and by `forget_all`.
 
-    A thread may be about to add to that what it has redacted without.
+    It makes another cache, and does not clear the one there was: a thread may be about to add to that what it has
+    redacted without.
     """
     _forgetting.append(forget)
     return forget

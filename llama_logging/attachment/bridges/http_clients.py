@@ -7,7 +7,6 @@ an error where `run --swallowed` asks for that: many are tried again, and come t
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import types
 from types import FrameType, TracebackType
@@ -15,7 +14,7 @@ from typing import Any
 
 from llama_logging import tap
 from llama_logging.attachment import hooks
-from llama_logging.attachment.run import RUN_VARIABLE, SWALLOWED
+from llama_logging.attachment.run import SWALLOWED, is_asked
 from llama_logging.context import ErrorSeverity
 
 NAMES = ("connection", "http11", "http2", "proxy", "socks")
@@ -26,7 +25,7 @@ _DEEPEST = 200
 
 def install(module: Any) -> None:
     """Have the failures that its loggers tell noted."""
-    as_errors = SWALLOWED in os.environ.get(RUN_VARIABLE, "").split(",")
+    as_errors = is_asked(SWALLOWED)
     if as_errors or tap.takes_notes():
         for name in NAMES:
             logger = logging.getLogger(f"{module.__name__}.{name}")

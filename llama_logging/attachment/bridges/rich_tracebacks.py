@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from typing import Any
 
 from llama_logging.attachment.hooks import keep
-from llama_logging.attachment.run import PRINTED, RUN_VARIABLE
+from llama_logging.attachment.run import PRINTED, is_asked
 from llama_logging.context import ErrorSeverity
 
 
 def install(module: Any) -> None:
     """Capture what is printed."""
-    if PRINTED not in os.environ.get(RUN_VARIABLE, "").split(","):
+    if not is_asked(PRINTED):
         return
     original = module.Console.print_exception
 
